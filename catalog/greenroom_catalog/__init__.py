@@ -1,0 +1,1 @@
+"""The catalog: a repository file becomes a searchable entity."""

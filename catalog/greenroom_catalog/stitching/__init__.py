@@ -1,0 +1,1 @@
+"""Processed entity + incoming relations -> what is served and how it is found."""

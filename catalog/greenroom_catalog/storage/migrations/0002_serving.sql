@@ -1,0 +1,36 @@
+-- What is served, and how it is found. `final_entity` goes out as it is; `search` is narrow so that it is read fast.
+CREATE TABLE final_entities (
+    id            bigint PRIMARY KEY REFERENCES refresh_state ON DELETE CASCADE,
+    entity_ref    text COLLATE "C" NOT NULL UNIQUE,
+    etag          text COLLATE "C" NOT NULL,
+    final_entity  json STORAGE MAIN NOT NULL,
+    search_values jsonb STORAGE MAIN NOT NULL -- search key -> ["value" | ["lower", "Original"]] of the keys without a column
+) WITH (toast_tuple_target = 8160); -- most documents are just over the usual threshold of 2 kB: keep them in the row
+
+-- A column holds the lower-cased value of its key if the key has exactly one that is not null; `facet_…` holds the
+-- original spelling where it differs. `tok` holds blake2b-64 of every "key" and "key=value" (spec 02 §2.2).
+CREATE TABLE search (
+    id              bigint PRIMARY KEY REFERENCES refresh_state ON DELETE CASCADE,
+    kind            text COLLATE "C" NOT NULL,
+    namespace       text COLLATE "C" NOT NULL,
+    name            text COLLATE "C" NOT NULL,
+    title           text COLLATE "C",
+    type            text COLLATE "C",
+    lifecycle       text COLLATE "C",
+    owner           text COLLATE "C",
+    owned_by        text COLLATE "C",
+    facet_kind      text COLLATE "C",
+    facet_namespace text COLLATE "C",
+    facet_name      text COLLATE "C",
+    facet_title     text COLLATE "C",
+    facet_type      text COLLATE "C",
+    facet_lifecycle text COLLATE "C",
+    facet_owner     text COLLATE "C",
+    facet_owned_by  text COLLATE "C",
+    tags            text[] COLLATE "C" NOT NULL DEFAULT '{}', -- original spelling
+    tok             bigint[] NOT NULL
+);
+CREATE INDEX search_name ON search (name, id);
+CREATE INDEX search_kind_name ON search (kind, name, id);
+CREATE INDEX search_kind_type_name ON search (kind, type, name, id);
+CREATE INDEX search_tok ON search USING gin (tok);

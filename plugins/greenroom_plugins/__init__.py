@@ -1,0 +1,1 @@
+"""First-party plugins: one sub-package per outside system or capability."""
