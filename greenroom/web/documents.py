@@ -1,0 +1,40 @@
+"""openapi/<name>.yaml -> the document that requests are validated against, and the copy that is served."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cache
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from greenroom.errors import GreenroomError
+
+
+@cache
+def _read(name: str) -> dict[str, Any]:
+    here = Path(__file__)
+    packaged = Path(str(files("greenroom"))) / "openapi" / f"{name}.yaml"
+    checkout = here.parents[2] / "openapi" / f"{name}.yaml"
+    for file in (packaged, checkout):
+        if file.is_file():
+            loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+            document: dict[str, Any] = yaml.load(file.read_bytes(), Loader=loader)  # noqa: S506 - a safe loader, in C
+            return document
+    raise GreenroomError(f"No OpenAPI document named {name!r}: neither {packaged} nor {checkout} exists")
+
+
+def load_document(name: str) -> dict[str, Any]:
+    """The reviewed document `openapi/<name>.yaml`, from the wheel or the checkout. Treat it as read-only: it is shared."""
+    return _read(name)
+
+
+def served_copy(document: Mapping[str, Any], mount: str) -> dict[str, Any]:
+    """What `GET <mount>/openapi.json` answers: every path below the mount, said to be OpenAPI 3.0.3 (as upstream's merge says)."""
+    return {
+        **document,
+        "openapi": "3.0.3",
+        "paths": {f"{mount}{path}": item for path, item in document["paths"].items()},
+    }

@@ -1,0 +1,58 @@
+"""A plugin's handlers and what one request asked of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Generic, TypeVar
+
+import msgspec
+from litestar import Request
+from litestar.handlers import HTTPRouteHandler
+
+C = TypeVar("C")
+
+ASKED = "greenroom.asked"
+"""Where the door leaves what it decoded, in the ASGI scope."""
+
+
+class Routes(msgspec.Struct, frozen=True):
+    """A contribution: the HTTP surface of one plugin. Several may share one plugin id."""
+
+    plugin: str
+    """The id below `/api/`."""
+    handlers: Sequence[HTTPRouteHandler]
+    """Litestar handlers whose paths are relative to the plugin. One whose `operation_id` is in the document is
+    validated before it runs; the others are not, as upstream ignores undocumented routes."""
+    document: Mapping[str, Any] | None = None
+    """An OpenAPI document (see `load_document`), which is also served at `/openapi.json`."""
+    open_paths: tuple[str, ...] = ()
+    """Path prefixes that need no credentials; `/` opens the whole plugin."""
+    cookie_paths: tuple[str, ...] = ()
+    """Path prefixes that also accept the cookie of a limited user token."""
+    body_limit: int = 100 * 1024
+    """The largest JSON body in bytes, after decompression."""
+
+
+class Asked(msgspec.Struct, frozen=True, Generic[C]):
+    """One request, decoded and, if its operation is documented, validated and coerced."""
+
+    query: dict[str, Any]
+    """As the document types it: integers are ints, arrays are lists. Without a document: strings, or lists where repeated."""
+    path: dict[str, str]
+    """Path parameters, percent-decoded (`%2F` within a segment is a slash here)."""
+    body: Any
+    """The decoded JSON body, `{}` when a JSON request had none, None when the body is of another type."""
+    raw: bytes
+    """The JSON body as it came (decompressed); empty when the body is of another type: read that from the request."""
+    credentials: C
+    """Who asks. On open paths too: the none principal when no token came."""
+    plugin: str
+    request_id: str
+    url: str
+    """Path and query relative to the plugin, as the error envelope tells it."""
+
+
+def asked(request: Request[Any, Any, Any]) -> Asked[Any]:
+    """What the request asked. Only for handlers mounted through `Routes`."""
+    found: Asked[Any] = request.scope[ASKED]  # type: ignore[literal-required]
+    return found
