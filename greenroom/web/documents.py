@@ -27,12 +27,12 @@ def _read(name: str) -> dict[str, Any]:
 
 
 def load_document(name: str) -> dict[str, Any]:
-    """The reviewed document `openapi/<name>.yaml`, from the wheel or the checkout. Treat it as read-only: it is shared."""
+    """The reviewed document `openapi/<name>.yaml`, from the wheel or the checkout. It is shared: do not change it."""
     return _read(name)
 
 
 def served_copy(document: Mapping[str, Any], mount: str) -> dict[str, Any]:
-    """What `GET <mount>/openapi.json` answers: every path below the mount, said to be OpenAPI 3.0.3 (as upstream's merge says)."""
+    """What `GET <mount>/openapi.json` answers: paths below the mount, and 3.0.3 as version, as upstream says."""
     return {
         **document,
         "openapi": "3.0.3",

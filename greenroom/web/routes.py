@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Generic, TypeVar
+from typing import Any
 
 import msgspec
 from litestar import Request
 from litestar.handlers import HTTPRouteHandler
 
-C = TypeVar("C")
+from greenroom.auth import Credentials
 
 ASKED = "greenroom.asked"
 """Where the door leaves what it decoded, in the ASGI scope."""
@@ -33,18 +33,18 @@ class Routes(msgspec.Struct, frozen=True):
     """The largest JSON body in bytes, after decompression."""
 
 
-class Asked(msgspec.Struct, frozen=True, Generic[C]):
+class Asked(msgspec.Struct, frozen=True):
     """One request, decoded and, if its operation is documented, validated and coerced."""
 
     query: dict[str, Any]
-    """As the document types it: integers are ints, arrays are lists. Without a document: strings, or lists where repeated."""
+    """As the document types it: integers are ints, arrays are lists. Undocumented: strings, or lists where repeated."""
     path: dict[str, str]
     """Path parameters, percent-decoded (`%2F` within a segment is a slash here)."""
     body: Any
     """The decoded JSON body, `{}` when a JSON request had none, None when the body is of another type."""
     raw: bytes
     """The JSON body as it came (decompressed); empty when the body is of another type: read that from the request."""
-    credentials: C
+    credentials: Credentials
     """Who asks. On open paths too: the none principal when no token came."""
     plugin: str
     request_id: str
@@ -52,7 +52,7 @@ class Asked(msgspec.Struct, frozen=True, Generic[C]):
     """Path and query relative to the plugin, as the error envelope tells it."""
 
 
-def asked(request: Request[Any, Any, Any]) -> Asked[Any]:
+def asked(request: Request[Any, Any, Any]) -> Asked:
     """What the request asked. Only for handlers mounted through `Routes`."""
-    found: Asked[Any] = request.scope[ASKED]  # type: ignore[literal-required]
+    found: Asked = request.scope[ASKED]  # type: ignore[literal-required]
     return found
