@@ -6,7 +6,6 @@ one 64-bit token and a row holds an array of them; what sorting, prefixes and fa
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from functools import lru_cache
 from hashlib import blake2b
 from typing import Any
@@ -15,7 +14,7 @@ import msgspec
 
 from greenroom.entity import Entity
 from greenroom.errors import InputError
-from greenroom_catalog.model.scalars import js_text
+from greenroom_catalog.model.values import js_text
 
 LONGEST = 200
 """Characters: a longer key is left out, a longer value is known to exist and no more."""
@@ -64,44 +63,49 @@ def token(text: str) -> int:
 
 def project(entity: Entity, uid: str) -> Projection:
     """Project a stitched entity. Raises InputError when two of its keys differ only in letter case."""
-    found = _collect(entity, uid)
     tokens: set[int] = set()
     columns: dict[str, Value] = {}
     values: dict[str, list[str | Value]] = {}
+    found = _collect(_flatten(entity, uid))
     for key, held in found.items():
         tokens.add(token(key))
-        tokens.update(token(f"{key}={lower}") for lower in held)
-        if not held:
-            continue
-        column = COLUMNS.get(key)
-        if column is not None and len(held) == 1:
-            columns[column] = next(iter(held.items()))
-        elif key not in _ELSEWHERE:
-            values[key] = [lower if lower == original else (lower, original) for lower, original in held.items()]
+        for lower in held:
+            tokens.add(token(f"{key}={lower}"))
+        if len(held) == 1 and key in COLUMNS:
+            columns[COLUMNS[key]] = next(iter(held.items()))
+        elif held and key not in _ELSEWHERE:
+            values[key.replace("\0", "")] = [_storable(lower, original) for lower, original in held.items()]
     return Projection(columns, list(found.get(TAGS, {}).values()), sorted(tokens), values)
 
 
-def _collect(entity: Entity, uid: str) -> dict[str, dict[str, str]]:
+def _storable(lower: str, original: str) -> str | Value:
+    """A value for a jsonb column, which cannot hold NUL."""
+    lower, original = lower.replace("\0", ""), original.replace("\0", "")
+    return lower if lower == original else (lower, original)
+
+
+Row = tuple[str, Any]
+"""A path, as spelled, and the scalar at its end."""
+
+
+def _collect(rows: list[Row]) -> dict[str, dict[str, str]]:
     """Search key -> its values, lower-cased -> as first written. An empty dict: the key exists, without a value."""
     found: dict[str, dict[str, str]] = {}
     spelling: dict[str, str] = {}
     clashes: dict[str, str] = {}
-    derived: set[str] = set()
-    for path, scalar, is_element in _walk(entity, uid):
+    for path, scalar in rows:
         key = path.lower()
-        if is_element:  # `tags.Java` beside `tags.java` is no clash: the first spelling stands for both
-            if key in derived:
-                continue
-            derived.add(key)
         if spelling.setdefault(key, path) != path:
             clashes[path] = key
-        if _length(key) > LONGEST:
-            continue
-        held = found.setdefault(key, {})
+        held = found.get(key)
+        if held is None:
+            if _is_long(key):
+                continue
+            held = found[key] = {}
         if scalar is not None:
-            text = js_text(scalar)
+            text = scalar if type(scalar) is str else js_text(scalar)
             lower = text.lower()
-            if _length(lower) <= LONGEST:
+            if not _is_long(lower):
                 held.setdefault(lower, text)
     if clashes:
         listed = "', '".join(clashes.values())
@@ -109,38 +113,48 @@ def _collect(entity: Entity, uid: str) -> dict[str, dict[str, str]]:
     return found
 
 
-def _length(text: str) -> int:
-    """Length as JavaScript counts it, in UTF-16 units."""
-    return len(text) if text.isascii() else len(text.encode("utf-16-le", "surrogatepass")) // 2
+def _is_long(text: str) -> bool:
+    """Whether it is over the limit as JavaScript counts, in UTF-16 units."""
+    if len(text) > LONGEST:
+        return True
+    return (
+        2 * len(text) > LONGEST and not text.isascii() and len(text.encode("utf-16-le", "surrogatepass")) > 2 * LONGEST
+    )
 
 
-def _walk(entity: Entity, uid: str) -> Iterator[tuple[str, Any, bool]]:
-    """Every (path, scalar, whether it stands for an element of a string array), depth first, as upstream meets them."""
+def _flatten(entity: Entity, uid: str) -> list[Row]:
+    """Every path and scalar, depth first, as upstream meets them."""
+    rows: list[Row] = []
+    elements: set[str] = set()
+    metadata = entity["metadata"]
     for key, value in entity.items():
         if key == "metadata":
-            for name, inner in value.items():
+            for name, inner in metadata.items():
                 if name not in _UNSEARCHED_METADATA:
-                    yield from _visit(f"metadata.{name}", inner)
+                    _visit(f"metadata.{name}", inner, rows, elements)
         elif key not in _UNSEARCHED:
-            yield from _visit(key, value)
-    metadata = entity["metadata"]
-    yield "metadata.name", metadata["name"], False
-    yield "metadata.namespace", metadata.get("namespace"), False
-    yield UID, uid, False
+            _visit(key, value, rows, elements)
+    rows.append(("metadata.name", metadata["name"]))
+    rows.append(("metadata.namespace", metadata.get("namespace")))
+    rows.append((UID, uid))
     if not metadata.get("namespace"):
-        yield "metadata.namespace", "default", False
-    for relation in entity.get("relations", ()):
-        yield f"relations.{relation['type']}", relation["targetRef"], False
+        rows.append(("metadata.namespace", "default"))
+    rows += [(f"relations.{relation['type']}", relation["targetRef"]) for relation in entity.get("relations", ())]
+    return rows
 
 
-def _visit(path: str, value: Any) -> Iterator[tuple[str, Any, bool]]:
+def _visit(path: str, value: Any, rows: list[Row], elements: set[str]) -> None:
+    """`tags: [Java]` gives `tags` = `Java` and `tags.Java` = true; of spellings of the latter, the first stands for all."""
     if isinstance(value, dict):
         for key, inner in value.items():
-            yield from _visit(f"{path}.{key}", inner)
+            _visit(f"{path}.{key}", inner, rows, elements)
     elif isinstance(value, list):
         for item in value:
-            yield from _visit(path, item)
+            _visit(path, item, rows, elements)
             if isinstance(item, str):
-                yield f"{path}.{item}", True, True
+                element = f"{path}.{item}"
+                if element.lower() not in elements:
+                    elements.add(element.lower())
+                    rows.append((element, True))
     else:
-        yield path, value, False
+        rows.append((path, value))

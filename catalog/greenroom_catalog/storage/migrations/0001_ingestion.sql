@@ -8,6 +8,7 @@ CREATE TABLE refresh_state (
     processed_entity    json STORAGE MAIN,
     result_hash         bytea,
     errors              json,
+    read_etags          json, -- what its location targets answered, so that an unchanged source costs no parsing
     location_key        text COLLATE "C",
     last_discovery_at   timestamptz NOT NULL DEFAULT now()
 ) WITH (toast_tuple_target = 256); -- the two documents are read only by workers: keep them compressed in the row

@@ -2,7 +2,7 @@
 CREATE TABLE final_entities (
     id            bigint PRIMARY KEY REFERENCES refresh_state ON DELETE CASCADE,
     entity_ref    text COLLATE "C" NOT NULL UNIQUE,
-    etag          text COLLATE "C" NOT NULL,
+    hash          text COLLATE "C" NOT NULL, -- of the stitched entity before uid and etag are put in
     final_entity  json STORAGE MAIN NOT NULL,
     search_values jsonb STORAGE MAIN NOT NULL -- search key -> ["value" | ["lower", "Original"]] of the keys without a column
 ) WITH (toast_tuple_target = 8160); -- most documents are just over the usual threshold of 2 kB: keep them in the row

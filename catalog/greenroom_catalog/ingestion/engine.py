@@ -1,0 +1,266 @@
+"""What is due -> what is served: the loops that drive processing, stitching and the providers.
+
+Every step takes work from the database by a claim that nobody waits for, so that any number of processes can share it, and
+what a crashed one held comes back by itself.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import random
+from collections import defaultdict
+from collections.abc import AsyncIterable, Callable, Iterable, Mapping, Sequence
+from datetime import datetime, timedelta
+from hashlib import blake2b
+
+import msgspec
+
+from greenroom.errors import GreenroomError, InputError, to_wire
+from greenroom.plugin import Deferred, EntityProvider, Mutation
+from greenroom_catalog.ingestion.processor import Processed, Processor, Unchanged
+from greenroom_catalog.ingestion.providers import Source, emission, refresh_key
+from greenroom_catalog.stitching.stitcher import stitch
+from greenroom_catalog.storage.runs import ProviderRuns
+from greenroom_catalog.storage.store import Bad, Claimed, Final, Good, Store, Ticket
+
+BATCH = 200
+"""Entities a step takes: enough for set-based writes, few enough that a batch blocks the event loop for some 30 ms only."""
+LEASE = timedelta(seconds=90)
+"""How long a claimed entity is kept from other workers; longer than the slowest read."""
+POLL = 1.0
+"""Seconds between looks at an idle queue, should a wake-up be missed."""
+STRAGGLERS = 0.5
+"""Seconds for which a batch waits for slow reads, before the rest of it is saved without them."""
+STITCH_PATIENCE = timedelta(seconds=3)
+"""While entities are still being processed, a ticket waits this long for more of them: each may add to the same neighbour."""
+NEVER = timedelta(days=36500)
+ANALYZE_AFTER = 1000
+"""Stitched entities after which the planner's statistics are brought up to date, once the queue is empty."""
+
+
+class _ReadEtags(msgspec.Struct):
+    """What is remembered of a good processing: the etags of the targets, and the rules under which it was good."""
+
+    rules: str
+    etags: dict[str, str]
+
+
+class Engine:
+    """Processes and stitches. `interval` is `catalog.processingInterval`: None for 100 to 150 s, False for never again."""
+
+    def __init__(
+        self, store: Store, processor: Processor, log: logging.Logger, *, interval: timedelta | bool | None, rules: str
+    ) -> None:
+        """`rules` is a fingerprint of all config that processing depends on."""
+        self._store = store
+        self._processor = processor
+        self._log = log
+        self._interval = interval
+        self._rules = rules
+        self._late: set[asyncio.Task[tuple[Claimed, Good | Bad | None]]] = set()
+        self._busy = False
+        self._stitched = 0
+
+    async def process_due(self) -> float:
+        """One step of processing: claim, process, save. Returns the seconds to rest."""
+        claimed = await self._store.claim_due(BATCH, LEASE)
+        self._busy = len(claimed) == BATCH
+        late, self._late = self._late, set()
+        if not claimed and not late:
+            return POLL
+        results = [await self._result(item) for item in claimed if not _reads(item)]
+        tasks = late | {asyncio.ensure_future(self._result(item)) for item in claimed if _reads(item)}
+        if tasks:
+            done, pending = await asyncio.wait(tasks, timeout=STRAGGLERS)
+            results += [task.result() for task in done]
+            self._late |= pending
+        await self._save(results)
+        return 0 if claimed else STRAGGLERS
+
+    async def _save(self, results: Sequence[tuple[Claimed, Good | Bad | None]]) -> None:
+        conflicts = await self._store.save_results(
+            [result for _, result in results if isinstance(result, Good)],
+            [result for _, result in results if isinstance(result, Bad)],
+            [(claimed, self._rest()) for claimed, _ in results],
+        )
+        for conflict in conflicts:
+            self._log.warning(
+                "Detected conflicting entityRef %s already referenced by %s and now also %s",
+                conflict.ref, conflict.held_by, conflict.wanted_by,
+            )  # fmt: skip
+
+    async def _result(self, claimed: Claimed) -> tuple[Claimed, Good | Bad | None]:
+        """Process one entity; None when nothing about it has changed."""
+        try:
+            processed = await self._processor.process(msgspec.json.decode(claimed.document), self._etags(claimed))
+        except Exception as error:  # noqa: BLE001 - a fault of ours is logged and shown on the entity; the others go on
+            self._log.exception("Processing of %s failed", claimed.ref)
+            processed = Processed({}, errors=[GreenroomError(f"Processing failed unexpectedly: {error}")])
+        return claimed, self._to_store(claimed, processed)
+
+    def _etags(self, claimed: Claimed) -> Mapping[str, str]:
+        if claimed.read_etags is None or claimed.result_hash is None:
+            return {}
+        remembered = msgspec.json.decode(claimed.read_etags, type=_ReadEtags)
+        return remembered.etags if remembered.rules == self._rules else {}
+
+    def _to_store(self, claimed: Claimed, processed: Processed | Unchanged) -> Good | Bad | None:
+        if isinstance(processed, Unchanged):
+            return None
+        if processed.errors:
+            errors = msgspec.json.encode([to_wire(error) for error in processed.errors])
+            result_hash = _digest([errors])
+            return None if result_hash == claimed.result_hash else Bad(claimed, errors, result_hash)
+        document = msgspec.json.encode(processed.entity)
+        children = [emission(child) for child in processed.children]
+        relations = [(relation.source, relation.type, relation.target) for relation in processed.relations]
+        keys = [refresh_key(key) for key in processed.refresh_keys]
+        etags = msgspec.json.encode(_ReadEtags(self._rules, dict(processed.etags))) if processed.etags else None
+        facts = msgspec.json.encode([relations, keys, [[child.ref, child.location_key] for child in children]])
+        result_hash = _digest([document, facts, etags or b"", *(child.hash for child in children)])
+        if result_hash == claimed.result_hash:
+            return None
+        return Good(claimed, document, result_hash, etags, children, relations, keys)
+
+    def _rest(self) -> timedelta:
+        """Spread out, so that what was ingested at once does not come due at once for ever."""
+        if self._interval is False:
+            return NEVER
+        seconds = self._interval.total_seconds() if isinstance(self._interval, timedelta) else 100.0
+        return timedelta(seconds=random.uniform(seconds, 1.5 * seconds))  # noqa: S311 - no secret
+
+    async def stitch_due(self) -> float:
+        """One step of stitching: take tickets, put together what is served, save. Returns the seconds to rest."""
+        age = STITCH_PATIENCE if self._busy else timedelta(0)
+        async with self._store.transaction() as conn:
+            tickets = await self._store.claim_tickets(conn, BATCH, age)
+            relations: defaultdict[str, list[tuple[str, str]]] = defaultdict(list)
+            for source, type_, target in await self._store.relations_of(conn, [t.ref for t in tickets if t.processed]):
+                relations[source].append((type_, target))
+            finals = [f for f in (self._stitch(ticket, relations[ticket.ref]) for ticket in tickets) if f is not None]
+            await self._store.save_final(conn, finals)
+            await self._store.drop_tickets(conn, [ticket.id for ticket in tickets])
+        self._stitched += len(finals)
+        if len(tickets) == BATCH:
+            return 0
+        await self._refresh_statistics()
+        return POLL
+
+    def _stitch(self, ticket: Ticket, relations: Sequence[tuple[str, str]]) -> Final | None:
+        try:
+            return stitch(ticket, relations)
+        except InputError as error:
+            self._log.warning("Failed to stitch %s, %s", ticket.ref, error.message)
+            return None
+
+    async def _refresh_statistics(self) -> None:
+        if self._stitched >= ANALYZE_AFTER and not self._busy:
+            self._stitched = 0
+            await self._store.analyze()
+
+
+def _reads(claimed: Claimed) -> bool:
+    """Whether processing this entity waits for the outside."""
+    return claimed.ref.startswith("location:")
+
+
+def _digest(parts: Sequence[bytes]) -> bytes:
+    digest = blake2b(digest_size=16)
+    for part in parts:
+        digest.update(len(part).to_bytes(4))
+        digest.update(part)
+    return digest.digest()
+
+
+class ProviderRunner:
+    """Runs the entity providers of this process when they are due, each in one process at a time."""
+
+    def __init__(
+        self,
+        runs: ProviderRuns,
+        store: Store,
+        providers: Callable[[], Sequence[EntityProvider]],
+        log: logging.Logger,
+        *,
+        evict: bool,
+    ) -> None:
+        """`providers` is called at the first step, when all plugins are built; `evict` is
+        `catalog.orphanProviderStrategy: delete`."""
+        self._runs = runs
+        self._store = store
+        self._all = providers
+        self._providers: dict[str, EntityProvider] = {}
+        self._log = log
+        self._evict = evict
+        self._started = False
+        self._starting = asyncio.Lock()
+
+    async def run_due(self) -> float:
+        """One step: run one due provider, or rest until one will be."""
+        async with self._starting:
+            if not self._started:
+                await self._start()
+        claim = await self._runs.claim(list(self._providers), LEASE)
+        if claim is None:
+            return await self._runs.seconds_until_next(list(self._providers))
+        await self._run(self._providers[claim.name], claim.started_at)
+        return 0
+
+    async def _start(self) -> None:
+        self._providers = {provider.name: provider for provider in self._all()}
+        await self._runs.register(list(self._providers))
+        await self._runs.restart([name for name, provider in self._providers.items() if provider.every is None])
+        if self._evict:
+            for name in await self._store.source_keys():
+                if name not in self._providers:
+                    self._log.warning("Removing the entities of %s, a provider that is no longer there", name)
+                    await Source(name, self._store, self._log).full([])
+        self._started = True
+
+    async def _run(self, provider: EntityProvider, started_at: datetime) -> None:
+        source = _Counted(provider.name, self._store, self._log)
+        error: str | None = None
+        keeping = asyncio.ensure_future(self._keep(provider.name))
+        try:
+            await provider.run(source)
+        except Exception as raised:  # noqa: BLE001 - a plugin's fault is its own: it is recorded, and tried again when due
+            self._log.exception("Provider %s failed", provider.name)
+            error = raised.message if isinstance(raised, GreenroomError) else f"{type(raised).__name__}: {raised}"
+        finally:
+            keeping.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await keeping
+        outcome = msgspec.json.encode(source.total)
+        await self._runs.finish(provider.name, started_at, error, outcome, provider.every or NEVER)
+        self._log.info("Provider %s: %s", provider.name, error or source.total)
+
+    async def _keep(self, name: str) -> None:
+        while True:
+            await asyncio.sleep(LEASE.total_seconds() / 3)
+            await self._runs.extend(name, LEASE)
+
+
+class _Counted(Source):
+    """A source that adds up what one run did."""
+
+    def __init__(self, name: str, store: Store, log: logging.Logger) -> None:
+        super().__init__(name, store, log)
+        self.total = Mutation()
+
+    async def full(self, entities: Iterable[Deferred] | AsyncIterable[Deferred]) -> Mutation:
+        return self._add(await super().full(entities))
+
+    async def delta(self, *, added: Sequence[Deferred] = (), removed: Sequence[str] = ()) -> Mutation:
+        return self._add(await super().delta(added=added, removed=removed))
+
+    def _add(self, done: Mutation) -> Mutation:
+        total = self.total
+        self.total = Mutation(
+            total.added + done.added,
+            total.changed + done.changed,
+            total.removed + done.removed,
+            total.unchanged + done.unchanged,
+        )
+        return done

@@ -1,0 +1,265 @@
+"""Provider -> root entities: what each source of entities put into the catalog, kept apart under the source's name."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import AsyncIterable, AsyncIterator, Iterable, Sequence
+from datetime import timedelta
+from hashlib import blake2b, sha256
+from typing import TypeVar
+from uuid import UUID
+
+import msgspec
+
+from greenroom.entity import ref_of
+from greenroom.errors import ConflictError, InputError, NotFoundError
+from greenroom.plugin import Deferred, EntitySource, Mutation
+from greenroom_catalog.ingestion.locations import Location, location_entity, location_ref
+from greenroom_catalog.ingestion.processor import REGISTRABLE, Child, Processed, Processor
+from greenroom_catalog.model import validate_envelope
+from greenroom_catalog.settings import LocationConfig
+from greenroom_catalog.storage.locations import LocationRow, LocationTable
+from greenroom_catalog.storage.runs import ProviderRuns
+from greenroom_catalog.storage.store import Conflict, Emitted, Held, Store, is_news
+
+CONFIG_LOCATIONS = "ConfigLocationProvider"
+REGISTERED_LOCATIONS = "DefaultLocationStore"
+"""Upstream's names, which users know from logs and from the database."""
+
+CHUNK = 1000
+"""Entities written by one statement."""
+
+T = TypeVar("T")
+
+
+def digest(document: bytes) -> bytes:
+    """The hash by which an unprocessed entity is known to be the same."""
+    return blake2b(document, digest_size=16).digest()
+
+
+def emission(entity: Deferred | Child) -> Emitted:
+    """An entity, encoded and hashed for storage. Raises what the envelope check raises."""
+    if isinstance(entity, Deferred):
+        validate_envelope(entity.entity)
+    document = msgspec.json.encode(entity.entity)
+    return Emitted(ref_of(entity.entity), document, digest(document), entity.location_key)
+
+
+class Source:
+    """One provider's hand in the catalog (`greenroom.plugin.EntitySource`)."""
+
+    def __init__(self, name: str, store: Store, log: logging.Logger) -> None:
+        self.name = name
+        self._store = store
+        self._log = log
+
+    async def full(self, entities: Iterable[Deferred] | AsyncIterable[Deferred]) -> Mutation:
+        """These are now all of this provider's entities. One transaction: a source that fails half-way changes nothing."""
+        added = changed = unchanged = 0
+        async with self._store.transaction() as conn:
+            held = await self._store.held_by_source(conn, self.name)
+            seen: set[str] = set()
+            async for chunk in _chunks(entities):
+                items = {item.ref: item for item in map(emission, chunk) if item.ref not in seen}
+                seen.update(items)
+                news = [item for item in items.values() if is_news(item, held.get(item.ref))]
+                rekeyed = [item.ref for item in news if _is_rekeyed(item, held.get(item.ref))]
+                await self._store.remove_from_source(conn, self.name, rekeyed)
+                self._tell(await self._store.emit_from_source(conn, self.name, news))
+                added += sum(item.ref not in held for item in news)
+                changed += sum(item.ref in held for item in news)
+                unchanged += len(items) - len(news)
+            gone = held.keys() - seen
+            await self._store.remove_from_source(conn, self.name, sorted(gone))
+        return Mutation(added, changed, len(gone), unchanged)
+
+    async def delta(self, *, added: Sequence[Deferred] = (), removed: Sequence[str] = ()) -> Mutation:
+        """Add or replace some, remove some (by ref); unchanged ones are left as they are."""
+        items = list({item.ref: item for item in map(emission, added)}.values())
+        async with self._store.transaction() as conn:
+            held = await self._store.held(conn, [item.ref for item in items])
+            news = [item for item in items if is_news(item, held.get(item.ref))]
+            rekeyed = [item.ref for item in news if _is_rekeyed(item, held.get(item.ref))]
+            await self._store.remove_from_source(conn, self.name, [*removed, *rekeyed])
+            self._tell(await self._store.emit_from_source(conn, self.name, news))
+        new = sum(item.ref not in held for item in news)
+        return Mutation(new, len(news) - new, len(removed), len(items) - len(news))
+
+    async def refresh(self, keys: Iterable[str]) -> int:
+        """Make due whatever was made from these refresh keys."""
+        return await self._store.refresh_by_keys([refresh_key(key) for key in keys])
+
+    def _tell(self, conflicts: Sequence[Conflict]) -> None:
+        for conflict in conflicts:
+            self._log.warning(
+                "Source %s detected conflicting entityRef %s already referenced by %s and now also %s",
+                self.name, conflict.ref, conflict.held_by, conflict.wanted_by,
+            )  # fmt: skip
+
+
+def _is_rekeyed(item: Emitted, held: Held | None) -> bool:
+    """Whether this is a claim under another key to what this provider holds: the old is removed, and the new added."""
+    return held is not None and held.location_key != item.location_key
+
+
+def refresh_key(key: str) -> str:
+    """Keys over 255 characters are stored as their head and a SHA-256 (upstream: database/util, generateTargetKey)."""
+    if len(key) <= 255:
+        return key
+    return f"{key[:180]}#sha256:{sha256(key.encode()).hexdigest()}"
+
+
+async def _chunks(items: Iterable[T] | AsyncIterable[T]) -> AsyncIterator[list[T]]:
+    chunk: list[T] = []
+    async for item in _each(items):
+        chunk.append(item)
+        if len(chunk) == CHUNK:
+            yield chunk
+            chunk = []
+    if chunk:
+        yield chunk
+
+
+async def _each(items: Iterable[T] | AsyncIterable[T]) -> AsyncIterator[T]:
+    if isinstance(items, AsyncIterable):
+        async for item in items:
+            yield item
+    else:
+        for item in items:
+            yield item
+
+
+class ConfigLocations:
+    """The provider of `catalog.locations` (`greenroom.plugin.EntityProvider`)."""
+
+    name = CONFIG_LOCATIONS
+    every: timedelta | None = None
+
+    def __init__(self, locations: Sequence[LocationConfig]) -> None:
+        self._locations = locations
+
+    async def run(self, source: EntitySource) -> None:
+        """One Location entity for each. A relative `file` target counts from the working directory, as upstream's does."""
+        await source.full([self._deferred(location) for location in self._locations])
+
+    @staticmethod
+    def _deferred(config: LocationConfig) -> Deferred:
+        target = os.path.abspath(config.target) if config.type == "file" else config.target  # noqa: PTH100 - keeps globs
+        location = Location(config.type, target)
+        return Deferred(location_entity(location, presence=config.entity_presence), str(location))
+
+
+class RegisteredLocations:
+    """Locations that users register over HTTP; also the provider of their Location entities.
+
+    `conflict` is `catalog.defaultLocationConflictStrategy`."""
+
+    name = REGISTERED_LOCATIONS
+    every: timedelta | None = None
+
+    def __init__(
+        self, table: LocationTable, source: EntitySource, store: Store, processor: Processor, *, conflict: str
+    ) -> None:
+        self._table = table
+        self._source = source
+        self._store = store
+        self._processor = processor
+        self._conflict = conflict
+
+    async def run(self, source: EntitySource) -> None:
+        """All registered locations, as Location entities."""
+        await source.full([_registered(row) for row in await self._table.all()])
+
+    async def all(self) -> Sequence[LocationRow]:
+        """All registered locations."""
+        return await self._table.all()
+
+    async def get(self, id_: str) -> LocationRow:
+        """Raises NotFoundError."""
+        uid = _uuid(id_)
+        row = await self._table.get(uid) if uid else None
+        if row is None:
+            raise NotFoundError(f"Found no location with ID {id_}")
+        return row
+
+    async def create(self, type_: str, target: str, *, on_conflict: str | None = None) -> LocationRow:
+        """Register a location. Raises InputError for another type than `url`; ConflictError when it exists, unless
+        `on_conflict` is `refresh`: then it is read again, and returned."""
+        location = _registrable(type_, target)
+        row = await self._table.create(type_, target, location_ref(location))
+        if row is None:
+            if (on_conflict or self._conflict) != "refresh":
+                raise ConflictError(f"Location {location} already exists")
+            row = await self._table.find(type_, target)
+        if row is None:
+            raise ConflictError(f"Location {location} was unregistered by somebody else at the same time")
+        await self._source.delta(added=[_registered(row)])
+        await self._store.refresh(row.entity_ref)
+        return row
+
+    async def delete(self, id_: str) -> None:
+        """Unregister a location, and with it what only it held up. Raises NotFoundError."""
+        uid = _uuid(id_)
+        row = await self._table.delete(uid) if uid else None
+        if row is None:
+            raise NotFoundError(f"Found no location with ID {id_}")
+        await self._source.delta(removed=[row.entity_ref])
+
+    async def exists(self, type_: str, target: str) -> bool:
+        """Whether the location is registered."""
+        return await self._table.find(type_, target) is not None
+
+    async def try_out(self, type_: str, target: str) -> Sequence[Processed]:
+        """Process a location and all below it without storing anything (dry run).
+
+        Raises InputError for the first entity that fails, or that comes twice."""
+        location = _registrable(type_, target)
+        entity = location_entity(location)
+        entity["metadata"]["namespace"] = "default"
+        pending = [entity]
+        done: dict[str, Processed] = {}
+        while pending:
+            result = await self._processor.process(pending.pop())
+            if not isinstance(result, Processed):
+                raise TypeError("a dry run has no earlier etags to be unchanged by")
+            if result.errors:
+                raise InputError(", ".join(f"{error.name}: {error.message}" for error in result.errors))
+            ref = ref_of(result.entity)
+            if ref in done:
+                raise InputError(f"Duplicate nested entity: {ref}")
+            done[ref] = result
+            pending += [child.entity for child in result.children]
+        return list(done.values())
+
+
+def _registrable(type_: str, target: str) -> Location:
+    if type_ not in REGISTRABLE:
+        listed = ",".join(f'"{name}"' for name in REGISTRABLE)
+        raise InputError(f"Registered locations must be of an allowed type [{listed}]")
+    return Location(type_, target)
+
+
+def _registered(row: LocationRow) -> Deferred:
+    location = Location(row.type, row.target)
+    name = row.entity_ref.partition("/")[2]
+    return Deferred(location_entity(location, name=name), str(location))
+
+
+def _uuid(text: str) -> UUID | None:
+    try:
+        return UUID(text)
+    except ValueError:
+        return None
+
+
+class Triggers:
+    """Makes providers due (`greenroom.plugin.CatalogProviders`)."""
+
+    def __init__(self, runs: ProviderRuns) -> None:
+        self._runs = runs
+
+    async def trigger(self, provider: str) -> None:
+        """Make a provider due now. Raises NotFoundError."""
+        if not await self._runs.trigger(provider):
+            raise NotFoundError(f"No such entity provider: {provider}")

@@ -1,0 +1,69 @@
+"""The catalog's rooms, built by hand from top to bottom, and what they offer the rest of the house."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from hashlib import blake2b
+from pathlib import Path
+
+import msgspec
+
+from greenroom.db import Database
+from greenroom.plugin import CatalogProviders, CatalogReader, Contribution, EntityProvider, Host, Loop, Provides, Status, plugin
+from greenroom.settings import AppConfig
+from greenroom.urls import Urls
+from greenroom_catalog.ingestion.engine import Engine, ProviderRunner
+from greenroom_catalog.ingestion.processor import Processor
+from greenroom_catalog.ingestion.providers import (
+    REGISTERED_LOCATIONS,
+    ConfigLocations,
+    RegisteredLocations,
+    Source,
+    Triggers,
+)
+from greenroom_catalog.ingestion.reader import Reader
+from greenroom_catalog.model import Rules, read_rules
+from greenroom_catalog.settings import CatalogConfig
+from greenroom_catalog.storage.locations import LocationTable
+from greenroom_catalog.storage.reports import Reports
+from greenroom_catalog.storage.runs import ProviderRuns
+from greenroom_catalog.storage.store import MIGRATIONS, TO_PROCESS, TO_PROVIDE, TO_STITCH, Store
+
+
+@plugin("catalog", CatalogConfig, provides=(CatalogReader, CatalogProviders))
+def catalog(config: CatalogConfig, host: Host) -> Iterable[Contribution]:
+    """Ingest entities from providers and locations, and serve them at `/api/catalog`."""
+    database, urls = host.get(Database), host.get(Urls)
+    rules = _rules(host.get(AppConfig))
+    store = Store(database, keep_orphans=config.orphan_strategy == "keep")
+    processor = Processor(rules, Reader(urls))
+    engine = Engine(store, processor, host.log, interval=config.processing_interval, rules=fingerprint(config))
+    locations = RegisteredLocations(
+        LocationTable(database),
+        Source(REGISTERED_LOCATIONS, store, host.log),
+        store,
+        processor,
+        conflict=config.default_location_conflict_strategy,
+    )
+    runs = ProviderRuns(database)
+    runner = ProviderRunner(
+        runs, store, lambda: host.all(EntityProvider), host.log, evict=config.orphan_provider_strategy == "delete"
+    )
+
+    yield MIGRATIONS
+    yield ConfigLocations(config.locations)
+    yield locations
+    yield Status("Catalog", Reports(database, store, runs).status)
+    yield Provides(CatalogProviders, Triggers(runs))
+    yield Loop("catalog.providers", runner.run_due, wakes=(TO_PROVIDE,), concurrency=4)
+    yield Loop("catalog.process", engine.process_due, wakes=(TO_PROCESS,), concurrency=2)
+    yield Loop("catalog.stitch", engine.stitch_due, wakes=(TO_STITCH,))
+
+
+def _rules(config: AppConfig) -> Rules:
+    return read_rules(config.get("catalog.rules"), config.get("catalog.locations"), folder=Path.cwd())
+
+
+def fingerprint(config: CatalogConfig) -> str:
+    """Of everything that decides how an unchanged file is processed."""
+    return blake2b(msgspec.json.encode([config.rules, config.locations]), digest_size=8).hexdigest()

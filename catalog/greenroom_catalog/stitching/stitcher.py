@@ -1,0 +1,82 @@
+"""Ticket + relations -> Final: put together what is served, and how it is found (spec 02 §4.9)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from hashlib import sha1
+from typing import Any
+
+import msgspec
+
+from greenroom.entity import EDIT_URL, ORPHAN, VIEW_URL, Entity
+from greenroom_catalog.stitching.tokens import COLUMNS, Projection, project
+from greenroom_catalog.storage.store import Final, Ticket
+
+REJECTED_URL = "https://backstage.io/annotation-rejected-for-security-reasons"
+PROCESSING_STATUS = "backstage.io/catalog-processing"
+
+_SCRIPT_URL = re.compile(r"[\x00-\x20]*" + r"[\r\n\t]*".join("javascript") + r"[\r\n\t]*:", re.IGNORECASE)
+_PLAIN = tuple(COLUMNS.values())
+
+
+def stitch(ticket: Ticket, relations: Sequence[tuple[str, str]]) -> Final | None:
+    """One processed entity, its (type, target) relations in served order, its errors and its orphanhood, put together.
+
+    None when it was never processed, or when this is what is served already. Raises InputError when the entity cannot be
+    indexed, because two of its keys differ only in letter case."""
+    if ticket.processed is None:
+        return None
+    uid = str(ticket.uid)
+    entity: Entity = msgspec.json.decode(ticket.processed)
+    _annotate(entity, orphan=ticket.orphan)
+    entity["relations"] = [{"type": type_, "targetRef": target} for type_, target in relations]
+    if ticket.errors is not None:
+        _add_status(entity, msgspec.json.decode(ticket.errors))
+    digest = sha1(msgspec.json.encode(entity), usedforsecurity=False).hexdigest()
+    if digest == ticket.hash:
+        return None
+    metadata = entity["metadata"]
+    metadata["uid"] = uid
+    metadata["etag"] = metadata.get("etag") or digest
+    found = project(entity, uid)
+    return Final(
+        ticket.id, ticket.ref, digest, msgspec.json.encode(entity), msgspec.json.encode(found.values), search_row(found)
+    )
+
+
+def _annotate(entity: Entity, *, orphan: bool) -> None:
+    metadata = entity["metadata"]
+    annotations: dict[str, Any] = metadata.get("annotations") or {}
+    for name in (VIEW_URL, EDIT_URL):
+        value = annotations.get(name)
+        if isinstance(value, str) and _SCRIPT_URL.match(value):
+            annotations[name] = REJECTED_URL
+    if orphan:
+        metadata["annotations"] = {**annotations, ORPHAN: "true"}
+
+
+def _add_status(entity: Entity, errors: Sequence[Mapping[str, Any]]) -> None:
+    """Tell of failed processing on the entity that is still served as it last was."""
+    status = entity.get("status") or {}
+    items = [
+        {"type": PROCESSING_STATUS, "level": "error", "message": f"{e['name']}: {e['message']}", "error": e}
+        for e in errors
+    ]
+    entity["status"] = {**status, "items": [*(status.get("items") or ()), *items]}
+
+
+def search_row(found: Projection) -> list[str | None]:
+    """The columns of the table `search`, after `id`. Arrays are array literals; NUL, which Postgres cannot hold, is dropped."""
+    plain: list[str | None] = []
+    facets: list[str | None] = []
+    for column in _PLAIN:
+        lower, original = found.columns.get(column, (None, None))
+        plain.append(lower.replace("\0", "") if lower is not None else None)
+        facets.append(original.replace("\0", "") if original is not None and original != lower else None)
+    tags = ",".join(f'"{_escape(tag)}"' for tag in found.tags)
+    return [*plain, *facets, f"{{{tags}}}", f"{{{','.join(map(str, found.tokens))}}}"]
+
+
+def _escape(text: str) -> str:
+    return text.replace("\0", "").replace("\\", "\\\\").replace('"', '\\"')

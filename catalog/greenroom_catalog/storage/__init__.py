@@ -1,0 +1,1 @@
+"""The only writer: what the rest of the catalog decided becomes rows."""

@@ -1,0 +1,100 @@
+-- name: held_by_source
+-- What a provider has in the catalog now: ref, hash and location key of each root entity.
+SELECT s.entity_ref, s.unprocessed_hash, s.location_key
+FROM refresh_state_references r JOIN refresh_state s ON s.id = r.target_id
+WHERE r.source_key = $1
+
+-- name: held
+-- What the catalog has of these refs, whoever emitted them.
+SELECT s.id, s.entity_ref, s.unprocessed_hash, s.location_key
+FROM refresh_state s WHERE s.entity_ref = ANY($1::text[])
+
+-- name: emit
+-- Add or replace unprocessed entities and make them due; a row that another location key holds is left alone and not returned.
+WITH written AS (
+    INSERT INTO refresh_state AS s (entity_ref, unprocessed_entity, unprocessed_hash, location_key)
+    SELECT i.entity_ref, i.entity, i.hash, i.location_key
+    FROM unnest($1::text[], $2::json[], $3::bytea[], $4::text[]) AS i (entity_ref, entity, hash, location_key)
+    ORDER BY i.entity_ref
+    ON CONFLICT (entity_ref) DO UPDATE
+        SET unprocessed_entity = excluded.unprocessed_entity, unprocessed_hash = excluded.unprocessed_hash,
+            location_key = excluded.location_key, last_discovery_at = now(), read_etags = NULL
+        WHERE s.location_key IS NULL OR s.location_key = excluded.location_key
+    RETURNING s.id, s.entity_ref
+), due AS (
+    INSERT INTO refresh_schedule (id) SELECT id FROM written
+    ON CONFLICT (id) DO UPDATE SET next_update_at = now()
+)
+SELECT id, entity_ref FROM written
+
+-- name: own_by_source
+-- Make a provider the one referrer of these entities.
+WITH forgotten AS (DELETE FROM refresh_state_references WHERE target_id = ANY($2::bigint[]))
+INSERT INTO refresh_state_references (source_key, target_id) SELECT $1, id FROM unnest($2::bigint[]) AS t (id)
+
+-- name: disown_by_source
+-- Forget that a provider refers to these entities.
+DELETE FROM refresh_state_references r USING refresh_state s
+WHERE s.id = r.target_id AND r.source_key = $1 AND s.entity_ref = ANY($2::text[])
+
+-- name: own_by_entities
+-- Make each parent the one referrer of its children, and of nothing else; return the children that were let go.
+WITH wanted AS (
+    SELECT DISTINCT ON (target_id) source_id, target_id
+    FROM unnest($2::bigint[], $3::bigint[]) WITH ORDINALITY AS w (source_id, target_id, nth) ORDER BY target_id, nth DESC
+), forgotten AS (
+    DELETE FROM refresh_state_references r
+    WHERE (r.source_id = ANY($1::bigint[]) OR r.target_id IN (SELECT target_id FROM wanted))
+      AND NOT EXISTS (SELECT FROM wanted w WHERE w.source_id = r.source_id AND w.target_id = r.target_id)
+    RETURNING r.target_id
+), added AS (
+    INSERT INTO refresh_state_references (source_id, target_id)
+    SELECT w.source_id, w.target_id FROM wanted w
+    WHERE NOT EXISTS (SELECT FROM refresh_state_references r WHERE r.source_id = w.source_id AND r.target_id = w.target_id)
+)
+SELECT target_id FROM forgotten EXCEPT SELECT target_id FROM wanted
+
+-- name: doomed_by_removal
+-- What goes when a provider lets go of these refs: they and all below them that nothing else holds up.
+WITH RECURSIVE roots AS (
+    SELECT r.target_id AS id FROM refresh_state_references r JOIN refresh_state s ON s.id = r.target_id
+    WHERE r.source_key = $1 AND s.entity_ref = ANY($2::text[])
+), below (id) AS (
+    SELECT id FROM roots
+    UNION
+    SELECT r.target_id FROM below b JOIN refresh_state_references r ON r.source_id = b.id
+), above (subject, id, held) AS (
+    SELECT b.id, r.source_id, r.source_key IS NOT NULL AND NOT (r.source_key = $1 AND r.target_id IN (SELECT id FROM roots))
+    FROM below b JOIN refresh_state_references r ON r.target_id = b.id
+    UNION
+    SELECT a.subject, r.source_id, r.source_key IS NOT NULL AND NOT (r.source_key = $1 AND r.target_id IN (SELECT id FROM roots))
+    FROM above a JOIN refresh_state_references r ON r.target_id = a.id
+)
+SELECT id FROM below EXCEPT SELECT subject FROM above WHERE held
+
+-- name: orphans_among
+-- Those of these entities that nothing refers to any more.
+SELECT s.id FROM refresh_state s
+WHERE s.id = ANY($1::bigint[]) AND NOT EXISTS (SELECT FROM refresh_state_references r WHERE r.target_id = s.id)
+
+-- name: children_of
+-- What these entities emitted.
+SELECT DISTINCT target_id FROM refresh_state_references WHERE source_id = ANY($1::bigint[])
+
+-- name: related_to
+-- The entities, other than these, whose served relations come from processing these.
+SELECT DISTINCT s.id FROM relations r JOIN refresh_state s ON s.entity_ref = r.source_entity_ref
+WHERE r.originating_id = ANY($1::bigint[]) AND s.id <> ALL($1::bigint[])
+
+-- name: delete_entities
+-- Delete these entities with everything that was made from them.
+DELETE FROM refresh_state WHERE id = ANY($1::bigint[])
+
+-- name: refresh_by_keys
+-- Make due whatever was made from these refresh keys.
+UPDATE refresh_schedule SET next_update_at = now()
+WHERE id IN (SELECT id FROM refresh_keys WHERE key = ANY($1::text[]))
+
+-- name: source_keys
+-- The providers that have something in the catalog.
+SELECT DISTINCT source_key FROM refresh_state_references WHERE source_key IS NOT NULL

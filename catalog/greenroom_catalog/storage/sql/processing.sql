@@ -1,0 +1,98 @@
+-- name: claim_due
+-- Take due entities for the length of a lease; a crashed worker's come back when it ends.
+WITH due AS (
+    SELECT id, next_update_at FROM refresh_schedule WHERE next_update_at <= now()
+    ORDER BY next_update_at LIMIT $1 FOR UPDATE SKIP LOCKED
+), claimed AS (
+    UPDATE refresh_schedule c SET next_update_at = now() + $2::interval FROM due WHERE c.id = due.id
+    RETURNING c.id, c.next_update_at AS lease, extract(epoch FROM now() - due.next_update_at)::float8 AS waited
+)
+SELECT s.id, s.entity_id, s.entity_ref, s.unprocessed_entity, s.unprocessed_hash, s.result_hash, s.location_key, s.read_etags,
+       c.lease, c.waited
+FROM claimed c JOIN refresh_state s USING (id)
+
+-- name: reschedule
+-- Let claimed entities rest until their next turn, but for those that became due meanwhile.
+UPDATE refresh_schedule c SET next_update_at = now() + d.rest
+FROM unnest($1::bigint[], $2::timestamptz[], $3::interval[]) AS d (id, lease, rest)
+WHERE c.id = d.id AND c.next_update_at = d.lease
+
+-- name: save_processed
+-- Store good results, unless the entity changed while it was processed; return those stored.
+UPDATE refresh_state s SET processed_entity = d.entity, result_hash = d.result_hash, errors = NULL, read_etags = d.read_etags
+FROM unnest($1::bigint[], $2::bytea[], $3::json[], $4::bytea[], $5::json[]) AS d (id, unprocessed_hash, entity, result_hash, read_etags)
+WHERE s.id = d.id AND s.unprocessed_hash = d.unprocessed_hash
+RETURNING s.id
+
+-- name: save_errors
+-- Store why entities failed; what they last were stays.
+UPDATE refresh_state s SET errors = d.errors, result_hash = d.result_hash, read_etags = NULL
+FROM unnest($1::bigint[], $2::bytea[], $3::json[], $4::bytea[]) AS d (id, unprocessed_hash, errors, result_hash)
+WHERE s.id = d.id AND s.unprocessed_hash = d.unprocessed_hash
+RETURNING s.id
+
+-- name: forget_results
+-- Make the next processing of these entities count as a change, as after a conflict that may since be gone.
+UPDATE refresh_state SET result_hash = NULL, read_etags = NULL WHERE id = ANY($1::bigint[])
+
+-- name: replace_relations
+-- Make these the relations that these entities emit; return the refs whose served relations change by it.
+WITH desired AS (
+    SELECT DISTINCT * FROM unnest($2::bigint[], $3::text[], $4::text[], $5::text[])
+        AS d (originating_id, source_entity_ref, type, target_entity_ref)
+), gone AS (
+    DELETE FROM relations r
+    WHERE r.originating_id = ANY($1::bigint[])
+      AND NOT EXISTS (
+        SELECT FROM desired d
+        WHERE (d.originating_id, d.source_entity_ref, d.type, d.target_entity_ref)
+            = (r.originating_id, r.source_entity_ref, r.type, r.target_entity_ref))
+    RETURNING r.source_entity_ref
+), added AS (
+    INSERT INTO relations (originating_id, source_entity_ref, type, target_entity_ref)
+    SELECT * FROM desired
+    EXCEPT SELECT originating_id, source_entity_ref, type, target_entity_ref FROM relations WHERE originating_id = ANY($1::bigint[])
+    RETURNING source_entity_ref
+)
+SELECT source_entity_ref FROM gone UNION SELECT source_entity_ref FROM added
+
+-- name: replace_refresh_keys
+-- Make these the refresh keys of these entities.
+WITH desired AS (
+    SELECT DISTINCT * FROM unnest($2::bigint[], $3::text[]) AS d (id, key)
+), gone AS (
+    DELETE FROM refresh_keys k WHERE k.id = ANY($1::bigint[])
+      AND NOT EXISTS (SELECT FROM desired d WHERE d.id = k.id AND d.key = k.key)
+)
+INSERT INTO refresh_keys (id, key)
+SELECT id, key FROM desired EXCEPT SELECT id, key FROM refresh_keys WHERE id = ANY($1::bigint[])
+
+-- name: refresh_with_ancestors
+-- Make an entity and the locations above it due; return how many were.
+WITH RECURSIVE up (id, depth) AS (
+    SELECT id, 0 FROM refresh_state WHERE entity_ref = $1
+    UNION
+    SELECT r.source_id, up.depth + 1 FROM up JOIN refresh_state_references r ON r.target_id = up.id
+    WHERE r.source_id IS NOT NULL AND up.depth < 32
+)
+UPDATE refresh_schedule c SET next_update_at = now()
+FROM up JOIN refresh_state s USING (id)
+WHERE c.id = up.id AND (up.depth = 0 OR s.entity_ref LIKE 'location:%')
+
+-- name: touch_parents
+-- Make the parents of an entity due, and their next result count as a change, so that they emit it again.
+WITH parents AS (
+    SELECT source_id AS id FROM refresh_state_references WHERE target_id = $1 AND source_id IS NOT NULL
+), forgotten AS (
+    UPDATE refresh_state s SET result_hash = NULL, read_etags = NULL FROM parents p WHERE s.id = p.id
+)
+UPDATE refresh_schedule c SET next_update_at = now() FROM parents p WHERE c.id = p.id
+
+-- name: id_of
+-- The row of an entity, by its uid.
+SELECT id FROM refresh_state WHERE entity_id = $1
+
+-- name: backlog
+-- How many entities are due, and how many wait for a stitch.
+SELECT (SELECT count(*) FROM refresh_schedule WHERE next_update_at <= now()) AS due,
+       (SELECT count(*) FROM stitch_queue) AS stitching

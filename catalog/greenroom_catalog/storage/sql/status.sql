@@ -1,0 +1,9 @@
+-- name: entities_by_kind
+-- How many entities are served, by kind.
+SELECT kind, count(*) AS entities FROM search GROUP BY kind ORDER BY kind
+
+-- name: failures
+-- Entities whose last processing failed, and whether an earlier state of them is served meanwhile.
+SELECT s.entity_ref, s.errors, f.id IS NOT NULL AS served, s.unprocessed_entity
+FROM refresh_state s LEFT JOIN final_entities f USING (id)
+WHERE s.errors IS NOT NULL ORDER BY s.entity_ref LIMIT $1

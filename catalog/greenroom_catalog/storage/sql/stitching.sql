@@ -1,0 +1,58 @@
+-- name: request_stitch
+-- Ask for a stitch; waits for a stitcher that holds the ticket, so that no request is lost to one that read too early.
+INSERT INTO stitch_queue (id)
+SELECT s.id FROM refresh_state s WHERE s.id = ANY($1::bigint[])
+UNION
+SELECT s.id FROM refresh_state s WHERE s.entity_ref = ANY($2::text[])
+ORDER BY 1
+ON CONFLICT (id) DO UPDATE SET requested_at = stitch_queue.requested_at
+
+-- name: claim_tickets
+-- Take the oldest tickets until the end of the transaction. Nobody is waited for, so that nobody can be deadlocked with.
+SELECT q.id, s.entity_id, s.entity_ref, s.processed_entity, s.errors,
+       NOT EXISTS (SELECT FROM refresh_state_references r WHERE r.target_id = q.id) AS orphan, f.hash,
+       extract(epoch FROM now() - q.requested_at)::float8 AS waited
+FROM stitch_queue q JOIN refresh_state s ON s.id = q.id LEFT JOIN final_entities f ON f.id = q.id
+WHERE q.requested_at <= now() - $2::interval
+ORDER BY q.requested_at LIMIT $1
+FOR UPDATE OF q SKIP LOCKED FOR KEY SHARE OF s SKIP LOCKED
+
+-- name: relations_of
+-- What is served as the relations of these refs, in the order in which it is served.
+SELECT DISTINCT source_entity_ref, type, target_entity_ref FROM relations
+WHERE source_entity_ref = ANY($1::text[]) ORDER BY 1, 2, 3
+
+-- name: save_final
+-- Serve these entities.
+WITH incoming AS (
+    SELECT * FROM unnest($1::bigint[], $2::text[], $3::text[], $4::json[], $5::jsonb[])
+        AS i (id, entity_ref, hash, final_entity, search_values)
+)
+INSERT INTO final_entities (id, entity_ref, hash, final_entity, search_values)
+SELECT id, entity_ref, hash, final_entity, search_values FROM incoming ORDER BY id
+ON CONFLICT (id) DO UPDATE SET hash = excluded.hash, final_entity = excluded.final_entity, search_values = excluded.search_values
+
+-- name: save_search
+-- Make these entities findable. Arrays within the arrays come as text, since unnest would flatten them.
+INSERT INTO search (id, kind, namespace, name, title, type, lifecycle, owner, owned_by,
+                    facet_kind, facet_namespace, facet_name, facet_title, facet_type, facet_lifecycle, facet_owner, facet_owned_by,
+                    tags, tok)
+SELECT i.id, i.kind, i.namespace, i.name, i.title, i.type, i.lifecycle, i.owner, i.owned_by,
+       i.facet_kind, i.facet_namespace, i.facet_name, i.facet_title, i.facet_type, i.facet_lifecycle, i.facet_owner, i.facet_owned_by,
+       i.tags::text[], i.tok::bigint[]
+FROM unnest($1::bigint[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[], $9::text[],
+            $10::text[], $11::text[], $12::text[], $13::text[], $14::text[], $15::text[], $16::text[], $17::text[],
+            $18::text[], $19::text[])
+    AS i (id, kind, namespace, name, title, type, lifecycle, owner, owned_by,
+          facet_kind, facet_namespace, facet_name, facet_title, facet_type, facet_lifecycle, facet_owner, facet_owned_by, tags, tok)
+ORDER BY i.id
+ON CONFLICT (id) DO UPDATE SET
+    kind = excluded.kind, namespace = excluded.namespace, name = excluded.name, title = excluded.title, type = excluded.type,
+    lifecycle = excluded.lifecycle, owner = excluded.owner, owned_by = excluded.owned_by, facet_kind = excluded.facet_kind,
+    facet_namespace = excluded.facet_namespace, facet_name = excluded.facet_name, facet_title = excluded.facet_title,
+    facet_type = excluded.facet_type, facet_lifecycle = excluded.facet_lifecycle, facet_owner = excluded.facet_owner,
+    facet_owned_by = excluded.facet_owned_by, tags = excluded.tags, tok = excluded.tok
+
+-- name: drop_tickets
+-- Stitched: the tickets are spent.
+DELETE FROM stitch_queue WHERE id = ANY($1::bigint[])

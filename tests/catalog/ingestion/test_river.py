@@ -1,0 +1,254 @@
+"""From a file to what is served: what a team that commits a catalog-info.yaml counts on."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections.abc import AsyncIterator
+from datetime import timedelta
+
+import pytest
+
+from greenroom.plugin import Deferred
+from greenroom_catalog.storage.store import MIGRATIONS
+from tests.support.catalog import Catalog, component, yaml_component
+from tests.support.postgres import MigratedDatabase
+
+URL = "https://git.test/shop/catalog-info.yaml"
+
+
+@pytest.fixture
+async def catalog(migrated_database: MigratedDatabase) -> AsyncIterator[Catalog]:
+    yield Catalog(await migrated_database([MIGRATIONS]))
+
+
+async def test_a_committed_file_is_served_with_where_it_came_from(catalog: Catalog) -> None:
+    catalog.files.content[URL] = yaml_component("shop")
+    await catalog.register(URL)
+    shop = (await catalog.served())["component:default/shop"]
+    assert shop["metadata"]["annotations"] == {
+        "backstage.io/managed-by-location": f"url:{URL}",
+        "backstage.io/managed-by-origin-location": f"url:{URL}",
+        "backstage.io/view-url": URL,
+    }
+    assert uuid.UUID(shop["metadata"]["uid"]).version == 4
+    assert len(shop["metadata"]["etag"]) == 40
+
+
+async def test_a_file_on_a_known_host_says_where_to_see_and_edit_it(catalog: Catalog) -> None:
+    url = "https://github.com/acme/shop/blob/main/catalog-info.yaml"
+    catalog.files.content[url] = yaml_component("shop")
+    await catalog.register(url)
+    annotations = (await catalog.served())["component:default/shop"]["metadata"]["annotations"]
+    assert annotations["backstage.io/view-url"] == url
+    assert annotations["backstage.io/edit-url"] == "https://github.com/acme/shop/edit/main/catalog-info.yaml"
+    assert annotations["backstage.io/source-location"] == "url:https://github.com/acme/shop/tree/main/"
+
+
+async def test_relations_are_told_on_both_sides_though_one_file_says_them(catalog: Catalog) -> None:
+    group = {**component("team-a"), "kind": "Group", "spec": {"type": "team", "children": []}}
+    await catalog.source().full([Deferred(component("shop")), Deferred(group)])
+    await catalog.settle()
+    served = await catalog.served()
+    assert served["component:default/shop"]["relations"] == [{"type": "ownedBy", "targetRef": "group:default/team-a"}]
+    assert served["group:default/team-a"]["relations"] == [{"type": "ownerOf", "targetRef": "component:default/shop"}]
+
+
+async def test_a_relation_goes_from_the_other_side_too_when_its_author_drops_it(catalog: Catalog) -> None:
+    group = {**component("team-a"), "kind": "Group", "spec": {"type": "team", "children": []}}
+    await catalog.source("teams").full([Deferred(group)])
+    await catalog.source().full([Deferred(component("shop"))])
+    await catalog.settle()
+    await catalog.source().full([Deferred(component("shop", spec={"owner": "team-b"}))])
+    await catalog.settle()
+    assert (await catalog.served())["group:default/team-a"]["relations"] == []
+
+
+async def test_a_broken_file_keeps_the_last_good_entity_and_tells_where_it_is_broken(catalog: Catalog) -> None:
+    catalog.files.content[URL] = yaml_component("shop")
+    await catalog.register(URL)
+    await catalog.write(URL, "kind: Component\n  metadata: [\n")
+    assert "component:default/shop" in await catalog.served()
+    (message,) = await catalog.location_errors(URL)
+    assert message.startswith(f"YAML error at url:{URL}, YAMLParseError: ")
+    await catalog.write(URL, yaml_component("shop", owner="team-b"))
+    assert await catalog.location_errors(URL) == []
+    assert (await catalog.served())["component:default/shop"]["spec"]["owner"] == "team-b"
+
+
+async def test_an_invalid_entity_stays_as_it_last_was_and_carries_its_error(catalog: Catalog) -> None:
+    catalog.files.content[URL] = yaml_component("shop")
+    await catalog.register(URL)
+    await catalog.write(URL, yaml_component("shop").replace("  lifecycle: production\n", ""))
+    shop = (await catalog.served())["component:default/shop"]
+    assert shop["spec"]["lifecycle"] == "production"
+    (item,) = shop["status"]["items"]
+    assert item["type"] == "backstage.io/catalog-processing"
+    assert item["level"] == "error"
+    assert "must have required property 'lifecycle'" in item["message"]
+    assert item["error"]["name"] == "InputError"
+
+
+async def test_an_entity_that_was_never_valid_is_not_served(catalog: Catalog) -> None:
+    catalog.files.content[URL] = yaml_component("shop").replace("  owner: team-a\n", "")
+    await catalog.register(URL)
+    assert await catalog.served() == {}
+
+
+async def test_what_leaves_a_file_leaves_the_catalog(catalog: Catalog) -> None:
+    catalog.files.content[URL] = yaml_component("shop") + "---\n" + yaml_component("till")
+    await catalog.register(URL)
+    assert set(await catalog.served()) == {"component:default/shop", "component:default/till"}
+    await catalog.write(URL, yaml_component("till"))
+    assert set(await catalog.served()) == {"component:default/till"}
+
+
+async def test_with_the_keep_strategy_an_orphan_stays_and_is_marked(migrated_database: MigratedDatabase) -> None:
+    catalog = Catalog(await migrated_database([MIGRATIONS]), keep_orphans=True)
+    catalog.files.content[URL] = yaml_component("shop") + "---\n" + yaml_component("till")
+    await catalog.register(URL)
+    await catalog.write(URL, yaml_component("till"))
+    served = await catalog.served()
+    assert served["component:default/shop"]["metadata"]["annotations"]["backstage.io/orphan"] == "true"
+    assert "backstage.io/orphan" not in served["component:default/till"]["metadata"]["annotations"]
+
+
+async def test_an_unregistered_location_takes_only_its_own_with_it(catalog: Catalog) -> None:
+    other = "https://git.test/till/catalog-info.yaml"
+    catalog.files.content |= {URL: yaml_component("shop"), other: yaml_component("till")}
+    await catalog.register(URL, other)
+    await catalog.register(other)
+    assert set(await catalog.served()) == {"component:default/till"}
+
+
+async def test_an_entity_held_by_one_location_is_not_taken_by_another_until_it_is_let_go(catalog: Catalog) -> None:
+    other = "https://git.test/other/catalog-info.yaml"
+    catalog.files.content |= {URL: yaml_component("shop", owner="first")}
+    await catalog.register(URL)
+    catalog.files.content |= {other: yaml_component("shop", owner="second")}
+    await catalog.register(URL, other)
+    assert (await catalog.served())["component:default/shop"]["spec"]["owner"] == "first"
+    await catalog.register(other)
+    await catalog.source().refresh([f"url:{other}"])
+    await catalog.settle()
+    assert (await catalog.served())["component:default/shop"]["spec"]["owner"] == "second"
+
+
+async def test_a_kind_that_the_rules_do_not_allow_is_refused_by_name(catalog: Catalog) -> None:
+    catalog.files.content[URL] = (
+        "apiVersion: backstage.io/v1alpha1\nkind: User\nmetadata: {name: eve}\nspec: {memberOf: []}\n"
+    )
+    await catalog.register(URL)
+    assert await catalog.served() == {}
+    (message,) = await catalog.location_errors(URL)
+    assert message == (
+        f"Entity user:default/eve at url:{URL}, originated at url:{URL}, is not of an allowed kind for that location"
+    )
+
+
+async def test_a_missing_file_is_told_and_an_optional_one_is_not(catalog: Catalog) -> None:
+    await catalog.register(URL)
+    assert await catalog.location_errors(URL) == [f"Unable to read url, no matching files found for {URL}"]
+
+
+async def test_an_unchanged_file_is_neither_parsed_nor_written(catalog: Catalog) -> None:
+    catalog.files.content[URL] = yaml_component("shop")
+    await catalog.register(URL)
+    before = await _row_versions(catalog)
+    read = catalog.files.reads_whole
+    await catalog.source().refresh([f"url:{URL}"])
+    await catalog.settle()
+    assert catalog.files.reads_whole == read
+    assert await _row_versions(catalog) == before
+
+
+async def test_an_unchanged_full_mutation_writes_no_row(catalog: Catalog) -> None:
+    entities = [Deferred(component(f"c-{n}"), "key") for n in range(20)]
+    await catalog.source().full(entities)
+    await catalog.settle()
+    before = await _row_versions(catalog)
+    done = await catalog.source().full(entities)
+    assert (done.unchanged, done.added, done.changed, done.removed) == (20, 0, 0, 0)
+    assert await _row_versions(catalog) == before
+
+
+async def test_a_full_mutation_that_fails_half_way_changes_nothing(catalog: Catalog) -> None:
+    await catalog.source().full([Deferred(component("shop"))])
+    await catalog.settle()
+
+    async def broken() -> AsyncIterator[Deferred]:
+        for n in range(1500):
+            yield Deferred(component(f"c-{n}"))
+        raise ConnectionError("the source went away")
+
+    with pytest.raises(ConnectionError):
+        await catalog.source().full(broken())
+    await catalog.settle()
+    assert set(await catalog.served()) == {"component:default/shop"}
+
+
+async def test_a_deleted_entity_comes_back_while_its_location_still_emits_it(catalog: Catalog) -> None:
+    catalog.files.content[URL] = yaml_component("shop")
+    await catalog.register(URL)
+    first = (await catalog.served())["component:default/shop"]["metadata"]["uid"]
+    assert await catalog.store.delete_by_uid(uuid.UUID(first))
+    assert await catalog.served() == {}
+    await catalog.settle()
+    assert (await catalog.served())["component:default/shop"]["metadata"]["uid"] != first
+
+
+async def test_several_workers_share_the_work_and_lose_none_of_it(catalog: Catalog) -> None:
+    await catalog.source().full([Deferred(component(f"c-{n}"), "key") for n in range(700)])
+    workers = [catalog.worker() for _ in range(3)]
+
+    async def work(n: int) -> None:
+        while any(await catalog.store.backlog()):
+            await workers[n].process_due()
+            await workers[n].stitch_due()
+
+    await asyncio.gather(*(work(n) for n in range(3)))
+    assert len(await catalog.served()) == 700
+
+
+async def test_what_changed_while_it_was_processed_is_processed_again(catalog: Catalog) -> None:
+    await catalog.source().full([Deferred(component("shop"), "key")])
+    (claimed,) = await catalog.store.claim_due(10, timedelta(minutes=1))
+    await catalog.source().full([Deferred(component("shop", title="New"), "key")])
+    await catalog.engine._save([await catalog.engine._result(claimed)])  # the slow worker ends now
+    await catalog.settle()
+    assert (await catalog.served())["component:default/shop"]["metadata"]["title"] == "New"
+
+
+async def test_keys_that_differ_only_in_case_stop_that_entity_and_no_other(catalog: Catalog) -> None:
+    clash = component("clash", labels={"tier": "1", "Tier": "2"})
+    await catalog.source().full([Deferred(clash), Deferred(component("fine"))])
+    await catalog.settle()
+    assert set(await catalog.served()) == {"component:default/fine"}
+
+
+async def test_an_etag_stays_while_nothing_that_is_served_changes(catalog: Catalog) -> None:
+    catalog.files.content[URL] = yaml_component("shop")
+    await catalog.register(URL)
+    before = (await catalog.served())["component:default/shop"]["metadata"]["etag"]
+    await catalog.write(URL, "# a comment\n" + yaml_component("shop"))
+    assert (await catalog.served())["component:default/shop"]["metadata"]["etag"] == before
+    await catalog.write(URL, yaml_component("shop", owner="team-b"))
+    assert (await catalog.served())["component:default/shop"]["metadata"]["etag"] != before
+
+
+async def test_text_that_postgres_cannot_hold_does_not_stop_the_batch(catalog: Catalog) -> None:
+    odd = component("odd", title="a\0b", annotations={"note": "c\0D"})
+    await catalog.source().full([Deferred(odd), Deferred(component("fine"))])
+    await catalog.settle()
+    served = await catalog.served()
+    assert served["component:default/odd"]["metadata"]["title"] == "a\0b"
+    assert "component:default/fine" in served
+
+
+async def _row_versions(catalog: Catalog) -> list[tuple[object, ...]]:
+    """Which transaction wrote each row of every table but the schedule, which is how often a thing is looked at."""
+    found: list[tuple[object, ...]] = []
+    for table in ("refresh_state", "refresh_state_references", "refresh_keys", "relations", "final_entities", "search"):
+        rows = await catalog.database.fetch(f"select ctid::text, xmin::text from {table} order by 1")  # noqa: S608
+        found += [(table, *row) for row in rows]
+    return found
