@@ -29,6 +29,13 @@ ConnectionKind = Annotated[Literal["default"], not_yet("azure", "cloudsql", "rds
 AccessKind = Annotated[Literal["static"], not_yet("jwks", "legacy")]
 
 
+class Discreet(msgspec.Struct, frozen=True):
+    """A struct that keeps what it holds out of logs and tracebacks."""
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}(…)"
+
+
 class Listen(msgspec.Struct, frozen=True, rename="camel"):
     """Where to listen: `":7007"`, `"127.0.0.1:7007"`, `"[::1]:7007"`, or an object. No host: every interface."""
 
@@ -74,7 +81,7 @@ class Referrer(msgspec.Struct, frozen=True, rename="camel"):
     policy: list[str]
 
 
-class Tls(msgspec.Struct, frozen=True, rename="camel"):
+class Tls(Discreet, frozen=True, rename="camel"):
     """How to speak TLS to Postgres. `ca`, `cert` and `key` are PEM texts, such as `{$file: ./ca.pem}`."""
 
     ca: str | None = None
@@ -84,7 +91,7 @@ class Tls(msgspec.Struct, frozen=True, rename="camel"):
     servername: str | None = None
 
 
-class Connection(msgspec.Struct, frozen=True):
+class Connection(Discreet, frozen=True):
     """A Postgres server, in the terms of node-postgres. What is absent is left to the usual `PG…` defaults."""
 
     host: str | None = None
@@ -115,7 +122,7 @@ class KnexConfig(msgspec.Struct, frozen=True):
     pool: Pool | None = None
 
 
-class DatabaseConfig(msgspec.Struct, frozen=True, rename="camel"):
+class DatabaseConfig(Discreet, frozen=True, rename="camel"):
     """Where the data lives. Ask `embedded`, `pool_min` and `pool_max` rather than the fields they are made of."""
 
     client: Literal["embedded", "embedded-postgres", "better-sqlite3", "sqlite3", "pg"] = "embedded"
@@ -174,7 +181,7 @@ class DatabaseConfig(msgspec.Struct, frozen=True, rename="camel"):
             yield "plugin: has no effect, all parts share one database"
 
 
-class StaticToken(msgspec.Struct, frozen=True):
+class StaticToken(Discreet, frozen=True):
     """A token that a caller shows as it is, and the subject it then acts as."""
 
     token: str
@@ -187,9 +194,6 @@ class StaticToken(msgspec.Struct, frozen=True):
             raise FieldError("token", f"a token has at least {SHORTEST_TOKEN} characters")
         if re.search(r"\s", self.subject):
             raise FieldError("subject", "a subject cannot have spaces in it")
-
-    def __repr__(self) -> str:
-        return f"StaticToken(subject={self.subject!r})"
 
 
 class PermissionAttribute(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -232,7 +236,7 @@ class ExternalAccess(msgspec.Struct, frozen=True, rename="camel"):
                 raise FieldError(f"accessRestrictions[{index}].plugin", f"{plugin!r} is restricted twice")
 
 
-class AuthConfig(msgspec.Struct, frozen=True, rename="camel"):
+class AuthConfig(Discreet, frozen=True, rename="camel"):
     """Who is let in."""
 
     external_access: list[ExternalAccess] = []
@@ -314,7 +318,7 @@ class HealthConfig(msgspec.Struct, frozen=True):
             raise FieldError("headers", "the name of a header is empty")
 
 
-class BackendConfig(msgspec.Struct, frozen=True, rename="camel"):
+class BackendConfig(Discreet, frozen=True, rename="camel"):
     """The whole section. Each part stands as it is written; the defaults are in place."""
 
     base_url: str = f"http://localhost:{DEFAULT_PORT}"

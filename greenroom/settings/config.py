@@ -27,7 +27,7 @@ class AppConfig:
         for layer in layers:
             merged = _merge(layer.data, merged)
         self._data = merged
-        self._read: set[Place] = set()
+        self._known: set[Place] = set()
         self._unknown: dict[Place, str] = {}
         self._cautions: dict[str, None] = dict.fromkeys(text for layer in layers for text in layer.warnings)
 
@@ -35,9 +35,11 @@ class AppConfig:
     def warnings(self) -> list[str]:
         """What is odd but does not stop the start: unknown keys of the sections read so far, settings without effect.
 
-        A key that is itself (or holds) a section somebody reads is not unknown."""
+        A key is not unknown if any reader knows it, or something below it."""
         unknown = [
-            text for place, text in self._unknown.items() if not any(read[: len(place)] == place for read in self._read)
+            text
+            for place, text in self._unknown.items()
+            if not any(known[: len(place)] == place for known in self._known)
         ]
         return [*self._cautions, *unknown]
 
@@ -63,9 +65,10 @@ class AppConfig:
         secret, and a hint."""
         place = _place(path)
         value = _find(self._data, place)
-        self._read.add(place)
+        self._known.add(place)
         section = Section(self._source, self.redacted_at)
         result = section.read({} if value is None else copy.deepcopy(value), into, place)
+        self._known.update(section.known)
         self._unknown.update(section.unknown)
         self._cautions.update(dict.fromkeys(section.cautions))
         return result

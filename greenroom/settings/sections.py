@@ -6,7 +6,6 @@ Values are read as upstream's ConfigReader reads them: numbers may be given as t
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import timedelta
@@ -20,6 +19,7 @@ from greenroom.settings.documents import Place
 from greenroom.settings.durations import EXAMPLES, parse_duration, parse_number
 from greenroom.settings.layers import Source, written
 from greenroom.settings.redaction import SECRET, hide_in_text, is_secret
+from greenroom.settings.wording import alternatives, describe, extra, is_struct, nearest, one_or_many
 
 T = TypeVar("T")
 
@@ -80,6 +80,7 @@ class Section:
     def __init__(self, source: Callable[[Place], Source], shown: Callable[[Place], Any]) -> None:
         """`source` tells where the value at a place came from, `shown` what may be printed of it."""
         self._source, self._shown = source, shown
+        self.known: set[Place] = set()
         self.unknown: dict[Place, str] = {}
         self.cautions: list[str] = []
 
@@ -98,7 +99,7 @@ class Section:
             extras = tuple(rest)
         if get_origin(plain) in (Union, UnionType):
             return self._union(value, get_args(plain), place)
-        if _is_struct(plain):
+        if is_struct(plain):
             return self._struct(value, plain, place)
         if get_origin(plain) in (list, tuple, set, frozenset, Sequence) or plain in (list, tuple, set, frozenset):
             return self._array(value, plain, into, extras, place)
@@ -144,6 +145,7 @@ class Section:
         strict = bool(into.__struct_config__.forbid_unknown_fields)
         for key in given:
             if key in known:
+                self.known.add((*place, key))
                 continue
             near = nearest(key, known)
             if strict:
@@ -174,7 +176,7 @@ class Section:
     # --- collections
 
     def _array(self, value: object, plain: Any, into: Any, extras: tuple[Any, ...], place: Place) -> Any:
-        if isinstance(value, str) and _one_or_many(extras):
+        if isinstance(value, str) and one_or_many(extras):
             value = [value]
         if not isinstance(value, list | tuple | set | frozenset):
             raise _Refused(
@@ -221,12 +223,13 @@ class Section:
                 # The nearest kind knows best what is wrong, if the value is of its shape at all.
                 first = first or refused
                 continue
+            self.known.update(attempt.known)
             self.unknown.update(attempt.unknown)
             self.cautions.extend(attempt.cautions)
             return read
         if first is not None and (len(candidates) == 1 or first.place != place or _distance(value, candidates[0]) == 0):
             raise first
-        expected = f"expected {_alternatives([describe(kind) for kind in kinds])}"
+        expected = f"expected {alternatives([describe(kind) for kind in kinds])}"
         raise _Refused(place, expected, value, _duration_hint(value) if timedelta in kinds else "")
 
     def _tagged(self, value: object, kinds: Sequence[Any], place: Place) -> Any:
@@ -234,7 +237,7 @@ class Section:
         tags = {
             kind.__struct_config__.tag: kind
             for kind in kinds
-            if _is_struct(kind) and kind.__struct_config__.tag_field is not None
+            if is_struct(kind) and kind.__struct_config__.tag_field is not None
         }
         if not tags or not isinstance(value, Mapping):
             return None
@@ -264,7 +267,7 @@ class Section:
             )
         elif get_origin(plain) is Literal:
             value = _one_of(value, get_args(plain))
-            if any(value in _extra(meta, "not yet") for meta in extras):
+            if any(value in extra(meta, "not yet") for meta in extras):
                 hint = f"supported: {', '.join(map(str, get_args(plain)))}"
                 raise _Refused(place, "not supported yet by this version", value, hint)
         try:
@@ -329,57 +332,12 @@ class _Unquoted(str):
         return str(self)
 
 
-def nearest(key: str, known: Sequence[str]) -> str | None:
-    """The known key most like this one, in whatever case and with whatever dashes, or None."""
-    plain = {re.sub(r"[-_]", "", name).lower(): name for name in reversed(known)}
-    found = difflib.get_close_matches(re.sub(r"[-_]", "", key).lower(), plain, n=1, cutoff=0.6)
-    return plain[found[0]] if found else None
-
-
-def describe(kind: Any) -> str:
-    """What a type wants, in the words of somebody who writes config: `a number`, `a list of texts`."""
-    if get_origin(kind) is Annotated:
-        plain, *extras = get_args(kind)
-        return f"a text or {describe(plain)}" if _one_or_many(extras) else describe(plain)
-    origin, args = get_origin(kind), get_args(kind)
-    if origin in (Union, UnionType):
-        return _alternatives([describe(arg) for arg in args if arg is not NoneType])
-    if origin is Literal:
-        return f"{'one of ' if len(args) > 1 else ''}{', '.join(map(repr, args))}"
-    if origin in (list, tuple, set, frozenset, Sequence) or kind in (list, tuple, set):
-        return f"a list of {_plural(describe(args[0]))}" if args and args[0] is not Any else "a list"
-    if _is_struct(kind):
-        return f"an object with {_some([field.encode_name for field in msgspec.structs.fields(kind)])}"
-    words = {str: "a text", int: "a whole number", float: "a number", bool: "true or false", timedelta: "a duration"}
-    return words.get(
-        kind,
-        "an object" if origin in (dict, Mapping) or kind in (dict, Mapping) else getattr(kind, "__name__", str(kind)),
-    )
-
-
-def _alternatives(words: Sequence[str]) -> str:
-    return ", or ".join(dict.fromkeys(words))
-
-
-def _plural(words: str) -> str:
-    noun = re.match(r"an? (\w+)\Z", words)
-    return f"{noun[1]}s" if noun else f"items, each {words}"
-
-
-def _some(names: Sequence[str]) -> str:
-    return (
-        f"some of {', '.join(names[:6])}{', …' if len(names) > 6 else ''}"
-        if len(names) > 1
-        else "".join(names) or "nothing in it"
-    )
-
-
 def _distance(value: object, kind: Any) -> int:
     """How far a raw value is from a type: 0 of its own kind, 1 if it may be read as one, 2 or more if hardly."""
     plain = get_args(kind)[0] if get_origin(kind) is Annotated else kind
     shape = get_origin(plain) or plain
     if isinstance(value, Mapping):
-        return 0 if _is_struct(plain) or shape in (dict, Mapping, timedelta, Any) else 2
+        return 0 if is_struct(plain) or shape in (dict, Mapping, timedelta, Any) else 2
     if isinstance(value, list):
         return 0 if shape in (list, tuple, set, frozenset, Sequence, Any) else 2
     if isinstance(value, bool):
@@ -389,10 +347,6 @@ def _distance(value: object, kind: Any) -> int:
     if shape in (str, Any, Literal):
         return 0
     return 1 if shape in (timedelta, bool, int, float, list) or isinstance(plain, FromShorthand) else 2
-
-
-def _is_struct(kind: Any) -> bool:
-    return isinstance(kind, type) and issubclass(kind, msgspec.Struct)
 
 
 def _boolean(value: object) -> object:
@@ -424,14 +378,6 @@ def _duration_hint(value: object) -> str:
     if isinstance(number, int | float) and not isinstance(number, bool):
         return f"with its unit, such as `{number}m` for minutes or `{{seconds: {number}}}`"
     return ""
-
-
-def _extra(meta: object, name: str) -> tuple[Any, ...]:
-    return (meta.extra or {}).get(name, ()) if isinstance(meta, msgspec.Meta) else ()
-
-
-def _one_or_many(extras: Iterable[object]) -> bool:
-    return any(_extra(meta, "one or many") for meta in extras)
 
 
 def _may_be_empty(meta: object) -> bool:
