@@ -1,0 +1,71 @@
+# Everything a developer or a newcomer needs. `make help` lists it.
+SHELL := /bin/bash -euo pipefail
+PYTHON ?= python3
+BIN := .venv/bin
+LOCKS := deploy/locks
+# As root, Postgres runs as another user, which cannot reach a folder below root's home.
+DEMO_DATA ?= $(if $(filter 0,$(shell id -u)),/var/lib/greenroom-demo,$(CURDIR)/.greenroom/demo)
+
+.DEFAULT_GOAL := help
+.PHONY: help setup run test check format bench conformance e2e openapi locks clean
+
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: .venv/.dev ## Make .venv with everything for development
+
+run: .venv/.run ## Serve a sample organisation on http://localhost:7007
+	@mkdir -p "$(DEMO_DATA)"
+	@$(BIN)/python deploy/demo/setup.py "$(DEMO_DATA)/repositories"
+	@GREENROOM_DEMO="$(DEMO_DATA)/repositories" GREENROOM_DATA="$(DEMO_DATA)" \
+		$(BIN)/greenroom serve --config deploy/demo/app-config.yaml
+
+test: .venv/.dev ## Run the tests on a real Postgres
+	$(BIN)/pytest
+
+check: .venv/.dev ## Lint, check the arrows between the rooms, and the types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports --no-cache
+	$(BIN)/mypy
+	$(BIN)/pyright
+
+format: .venv/.dev ## Format the code
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: .venv/.dev ## Measure the catalog's promises (needs nothing but this machine)
+	$(BIN)/python -m tests.bench.catalog
+
+conformance: .venv/.dev ## Ask a live upstream the recorded requests again, and compare (needs Node and GREENROOM_SHARED)
+	$(BIN)/python -m tests.conformance.record --check
+
+openapi: .venv/.run ## Print the served OpenAPI document of the catalog
+	@$(BIN)/greenroom openapi catalog
+
+locks: .venv/bin/uv ## Resolve the dependencies anew
+	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+		--custom-compile-command "make locks" -o $(LOCKS)/runtime.txt $(LOCKS)/build.in pyproject.toml
+	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+		--custom-compile-command "make locks" --extra otel --group dev -c $(LOCKS)/runtime.txt \
+		-o $(LOCKS)/dev.txt $(LOCKS)/build.in pyproject.toml
+	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+		--custom-compile-command "make locks" -o $(LOCKS)/uv.txt $(LOCKS)/uv.in
+
+clean: ## Forget the environment and the caches
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis dist
+
+.venv/bin/uv: $(LOCKS)/uv.txt
+	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "Greenroom needs Python 3.11 or later: make PYTHON=python3.12 …")'
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install -q --disable-pip-version-check --require-hashes -r $(LOCKS)/uv.txt
+	@touch $@
+
+.venv/.run: .venv/bin/uv $(LOCKS)/runtime.txt pyproject.toml
+	$(BIN)/uv pip install -q --python $(BIN)/python --require-hashes -r $(LOCKS)/runtime.txt
+	$(BIN)/uv pip install -q --python $(BIN)/python --no-deps --no-build-isolation -e .
+	@touch $@
+
+.venv/.dev: .venv/.run $(LOCKS)/dev.txt
+	$(BIN)/uv pip install -q --python $(BIN)/python --require-hashes -r $(LOCKS)/dev.txt
+	@touch $@
