@@ -53,6 +53,11 @@ class Credentials(msgspec.Struct, frozen=True):
             return "user"
         return "service" if isinstance(self.principal, ServicePrincipal) else "none"
 
+    @property
+    def user(self) -> UserPrincipal | None:
+        """The user, if it is one who asks."""
+        return self.principal if isinstance(self.principal, UserPrincipal) else None
+
     def __repr__(self) -> str:
         return f"Credentials({self.principal!r})"
 

@@ -46,12 +46,14 @@ def principal_on(token: ExternalToken, plugin: str) -> ServicePrincipal:
     return ServicePrincipal(token.subject, restrictions)
 
 
-def read_tokens(entries: Sequence[Mapping[str, Any]]) -> tuple[ExternalToken, ...]:
-    """The configured tokens, in order. Raises ConfigError, which never quotes a token."""
+def read_tokens(entries: Sequence[Any]) -> tuple[ExternalToken, ...]:
+    """The tokens of the raw config list, in order. Raises ConfigError, which never quotes a token."""
     return tuple(_read(entry, f"{PATH}[{index}]") for index, entry in enumerate(entries))
 
 
-def _read(entry: Mapping[str, Any], path: str) -> ExternalToken:
+def _read(entry: Any, path: str) -> ExternalToken:
+    if not isinstance(entry, Mapping):
+        raise ConfigError(path, "must be an object with `type` and `options`")
     kind = entry.get("type")
     if kind != "static":
         raise ConfigError(f"{path}.type", "only static tokens are supported", value=kind, hint="type: static")

@@ -76,7 +76,7 @@ class Keyring:
         async with self._lock:
             if self._looked_at > asked_at:
                 return
-            await asyncio.sleep(max(0.0, self._looked_at + RELOAD_EVERY - asked_at))
+            await asyncio.sleep(max(0.0, self._looked_at + RELOAD_EVERY - self._clock()))
             self._looked_at = self._clock()
             self._keys = {jwk["kid"]: ECKey.import_key(dict(jwk)) for jwk in await self._store.public_keys()}
 
