@@ -237,7 +237,7 @@ def configure_logging(
 
     `LOG_LEVEL` (debug, info, warn, error) and `NO_COLOR` are taken from the environment; `secrets` never show up."""
     environ = os.environ if environ is None else environ
-    stream = stream or sys.stderr
+    stream = stream if stream is not None else sys.stderr
     terminal = stream.isatty()
     redaction = Redaction(secrets)
     handler = logging.StreamHandler(stream)

@@ -1,15 +1,23 @@
 """The web floor: plugins bring `Routes`, one door serves them all as upstream's express would."""
 
 from greenroom.web.documents import load_document
+from greenroom.web.door import build_asgi
+from greenroom.web.lifecycle import Lifecycle, Phase
 from greenroom.web.responses import empty, json_response, weak_etag
 from greenroom.web.routes import Asked, Routes, asked
+from greenroom.web.server import bind, serve
 
 __all__ = [
     "Asked",
+    "Lifecycle",
+    "Phase",
     "Routes",
     "asked",
+    "bind",
+    "build_asgi",
     "empty",
     "json_response",
     "load_document",
+    "serve",
     "weak_etag",
 ]

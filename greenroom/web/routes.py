@@ -9,10 +9,13 @@ import msgspec
 from litestar import Request
 from litestar.handlers import HTTPRouteHandler
 
-from greenroom.auth import Credentials
+from greenroom.auth import Credentials, Shown
 
 ASKED = "greenroom.asked"
 """Where the door leaves what it decoded, in the ASGI scope."""
+
+METHOD = "greenroom.method"
+"""Where it leaves the method as it was sent: litestar sees HEAD as GET."""
 
 
 class Routes(msgspec.Struct, frozen=True):
@@ -41,11 +44,12 @@ class Asked(msgspec.Struct, frozen=True):
     path: dict[str, str]
     """Path parameters, percent-decoded (`%2F` within a segment is a slash here)."""
     body: Any
-    """The decoded JSON body, `{}` when a JSON request had none, None when the body is of another type."""
+    """The decoded JSON body, `{}` when there is none. None where a body of another type came to an undocumented route."""
     raw: bytes
     """The JSON body as it came (decompressed); empty when the body is of another type: read that from the request."""
     credentials: Credentials
-    """Who asks. On open paths too: the none principal when no token came."""
+    """Who asks. NOBODY on open paths: a handler that wants to know asks `Auth.credentials(asked.shown, asked.plugin)`."""
+    shown: Shown
     plugin: str
     request_id: str
     url: str

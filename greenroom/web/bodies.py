@@ -1,0 +1,186 @@
+"""request body -> JSON value, as express.json() reads it: limits, encodings, charsets, and what it says when it cannot."""
+
+from __future__ import annotations
+
+import codecs
+import json
+import re
+import zlib
+from typing import Any, ClassVar, NamedTuple
+
+import msgspec
+
+from greenroom.errors import GreenroomError
+from greenroom.web.asgi import Receive
+from greenroom.web.json_errors import explain, unexpected
+
+_decode = msgspec.json.Decoder().decode
+
+_FIRST = re.compile(r"[ \t\n\r]*([^ \t\n\r])")
+_CHARSET = re.compile(r';[ \t]*charset[ \t]*=[ \t]*"?([^";\s]+)', re.IGNORECASE)
+_JSON = re.compile(
+    r"""\s*application/json\s*(;\s*[!#$%&'*+.^_`|~0-9a-z-]+\s*=\s*("(\\.|[^"\\])*"|[!#$%&'*+.^_`|~0-9a-z-]+)\s*)*""",
+    re.IGNORECASE,
+)
+_WINDOW_BITS = {"gzip": 31, "deflate": 15}
+
+
+class BodyError(GreenroomError):
+    """The request body cannot be read"""
+
+    name: ClassVar[str] = "BadRequestError"
+
+    def __init__(self, message: str | None = None, status: int = 400) -> None:
+        super().__init__(message)
+        self.status_code = status
+
+
+class PayloadTooLargeError(BodyError):
+    """request entity too large"""
+
+    name: ClassVar[str] = "PayloadTooLargeError"
+    status = 413
+
+    def __init__(self) -> None:
+        super().__init__("request entity too large", 413)
+
+
+class UnreadableError(BodyError):
+    """The charset or content encoding is not one that express reads"""
+
+    name: ClassVar[str] = "UnsupportedMediaTypeError"
+    status = 415
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, 415)
+
+
+class JsonSyntaxError(BodyError):
+    """The body is not JSON"""
+
+    name: ClassVar[str] = "SyntaxError"
+    status = 400
+
+
+class ClientGoneError(BodyError):
+    """request aborted"""
+
+    status = 400
+
+
+class Body(NamedTuple):
+    """What came: `value` is None and `raw` empty when the body is not JSON, and was not read."""
+
+    value: Any
+    raw: bytes
+    read: bool
+
+
+NO_BODY = Body({}, b"", read=False)
+OTHER_BODY = Body(None, b"", read=False)
+
+
+def is_json(content_type: str) -> bool:
+    """Whether express.json() parses this content type: exactly `application/json`, any case, sound parameters."""
+    return content_type == "application/json" or bool(_JSON.fullmatch(content_type))
+
+
+async def read_json(headers: dict[bytes, bytes], receive: Receive, limit: int) -> Body:
+    """Read and decode a JSON body of at most `limit` bytes after decompression. An empty one counts as `{}`.
+
+    Raises BodyError with the sentence of body-parser."""
+    length = headers.get(b"content-length")
+    if length is None and b"transfer-encoding" not in headers:
+        return NO_BODY
+    content_type = headers.get(b"content-type", b"").decode("latin-1")
+    if not is_json(content_type):
+        return OTHER_BODY
+    charset = _charset(content_type)
+    encoding = headers.get(b"content-encoding", b"identity").decode("latin-1").lower() or "identity"
+    if encoding == "identity":
+        if length is not None and int(length) > limit:
+            raise PayloadTooLargeError
+        raw = await _read(receive, limit)
+    elif encoding in _WINDOW_BITS:
+        raw = await _inflate(receive, limit, _WINDOW_BITS[encoding])
+    else:
+        raise UnreadableError(f'unsupported content encoding "{encoding}"')
+    return Body(_parse(raw, charset), raw, read=True)
+
+
+def _charset(content_type: str) -> str:
+    found = _CHARSET.search(content_type)
+    charset = found[1].lower() if found else "utf-8"
+    if not charset.startswith("utf-"):
+        raise UnreadableError(f'unsupported charset "{charset.upper()}"')
+    if charset == "utf-8":
+        return charset
+    try:
+        return codecs.lookup({"utf-16": "utf-16-le", "utf-32": "utf-32-le"}.get(charset, charset)).name
+    except LookupError:
+        raise UnreadableError(f'unsupported charset "{charset.upper()}"') from None
+
+
+async def _read(receive: Receive, limit: int) -> bytes:
+    chunks, size = [], 0
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise ClientGoneError
+        chunk = message.get("body", b"")
+        size += len(chunk)
+        if size > limit:
+            raise PayloadTooLargeError
+        chunks.append(chunk)
+        if not message.get("more_body"):
+            return chunks[0] if len(chunks) == 1 else b"".join(chunks)
+
+
+async def _inflate(receive: Receive, limit: int, window_bits: int) -> bytes:
+    stream, out, more = zlib.decompressobj(wbits=window_bits), bytearray(), True
+    while more:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise ClientGoneError
+        try:
+            out += stream.decompress(message.get("body", b""), limit - len(out) + 1)
+        except zlib.error as error:
+            raise BodyError(str(error).rpartition(": ")[2]) from error
+        if len(out) > limit:
+            raise PayloadTooLargeError
+        more = bool(message.get("more_body")) and not stream.eof
+    if not stream.eof:
+        raise BodyError("unexpected end of file")
+    return bytes(out)
+
+
+def _parse(raw: bytes, charset: str) -> Any:
+    if not raw:
+        return {}
+    if charset == "utf-8" and raw[:1] in b"{[":
+        try:
+            return _decode(raw)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            pass  # V8 takes more than msgspec does (lone surrogates, huge numbers), and says why it takes no more
+    text = raw.decode(charset, "replace").removeprefix("\ufeff")
+    if not text:
+        return {}
+    return _parse_text(text)
+
+
+def _parse_text(text: str) -> Any:
+    first = _FIRST.match(text)
+    if not first:
+        raise JsonSyntaxError("Unexpected end of JSON input")
+    if first[1] not in "{[":
+        raise JsonSyntaxError(unexpected(text, first.start(1)))
+    try:
+        return json.loads(text, parse_constant=_refuse)
+    except ValueError:
+        raise JsonSyntaxError(explain(text)) from None
+    except RecursionError:
+        raise JsonSyntaxError("The JSON is nested too deeply") from None
+
+
+def _refuse(constant: str) -> Any:
+    raise ValueError(constant)

@@ -1,0 +1,413 @@
+"""The ASGI application: one thin door in front of litestar that answers as upstream's express does.
+
+Order, as upstream's: fixed headers, CORS, rate limit, health, then per plugin its rate limit, public keys, start and stop,
+credentials, cookie, body, operation, handler; and an empty 404 for all that is left.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+import secrets
+import time
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+
+from greenroom.auth import Auth, Shown
+from greenroom.errors import InputError
+from greenroom.settings import BackendConfig, hide_in_text
+from greenroom.telemetry import Telemetry, request_id
+from greenroom.web.asgi import ASGIApp, Message, Receive, Send
+from greenroom.web.bodies import NO_BODY, Body, BodyError, ClientGoneError, read_json
+from greenroom.web.cors import Cors
+from greenroom.web.docs import DocsPage
+from greenroom.web.envelope import envelope
+from greenroom.web.headers import RawHeaders, fixed_headers
+from greenroom.web.lifecycle import Lifecycle
+from greenroom.web.limits import BODY as LIMITED
+from greenroom.web.limits import ClientAddress, RateLimiter
+from greenroom.web.mounting import Mounted, mount_all
+from greenroom.web.queries import decode_strictly, parse_query
+from greenroom.web.reply import Reply
+from greenroom.web.responses import JSON, weak_etag
+from greenroom.web.routes import ASKED, METHOD, Asked, Routes
+
+LIVENESS = "/.backstage/health/v1/liveness"
+READINESS = "/.backstage/health/v1/readiness"
+METRICS = "/metrics"
+JWKS = "/.backstage/auth/v1/jwks.json"
+COOKIE = "/.backstage/auth/v1/cookie"
+
+_REQUEST_ID = re.compile(rb"[\w.:/=+-]{1,128}")
+_JSON_TYPE = (b"content-type", JSON.encode())
+_TEXT_TYPE = (b"content-type", b"text/html; charset=utf-8")
+
+log = logging.getLogger("greenroom.web")
+access_log = logging.getLogger("greenroom.access")
+
+Answer = Callable[["Visit"], Awaitable[None]]
+
+
+class Visit:
+    """One request on its way through the door."""
+
+    __slots__ = ("headers", "id", "method", "operation", "path", "plugin", "query", "receive", "reply", "scope")
+
+    def __init__(self, scope: Mapping[str, Any], receive: Receive, send: Send, fixed: RawHeaders) -> None:
+        self.scope = scope
+        self.receive = receive
+        self.method: str = scope["method"]
+        self.headers: dict[bytes, bytes] = dict(scope["headers"])
+        self.path: str = (scope.get("raw_path") or scope["path"].encode()).decode("latin-1")
+        self.query: str = scope["query_string"].decode("latin-1")
+        self.id = _id_of(self.headers)
+        self.reply = Reply(send, self.method, self.headers, fixed)
+        self.plugin = ""
+        self.operation = ""
+
+    @property
+    def url(self) -> str:
+        """Path and query, of all that was asked for."""
+        return f"{self.path}?{self.query}" if self.query else self.path
+
+    @property
+    def reads(self) -> bool:
+        """GET, or HEAD, which express answers as a GET."""
+        return self.method in ("GET", "HEAD")
+
+    @property
+    def shown(self) -> Shown:
+        """What the request shows of its caller."""
+        return Shown(_text(self.headers.get(b"authorization")), _text(self.headers.get(b"cookie")))
+
+    async def json(self, body: bytes, status: int = 200, headers: RawHeaders | None = None) -> None:
+        """Answer with JSON, as `res.json` does."""
+        etag = (b"etag", weak_etag(body).encode())
+        await self.reply.whole(status, [_JSON_TYPE, etag, *(headers or ())], body)
+
+    async def empty(self, status: int) -> None:
+        """Answer without a body."""
+        await self.reply.whole(status, [])
+
+    async def allow(self, methods: Sequence[str]) -> None:
+        """Answer OPTIONS as express does by itself."""
+        body = ",".join(methods).encode()
+        await self.reply.whole(200, [(b"Allow", body), _TEXT_TYPE, (b"etag", weak_etag(body).encode())], body)
+
+    async def error(self, error: BaseException, url: str) -> None:
+        """Answer with the error envelope; once something went out, only log."""
+        status, body = envelope(error, self.method, url)
+        if self.reply.begun:
+            log.error("%s %s broke off: the response had begun", self.method, hide_in_text(url), exc_info=error)
+        else:
+            await self.json(body, status)
+
+
+class Door:
+    """Built once at start; everything that is known then is not worked out again per request."""
+
+    def __init__(
+        self,
+        routes: Sequence[Routes],
+        *,
+        config: BackendConfig,
+        auth: Auth,
+        state: Lifecycle,
+        telemetry: Telemetry | None = None,
+    ) -> None:
+        limits = config.limits
+        self._config = config
+        self._auth = auth
+        self._state = state
+        self._telemetry = telemetry or Telemetry()
+        self._inner, self._plugins = mount_all(routes, limits)
+        self._fixed = fixed_headers(config.csp, config.referrer)
+        self._cors = Cors(config.cors) if config.cors else None
+        self._limiter = RateLimiter(limits) if limits and limits.over_all else None
+        self._address = ClientAddress(config.trust_proxy)
+        self._limited = bool(limits)
+        self._pause = config.lifecycle.startup_request_pause_timeout.total_seconds()
+        self._health_headers = [(key.encode(), value.encode("latin-1")) for key, value in config.health.headers.items()]
+        docs = DocsPage([(one.plugin, one.document) for one in routes if one.document is not None])
+        self._root: dict[str, Answer] = {LIVENESS: self._liveness, READINESS: self._readiness, **docs.answers}
+        if config.metrics is not False:
+            self._root[METRICS] = self._metrics
+        metrics = self._telemetry.metrics
+        labels = ("plugin", "operation", "method", "status")
+        self._requests = metrics.counter("http_server_requests", "Requests answered", labels)
+        self._seconds = metrics.histogram(
+            "http_server_request_duration_seconds", "Time to answer", ("plugin", "operation")
+        )
+
+    async def __call__(self, scope: Mapping[str, Any], receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            await self._visit(scope, receive, send)
+        elif scope["type"] == "lifespan":
+            await _lifespan(receive, send)
+        else:
+            await send({"type": "websocket.close", "code": 1000, "reason": None})
+
+    async def _visit(self, scope: Mapping[str, Any], receive: Receive, send: Send) -> None:
+        began = time.perf_counter()
+        visit = Visit(scope, receive, send, self._fixed)
+        request_id.set(visit.id)
+        visit.reply.added = [*self._fixed, (b"X-Request-Id", visit.id.encode())]
+        try:
+            if self._telemetry.tracer.enabled:
+                await self._traced(visit)
+            else:
+                await self._answer(visit)
+        except ClientGoneError:
+            return
+        except Exception as error:  # noqa: BLE001 - the last place where anything can be answered
+            await visit.error(error, visit.url)
+        self._record(visit, time.perf_counter() - began)
+
+    async def _traced(self, visit: Visit) -> None:
+        with self._telemetry.tracer.span(visit.method, **{"http.request.method": visit.method}) as span:
+            await self._answer(visit)
+            span.update_name(f"{visit.method} {visit.plugin} {visit.operation}".rstrip())
+            span.set_attribute("http.response.status_code", visit.reply.status)
+
+    async def _answer(self, visit: Visit) -> None:
+        if self._cors is not None:
+            added = self._cors.answer(visit.method, visit.headers)
+            if added is not None:
+                visit.reply.added = [*visit.reply.added, *added.headers]
+                visit.reply.vary = added.vary
+                if added.status is not None:
+                    return await visit.reply.whole(added.status, [(b"content-length", b"0")])
+        if self._limiter is None:
+            return await self._route(visit)
+        return await self._limit(visit, self._limiter, self._route)
+
+    async def _limit(self, visit: Visit, limiter: RateLimiter, go_on: Answer) -> None:
+        peer = (visit.scope.get("client") or ("",))[0]
+        verdict = limiter.admit(self._address.of(peer, visit.headers), peer)
+        if verdict is None:
+            return await go_on(visit)
+        replaced = {name for name, _ in verdict.headers}
+        kept = [pair for pair in visit.reply.added if pair[0] not in replaced]
+        visit.reply.added = [*kept, *verdict.headers]
+        if not verdict.passes:
+            return await visit.json(LIMITED, 429)
+        try:
+            return await go_on(visit)
+        finally:
+            limiter.finished(verdict.key, visit.reply.status or 500)
+
+    async def _route(self, visit: Visit) -> None:
+        path = visit.path
+        if path[:5].lower() == "/api/":
+            end = path.find("/", 5)
+            plugin = self._plugins.get((path[5:] if end == -1 else path[5:end]).lower())
+            if plugin is not None:
+                return await self._enter(visit, plugin, "/" if end == -1 else path[end:])
+        return await self._at_root(visit)
+
+    async def _at_root(self, visit: Visit) -> None:
+        lowered = visit.path.lower()
+        answer = self._root.get(lowered) or self._root.get(lowered.removesuffix("/"))
+        if answer is None:
+            return await visit.empty(404)
+        visit.operation = lowered.strip("/")
+        if visit.method == "OPTIONS":
+            return await visit.allow(("GET", "HEAD"))
+        return await (answer(visit) if visit.reads else visit.empty(404))
+
+    async def _liveness(self, visit: Visit) -> None:
+        await visit.json(b'{"status":"ok"}', headers=self._health_headers)
+
+    async def _readiness(self, visit: Visit) -> None:
+        reason = self._state.not_ready()
+        if reason is None:
+            return await visit.json(b'{"status":"ok"}', headers=self._health_headers)
+        body = msgspec.json.encode({"message": reason, "status": "error"})
+        return await visit.json(body, 503, self._health_headers)
+
+    async def _metrics(self, visit: Visit) -> None:
+        metrics = self._telemetry.metrics
+        await visit.reply.whole(200, [(b"content-type", metrics.content_type.encode())], metrics.render())
+
+    async def _enter(self, visit: Visit, plugin: Mounted, path: str) -> None:
+        """Into a plugin: from here on, errors tell URLs relative to it."""
+        visit.plugin = plugin.id
+        url = f"{path}?{visit.query}" if visit.query else path
+        path = "/" + path.lstrip("/")  # express forgives slashes between the mount and the rest
+
+        async def inside(visit: Visit) -> None:
+            try:
+                await self._inside(visit, plugin, path, url)
+            except ClientGoneError:
+                raise
+            except Exception as error:  # noqa: BLE001
+                await visit.error(error, url)
+
+        if plugin.limiter is None:
+            return await inside(visit)
+        return await self._limit(visit, plugin.limiter, inside)
+
+    async def _inside(self, visit: Visit, plugin: Mounted, path: str, url: str) -> None:
+        lowered = path.lower().removesuffix("/")
+        if lowered == JWKS and visit.method in ("GET", "HEAD", "OPTIONS"):
+            visit.operation = "jwks"
+            keys = msgspec.json.encode(self._auth.plugin_keys(plugin.id))
+            return await (visit.allow(("GET", "HEAD")) if visit.method == "OPTIONS" else visit.json(keys))
+        if not self._state.serves:
+            await self._state.admit(self._pause)
+        shown = visit.shown
+        credentials = await self._auth.admit(shown, plugin.id, path, plugin.policy)
+        if lowered == COOKIE and visit.method in ("GET", "HEAD", "DELETE", "OPTIONS"):
+            visit.operation = "cookie"
+            return await self._cookie(visit, plugin, shown)
+        body = await self._body(visit, plugin)
+        match = plugin.table.find("GET" if visit.method == "HEAD" else visit.method, path)
+        if match is None:
+            return await self._unmatched(visit, plugin, path)
+        parameters = match.parameters and _decode(match.parameters, documented=match.target.operation is not None)
+        query = parse_query(visit.query) if visit.query else {}
+        operation = match.target.operation
+        if operation is not None:
+            content_type = _text(visit.headers.get(b"content-type"))
+            value = {} if body.value is None else body.value
+            query, parameters = operation.check(query, visit.query, parameters, value, content_type)
+            body = body._replace(value=value)
+        visit.operation = match.target.name
+        asked = Asked(query, parameters, body.value, body.raw, credentials, shown, plugin.id, visit.id, url)
+        return await self._hand_over(visit, f"{plugin.mount}{match.path}", asked, body)
+
+    async def _cookie(self, visit: Visit, plugin: Mounted, shown: Shown) -> None:
+        if visit.method == "OPTIONS":
+            return await visit.allow(("GET", "HEAD", "DELETE"))
+        if visit.method == "DELETE":
+            return await visit.reply.whole(204, [(b"Set-Cookie", self._auth.clear_cookie().encode("latin-1"))])
+        renewal = await self._auth.renew_cookie(shown, plugin.id)
+        cookie = [] if renewal.set_cookie is None else [(b"Set-Cookie", renewal.set_cookie.encode("latin-1"))]
+        return await visit.json(msgspec.json.encode(renewal.body), headers=cookie)
+
+    async def _body(self, visit: Visit, plugin: Mounted) -> Body:
+        if b"content-length" not in visit.headers and b"transfer-encoding" not in visit.headers:
+            return NO_BODY
+        try:
+            return await read_json(visit.headers, visit.receive, plugin.body_limit)
+        except ClientGoneError:
+            raise
+        except BodyError as error:
+            if plugin.documented:  # upstream's validator makes one kind of error of all of them
+                raise InputError(error.message) from None
+            raise
+
+    async def _unmatched(self, visit: Visit, plugin: Mounted, path: str) -> None:
+        methods = plugin.table.methods(path) if visit.method == "OPTIONS" else ()
+        await (visit.allow(methods) if methods else visit.empty(404))
+
+    async def _hand_over(self, visit: Visit, path: str, asked: Asked, body: Body) -> None:
+        scope: Any = {
+            **visit.scope,
+            "path": path,
+            "raw_path": path.encode("latin-1"),
+            "method": "GET" if visit.method == "HEAD" else visit.method,
+            "root_path": "",
+            ASKED: asked,
+            METHOD: visit.method,
+        }
+        receive = _replay(body.raw, visit.receive) if body.read else visit.receive
+        await self._inner(scope, receive, visit.reply.send)
+
+    def _record(self, visit: Visit, seconds: float) -> None:
+        status = visit.reply.status
+        method = visit.method if visit.method in _METHODS else "other"
+        self._requests.inc(plugin=visit.plugin, operation=visit.operation, method=method, status=str(status))
+        self._seconds.observe(seconds, plugin=visit.plugin, operation=visit.operation)
+        if access_log.isEnabledFor(logging.INFO):
+            _log_access(visit)
+
+
+_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+
+
+def _log_access(visit: Visit) -> None:
+    """One line a request, in upstream's form and with its fields; credentials in URLs do not get into it."""
+    url = hide_in_text(visit.url) if visit.query else visit.path
+    agent, referrer = _text(visit.headers.get(b"user-agent")), _text(visit.headers.get(b"referer"))
+    fields: dict[str, Any] = {
+        "type": "incomingRequest",
+        "date": datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+        "method": visit.method,
+        "url": url,
+        "status": visit.reply.status,
+        "httpVersion": visit.scope.get("http_version", "1.1"),
+        "contentLength": visit.reply.length,
+    }
+    if agent:
+        fields["userAgent"] = agent
+    if referrer:
+        fields["referrer"] = hide_in_text(referrer)
+    access_log.info(
+        '[%s] "%s %s HTTP/%s" %d %d "%s" "%s"',
+        fields["date"],
+        visit.method,
+        url,
+        fields["httpVersion"],
+        visit.reply.status,
+        visit.reply.length,
+        fields.get("referrer", "-"),
+        agent or "-",
+        extra=fields,
+    )
+
+
+def _id_of(headers: Mapping[bytes, bytes]) -> str:
+    given = headers.get(b"x-request-id")
+    return given.decode() if given and _REQUEST_ID.fullmatch(given) else secrets.token_hex(8)
+
+
+def _text(value: bytes | None) -> str | None:
+    return None if value is None else value.decode("latin-1")
+
+
+def _decode(parameters: Mapping[str, str], *, documented: bool) -> dict[str, str]:
+    decoded = {}
+    for name, value in parameters.items():
+        try:
+            decoded[name] = decode_strictly(value)
+        except ValueError:
+            if documented:
+                raise InputError("malformed uri'") from None  # the apostrophe is upstream's
+            raise BodyError(f"Failed to decode param '{value}'") from None
+    return decoded
+
+
+def _replay(raw: bytes, receive: Receive) -> Receive:
+    """A `receive` for a body that was read already."""
+    waiting: list[Message] = [{"type": "http.request", "body": raw, "more_body": False}]
+
+    async def again() -> Any:
+        return waiting.pop() if waiting else await receive()
+
+    return again
+
+
+async def _lifespan(receive: Any, send: Any) -> None:
+    while True:
+        message = await receive()
+        await send({"type": f"{message['type']}.complete"})
+        if message["type"] == "lifespan.shutdown":
+            return
+
+
+def build_asgi(
+    routes: Sequence[Routes],
+    *,
+    config: BackendConfig,
+    auth: Auth,
+    state: Lifecycle,
+    telemetry: Telemetry | None = None,
+) -> ASGIApp:
+    """The whole HTTP surface as one ASGI 3 application.
+
+    Raises ConfigError and SchemaError for what cannot be served. `telemetry` defaults to metrics of its own."""
+    return Door(routes, config=config, auth=auth, state=state, telemetry=telemetry)

@@ -1,0 +1,70 @@
+"""Not started, started, shutting down: what health tells, and what holds requests back."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from enum import Enum
+
+from greenroom.errors import ServiceUnavailableError
+
+
+class Phase(Enum):
+    """Where in its life a process is."""
+
+    STARTING = "Backend has not started yet"
+    UP = ""
+    STOPPING = "Backend is shutting down"
+    """Readiness is down, so that no new requests are sent here; those that come are still served."""
+    DOWN = "Backend is shutting down "
+    """Requests are refused."""
+
+
+class Lifecycle:
+    """One per process. `unready` may name a reason why an otherwise started process cannot serve (such as a lost database)."""
+
+    def __init__(self, unready: Callable[[], str | None] | None = None) -> None:
+        self.phase = Phase.STARTING
+        self.unready = unready
+        self._moved = asyncio.Event()
+
+    def started(self) -> None:
+        """Everything runs: requests that wait are let in."""
+        if self.phase is Phase.STARTING:
+            self._move(Phase.UP)
+
+    def stopping(self) -> None:
+        """Readiness goes down; requests are still served."""
+        if self.phase is not Phase.DOWN:
+            self._move(Phase.STOPPING)
+
+    def down(self) -> None:
+        """Requests to plugins are refused from now on."""
+        self._move(Phase.DOWN)
+
+    @property
+    def serves(self) -> bool:
+        """Whether requests may go to plugins right away."""
+        return self.phase is Phase.UP or self.phase is Phase.STOPPING
+
+    def not_ready(self) -> str | None:
+        """Why readiness fails, None when it does not."""
+        if self.phase is not Phase.UP:
+            return str(self.phase.value).strip()
+        unready = self.unready
+        return unready() if unready else None
+
+    async def admit(self, pause: float) -> None:
+        """Hold a request until the start is done, for at most `pause` seconds. Raises ServiceUnavailableError."""
+        if self.phase is Phase.STARTING:
+            try:
+                async with asyncio.timeout(pause):
+                    await self._moved.wait()
+            except TimeoutError:
+                raise ServiceUnavailableError("Service has not started up yet") from None
+        if self.phase is Phase.DOWN:
+            raise ServiceUnavailableError("Service is shutting down")
+
+    def _move(self, phase: Phase) -> None:
+        self.phase = phase
+        self._moved.set()

@@ -1,0 +1,107 @@
+"""An ASGI application on a socket, until it is told to stop: readiness down first, then a pause, then the last requests."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+
+import uvicorn
+
+from greenroom.web.asgi import ASGIApp
+from greenroom.web.lifecycle import Lifecycle
+
+log = logging.getLogger("greenroom.web")
+
+BACKLOG = 2048
+KEEP_ALIVE = 5
+"""Seconds an idle connection is kept, as node does."""
+
+
+class Server(uvicorn.Server):
+    """Uvicorn without its own signal handlers: stopping is for `serve` to decide."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+def bind(host: str, port: int) -> socket.socket:
+    """A listening socket; an empty host is every interface, IPv4 and IPv6. Port 0 takes any free one. Raises OSError."""
+    if host:
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        return socket.create_server((host, port), family=family, backlog=BACKLOG)
+    if socket.has_dualstack_ipv6():
+        return socket.create_server(("", port), family=socket.AF_INET6, backlog=BACKLOG, dualstack_ipv6=True)
+    return socket.create_server(("", port), backlog=BACKLOG)
+
+
+async def serve(
+    asgi: ASGIApp,
+    listening: socket.socket,
+    state: Lifecycle,
+    *,
+    shutdown_delay: timedelta = timedelta(0),
+    shutdown_timeout: timedelta = timedelta(seconds=30),
+    stop: asyncio.Event | None = None,
+    on_listening: Callable[[], None] | None = None,
+) -> None:
+    """Serve until SIGTERM, SIGINT or `stop`, then drain.
+
+    Readiness goes down at once. For `shutdown_delay` new requests are still served, so that load balancers can turn
+    away; then the socket closes and requests under way have `shutdown_timeout` to finish. A second signal ends the waiting."""
+    stop = stop or asyncio.Event()
+    config = uvicorn.Config(
+        asgi,
+        lifespan="off",
+        access_log=False,
+        log_config=None,
+        server_header=False,
+        ws="none",
+        timeout_keep_alive=KEEP_ALIVE,
+        timeout_graceful_shutdown=max(1, round(shutdown_timeout.total_seconds())),
+        h11_max_incomplete_event_size=None,
+    )
+    server = Server(config)
+    with _signals(stop, server):
+        serving = asyncio.create_task(server.serve(sockets=[listening]), name="http server")
+        if on_listening is not None:
+            on_listening()
+        stopping = asyncio.create_task(stop.wait(), name="stop signal")
+        await asyncio.wait([serving, stopping], return_when=asyncio.FIRST_COMPLETED)
+        stopping.cancel()
+        state.stopping()
+        if not serving.done() and shutdown_delay:
+            log.info("Shutting down: serving for another %g s", shutdown_delay.total_seconds())
+            await asyncio.wait([serving], timeout=shutdown_delay.total_seconds())
+        server.should_exit = True
+        await serving
+        state.down()
+
+
+@contextmanager
+def _signals(stop: asyncio.Event, server: uvicorn.Server) -> Iterator[None]:
+    """The first signal asks to stop, the second to do so at once."""
+    loop = asyncio.get_running_loop()
+
+    def received() -> None:
+        if stop.is_set():
+            server.force_exit = server.should_exit = True
+        stop.set()
+
+    handled = []
+    for name in (signal.SIGTERM, signal.SIGINT):
+        try:
+            loop.add_signal_handler(name, received)
+            handled.append(name)
+        except (NotImplementedError, RuntimeError, ValueError):  # Windows, or not in the main thread
+            continue
+    try:
+        yield
+    finally:
+        for name in handled:
+            loop.remove_signal_handler(name)
