@@ -31,7 +31,7 @@ LOCK = 4_711_001
 """The key of the advisory lock that says: this process is migrating."""
 POLL = 0.2
 LOCK_TIMEOUT = "5s"
-"""A statement that waits for a table lock makes everybody behind it wait too: it gives up after this, and is tried again."""
+"""Whoever waits for a table lock makes everybody behind wait too: so it gives up after this, and is tried again."""
 ATTEMPTS = 12
 
 TABLE = """
@@ -139,7 +139,7 @@ async def _missing(database: Database | Connection, files: Sequence[Migration]) 
 @asynccontextmanager
 async def _alone(connection: Any) -> AsyncIterator[None]:
     """Poll for the lock: a session that waited inside `pg_advisory_lock` would deadlock with CREATE INDEX CONCURRENTLY."""
-    while not await connection.fetchval("select pg_try_advisory_lock($1)", LOCK):
+    while not await connection.fetchval("select pg_try_advisory_lock($1)", LOCK):  # noqa: ASYNC110
         await asyncio.sleep(POLL)
     try:
         await connection.execute(f"set lock_timeout = '{LOCK_TIMEOUT}'")
@@ -176,7 +176,9 @@ async def _run(connection: Any, migration: Migration) -> None:
 async def _run_online(connection: Any, migration: Migration) -> None:
     for statement in statements(migration.sql):
         if found := re.match(
-            r"create\s+(?:unique\s+)?index\s+concurrently\s+(?:if\s+not\s+exists\s+)?([\w.\"]+)", statement, re.I
+            r"create\s+(?:unique\s+)?index\s+concurrently\s+(?:if\s+not\s+exists\s+)?([\w.\"]+)",
+            statement,
+            re.IGNORECASE,
         ):
             await _drop_if_invalid(connection, found.group(1))
         await connection.execute(statement)

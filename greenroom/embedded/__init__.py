@@ -1,7 +1,7 @@
 """A Postgres of our own: started when the first process needs it, shared by all that do, stopped after the last one.
 
-Four small rooms: `folders` (where things lie and whose they are), `programs` (which Postgres), `supervisor` (the process
-that keeps it running), `server` (the door: `embedded_postgres`).
+Small rooms: `folders` (where things lie and whose they are), `programs` (which Postgres), `locks`, `supervisor` (the
+process that keeps it running), `server` (the door: `embedded_postgres`).
 """
 
 from greenroom.embedded.folders import data_folder

@@ -9,6 +9,7 @@ import stat
 import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import TypedDict
 
 import msgspec
 
@@ -19,12 +20,27 @@ ROOT_DEFAULT = Path("/var/lib/greenroom")
 SOCKET_PARENTS = ("/run", "/tmp")  # noqa: S108 (the folder made in it is private, and checked to be)
 
 
+class RunAs(TypedDict):
+    """Arguments of `subprocess` that run a program as another user."""
+
+    user: int | None
+    group: int | None
+    extra_groups: list[int] | None
+
+
 class Owner(msgspec.Struct, frozen=True):
-    """The user that Postgres runs as. `switch`: we are root, which Postgres refuses to be, and become that user first."""
+    """The user that Postgres runs as. `switch`: we are root, which Postgres refuses to be, so it becomes that user."""
 
     uid: int
     gid: int
     switch: bool
+
+    @property
+    def run_as(self) -> RunAs:
+        """For every program of Postgres."""
+        if not self.switch:
+            return {"user": None, "group": None, "extra_groups": None}
+        return {"user": self.uid, "group": self.gid, "extra_groups": []}
 
 
 class Home(msgspec.Struct, frozen=True):
@@ -66,7 +82,7 @@ class Home(msgspec.Struct, frozen=True):
 
 
 def data_folder(environ: Mapping[str, str]) -> Path:
-    """Where Greenroom keeps its data: `GREENROOM_DATA`, else `/var/lib/greenroom` for root, else the user's data folder.
+    """Where Greenroom keeps its data: `GREENROOM_DATA`, else `/var/lib/greenroom` for root, else a folder of the user's.
 
     Not root's home for root: it is closed to others, and Postgres, which refuses to run as root, could not reach it."""
     if configured := environ.get("GREENROOM_DATA"):
@@ -132,13 +148,15 @@ def closed_to(path: Path, owner: Owner) -> Path | None:
         found = folder.stat()
         if not stat.S_ISDIR(found.st_mode):
             continue
-        if found.st_uid == owner.uid:
-            bit = stat.S_IXUSR
-        else:
-            bit = stat.S_IXGRP if found.st_gid == owner.gid else stat.S_IXOTH
-        if not found.st_mode & bit:
+        if not found.st_mode & _enter_bit(found, owner):
             return folder
     return None
+
+
+def _enter_bit(found: os.stat_result, owner: Owner) -> int:
+    if found.st_uid == owner.uid:
+        return stat.S_IXUSR
+    return stat.S_IXGRP if found.st_gid == owner.gid else stat.S_IXOTH
 
 
 def _from_the_root(path: Path) -> Iterator[Path]:
@@ -158,7 +176,7 @@ def _refuse_foreign(root: Path) -> None:
 
 
 def _refuse_other_majors(data: Path, root: Path) -> None:
-    """A new major version of Postgres reads no older cluster; starting an empty one beside it would look like data loss."""
+    """A new major version reads no older cluster, and an empty one started beside it would look like data loss."""
     older = [folder.name for folder in sorted(data.glob("postgres-*")) if (folder / "cluster").is_dir()]
     if older and root.name not in older:
         raise ConfigError(

@@ -34,6 +34,12 @@ def wait_lock(descriptor: int, kind: int) -> None:
     fcntl.flock(descriptor, kind)
 
 
+async def lock_soon(descriptor: int, kind: int) -> None:
+    """Take the lock, however long it takes, without blocking the loop."""
+    while not try_lock(descriptor, kind):  # noqa: ASYNC110 (no event tells of another process's lock)
+        await asyncio.sleep(POLL)
+
+
 def is_held(path: Path) -> bool:
     """Whether some process holds the lock alone."""
     with _opened(path) as descriptor:
@@ -44,8 +50,7 @@ def is_held(path: Path) -> bool:
 async def locked(path: Path, kind: int) -> AsyncIterator[None]:
     """Hold the lock inside the block, having waited for it without blocking the loop."""
     with _opened(path) as descriptor:
-        while not try_lock(descriptor, kind):
-            await asyncio.sleep(POLL)
+        await lock_soon(descriptor, kind)
         yield
 
 

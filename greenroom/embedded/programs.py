@@ -34,7 +34,7 @@ class Programs(msgspec.Struct, frozen=True):
 
 
 def find_programs() -> Programs:
-    """The wheel's, else the newest of the system. Nothing is ever downloaded. Raises ConfigError when there are none."""
+    """The wheel's, else the newest of the system; nothing is ever downloaded. Raises ConfigError when there are none."""
     for folder in (_of_the_wheel(), *_of_the_system()):
         if folder is not None and (folder / "initdb").is_file() and (programs := _versioned(folder)):
             return programs
@@ -65,7 +65,9 @@ def _of_the_system() -> list[Path]:
 def _versioned(folder: Path) -> Programs | None:
     """None for programs that do not run here (made for another system) or are too old."""
     try:
-        said = subprocess.run([folder / "postgres", "--version"], env=QUIET, capture_output=True, text=True, check=True)
+        said = subprocess.run(  # noqa: S603
+            [folder / "postgres", "--version"], env=QUIET, capture_output=True, text=True, check=True
+        )
     except (OSError, subprocess.CalledProcessError):
         return None
     found = re.search(r"(\d+)(\.\d+|devel|\w+)?\s*", said.stdout.partition(")")[2])
@@ -74,7 +76,7 @@ def _versioned(folder: Path) -> Programs | None:
 
 
 def staged(programs: Programs, home: Home) -> Programs:
-    """Programs that the server's user can reach: themselves, or hard links (copies, where need be) below the data folder.
+    """Programs that the server's user can reach: these, or hard links to them (copies, if need be) in the data folder.
 
     Needed when we are root and the package lies below a closed folder, such as root's home. The wheel's libraries are
     found relative to its programs (RUNPATH), so both trees are staged side by side."""
@@ -109,8 +111,8 @@ def _link_tree(source: Path, target: Path) -> None:
     shutil.copytree(
         source, target, copy_function=_link, symlinks=True, dirs_exist_ok=True, ignore=shutil.ignore_patterns("include")
     )
-    for folder, _, _ in os.walk(target):
-        Path(folder).chmod(0o755)
+    for below, _, _ in os.walk(target):
+        Path(below).chmod(0o755)
 
 
 def _link(source: str, target: str) -> None:

@@ -16,9 +16,9 @@ import asyncpg
 import msgspec
 
 from greenroom.embedded.folders import Home, make_private, open_home
-from greenroom.embedded.locks import ALONE, POLL, SHARED, is_held, locked, open_lock, try_lock
+from greenroom.embedded.locks import ALONE, POLL, SHARED, is_held, lock_soon, locked, open_lock, try_lock
 from greenroom.embedded.programs import QUIET, Programs, find_programs, staged
-from greenroom.embedded.supervisor import Job, become, launch
+from greenroom.embedded.supervisor import Job, launch
 from greenroom.errors import ConfigError, ServiceUnavailableError
 
 log = logging.getLogger(__name__)
@@ -27,7 +27,7 @@ USER = "greenroom"
 DATABASE = "greenroom"
 PORT = 5432
 PATIENCE = 60.0
-"""Seconds without any sign of life of a server that ought to be there. One that says it is recovering gets all it needs."""
+"""Seconds without a sign of life of a server that ought to be there. One that is recovering gets all it needs."""
 GUARD_SECONDS = 2.0
 LEAVE_SECONDS = 70.0
 SETTINGS = {
@@ -86,10 +86,9 @@ async def embedded_postgres(data: Path, settings: Mapping[str, str] | None = Non
 
 
 async def _join(home: Home, programs: Programs, settings: dict[str, str], users: int) -> None:
-    """Be counted among the users, then see that the server runs: in this order, so that it cannot be stopped in between."""
+    """Be counted among the users, then see that the server runs: in this order, as it could be stopped in between."""
     async with locked(home.start_lock, ALONE):
-        while not try_lock(users, SHARED):  # the supervisor is just stopping the server: wait for it, and start anew
-            await asyncio.sleep(POLL)
+        await lock_soon(users, SHARED)  # a supervisor that is just stopping the server lets go when it has
         make_private(home.sockets, home.owner)
         if not is_held(home.supervisor_lock) or not await _comes_up(home):
             await asyncio.to_thread(_prepare_and_launch, home, programs, settings)
@@ -119,7 +118,7 @@ async def _comes_up(home: Home) -> bool:
     patience = loop.time() + PATIENCE
     while True:
         try:
-            connection = await asyncpg.connect(**_address(home), database="postgres", timeout=PATIENCE)
+            connection = await asyncpg.connect(**_address(home), database="postgres", timeout=int(PATIENCE))
         except (asyncpg.CannotConnectNowError, asyncpg.TooManyConnectionsError):
             patience = loop.time() + PATIENCE  # it is there, and busy with recovery or with others
         except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
@@ -159,13 +158,13 @@ def _prepare_and_launch(home: Home, programs: Programs, settings: dict[str, str]
 
 
 def _make_cluster(home: Home, programs: Programs) -> None:
-    """Make it under another name and rename it when it is whole, so that a crash in the middle leaves nothing to trust."""
+    """Make it under another name and rename it when it is whole: a crash in the middle leaves nothing to be trusted."""
     draft = home.root / "cluster.new"
     shutil.rmtree(draft, ignore_errors=True)
     draft.mkdir(mode=0o700)
     if home.owner.switch:
         os.chown(draft, home.owner.uid, home.owner.gid)
-    command = [
+    command: list[str | Path] = [
         programs.folder / "initdb",
         "-D",
         draft,
@@ -176,13 +175,13 @@ def _make_cluster(home: Home, programs: Programs) -> None:
         "--no-instructions",
     ]
     try:
-        subprocess.run(
+        subprocess.run(  # noqa: S603
             [*command, *_locale(programs.major)],
             env=QUIET,
             cwd=home.root,
             capture_output=True,
             check=True,
-            **become(home),
+            **home.owner.run_as,
         )
     except PermissionError as error:
         hint = "allow CAP_SETUID and CAP_SETGID, run as another user, or use a database outside"
@@ -204,7 +203,7 @@ async def _leave(home: Home) -> None:
     loop = asyncio.get_running_loop()
     deadline = loop.time() + LEAVE_SECONDS
     with suppress(asyncio.CancelledError):
-        while loop.time() < deadline and is_held(home.supervisor_lock) and not _others(home):
+        while loop.time() < deadline and is_held(home.supervisor_lock) and not _others(home):  # noqa: ASYNC110
             await asyncio.sleep(POLL)
 
 

@@ -15,7 +15,6 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Mapping
 from pathlib import Path
 
 import msgspec
@@ -51,18 +50,18 @@ class _Free(msgspec.Struct, frozen=True):
 
 
 def launch(job: Job) -> None:
-    """Start a supervisor that outlives this process; returns when it holds `Home.supervisor_lock`. Blocks for some 100 ms.
+    """Start a supervisor that outlives this process; returns (in some 100 ms) when it holds `Home.supervisor_lock`.
 
     Raises CalledProcessError when another supervisor has the lock."""
     command = [sys.executable, "-m", "greenroom.embedded.supervisor", msgspec.json.encode(job, enc_hook=str).decode()]
     environ = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
-    subprocess.run(
+    subprocess.run(  # noqa: S603
         command, env=environ, stdin=subprocess.DEVNULL, capture_output=True, check=True, start_new_session=True
     )
 
 
 def main(argument: str) -> int:
-    """Take the supervisor's lock, leave the starter, and keep Postgres. The starter waits only for the first of these."""
+    """Take the supervisor's lock, leave the starter (who waits only for that), and keep Postgres."""
     job = msgspec.json.decode(argument, type=Job, dec_hook=lambda kind, text: kind(text))
     if not _claim(job.home):
         return 1
@@ -152,26 +151,26 @@ class Supervisor:
 
     def _start(self, lock: int) -> None:
         """The files that say "running" are left from a crash, since we hold the lock of those that run."""
-        home, owner = self.job.home, self.job.home.owner
+        home = self.job.home
         for stale in (home.cluster / "postmaster.pid", *home.sockets.glob(".s.PGSQL.*")):
             stale.unlink(missing_ok=True)
         command = [str(self.job.programs / "postgres"), "-D", str(home.cluster), "-k", str(home.sockets)]
         for name, value in self.job.settings.items():
             command += ["-c", f"{name}={value}"]
         self.started = time.monotonic()
-        self.process = subprocess.Popen(
+        self.process = subprocess.Popen(  # noqa: S603
             command,
             stdin=subprocess.DEVNULL,
             env=QUIET,
             cwd=home.cluster,
             pass_fds=[lock],
             umask=0o077,
-            **become(home),
+            **home.owner.run_as,
         )
         os.close(lock)  # from here on Postgres alone holds it
 
     def _stop(self) -> None:
-        """A fast shutdown: transactions are rolled back and all is written to disk; an immediate one if that takes too long."""
+        """A fast shutdown, which rolls transactions back and writes all to disk; an immediate one if it takes too long."""
         for how, seconds in ((signal.SIGINT, STOP_SECONDS), (signal.SIGQUIT, STOP_SECONDS)):
             if (pid := self._postmaster()) is not None:
                 os.kill(pid, how)
@@ -185,7 +184,7 @@ class Supervisor:
         shutil.rmtree(self.job.home.sockets, ignore_errors=True)
 
     def _postmaster(self) -> int | None:
-        """The child's id, else that in the file of a Postgres we found running (its lock is held, so the id is true)."""
+        """The child's id, else that in the file of a Postgres we found running (by its lock, so the id is true)."""
         if self.process is not None:
             return self.process.pid if self.process.poll() is None else None
         try:
@@ -193,12 +192,6 @@ class Supervisor:
         except FileNotFoundError:
             return None
         return int(lines[0])
-
-
-def become(home: Home) -> Mapping[str, object]:
-    """Arguments of `subprocess` that run a program as the owner."""
-    owner = home.owner
-    return {"user": owner.uid, "group": owner.gid, "extra_groups": []} if owner.switch else {}
 
 
 def trim(log: Path) -> None:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import importlib
 import itertools
 import os
-import shutil
 import tempfile
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -114,22 +114,28 @@ async def _found(stack: contextlib.AsyncExitStack) -> dict[str, Any]:
         stack.callback(container.stop)
         host, port = container.get_container_host_ip(), int(container.get_exposed_port(5432))
         return {"host": host, "port": port, "user": "test", "password": "test", "database": "test"}
-    data = Path(tempfile.mkdtemp(prefix="greenroom-test-"))
-    data.chmod(0o711)  # run as root, Postgres becomes another user, who must get there
-    stack.callback(shutil.rmtree, data)
-    server = await stack.enter_async_context(embedded_postgres(data, UNSAFE))
+    server = await stack.enter_async_context(embedded_postgres(stack.enter_context(open_folder()), UNSAFE))
     return server.dsn
+
+
+@contextlib.contextmanager
+def open_folder() -> Iterator[Path]:
+    """A temporary folder that others may enter, as Postgres must when the tests run as root (pytest's own are closed)."""
+    with tempfile.TemporaryDirectory(prefix="greenroom-test-") as name:
+        folder = Path(name)
+        folder.chmod(0o711)
+        yield folder
 
 
 def _container() -> Any:
     """A started container, None without testcontainers or an engine that answers."""
     try:
-        import docker  # type: ignore[import-not-found]
-        from testcontainers.postgres import PostgresContainer  # type: ignore[import-not-found]
+        docker = importlib.import_module("docker")
+        containers = importlib.import_module("testcontainers.postgres")
     except ImportError:
         return None
     try:
         docker.from_env().ping()
     except docker.errors.DockerException:
         return None
-    return PostgresContainer("postgres:18", username="test", password="test", dbname="test").start()
+    return containers.PostgresContainer("postgres:18", username="test", password="test", dbname="test").start()

@@ -1,37 +1,19 @@
-"""The database as the parts see it: one pool of connections to Postgres, on which JSON columns come and go as bytes.
-
-`json` and `jsonb` values are `bytes` both ways (a `str` parameter is encoded): what was stored is served without being
-decoded. Nothing may change the session of a pooled connection (`SET`, `LISTEN`, session advisory locks): it is handed on
-as it is, which saves a round trip per use, and a pooler in transaction mode would give it to somebody else anyway.
-`SET LOCAL` and `pg_advisory_xact_lock` are fine. What needs a session of its own takes one from `Database.direct`.
-"""
+"""What a part does with the database: statements on a pooled connection, in a transaction, or on a session of its own."""
 
 from __future__ import annotations
 
 import asyncio
-import logging
 import random
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any, Protocol, TypeVar
 
 import asyncpg
 
-from greenroom.errors import ConfigError, ServiceUnavailableError
-
-log = logging.getLogger(__name__)
+from greenroom.errors import ServiceUnavailableError
 
 T = TypeVar("T")
 
-Record = asyncpg.Record
-"""One row: by position, by name, or unpacked."""
-
-POOL_SIZE = 10
-STATEMENTS = 256
-"""Prepared statements kept per connection. Filters make queries of many shapes, hence more than asyncpg's 100."""
-START_SECONDS = 60.0
-"""How long a start waits for a database that is not there yet, as happens when both are started together."""
-CONNECT_SECONDS = 10.0
 CLOSE_SECONDS = 10.0
 
 LOST = (
@@ -45,40 +27,60 @@ LOST = (
 """What connecting or a query raises when it is the database that is away, and another attempt may succeed."""
 
 
+class Record(Protocol):
+    """One row: by position, by name, or unpacked."""
+
+    def __getitem__(self, key: str | int) -> Any: ...
+    def __iter__(self) -> Iterator[Any]: ...
+    def __len__(self) -> int: ...
+    def get(self, key: str, default: Any = None) -> Any: ...
+    def keys(self) -> Iterable[str]: ...
+    def values(self) -> Iterable[Any]: ...
+    def items(self) -> Iterable[tuple[str, Any]]: ...
+
+
 class Connection(Protocol):
     """One session, as far as the parts may use it. The methods are asyncpg's, whose types are not checked."""
 
     async def fetch(self, query: str, *args: object) -> list[Record]:
         """All rows."""
+        ...
 
     async def fetchrow(self, query: str, *args: object) -> Record | None:
         """The first row."""
+        ...
 
     async def fetchval(self, query: str, *args: object) -> Any:
         """The first value of the first row, None without rows."""
+        ...
 
     async def execute(self, query: str, *args: object) -> str:
         """The status, such as `UPDATE 3`. Without args, `query` may be several statements."""
+        ...
 
     async def executemany(self, command: str, args: Iterable[Sequence[object]]) -> None:
         """The command once per sequence of args, all or nothing."""
+        ...
 
     async def copy_records_to_table(
         self, table_name: str, *, records: Iterable[Sequence[object]], columns: Sequence[str] | None = None
     ) -> str:
         """The fastest way in. Answers the status, `COPY 500`."""
+        ...
 
     def cursor(self, query: str, *args: object, prefetch: int | None = None) -> Any:
         """Rows one after another, inside a transaction: `async for row in connection.cursor(…)`."""
+        ...
 
     def transaction(
         self, *, isolation: str | None = None, readonly: bool = False, deferrable: bool = False
     ) -> AbstractAsyncContextManager[object]:
         """A transaction, or a savepoint inside one."""
+        ...
 
 
 class DirectConnections:
-    """Opens sessions that are ours alone, past any pooler: for LISTEN, session locks, and statements outside transactions."""
+    """Opens sessions that are ours alone, past any pooler: for LISTEN, session locks, statements outside transactions."""
 
     def __init__(self, arguments: Mapping[str, Any]) -> None:
         self.arguments = dict(arguments)
@@ -155,7 +157,7 @@ class Database:
 
     @asynccontextmanager
     async def transaction(self, *, isolation: str | None = None, readonly: bool = False) -> AsyncIterator[Connection]:
-        """A connection inside one transaction, rolled back when the block raises. `isolation` as asyncpg: `repeatable_read`…"""
+        """A connection inside one transaction, rolled back when the block raises. `isolation`: `repeatable_read`, …"""
         async with self.acquire() as connection, connection.transaction(isolation=isolation, readonly=readonly):
             yield connection
 
@@ -196,113 +198,3 @@ async def prepare_connection(connection: Any) -> None:
 
 def _as_bytes(value: bytes | str) -> bytes:
     return value.encode() if isinstance(value, str) else value
-
-
-@asynccontextmanager
-async def open_pool(
-    arguments: Mapping[str, Any],
-    *,
-    direct: Mapping[str, Any] | None = None,
-    size: int = POOL_SIZE,
-    patience: float = START_SECONDS,
-) -> AsyncIterator[Database]:
-    """A pool from arguments of `asyncpg.connect`, once the database answers; waits `patience` seconds for it.
-
-    `direct` are those of a way past the pooler, where `arguments` lead to one. Raises ConfigError when the database
-    refuses us, ServiceUnavailableError when it does not come up; neither ever holds the password."""
-    wanted = {"timeout": CONNECT_SECONDS, **arguments}
-    wanted["server_settings"] = {"application_name": "greenroom", **wanted.get("server_settings", {})}
-    pooled = await _first_contact(wanted, patience) or direct is not None
-    past = {**wanted, **direct} if direct is not None else wanted
-    pool = await asyncpg.create_pool(
-        **wanted,
-        min_size=1,
-        max_size=size,
-        init=prepare_connection,
-        reset=_leave_as_it_is,
-        statement_cache_size=0 if pooled else STATEMENTS,
-    )
-    try:
-        yield Database(
-            pool, direct=DirectConnections(past) if direct is not None or not pooled else None, pooled=pooled
-        )
-    finally:
-        await _close(pool)
-
-
-async def _leave_as_it_is(connection: Any) -> None:
-    """In place of asyncpg's reset query, which costs as much as a small query (an open transaction is ended all the same)."""
-
-
-async def _close(pool: Any) -> None:
-    try:
-        await asyncio.wait_for(pool.close(), CLOSE_SECONDS)
-    except TimeoutError:
-        log.warning("database connections were still in use at the end, and are cut")
-        pool.terminate()
-
-
-async def _first_contact(arguments: Mapping[str, Any], patience: float) -> bool:
-    """Wait for the database, and see whether a pooler answers in its place."""
-    loop = asyncio.get_running_loop()
-    deadline = loop.time() + patience
-    rest = 0.1
-    while True:
-        try:
-            return await _look(arguments)
-        except LOST as error:
-            if loop.time() + rest > deadline:
-                text = f"The database {place(arguments)} does not answer: {error or type(error).__name__}"
-                raise ServiceUnavailableError(text) from error
-            log.warning(
-                "the database %s does not answer yet (%s), next attempt in %.1f s", place(arguments), error, rest
-            )
-        except asyncpg.InvalidCatalogNameError:
-            await _create_database(arguments)
-        except (asyncpg.PostgresError, asyncpg.InterfaceError, ValueError) as error:
-            hint = "see backend.database.connection"
-            raise ConfigError("backend.database", f"{place(arguments)} refuses us: {error}", hint=hint) from error
-        await asyncio.sleep(rest)
-        rest = min(rest * 2, 5.0)
-
-
-async def _look(arguments: Mapping[str, Any]) -> bool:
-    """A pooler makes up a process id of its own (its key for cancelling), Postgres tells the true one."""
-    connection = await asyncpg.connect(**arguments, statement_cache_size=0)
-    try:
-        row = await connection.fetchrow(
-            "select pg_backend_pid() as pid, current_setting('server_encoding') as encoding"
-        )
-        if row["encoding"] != "UTF8":
-            raise ConfigError(
-                "backend.database",
-                f"{place(arguments)} stores text as {row['encoding']}",
-                hint="create it with encoding 'UTF8'",
-            )
-        return bool(row["pid"] != connection.get_server_pid())
-    finally:
-        await connection.close(timeout=CLOSE_SECONDS)
-
-
-async def _create_database(arguments: Mapping[str, Any]) -> None:
-    """As upstream does (`ensureExists`), so that a stock Postgres image needs no preparation."""
-    name = str(arguments["database"])
-    try:
-        connection = await asyncpg.connect(**{**arguments, "database": "postgres"}, statement_cache_size=0)
-        try:
-            await connection.execute('create database "{}"'.format(name.replace('"', '""')))
-        finally:
-            await connection.close(timeout=CLOSE_SECONDS)
-    except (asyncpg.DuplicateDatabaseError, asyncpg.UniqueViolationError):
-        pass  # another process was faster
-    except asyncpg.PostgresError as error:
-        hint = f"create it: create database {name} encoding 'UTF8'"
-        raise ConfigError(
-            "backend.database", f"{place(arguments)} does not exist and cannot be created: {error}", hint=hint
-        ) from error
-
-
-def place(arguments: Mapping[str, Any]) -> str:
-    """`catalog at db.example.net:5432`, for messages: never the user or the password."""
-    host, port = arguments.get("host", "the default host"), arguments.get("port", 5432)
-    return f"{arguments.get('database', 'the default database')} at {host}:{port}"
