@@ -16,6 +16,7 @@ from greenroom.plugin import (
     NoConfig,
     Plugin,
     Provides,
+    Status,
     UrlReader,
     plugin,
 )
@@ -37,6 +38,7 @@ __all__ = [
     "NoConfig",
     "Plugin",
     "Provides",
+    "Status",
     "UrlReader",
     "parse_ref",
     "plugin",

@@ -14,7 +14,7 @@ contributions that need a web or command-line library live on the floor (`greenr
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncIterable, Awaitable, Callable, Iterable, Sequence
+from collections.abc import AsyncIterable, Awaitable, Callable, Iterable, Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, Generic, Literal, Protocol, TypeVar, runtime_checkable
@@ -84,6 +84,12 @@ def plugin(
 # --- contributions -----------------------------------------------------------------------------------------------
 
 
+class DataFolder(msgspec.Struct, frozen=True):
+    """Lent by the floor: where this machine may keep caches (`GREENROOM_DATA`). What is there may vanish at any time."""
+
+    path: Path
+
+
 class Provides(msgspec.Struct, frozen=True):
     """A service for other plugins, known to them by its Protocol only."""
 
@@ -127,6 +133,15 @@ class Mutation(msgspec.Struct, frozen=True):
     changed: int = 0
     removed: int = 0
     unchanged: int = 0
+
+
+class Status(msgspec.Struct, frozen=True):
+    """What a part tells of itself to `greenroom status` and at the start: a heading, and a function that reads the facts.
+
+    Facts are JSON: scalars are shown as lines, lists of objects as tables."""
+
+    title: str
+    read: Callable[[], Awaitable[Mapping[str, Any]]]
 
 
 class EntitySource(Protocol):

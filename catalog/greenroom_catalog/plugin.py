@@ -8,8 +8,20 @@ from pathlib import Path
 
 import msgspec
 
+from greenroom.auth import Auth
 from greenroom.db import Database
-from greenroom.plugin import CatalogProviders, CatalogReader, Contribution, EntityProvider, Host, Loop, Provides, Status, plugin
+from greenroom.permissions import Permissions
+from greenroom.plugin import (
+    CatalogProviders,
+    CatalogReader,
+    Contribution,
+    EntityProvider,
+    Host,
+    Loop,
+    Provides,
+    Status,
+    plugin,
+)
 from greenroom.settings import AppConfig
 from greenroom.urls import Urls
 from greenroom_catalog.ingestion.engine import Engine, ProviderRunner
@@ -23,6 +35,8 @@ from greenroom_catalog.ingestion.providers import (
 )
 from greenroom_catalog.ingestion.reader import Reader
 from greenroom_catalog.model import Rules, read_rules
+from greenroom_catalog.query.query import EntityQueries, LentReader
+from greenroom_catalog.routes.surface import catalog_routes
 from greenroom_catalog.settings import CatalogConfig
 from greenroom_catalog.storage.locations import LocationTable
 from greenroom_catalog.storage.reports import Reports
@@ -50,7 +64,18 @@ def catalog(config: CatalogConfig, host: Host) -> Iterable[Contribution]:
         runs, store, lambda: host.all(EntityProvider), host.log, evict=config.orphan_provider_strategy == "delete"
     )
 
+    queries = EntityQueries(database)
+
     yield MIGRATIONS
+    yield catalog_routes(
+        queries,
+        store,
+        locations,
+        permissions=host.get(Permissions),
+        auth=host.get(Auth),
+        readonly=config.readonly,
+    )
+    yield Provides(CatalogReader, LentReader(queries))
     yield ConfigLocations(config.locations)
     yield locations
     yield Status("Catalog", Reports(database, store, runs).status)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import copy
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
+from urllib.parse import unquote, urlsplit
 
 from greenroom.settings.documents import Place
 from greenroom.settings.layers import Layer, Source, environment_layer, file_layer, overrides_layer
@@ -86,6 +87,14 @@ class AppConfig:
         """What `redacted()` has at a place."""
         return _find(self.redacted(), place)
 
+    def secrets(self) -> list[str]:
+        """Every text that `redacted()` hides, whole or in part, and passwords within URLs: for a filter of log lines."""
+        found: list[str] = []
+        for value, shown in _leaves(self._data, self.redacted()):
+            if isinstance(value, str) and value != shown:
+                found += [value, unquote(urlsplit(value).password or "")] if "://" in value else [value]
+        return [text for text in found if text]
+
     def _inputs(self, place: Place) -> Iterable[str]:
         return self._source(place).inputs
 
@@ -131,6 +140,21 @@ def _merged(new: object, old: object) -> object:
     if isinstance(new, Mapping):
         return _merge(new, old if isinstance(old, Mapping) else {})
     return new
+
+
+def _leaves(value: object, shown: object) -> Iterator[tuple[object, object]]:
+    """The scalars of two values of the same shape, pair by pair; where one is cut short, what is left of the other."""
+    if isinstance(value, Mapping) and isinstance(shown, Mapping):
+        for key, inner in value.items():
+            yield from _leaves(inner, shown.get(key))
+    elif isinstance(value, list) and isinstance(shown, list):
+        for inner, shown_inner in zip(value, shown, strict=True):
+            yield from _leaves(inner, shown_inner)
+    elif isinstance(value, (Mapping, list)):
+        for inner in value.values() if isinstance(value, Mapping) else value:
+            yield from _leaves(inner, None)
+    else:
+        yield value, shown
 
 
 def _place(path: str) -> Place:

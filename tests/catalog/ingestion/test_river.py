@@ -36,10 +36,13 @@ async def test_a_committed_file_is_served_with_where_it_came_from(catalog: Catal
 
 
 async def test_a_file_on_a_known_host_says_where_to_see_and_edit_it(catalog: Catalog) -> None:
-    url = "https://github.com/acme/shop/blob/main/catalog-info.yaml"
+    registered = "https://github.com/acme/shop/blob/main/catalog-info.yaml"
+    url = registered.replace("blob", "tree")  # what upstream makes of any target on GitHub
     catalog.files.content[url] = yaml_component("shop")
-    await catalog.register(url)
+    await catalog.register(registered)
     annotations = (await catalog.served())["component:default/shop"]["metadata"]["annotations"]
+    assert annotations["backstage.io/managed-by-location"] == f"url:{url}"
+    assert annotations["backstage.io/managed-by-origin-location"] == f"url:{registered}"
     assert annotations["backstage.io/view-url"] == url
     assert annotations["backstage.io/edit-url"] == "https://github.com/acme/shop/edit/main/catalog-info.yaml"
     assert annotations["backstage.io/source-location"] == "url:https://github.com/acme/shop/tree/main/"

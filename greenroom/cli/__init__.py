@@ -1,0 +1,1 @@
+"""The command line: `greenroom serve` and its siblings."""

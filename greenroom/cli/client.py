@@ -1,0 +1,86 @@
+"""A command's way to a running server: its address, a token, and answers or errors in the server's words."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Awaitable, Callable, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from greenroom.errors import GreenroomError, NotFoundError, ServiceUnavailableError
+
+T = TypeVar("T")
+
+server_option = click.option(
+    "--server",
+    envvar="GREENROOM_SERVER",
+    metavar="URL",
+    help="The server's address.  [env GREENROOM_SERVER; default: backend.baseUrl of the configuration]",
+)
+token_option = click.option(
+    "--token", envvar="GREENROOM_TOKEN", metavar="TOKEN", help="A static token.  [env GREENROOM_TOKEN]"
+)
+
+
+class RefusedError(GreenroomError):
+    """The server refused"""
+
+
+class Client:
+    """Calls `/api/catalog` of one server."""
+
+    def __init__(self, session: Any, base: str) -> None:
+        self._session = session
+        self._base = base.rstrip("/")
+
+    async def call(self, method: str, path: str, *, query: Sequence[tuple[str, str]] = (), body: Any = None) -> Any:
+        """The decoded answer, None when it is empty.
+
+        Raises ServiceUnavailableError when nobody answers, NotFoundError, and RefusedError with the server's message."""
+        import aiohttp
+
+        try:
+            async with self._session.request(method, f"{self._base}{path}", params=query, json=body) as answer:
+                content = await answer.read()
+                if answer.status >= 400:
+                    raise await _refusal(answer.status, content, f"{method} {path}")
+        except (aiohttp.ClientConnectionError, TimeoutError) as error:
+            raise ServiceUnavailableError(f"No server answers at {self._base} ({error})") from error
+        import msgspec
+
+        return msgspec.json.decode(content) if content else None
+
+
+async def _refusal(status: int, content: bytes, what: str) -> GreenroomError:
+    import msgspec
+
+    try:
+        error = msgspec.json.decode(content)["error"]
+        message = f"{error['name']}: {error['message']}" if error["message"] else error["name"]
+    except (msgspec.DecodeError, KeyError, TypeError):
+        message = content.decode(errors="replace")[:500] or "no reason was given"
+    return (NotFoundError if status == 404 else RefusedError)(f"{what} was answered with {status}, {message}")
+
+
+def with_client(
+    server: str | None, token: str | None, layers: Sequence[Path], work: Callable[[Client], Awaitable[T]]
+) -> T:
+    """Run a piece of work against the server."""
+
+    async def run() -> T:
+        import aiohttp
+
+        headers = {"Authorization": f"Bearer {token}"} if token else {}
+        async with aiohttp.ClientSession(headers=headers, timeout=aiohttp.ClientTimeout(total=60)) as session:
+            return await work(Client(session, server or _configured(layers)))
+
+    return asyncio.run(run())
+
+
+def _configured(layers: Sequence[Path]) -> str:
+    from greenroom.cli.configuration import load_config
+
+    return str(load_config(layers, environ=os.environ).get("backend.baseUrl", "http://localhost:7007"))

@@ -1,0 +1,87 @@
+"""values -> text: tables for people, JSON and YAML for programs. NO_COLOR and pipes are honoured by rich."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import click
+import msgspec
+import yaml
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+output_option = click.option(
+    "-o",
+    "--output",
+    type=click.Choice(["table", "json", "yaml"]),
+    default="table",
+    show_default=True,
+    help="How to print.",
+)
+
+
+def show(value: Any, output: str, columns: Sequence[str] = ()) -> None:
+    """Print a value. As a table, a list of objects shows the `columns` (dotted paths), or those that its objects have."""
+    if output == "json":
+        click.echo(msgspec.json.format(msgspec.json.encode(value), indent=2).decode())
+    elif output == "yaml":
+        click.echo(yaml.safe_dump(value, sort_keys=False, allow_unicode=True).rstrip())
+    elif isinstance(value, list):
+        show_table(value, columns)
+    else:
+        show_facts(value)
+
+
+def show_table(rows: Sequence[Mapping[str, Any]], columns: Sequence[str] = (), title: str | None = None) -> None:
+    """Print objects as rows."""
+    names = list(columns) or list(dict.fromkeys(key for row in rows for key in row))
+    table = Table(title=title, title_justify="left", header_style="bold", box=None, pad_edge=False)
+    for name in names:
+        table.add_column(name.rpartition(".")[2].upper(), overflow="fold")
+    for row in rows:
+        table.add_row(*(cell(look_up(row, name)) for name in names))
+    console().print(table if rows else Text("nothing", style="dim"))
+
+
+def show_facts(facts: Mapping[str, Any]) -> None:
+    """Print an object: scalars as lines, lists of objects as tables, objects as one line."""
+    out = console()
+    width = max((len(name) for name in facts), default=0)
+    for name, value in facts.items():
+        if isinstance(value, list) and value and isinstance(value[0], Mapping):
+            out.print()
+            show_table(value, title=name)
+        else:
+            out.print(Text(name.ljust(width + 2), style="bold") + cell(value))
+
+
+def cell(value: Any) -> Text:
+    """One value as text that is never taken for markup."""
+    if value is None or value == []:
+        return Text("-", style="dim")
+    if isinstance(value, Mapping):
+        return Text(", ".join(f"{key} {inner}" for key, inner in value.items()) or "-")
+    if isinstance(value, list):
+        return Text(", ".join(map(str, value)))
+    return Text(str(value))
+
+
+def look_up(row: Mapping[str, Any], path: str) -> Any:
+    """The value at a dotted path, None where there is none."""
+    found: Any = row
+    for key in path.split("."):
+        found = found.get(key) if isinstance(found, Mapping) else None
+    return found
+
+
+def say_error(name: str, message: str) -> None:
+    """Tell of an error on standard error."""
+    Console(stderr=True).print(Text(f"{name}: ", style="bold red") + Text(message))
+
+
+def console() -> Console:
+    """Standard output; lines of a pipe are not cut to the width of a terminal that is not there."""
+    return Console(width=None if sys.stdout.isatty() else 200, soft_wrap=not sys.stdout.isatty())

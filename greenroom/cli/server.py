@@ -1,0 +1,120 @@
+"""Start to stop of a server process, and what it tells a person at the terminal meanwhile."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import signal
+import sys
+from collections.abc import Collection
+from typing import Any
+
+from rich.text import Text
+
+from greenroom.app import Running, running
+from greenroom.cli.output import console
+from greenroom.errors import ConfigError
+from greenroom.loops import Role
+from greenroom.settings import AppConfig, BackendConfig
+from greenroom.telemetry import configure_logging
+from greenroom.web import Lifecycle, bind, serve
+from greenroom.web.docs import PATH as DOCS_PATH
+
+log = logging.getLogger("greenroom.app")
+
+SETTLING = 60.0
+"""Seconds for which the summary waits for the first round of providers."""
+
+
+async def run_server(config: AppConfig, *, roles: Collection[Role]) -> None:
+    """Serve until SIGTERM or SIGINT. Raises ConfigError when it cannot start."""
+    _prepare(config)
+    backend = config.section("backend", BackendConfig)
+    listening = _bind(backend)
+    state = Lifecycle()
+    with listening:
+        async with running(config, os.environ, roles=roles, state=state) as house, asyncio.TaskGroup() as tasks:
+            summary = tasks.create_task(_summarise(house, backend))
+            log.info("Listening on %s:%d", *listening.getsockname()[:2])
+            await serve(
+                house.asgi,
+                listening,
+                state,
+                shutdown_delay=backend.lifecycle.server_shutdown_delay,
+                shutdown_timeout=backend.lifecycle.server_shutdown_timeout,
+            )
+            summary.cancel()
+
+
+async def run_worker(config: AppConfig) -> None:
+    """Work until SIGTERM or SIGINT."""
+    _prepare(config)
+    stop = asyncio.Event()
+    for name in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(name, stop.set)
+    async with running(config, os.environ, roles=("worker",)):
+        log.info("Working")
+        await stop.wait()
+        log.info("Finishing what is under way")
+
+
+def _prepare(config: AppConfig) -> None:
+    configure_logging(environ=os.environ, secrets=config.secrets())
+    for warning in config.warnings:
+        log.warning("Configuration: %s", warning)
+
+
+def _bind(backend: BackendConfig) -> Any:
+    listen = backend.listen
+    try:
+        return bind(listen.host, listen.port)
+    except OSError as error:
+        raise ConfigError(
+            "backend.listen", f"cannot listen there: {error.strerror}", value=f"{listen.host}:{listen.port}",
+            hint="is another server running? choose another port",
+        ) from error  # fmt: skip
+
+
+async def _summarise(house: Running, backend: BackendConfig) -> None:
+    """On a terminal, tell once what the first round of providers brought, what failed, and where to look."""
+    if not sys.stdout.isatty() and not os.environ.get("GREENROOM_SUMMARY"):
+        return
+    facts = await _first_round(house)
+    if facts is None:
+        return
+    out = console()
+    kinds = ", ".join(f"{count} {kind}" for kind, count in facts["by kind"].items()) or "none yet"
+    out.print()
+    out.print(Text.assemble(("Entities   ", "bold"), f"{facts['entities']} served: {kinds}"))
+    for failure in facts["failures"]:
+        out.print(Text.assemble(("Failed     ", "bold red"), f"{failure['entity']} at {failure['at']}"))
+        out.print(Text(f"           {failure['error']}"))
+    for provider in facts["providers"]:
+        if provider["error"]:
+            out.print(Text.assemble(("Provider   ", "bold red"), f"{provider['name']}: {provider['error']}"))
+    base = backend.base_url
+    out.print(Text.assemble(("API        ", "bold"), f"{base}/api/catalog/entities"))
+    out.print(Text.assemble(("API docs   ", "bold"), f"{base}{DOCS_PATH}"))
+    out.print(Text.assemble(("Look       ", "bold"), "greenroom status, greenroom catalog list"))
+    out.print()
+
+
+async def _first_round(house: Running) -> dict[str, Any] | None:
+    """The catalog's facts, once every provider has run and nothing waits; what there is after SETTLING at the latest."""
+    facts: dict[str, Any] | None = None
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(SETTLING):
+            while True:
+                facts = (await house.house.status()).get("Catalog")
+                if facts is None or _is_settled(facts):
+                    return facts
+                await asyncio.sleep(0.5)
+    return facts
+
+
+def _is_settled(facts: dict[str, Any]) -> bool:
+    waiting = facts["waiting to be processed"] + facts["waiting to be stitched"]
+    ran = all(provider["last run"] != "never" and not provider["running"] for provider in facts["providers"])
+    return ran and waiting == 0
