@@ -237,8 +237,8 @@ def configure_logging(
 
     `LOG_LEVEL` (debug, info, warn, error) and `NO_COLOR` are taken from the environment; `secrets` never show up."""
     environ = os.environ if environ is None else environ
-    stream = stream if stream is not None else sys.stderr
-    terminal = stream.isatty()
+    stream = sys.stderr if stream is None else stream
+    terminal = stream is not None and stream.isatty()
     redaction = Redaction(secrets)
     handler = logging.StreamHandler(stream)
     if (style or ("readable" if terminal else "json")) == "json":

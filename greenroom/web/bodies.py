@@ -6,6 +6,7 @@ import codecs
 import json
 import re
 import zlib
+from collections.abc import Mapping
 from typing import Any, ClassVar, NamedTuple
 
 import msgspec
@@ -13,6 +14,9 @@ import msgspec
 from greenroom.errors import GreenroomError
 from greenroom.web.asgi import Receive
 from greenroom.web.json_errors import explain, unexpected
+
+MOST_DRAINED = 16 * 1024 * 1024
+"""Bytes of a body that is too large which are read and dropped, so that the client gets to read why it was refused."""
 
 _decode = msgspec.json.Decoder().decode
 
@@ -85,27 +89,28 @@ def is_json(content_type: str) -> bool:
     return content_type == "application/json" or bool(_JSON.fullmatch(content_type))
 
 
-async def read_json(headers: dict[bytes, bytes], receive: Receive, limit: int) -> Body:
+async def read_json(headers: Mapping[bytes, bytes], receive: Receive, limit: int) -> Body:
     """Read and decode a JSON body of at most `limit` bytes after decompression. An empty one counts as `{}`.
 
-    Raises BodyError with the sentence of body-parser."""
-    length = headers.get(b"content-length")
-    if length is None and b"transfer-encoding" not in headers:
-        return NO_BODY
-    content_type = headers.get(b"content-type", b"").decode("latin-1")
-    if not is_json(content_type):
-        return OTHER_BODY
-    charset = _charset(content_type)
+    Raises BodyError with the sentence of body-parser, ClientGoneError."""
+    charset = _charset(headers.get(b"content-type", b"").decode("latin-1"))
     encoding = headers.get(b"content-encoding", b"identity").decode("latin-1").lower() or "identity"
     if encoding == "identity":
-        if length is not None and int(length) > limit:
-            raise PayloadTooLargeError
         raw = await _read(receive, limit)
     elif encoding in _WINDOW_BITS:
-        raw = await _inflate(receive, limit, _WINDOW_BITS[encoding])
+        raw = _inflate(await _read(receive, limit), limit, _WINDOW_BITS[encoding])
     else:
         raise UnreadableError(f'unsupported content encoding "{encoding}"')
     return Body(_parse(raw, charset), raw, read=True)
+
+
+async def drain(receive: Receive) -> None:
+    """Read what is left of a body, up to a bound, and drop it."""
+    size, more = 0, True
+    while more and size < MOST_DRAINED:
+        message = await receive()
+        size += len(message.get("body", b""))
+        more = bool(message.get("more_body"))
 
 
 def _charset(content_type: str) -> str:
@@ -129,29 +134,30 @@ async def _read(receive: Receive, limit: int) -> bytes:
             raise ClientGoneError
         chunk = message.get("body", b"")
         size += len(chunk)
-        if size > limit:
-            raise PayloadTooLargeError
-        chunks.append(chunk)
+        if size <= limit:
+            chunks.append(chunk)
         if not message.get("more_body"):
-            return chunks[0] if len(chunks) == 1 else b"".join(chunks)
-
-
-async def _inflate(receive: Receive, limit: int, window_bits: int) -> bytes:
-    stream, out, more = zlib.decompressobj(wbits=window_bits), bytearray(), True
-    while more:
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            raise ClientGoneError
-        try:
-            out += stream.decompress(message.get("body", b""), limit - len(out) + 1)
-        except zlib.error as error:
-            raise BodyError(str(error).rpartition(": ")[2]) from error
-        if len(out) > limit:
+            break
+        if size > limit + MOST_DRAINED:
             raise PayloadTooLargeError
-        more = bool(message.get("more_body")) and not stream.eof
+    if size > limit:
+        raise PayloadTooLargeError
+    return chunks[0] if len(chunks) == 1 else b"".join(chunks)
+
+
+def _inflate(packed: bytes, limit: int, window_bits: int) -> bytes:
+    if not packed:
+        return b""
+    stream = zlib.decompressobj(wbits=window_bits)
+    try:
+        raw = stream.decompress(packed, limit + 1)
+    except zlib.error as error:
+        raise BodyError(str(error).rpartition(": ")[2]) from error
+    if len(raw) > limit:
+        raise PayloadTooLargeError
     if not stream.eof:
         raise BodyError("unexpected end of file")
-    return bytes(out)
+    return raw
 
 
 def _parse(raw: bytes, charset: str) -> Any:

@@ -21,7 +21,7 @@ from greenroom.errors import InputError
 from greenroom.settings import BackendConfig, hide_in_text
 from greenroom.telemetry import Telemetry, request_id
 from greenroom.web.asgi import ASGIApp, Message, Receive, Send
-from greenroom.web.bodies import NO_BODY, Body, BodyError, ClientGoneError, read_json
+from greenroom.web.bodies import NO_BODY, OTHER_BODY, Body, BodyError, ClientGoneError, drain, is_json, read_json
 from greenroom.web.cors import Cors
 from greenroom.web.docs import DocsPage
 from greenroom.web.envelope import envelope
@@ -54,7 +54,19 @@ Answer = Callable[["Visit"], Awaitable[None]]
 class Visit:
     """One request on its way through the door."""
 
-    __slots__ = ("headers", "id", "method", "operation", "path", "plugin", "query", "receive", "reply", "scope")
+    __slots__ = (
+        "headers",
+        "id",
+        "method",
+        "operation",
+        "path",
+        "plugin",
+        "query",
+        "receive",
+        "reply",
+        "scope",
+        "unread",
+    )
 
     def __init__(self, scope: Mapping[str, Any], receive: Receive, send: Send, fixed: RawHeaders) -> None:
         self.scope = scope
@@ -67,6 +79,7 @@ class Visit:
         self.reply = Reply(send, self.method, self.headers, fixed)
         self.plugin = ""
         self.operation = ""
+        self.unread = b"content-length" in self.headers or b"transfer-encoding" in self.headers
 
     @property
     def url(self) -> str:
@@ -79,6 +92,11 @@ class Visit:
         return self.method in ("GET", "HEAD")
 
     @property
+    def content_type(self) -> str | None:
+        """The header, None without one."""
+        return _text(self.headers.get(b"content-type"))
+
+    @property
     def shown(self) -> Shown:
         """What the request shows of its caller."""
         return Shown(_text(self.headers.get(b"authorization")), _text(self.headers.get(b"cookie")))
@@ -86,11 +104,19 @@ class Visit:
     async def json(self, body: bytes, status: int = 200, headers: RawHeaders | None = None) -> None:
         """Answer with JSON, as `res.json` does."""
         etag = (b"etag", weak_etag(body).encode())
+        await self.drain()
         await self.reply.whole(status, [_JSON_TYPE, etag, *(headers or ())], body)
 
     async def empty(self, status: int) -> None:
         """Answer without a body."""
+        await self.drain()
         await self.reply.whole(status, [])
+
+    async def drain(self) -> None:
+        """Read the rest of a body nobody wanted before a connection that will be closed, or the client misses the answer."""
+        if self.unread and self.headers.get(b"connection", b"").lower() == b"close":
+            self.unread = False
+            await drain(self.receive)
 
     async def allow(self, methods: Sequence[str]) -> None:
         """Answer OPTIONS as express does by itself."""
@@ -271,9 +297,8 @@ class Door:
         query = parse_query(visit.query) if visit.query else {}
         operation = match.target.operation
         if operation is not None:
-            content_type = _text(visit.headers.get(b"content-type"))
             value = {} if body.value is None else body.value
-            query, parameters = operation.check(query, visit.query, parameters, value, content_type)
+            query, parameters = operation.check(query, visit.query, parameters, value, visit.content_type)
             body = body._replace(value=value)
         visit.operation = match.target.name
         asked = Asked(query, parameters, body.value, body.raw, credentials, shown, plugin.id, visit.id, url)
@@ -289,8 +314,11 @@ class Door:
         return await visit.json(msgspec.json.encode(renewal.body), headers=cookie)
 
     async def _body(self, visit: Visit, plugin: Mounted) -> Body:
-        if b"content-length" not in visit.headers and b"transfer-encoding" not in visit.headers:
+        if not visit.unread:
             return NO_BODY
+        if not is_json(visit.content_type or ""):
+            return OTHER_BODY
+        visit.unread = False
         try:
             return await read_json(visit.headers, visit.receive, plugin.body_limit)
         except ClientGoneError:

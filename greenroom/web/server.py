@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from datetime import timedelta
 
 import uvicorn
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from greenroom.web.asgi import ASGIApp
 from greenroom.web.lifecycle import Lifecycle
@@ -18,8 +19,35 @@ from greenroom.web.lifecycle import Lifecycle
 log = logging.getLogger("greenroom.web")
 
 BACKLOG = 2048
+HEAD_LIMIT = 64 * 1024
+"""Bytes of request line and headers (node: 16 kB)."""
+
 KEEP_ALIVE = 5
 """Seconds an idle connection is kept, as node does."""
+
+
+class Protocol(HttpToolsProtocol):
+    """Uvicorn's protocol with a bound on the request's head, which it lacks: beyond it, 431 and goodbye, as node."""
+
+    _head = 0
+    _in_head = True
+    _got_head = False
+
+    def data_received(self, data: bytes) -> None:
+        self._got_head = False
+        super().data_received(data)
+        self._head = self._head + len(data) if self._in_head and not self._got_head else 0
+        if self._head > HEAD_LIMIT and not self.transport.is_closing():
+            self.transport.write(b"HTTP/1.1 431 Request Header Fields Too Large\r\nConnection: close\r\n\r\n")
+            self.transport.close()
+
+    def on_headers_complete(self) -> None:
+        self._in_head, self._got_head = False, True
+        super().on_headers_complete()
+
+    def on_message_complete(self) -> None:
+        self._in_head = True
+        super().on_message_complete()
 
 
 class Server(uvicorn.Server):
@@ -61,10 +89,10 @@ async def serve(
         access_log=False,
         log_config=None,
         server_header=False,
+        http=Protocol,
         ws="none",
         timeout_keep_alive=KEEP_ALIVE,
         timeout_graceful_shutdown=max(1, round(shutdown_timeout.total_seconds())),
-        h11_max_incomplete_event_size=None,
     )
     server = Server(config)
     with _signals(stop, server):
