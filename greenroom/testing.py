@@ -1,0 +1,110 @@
+"""Fakes for the tests of plugin authors: what a plugin is lent, without the house."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncIterable, Iterable, Mapping, Sequence
+from typing import Any, TypeVar, cast
+
+from greenroom.entity import Entity, ref_of
+from greenroom.errors import GreenroomError, NotFoundError
+from greenroom.plugin import Contribution, Deferred, Document, Mutation
+
+T = TypeVar("T")
+
+
+class FakeHost:
+    """Lends what it was made with: `FakeHost({Database: database})`."""
+
+    def __init__(
+        self, services: Mapping[type, object] | None = None, contributions: Iterable[Contribution] = ()
+    ) -> None:
+        self.log = logging.getLogger("greenroom.test")
+        self._services = dict(services or {})
+        self._contributions = list(contributions)
+
+    def get(self, service: type[T]) -> T:
+        if service not in self._services:
+            raise GreenroomError(f"The test lends no {service.__name__}")
+        return cast(T, self._services[service])
+
+    def all(self, contribution: type[T]) -> Sequence[T]:
+        return [one for one in self._contributions if isinstance(one, contribution)]
+
+
+class RecordingSource:
+    """An `EntitySource` that remembers what the provider did, and what the catalog would hold of it."""
+
+    def __init__(self) -> None:
+        self.entities: dict[str, Entity] = {}
+        """What the provider has in the catalog now, by ref."""
+        self.location_keys: dict[str, str | None] = {}
+        self.calls: list[tuple[str, Any]] = []
+        """`("full", refs)`, `("delta", (added refs, removed refs))` and `("refresh", keys)`, in order."""
+        self.refreshed: list[str] = []
+
+    async def full(self, entities: Iterable[Deferred] | AsyncIterable[Deferred]) -> Mutation:
+        """All or nothing, as the catalog: entities that raise half-way change nothing."""
+        found = [one async for one in entities] if isinstance(entities, AsyncIterable) else list(entities)
+        new = {ref_of(one.entity): one for one in found}
+        mutation = self._mutation(new, [ref for ref in self.entities if ref not in new])
+        self.calls.append(("full", list(new)))
+        return mutation
+
+    async def delta(self, *, added: Sequence[Deferred] = (), removed: Sequence[str] = ()) -> Mutation:
+        new = {ref_of(one.entity): one for one in added}
+        self.calls.append(("delta", (list(new), list(removed))))
+        return self._mutation(new, removed)
+
+    async def refresh(self, keys: Iterable[str]) -> int:
+        asked = list(keys)
+        self.calls.append(("refresh", asked))
+        self.refreshed += asked
+        return len(asked)
+
+    @property
+    def targets(self) -> set[str]:
+        """The targets of all Location entities."""
+        return {entity["spec"]["target"] for entity in self.entities.values() if entity["kind"] == "Location"}
+
+    def forget_calls(self) -> None:
+        """Start a new chapter: keep the entities, and nothing of how they came."""
+        self.calls.clear()
+        self.refreshed.clear()
+
+    def _mutation(self, new: Mapping[str, Deferred], removed: Sequence[str]) -> Mutation:
+        gone = [ref for ref in removed if self.entities.pop(ref, None) is not None]
+        before = dict(self.entities)
+        self.entities.update({ref: one.entity for ref, one in new.items()})
+        self.location_keys.update({ref: one.location_key for ref, one in new.items()})
+        same = sum(before.get(ref) == one.entity for ref, one in new.items())
+        added = sum(ref not in before for ref in new)
+        return Mutation(added, len(new) - added - same, len(gone), same)
+
+
+class FakeUrlReader:
+    """A `UrlReader` over a mapping from URL to content."""
+
+    def __init__(self, documents: Mapping[str, bytes]) -> None:
+        self.documents = dict(documents)
+
+    def reads(self, url: str) -> bool:
+        return url in self.documents
+
+    async def read(self, url: str, etag: str | None = None) -> Document:
+        if url not in self.documents:
+            raise NotFoundError(f"could not read {url}, 404 Not Found")
+        return Document(self.documents[url])
+
+    async def search(self, url: str) -> Sequence[tuple[str, Document]]:
+        return [(url, await self.read(url))] if url in self.documents else []
+
+
+class RecordingProviders:
+    """A `CatalogProviders` that remembers which providers were triggered."""
+
+    def __init__(self) -> None:
+        self.triggered: list[str] = []
+
+    async def trigger(self, provider: str) -> None:
+        self.triggered.append(provider)

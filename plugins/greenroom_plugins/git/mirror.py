@@ -1,0 +1,217 @@
+"""remote repository -> commits, trees and files on this machine: a bare, shallow mirror, as empty of files as the host allows."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import fcntl
+import os
+import shutil
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from contextlib import aclosing, asynccontextmanager
+from datetime import timedelta
+from hashlib import sha1
+from pathlib import Path
+
+import msgspec
+
+from greenroom.errors import NotFoundError
+from greenroom_plugins.git.command import Access, Git, GitError, TooMuchError
+
+MAX_FILE = 20 * 1024 * 1024
+"""Bytes of the largest file that is read."""
+MANY_BLOBS = 3
+"""From here on, missing files are fetched in one go, not one by one as they are read."""
+MANY_PACKS = 40
+_LOCK_POLL = 0.05
+_REF = "refs/greenroom/"
+
+
+class Tip(msgspec.Struct, frozen=True):
+    """Where a branch stands on the remote."""
+
+    branch: str
+    commit: str
+
+
+class File(msgspec.Struct, frozen=True):
+    """A regular file in a tree."""
+
+    path: bytes
+    blob: str
+
+
+class Mirror:
+    """One remote repository on this machine. Several processes may share the folder."""
+
+    def __init__(self, git: Git, folder: Path, access: Access) -> None:
+        """`folder` holds all mirrors; this one's place in it follows from its URL."""
+        self._git = git
+        self._access = access
+        name = sha1(access.address.url.encode(), usedforsecurity=False).hexdigest()
+        self.path = folder / f"{name}.git"
+        self._lock = folder / f"{name}.lock"
+        self._here: set[str] = set()
+
+    async def tip(self, branch: str | None) -> Tip | None:
+        """The branch (None: the remote's default one) on the remote; None when the repository is empty. Raises GitError."""
+        wanted = f"refs/heads/{branch}" if branch else "HEAD"
+        said = await self._git.run(
+            "ls-remote", "--symref", "--", self._access.address.url, wanted,
+            access=self._access, within=timedelta(seconds=60), limit=1024 * 1024,
+        )  # fmt: skip
+        name, commit = branch or "", ""
+        for line in said.decode("utf-8", "replace").splitlines():
+            value, _, ref = line.partition("\t")
+            if ref == wanted and value.startswith("ref: refs/heads/"):
+                name = value.removeprefix("ref: refs/heads/")
+            elif ref == wanted:
+                commit = value
+        if commit:
+            return Tip(name or "HEAD", commit)
+        if await self._has_branches():
+            missing = f"it has no branch {branch!r}" if branch else "its HEAD points to no branch"
+            raise GitError(f"{self._access.address.url}: {missing} (name an existing one with `branch`)")
+        return None
+
+    async def _has_branches(self) -> bool:
+        url = self._access.address.url
+        return bool(await self._git.run("ls-remote", "--heads", "--", url, access=self._access))
+
+    async def ensure(self, commit: str, branch: str | None = None) -> str:
+        """Have this commit here, or, where the remote no longer knows it, the one its branch is at now. Returns which.
+
+        Raises GitError."""
+        if await self.has(commit):
+            return commit
+        async with self._locked() as lock:
+            if await self.has(commit):
+                return commit
+            await self._create()
+            await self._forget_stale_locks()
+            try:
+                await self._fetch(commit, lock)
+            except GitError:
+                tip = await self.tip(branch) if branch else None
+                if tip is None or tip.commit == commit:
+                    raise
+                commit = tip.commit
+                await self._fetch(commit, lock)
+            await self._tidy(commit, lock)
+        return commit
+
+    async def has(self, commit: str) -> bool:
+        """Whether the commit and its trees are here."""
+        if commit in self._here and self.path.exists():
+            return True
+        if not self.path.exists():
+            self._here.clear()
+            return False
+        try:
+            await self._git.run("rev-parse", "--verify", "--quiet", f"{_REF}{commit}", cwd=self.path)
+        except GitError:
+            return False
+        self._here.add(commit)
+        return True
+
+    async def files(self, commit: str) -> AsyncGenerator[File, None]:
+        """Every regular file of a commit: no symbolic links, which could lead anywhere, and no submodules."""
+        listing = self._git.records("ls-tree", "-r", "-z", "--full-tree", commit, cwd=self.path)
+        async with aclosing(listing) as records:
+            async for record in records:
+                if (file := _regular(record)) is not None:
+                    yield file
+
+    async def file(self, commit: str, path: bytes) -> File:
+        """One regular file of a commit. Raises NotFoundError."""
+        said = await self._git.run(
+            "--literal-pathspecs", "ls-tree", "-z", "--full-tree", commit, "--", path, cwd=self.path
+        )
+        found = next((file for record in said.split(b"\0") if (file := _regular(record)) and file.path == path), None)
+        if found is None:
+            raise NotFoundError(f"{path.decode('utf-8', 'replace')} is no file at commit {commit[:12]}")
+        return found
+
+    async def content(self, blob: str, limit: int = MAX_FILE) -> bytes:
+        """What is in a file. Raises GitError, also when it is larger than `limit` bytes."""
+        try:
+            return await self._git.run("cat-file", "blob", blob, cwd=self.path, access=self._access, limit=limit)
+        except TooMuchError as error:
+            raise GitError(f"the file is larger than {limit} bytes") from error
+
+    async def changed(self, old: str, new: str) -> list[bytes] | None:
+        """The paths in which two commits differ; None when the old one is not here any more."""
+        if not await self.has(old):
+            return None
+        said = await self._git.run("diff-tree", "-r", "-z", "--name-only", "--no-renames", old, new, cwd=self.path)
+        return [path for path in said.split(b"\0") if path]
+
+    async def prefetch(self, blobs: Sequence[str]) -> None:
+        """Get many files at once from a host that sends them on demand only."""
+        if len(blobs) < MANY_BLOBS or self._access.address.scheme == "file":
+            return
+        async with self._locked() as lock:
+            await self._git.run(
+                "-c", "fetch.negotiationAlgorithm=noop", "fetch", "--no-tags", "--no-write-fetch-head", "--quiet",
+                "--filter=blob:none", "--stdin", "origin",
+                cwd=self.path, access=self._access, given="\n".join(blobs).encode() + b"\n", keeps_open=[lock],
+            )  # fmt: skip
+
+    async def remove(self) -> None:
+        """Forget all of it."""
+        async with self._locked():
+            self._here.clear()
+            await asyncio.to_thread(shutil.rmtree, self.path, True)
+            self._lock.unlink(missing_ok=True)
+
+    async def _create(self) -> None:
+        if (self.path / "HEAD").exists() and (self.path / "ready").exists():
+            return
+        await asyncio.to_thread(shutil.rmtree, self.path, True)
+        await self._git.run("init", "--bare", "--quiet", "--template=", "--", str(self.path))
+        await self._git.run("config", "remote.origin.url", self._access.address.url, cwd=self.path)
+        (self.path / "ready").touch()
+
+    async def _forget_stale_locks(self) -> None:
+        """Locks of a git that was killed: nobody else writes while we hold ours."""
+        for stale in [*self.path.glob("*.lock"), *self.path.glob("refs/**/*.lock")]:
+            stale.unlink(missing_ok=True)
+
+    async def _fetch(self, commit: str, lock: int) -> None:
+        await self._git.run(
+            "fetch", "--depth=1", "--filter=blob:none", "--no-tags", "--no-write-fetch-head", "--force", "--quiet",
+            "origin", f"{commit}:{_REF}{commit}",
+            cwd=self.path, access=self._access, keeps_open=[lock],
+        )  # fmt: skip
+        self._here.add(commit)
+
+    async def _tidy(self, newest: str, lock: int) -> None:
+        """Drop old commits when many fetches have piled up. A reader that still wants one fetches it again."""
+        if sum(1 for _ in self.path.glob("objects/pack/*.pack")) < MANY_PACKS:
+            return
+        listed = (await self._git.run("for-each-ref", "--format=%(refname)", _REF, cwd=self.path)).decode().split()
+        gone = "".join(f"delete {ref}\n" for ref in listed if ref != f"{_REF}{newest}")
+        await self._git.run("update-ref", "--stdin", cwd=self.path, given=gone.encode())
+        self._here = {newest}
+        await self._git.run("gc", "--prune=now", "--quiet", cwd=self.path, keeps_open=[lock])
+
+    @asynccontextmanager
+    async def _locked(self) -> AsyncIterator[int]:
+        """Alone to write, among all processes. Git inherits the lock, and so holds it even when we are killed."""
+        self._lock.parent.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(self._lock, os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            while True:
+                with contextlib.suppress(BlockingIOError):
+                    fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    break
+                await asyncio.sleep(_LOCK_POLL)
+            yield descriptor
+        finally:
+            os.close(descriptor)
+
+
+def _regular(record: bytes) -> File | None:
+    about, _, path = record.partition(b"\t")
+    mode, _, rest = about.partition(b" ")
+    return File(path, rest.rpartition(b" ")[2].decode()) if mode in (b"100644", b"100755") else None

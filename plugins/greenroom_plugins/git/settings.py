@@ -1,0 +1,92 @@
+"""What `catalog.providers.git.<id>` may say."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import msgspec
+
+from greenroom.settings import FieldError, Strings
+from greenroom_plugins.git.addresses import Address, InvalidAddressError
+
+
+class RepositoryConfig(msgspec.Struct, frozen=True, rename="camel"):
+    """One repository; a text stands for its URL."""
+
+    url: str
+    """A clone URL: `https://`, `ssh://` (or `git@host:path`), `file://`."""
+    branch: str | None = None
+    """None: that of the provider, else the remote's own default branch."""
+    web: str | None = None
+    """Where people see a file, with `{branch}` and `{path}`; None: as the host is known to spell it."""
+
+    @classmethod
+    def from_shorthand(cls, value: str | int) -> RepositoryConfig:
+        return cls(str(value))
+
+    def __post_init__(self) -> None:
+        try:
+            Address.parse(self.url)
+        except InvalidAddressError as error:
+            raise FieldError("url", error.message) from None
+        check_web(self.web)
+
+
+class Schedule(msgspec.Struct, frozen=True, rename="camel"):
+    """When a repository is asked for news that no webhook told of."""
+
+    frequency: timedelta = timedelta(minutes=30)
+    timeout: timedelta = timedelta(minutes=3)
+    """For all that is done with one repository in one go."""
+    initial_delay: timedelta = timedelta(0)
+    """How long a repository that is new here waits."""
+
+
+class Webhook(msgspec.Struct, frozen=True, rename="camel"):
+    """Who may announce a push at `POST /api/events/http/git`."""
+
+    secret: Strings = []
+    """Several while one replaces another."""
+    dangerously_allow_unsigned: bool = False
+
+
+class Credentials(msgspec.Struct, frozen=True, rename="camel"):
+    """For `https://` repositories."""
+
+    token: str
+    username: str = "x-access-token"
+
+
+class GitConfig(msgspec.Struct, frozen=True, rename="camel"):
+    """One provider: some repositories and what to look for in them."""
+
+    repositories: list[RepositoryConfig] = []
+    folder: str | None = None
+    """A path with wildcards, each of whose matches is a bare repository: `/srv/git/*.git`."""
+    branch: str | None = None
+    web: str | None = None
+    """For the repositories of `folder`; `{name}` is the repository's folder without `.git`."""
+    paths: Strings = msgspec.field(default_factory=lambda: ["catalog-info.yaml"])
+    """Patterns of file paths inside each repository: `**/catalog-info.yaml`."""
+    schedule: Schedule = Schedule()
+    webhook: Webhook = Webhook()
+    concurrency: int = 4
+    """Repositories worked on at the same time."""
+    credentials: Credentials | None = None
+
+    def __post_init__(self) -> None:
+        if not self.repositories and not self.folder:
+            raise FieldError("repositories", "a value is missing", "list clone URLs, or name a folder of repositories")
+        if self.folder and not self.folder.startswith("/"):
+            raise FieldError("folder", "expected an absolute path", "such as /srv/git/*.git")
+        if self.concurrency < 1:
+            raise FieldError("concurrency", "expected at least 1")
+        check_web(self.web)
+
+
+def check_web(web: str | None) -> None:
+    """Raises FieldError for a template that could not tell two files apart."""
+    if web is not None and ("{path}" not in web or not web.startswith(("https://", "http://"))):
+        raise FieldError(
+            "web", "expected a URL with {path}", "such as https://git.example.com/team/app/blob/{branch}/{path}"
+        )
