@@ -20,19 +20,19 @@ from greenroom.auth import (
     require,
 )
 from greenroom.auth import service as service_module
+from greenroom.auth import tokens as tokens_module
 from greenroom.auth.tokens import limit
 from greenroom.errors import AuthenticationError, GreenroomError, NotAllowedError
+from greenroom.settings import AccessRestriction, ExternalAccess, StaticToken
 
 STATIC = "static-token-1234"
 RESTRICTED = "restricted-token-1234"
 EXTERNAL = read_tokens(
     [
-        {"type": "static", "options": {"token": STATIC, "subject": "tests"}},
-        {
-            "type": "static",
-            "options": {"token": RESTRICTED, "subject": "narrow"},
-            "accessRestrictions": [{"plugin": "catalog", "permission": "catalog.entity.read"}],
-        },
+        ExternalAccess("static", StaticToken(STATIC, "tests")),
+        ExternalAccess(
+            "static", StaticToken(RESTRICTED, "narrow"), [AccessRestriction("catalog", ["catalog.entity.read"])]
+        ),
     ]
 )
 CLOSED = PathPolicy()
@@ -128,7 +128,7 @@ async def test_an_expired_token_is_refused_even_if_it_was_just_good(world: World
 async def test_a_verified_token_is_not_verified_again(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     shown = bearer(await world.token())
     first = await world.admit(shown)
-    monkeypatch.delattr(service_module.tokens, "verify")
+    monkeypatch.delattr(tokens_module, "verify")
     assert await world.admit(shown) is first
 
 
@@ -181,7 +181,7 @@ async def test_a_restricted_token_is_turned_away_by_other_plugins(world: World) 
     inside = await world.admit(bearer(RESTRICTED))
     assert isinstance(inside.principal, ServicePrincipal)
     assert inside.principal.restrictions is not None
-    assert inside.principal.restrictions.permissions == {"catalog.entity.read"}
+    assert inside.principal.restrictions.permissions == frozenset({"catalog.entity.read"})
     with pytest.raises(NotAllowedError, match=r"^This token's access is restricted to plugin\(s\) 'catalog'$"):
         await world.auth.admit(bearer(RESTRICTED), "search", "/query", CLOSED)
 
