@@ -1,0 +1,1 @@
+"""Repository file -> Processed: read, parse, check, annotate, and say what follows."""

@@ -1,0 +1,116 @@
+"""JSON values as JavaScript holds and prints them. Expectations were computed with Node 20."""
+
+from __future__ import annotations
+
+import json
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from greenroom.errors import InputError
+from greenroom_catalog.model.values import from_json, js_json, js_sorted, js_text, js_trim, normalise
+from greenroom_catalog.model.weburl import is_url
+
+
+@pytest.mark.parametrize(
+    ("text", "served", "shown"),
+    [
+        ("12345678901234567890", "12345678901234567000", "12345678901234567000"),
+        ("1.0", "1", "1"),
+        ("-0", "0", "0"),
+        ("-0.0", "0", "0"),
+        ("1e21", "1e21", "1e+21"),
+        ("1e20", "100000000000000000000", "100000000000000000000"),
+        ("9007199254740993", "9007199254740992", "9007199254740992"),
+        ("1e-7", "1e-7", "1e-7"),
+        ("0.00001234", "0.00001234", "0.00001234"),
+        ("123456.789e3", "123456789", "123456789"),
+        ("1.5e300", "1.5e300", "1.5e+300"),
+        ("-1.25e-9", "-1.25e-9", "-1.25e-9"),
+        ("1e400", "null", "null"),
+    ],
+)
+def test_a_number_is_served_and_searched_as_javascript_prints_it(text: str, served: str, shown: str) -> None:
+    value = from_json(text)
+    assert json.loads(msgspec.json.encode(value)) == json.loads(served)
+    assert ("." in served or "e" in served) or msgspec.json.encode(value).decode() == served
+    assert js_text(value) == shown
+
+
+@given(st.floats(allow_nan=False, allow_infinity=False))
+def test_no_double_loses_its_value(number: float) -> None:
+    value = from_json(repr(number))
+    assert float(js_text(value)) == number
+    assert float(msgspec.json.encode(value)) == number
+
+
+@given(st.integers(-(10**25), 10**25))
+def test_a_whole_number_becomes_the_nearest_double(number: int) -> None:
+    assert float(js_text(from_json(str(number)))) == float(number)
+
+
+def test_keys_that_are_indices_come_first() -> None:
+    assert list(from_json('{"b": 1, "10": 2, "2": 3, "01": 4, "4294967295": 5}')) == [
+        "2",
+        "10",
+        "b",
+        "01",
+        "4294967295",
+    ]
+
+
+def test_lone_surrogates_are_replaced_and_pairs_are_joined() -> None:
+    assert from_json('{"\\ud800": "\\ud83d\\ude00\\udc00"}') == {"\ufffd": "😀\ufffd"}
+    assert normalise(["\ud83d\ude00", "\ud83d"]) == ["😀", "\ufffd"]
+
+
+@pytest.mark.parametrize("text", ["", "{", "NaN", "[1,]", "{'a': 1}", b"\xff", "[" * 100_000, "1e", "\ud800"])
+def test_what_is_no_json_is_the_askers_mistake(text: str | bytes) -> None:
+    with pytest.raises(InputError):
+        from_json(text)
+
+
+def test_texts_of_other_values() -> None:
+    values: list[object] = [True, None, "x", [1, None, [2]], {}]
+    assert [js_text(value) for value in values] == ["true", "null", "x", "1,,2", "[object Object]"]
+    assert js_json({"a": [1e21, "ü\n", None]}) == '{"a":[1e+21,"ü\\n",null]}'
+    assert js_sorted(["b", "\ufffd", "😀", "B"]) == ["B", "b", "😀", "\ufffd"]
+    assert js_trim("\ufeff\u2003x\x1f ") == "x\x1f"
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("https://example.com/a?b#c", True),
+        ("HTTP:/x", True),
+        ("  https://x\n", True),
+        ("mailto:a@b", True),
+        ("x", False),
+        ("//x", False),
+        ("https://", False),
+        ("http://a b", False),
+        ("http://a:65535", True),
+        ("http://a:65536", False),
+        ("http://a:00080", True),
+        ("http://a:8x", False),
+        ("http://[::1]:80/", True),
+        ("http://[::1", False),
+        ("http://1.2.3.256", False),
+        ("http://0x7f.1", True),
+        ("http://09", False),
+        ("http://a%20b", False),
+        ("http://ü.de", True),
+        ("http://\u00ad", False),
+        ("http://xn--a", False),
+        ("http://user@", False),
+        ("foo://", True),
+        ("foo://a b", False),
+        ("file://a:80/x", False),
+        ("file:///x", True),
+        ("${{ values.x }}", False),
+    ],
+)
+def test_links_are_judged_as_upstream_judges_them(text: str, expected: bool) -> None:
+    assert is_url(text) is expected
