@@ -153,6 +153,6 @@ def _segment(token: str, index: int) -> dict[str, Any] | None:
     text = segments[index].replace("-", "+").replace("_", "/")
     try:
         decoded = msgspec.json.decode(binascii.a2b_base64(text + "=" * (-len(text) % 4), strict_mode=True))
-    except (ValueError, msgspec.DecodeError):  # binascii.Error and UnicodeError are ValueErrors
+    except (ValueError, msgspec.DecodeError, RecursionError):  # binascii.Error and UnicodeError are ValueErrors
         return None
     return decoded if isinstance(decoded, dict) else None

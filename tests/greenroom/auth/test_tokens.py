@@ -198,6 +198,12 @@ def test_what_is_not_a_token_has_no_type(text: str) -> None:
     assert tokens.token_type(text) is None
 
 
+def test_a_deeply_nested_token_is_refused_and_not_an_accident() -> None:
+    deep = base64.urlsafe_b64encode(b'{"a":' * 4000 + b"1" + b"}" * 4000).decode().rstrip("=")
+    assert tokens.token_type(f"{deep}.{deep}.x") is None
+    assert tokens.token_type(f"e30.{deep}.x") is None
+
+
 def test_an_untyped_token_for_our_audience_counts_as_a_users(key: ECKey) -> None:
     token = signed(key, {}, GOOD)
     assert tokens.token_type(token) == tokens.USER
