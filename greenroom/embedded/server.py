@@ -208,10 +208,12 @@ async def _leave(home: Home) -> None:
 
 
 def _others(home: Home) -> bool:
-    """Whether other processes use the server. The supervisor, which waits to be alone, is no user."""
+    """Whether other processes use the server. The supervisor, which waits to be alone, is no user.
+
+    It may come to be alone between any two of these steps, hence the third: shared with it there is nothing."""
     probe = open_lock(home.users_lock)
     try:
-        return try_lock(probe, SHARED) and not try_lock(probe, ALONE)
+        return try_lock(probe, SHARED) and not try_lock(probe, ALONE) and try_lock(probe, SHARED)
     finally:
         os.close(probe)
 
