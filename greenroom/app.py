@@ -16,12 +16,22 @@ from greenroom.auth.storage import MIGRATIONS as AUTH_MIGRATIONS
 from greenroom.auth.storage import DatabaseKeyStore
 from greenroom.db import Database, open_database
 from greenroom.embedded import data_folder
-from greenroom.errors import ConfigError, GreenroomError
+from greenroom.errors import ConfigError
 from greenroom.events import Events, open_events
 from greenroom.loops import Loops, Role
 from greenroom.migrate import migrate, pending
 from greenroom.permissions import Permissions
-from greenroom.plugin import Contribution, DataFolder, Loop, Migrations, Plugin, Provides, Status, UrlReader
+from greenroom.plugin import (
+    Contribution,
+    DataFolder,
+    Loop,
+    Migrations,
+    MissingServiceError,
+    Plugin,
+    Provides,
+    Status,
+    UrlReader,
+)
 from greenroom.settings import AppConfig, BackendConfig
 from greenroom.telemetry import Metrics, Telemetry, open_telemetry
 from greenroom.urls import HttpReader, Integrations, Urls, allowed_hosts
@@ -36,10 +46,6 @@ STANDSTILL = timedelta(seconds=15)
 log = logging.getLogger("greenroom.app")
 
 T = TypeVar("T")
-
-
-class MissingServiceError(GreenroomError):
-    """A plugin asked for a service that nobody provides"""
 
 
 class Services:

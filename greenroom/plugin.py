@@ -22,12 +22,17 @@ from typing import Any, Generic, Literal, Protocol, TypeVar, runtime_checkable
 import msgspec
 
 from greenroom.entity import Entity
+from greenroom.errors import GreenroomError
 
 C = TypeVar("C")
 T = TypeVar("T")
 
 Contribution = object
 """Anything a plugin yields: a value of one of the types below, or one defined on the floor."""
+
+
+class MissingServiceError(GreenroomError):
+    """A plugin asked for a service that nobody provides"""
 
 
 class NoConfig(msgspec.Struct):
@@ -40,14 +45,17 @@ class Host(Protocol):
     @property
     def log(self) -> logging.Logger:
         """The plugin's own logger, `greenroom.<plugin>`."""
+        ...
 
     def get(self, service: type[T]) -> T:
         """A service of the floor (`Database`, `Events`, …) or one that another plugin `Provides`.
 
         Raises MissingServiceError, which names the plugin that asked and the service nobody provides."""
+        ...
 
     def all(self, contribution: type[T]) -> Sequence[T]:
         """Every contribution of that type by any plugin. Complete once all plugins are built: call it from a loop or a route."""
+        ...
 
 
 class Plugin(msgspec.Struct, Generic[C], frozen=True):
@@ -64,7 +72,7 @@ class Plugin(msgspec.Struct, Generic[C], frozen=True):
 
 def plugin(
     name: str,
-    config: type[C] | type[NoConfig] = NoConfig,
+    config: type[C | NoConfig] = NoConfig,
     *,
     section: str | None = None,
     needs: Sequence[type] = (),
@@ -149,12 +157,15 @@ class EntitySource(Protocol):
 
     async def full(self, entities: Iterable[Deferred] | AsyncIterable[Deferred]) -> Mutation:
         """These are now all entities of this provider. Unchanged ones cost a comparison of hashes and no write."""
+        ...
 
     async def delta(self, *, added: Sequence[Deferred] = (), removed: Sequence[str] = ()) -> Mutation:
         """Add or replace some, and remove some (by entity ref)."""
+        ...
 
     async def refresh(self, keys: Iterable[str]) -> int:
         """Process again, soon, whatever was made from these refresh keys (such as `url:https://…`). Returns how many."""
+        ...
 
 
 @runtime_checkable
@@ -164,13 +175,16 @@ class EntityProvider(Protocol):
     @property
     def name(self) -> str:
         """Unique and stable: what the provider put into the catalog is remembered under this name."""
+        ...
 
     @property
     def every(self) -> timedelta | None:
         """The time from one run to the next; None: once at each start of the server."""
+        ...
 
     async def run(self, source: EntitySource) -> None:
         """Bring the catalog up to date with the outside. An exception is recorded as the run's error."""
+        ...
 
 
 class CatalogProviders(Protocol):
@@ -178,6 +192,7 @@ class CatalogProviders(Protocol):
 
     async def trigger(self, provider: str) -> None:
         """Make the provider due. A run that is under way is followed by another. Raises NotFoundError."""
+        ...
 
 
 class CatalogReader(Protocol):
@@ -185,6 +200,7 @@ class CatalogReader(Protocol):
 
     async def by_refs(self, refs: Sequence[str]) -> list[Entity | None]:
         """One entity or None per canonical reference, in order."""
+        ...
 
 
 class Document(msgspec.Struct, frozen=True):
@@ -200,9 +216,14 @@ class UrlReader(Protocol):
 
     def reads(self, url: str) -> bool:
         """Whether this reader is the one for the URL. The first of all readers to say so is used."""
+        ...
 
     async def read(self, url: str, etag: str | None = None) -> Document:
         """Raises NotFoundError; NotModifiedError when `etag` is still current; NotAllowedError."""
+        ...
 
     async def search(self, url: str) -> Sequence[tuple[str, Document]]:
-        """The URLs (and contents) that a URL with `*`, `**` or `?` in its path stands for. Raises InputError where that is not possible."""
+        """The URLs (and contents) that a URL with `*`, `**` or `?` in its path stands for.
+
+        Raises InputError where that is not possible."""
+        ...

@@ -23,8 +23,10 @@ from greenroom.plugin import (
     plugin,
 )
 from greenroom.settings import AppConfig
+from greenroom.telemetry import Metrics
 from greenroom.urls import Urls
 from greenroom_catalog.ingestion.engine import Engine, ProviderRunner
+from greenroom_catalog.ingestion.meters import Census, Meters
 from greenroom_catalog.ingestion.processor import Processor
 from greenroom_catalog.ingestion.providers import (
     REGISTERED_LOCATIONS,
@@ -51,7 +53,8 @@ def catalog(config: CatalogConfig, host: Host) -> Iterable[Contribution]:
     rules = _rules(host.get(AppConfig))
     store = Store(database, keep_orphans=config.orphan_strategy == "keep")
     processor = Processor(rules, Reader(urls))
-    engine = Engine(store, processor, host.log, interval=config.processing_interval, rules=fingerprint(config))
+    meters = Meters(host.get(Metrics))
+    engine = Engine(store, processor, host.log, meters, interval=config.processing_interval, rules=fingerprint(config))
     locations = RegisteredLocations(
         LocationTable(database),
         Source(REGISTERED_LOCATIONS, store, host.log),
@@ -83,6 +86,7 @@ def catalog(config: CatalogConfig, host: Host) -> Iterable[Contribution]:
     yield Loop("catalog.providers", runner.run_due, wakes=(TO_PROVIDE,), concurrency=4)
     yield Loop("catalog.process", engine.process_due, wakes=(TO_PROCESS,), concurrency=2)
     yield Loop("catalog.stitch", engine.stitch_due, wakes=(TO_STITCH,))
+    yield Loop("catalog.census", Census(database, store, meters).count, runs_in="every")
 
 
 def _rules(config: AppConfig) -> Rules:

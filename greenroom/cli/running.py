@@ -12,6 +12,7 @@ import click
 
 from greenroom.cli.configuration import config_option, load_config
 from greenroom.cli.output import console, output_option, show, show_facts, show_table
+from greenroom.loops import Role
 from greenroom.settings import AppConfig
 
 more_layers = click.argument("more", nargs=-1, metavar="[FILE]...", type=click.Path(path_type=Path, dir_okay=False))
@@ -29,7 +30,8 @@ def serve(layers: tuple[Path, ...], more: tuple[Path, ...], api_only: bool) -> N
     from greenroom.cli.server import run_server
 
     config = load_config([*layers, *more], environ=os.environ)
-    _run(run_server(config, roles=("api",) if api_only else ("api", "worker")))
+    roles: tuple[Role, ...] = ("api",) if api_only else ("api", "worker")
+    _run(run_server(config, roles=roles))
 
 
 @click.command()

@@ -54,7 +54,8 @@ async def run_worker(config: AppConfig) -> None:
     stop = asyncio.Event()
     for name in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(name, stop.set)
-    async with running(config, os.environ, roles=("worker",)):
+    roles: tuple[Role, ...] = ("worker",)
+    async with running(config, os.environ, roles=roles):
         log.info("Working")
         await stop.wait()
         log.info("Finishing what is under way")

@@ -12,9 +12,11 @@ from greenroom.db import Database
 from greenroom.entity import LOCATION, ORIGIN_LOCATION, Entity
 from greenroom.errors import NotFoundError, NotModifiedError
 from greenroom.plugin import Deferred, Document
+from greenroom.telemetry import Metrics
 from greenroom.urls import Urls
 from greenroom_catalog.ingestion.engine import Engine
 from greenroom_catalog.ingestion.locations import Location, location_entity
+from greenroom_catalog.ingestion.meters import Meters
 from greenroom_catalog.ingestion.processor import Processor
 from greenroom_catalog.ingestion.providers import Source
 from greenroom_catalog.ingestion.reader import Reader
@@ -58,7 +60,7 @@ class Catalog:
 
     def worker(self) -> Engine:
         """One more engine on the same database."""
-        return Engine(self.store, self.processor, self.log, interval=False, rules="1")
+        return Engine(self.store, self.processor, self.log, Meters(Metrics()), interval=False, rules="1")
 
     def source(self, name: str = "test") -> Source:
         return Source(name, self.store, self.log)

@@ -14,13 +14,15 @@ from collections import defaultdict
 from collections.abc import AsyncIterable, Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from hashlib import blake2b
+from time import perf_counter
 
 import msgspec
 
 from greenroom.errors import GreenroomError, InputError, to_wire
 from greenroom.plugin import Deferred, EntityProvider, Mutation
+from greenroom_catalog.ingestion.meters import Meters
 from greenroom_catalog.ingestion.processor import Processed, Processor, Unchanged
-from greenroom_catalog.ingestion.providers import Source, emission, refresh_key
+from greenroom_catalog.ingestion.providers import Source, refresh_key, stored
 from greenroom_catalog.stitching.stitcher import stitch
 from greenroom_catalog.storage.runs import ProviderRuns
 from greenroom_catalog.storage.store import Bad, Claimed, Final, Good, Store, Ticket
@@ -51,12 +53,20 @@ class Engine:
     """Processes and stitches. `interval` is `catalog.processingInterval`: None for 100 to 150 s, False for never again."""
 
     def __init__(
-        self, store: Store, processor: Processor, log: logging.Logger, *, interval: timedelta | bool | None, rules: str
+        self,
+        store: Store,
+        processor: Processor,
+        log: logging.Logger,
+        meters: Meters,
+        *,
+        interval: timedelta | bool | None,
+        rules: str,
     ) -> None:
         """`rules` is a fingerprint of all config that processing depends on."""
         self._store = store
         self._processor = processor
         self._log = log
+        self._meters = meters
         self._interval = interval
         self._rules = rules
         self._late: set[asyncio.Task[tuple[Claimed, Good | Bad | None]]] = set()
@@ -65,6 +75,7 @@ class Engine:
 
     async def process_due(self) -> float:
         """One step of processing: claim, process, save. Returns the seconds to rest."""
+        began = perf_counter()
         claimed = await self._store.claim_due(BATCH, LEASE)
         self._busy = len(claimed) == BATCH
         late, self._late = self._late, set()
@@ -77,7 +88,15 @@ class Engine:
             results += [task.result() for task in done]
             self._late |= pending
         await self._save(results)
+        self._measure(results, perf_counter() - began)
         return 0 if claimed else STRAGGLERS
+
+    def _measure(self, results: Sequence[tuple[Claimed, Good | Bad | None]], seconds: float) -> None:
+        for claimed, result in results:
+            name = "unchanged" if result is None else "changed" if isinstance(result, Good) else "errors"
+            self._meters.processed.inc(result=name)
+            self._meters.processing.observe(seconds, result=name)
+            self._meters.delay.observe(claimed.waited)
 
     async def _save(self, results: Sequence[tuple[Claimed, Good | Bad | None]]) -> None:
         conflicts = await self._store.save_results(
@@ -93,11 +112,14 @@ class Engine:
 
     async def _result(self, claimed: Claimed) -> tuple[Claimed, Good | Bad | None]:
         """Process one entity; None when nothing about it has changed."""
+        began = perf_counter()
         try:
             processed = await self._processor.process(msgspec.json.decode(claimed.document), self._etags(claimed))
         except Exception as error:  # noqa: BLE001 - a fault of ours is logged and shown on the entity; the others go on
             self._log.exception("Processing of %s failed", claimed.ref)
             processed = Processed({}, errors=[GreenroomError(f"Processing failed unexpectedly: {error}")])
+        failed = isinstance(processed, Processed) and bool(processed.errors)
+        self._meters.processors.observe(perf_counter() - began, result="failed" if failed else "ok")
         return claimed, self._to_store(claimed, processed)
 
     def _etags(self, claimed: Claimed) -> Mapping[str, str]:
@@ -114,7 +136,7 @@ class Engine:
             result_hash = _digest([errors])
             return None if result_hash == claimed.result_hash else Bad(claimed, errors, result_hash)
         document = msgspec.json.encode(processed.entity)
-        children = [emission(child) for child in processed.children]
+        children = [stored(child.entity, child.location_key) for child in processed.children]
         relations = [(relation.source, relation.type, relation.target) for relation in processed.relations]
         keys = [refresh_key(key) for key in processed.refresh_keys]
         etags = msgspec.json.encode(_ReadEtags(self._rules, dict(processed.etags))) if processed.etags else None
@@ -134,6 +156,7 @@ class Engine:
     async def stitch_due(self) -> float:
         """One step of stitching: take tickets, put together what is served, save. Returns the seconds to rest."""
         age = STITCH_PATIENCE if self._busy else timedelta(0)
+        began = perf_counter()
         async with self._store.transaction() as conn:
             tickets = await self._store.claim_tickets(conn, BATCH, age)
             relations: defaultdict[str, list[tuple[str, str]]] = defaultdict(list)
@@ -143,6 +166,11 @@ class Engine:
             await self._store.save_final(conn, finals)
             await self._store.drop_tickets(conn, [ticket.id for ticket in tickets])
         self._stitched += len(finals)
+        if tickets:
+            self._meters.stitching.observe(perf_counter() - began)
+            self._meters.stitched.inc(len(finals), result="changed")
+            self._meters.stitched.inc(len(tickets) - len(finals), result="unchanged")
+            self._meters.stitch_delay.observe(max(ticket.waited for ticket in tickets))
         if len(tickets) == BATCH:
             return 0
         await self._refresh_statistics()

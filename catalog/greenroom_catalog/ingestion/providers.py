@@ -12,12 +12,13 @@ from uuid import UUID
 
 import msgspec
 
-from greenroom.entity import ref_of
+from greenroom.entity import Entity, ref_of
 from greenroom.errors import ConflictError, InputError, NotFoundError
 from greenroom.plugin import Deferred, EntitySource, Mutation
 from greenroom_catalog.ingestion.locations import Location, location_entity, location_ref
-from greenroom_catalog.ingestion.processor import REGISTRABLE, Child, Processed, Processor
+from greenroom_catalog.ingestion.processor import REGISTRABLE, Processed, Processor
 from greenroom_catalog.model import validate_envelope
+from greenroom_catalog.model.values import from_json
 from greenroom_catalog.settings import LocationConfig
 from greenroom_catalog.storage.locations import LocationRow, LocationTable
 from greenroom_catalog.storage.runs import ProviderRuns
@@ -38,12 +39,18 @@ def digest(document: bytes) -> bytes:
     return blake2b(document, digest_size=16).digest()
 
 
-def emission(entity: Deferred | Child) -> Emitted:
-    """An entity, encoded and hashed for storage. Raises what the envelope check raises."""
-    if isinstance(entity, Deferred):
-        validate_envelope(entity.entity)
-    document = msgspec.json.encode(entity.entity)
-    return Emitted(ref_of(entity.entity), document, digest(document), entity.location_key)
+def emission(entity: Deferred) -> Emitted:
+    """An entity of a provider, encoded and hashed for storage, its numbers as JavaScript has them.
+
+    Raises what the envelope check raises."""
+    known = validate_envelope(from_json(msgspec.json.encode(entity.entity)))
+    return stored(known, entity.location_key)
+
+
+def stored(entity: Entity, location_key: str | None) -> Emitted:
+    """An entity of sound envelope, encoded and hashed for storage."""
+    document = msgspec.json.encode(entity)
+    return Emitted(ref_of(entity), document, digest(document), location_key)
 
 
 class Source:

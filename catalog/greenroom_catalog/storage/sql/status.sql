@@ -7,3 +7,8 @@ SELECT kind, count(*) AS entities FROM search GROUP BY kind ORDER BY kind
 SELECT s.entity_ref, s.errors, f.id IS NOT NULL AS served, s.unprocessed_entity
 FROM refresh_state s LEFT JOIN final_entities f USING (id)
 WHERE s.errors IS NOT NULL ORDER BY s.entity_ref LIMIT $1
+
+-- name: sizes
+-- How many locations, relations and tickets there are.
+SELECT (SELECT count(*) FROM locations) AS locations, (SELECT count(*) FROM relations) AS relations,
+       (SELECT count(*) FROM stitch_queue) AS tickets
