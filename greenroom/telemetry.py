@@ -41,46 +41,54 @@ class Mirror(Protocol):
     def set(self, name: str, value: float, labels: Mapping[str, str]) -> None: ...
 
 
-class Counter:
-    """A number that only grows."""
-
+class _Instrument:
     def __init__(self, name: str, metric: Any, mirror: Mirror | None) -> None:
         self._name, self._metric, self._mirror = name, metric, mirror
+        self._children: dict[tuple[tuple[str, str], ...], Any] = {}
+
+    def _child(self, labels: Mapping[str, str]) -> Any:
+        """The time series of these labels, remembered: looking it up in the library costs more than counting."""
+        if not labels:
+            return self._metric
+        key = tuple(labels.items())
+        child = self._children.get(key)
+        if child is None:
+            child = self._children[key] = self._metric.labels(**labels)
+        return child
+
+
+class Counter(_Instrument):
+    """A number that only grows."""
 
     def inc(self, amount: float = 1, **labels: str) -> None:
         """Every label of the metric must be given."""
-        (self._metric.labels(**labels) if labels else self._metric).inc(amount)
+        self._child(labels).inc(amount)
         if self._mirror:
             self._mirror.add(self._name, amount, labels)
 
 
-class Histogram:
+class Histogram(_Instrument):
     """How often a value fell into which range."""
-
-    def __init__(self, name: str, metric: Any, mirror: Mirror | None) -> None:
-        self._name, self._metric, self._mirror = name, metric, mirror
 
     def observe(self, value: float, **labels: str) -> None:
         """Every label of the metric must be given."""
-        (self._metric.labels(**labels) if labels else self._metric).observe(value)
+        self._child(labels).observe(value)
         if self._mirror:
             self._mirror.observe(self._name, value, labels)
 
 
-class Gauge:
+class Gauge(_Instrument):
     """A number that comes and goes."""
-
-    def __init__(self, name: str, metric: Any, mirror: Mirror | None) -> None:
-        self._name, self._metric, self._mirror = name, metric, mirror
 
     def set(self, value: float, **labels: str) -> None:
         """Every label of the metric must be given."""
-        (self._metric.labels(**labels) if labels else self._metric).set(value)
+        self._child(labels).set(value)
         if self._mirror:
             self._mirror.set(self._name, value, labels)
 
     def clear(self) -> None:
         """Forget all label values, so that those that are gone are not told for ever."""
+        self._children.clear()
         self._metric.clear()
 
 

@@ -33,7 +33,7 @@ from greenroom.web.mounting import Mounted, mount_all
 from greenroom.web.queries import decode_strictly, parse_query
 from greenroom.web.reply import Reply
 from greenroom.web.responses import JSON, weak_etag
-from greenroom.web.routes import ASKED, METHOD, Asked, Routes
+from greenroom.web.routes import ASKED, METHOD, PATH, Asked, Routes
 
 LIVENESS = "/.backstage/health/v1/liveness"
 READINESS = "/.backstage/health/v1/readiness"
@@ -205,7 +205,8 @@ class Door:
                 visit.reply.added = [*visit.reply.added, *added.headers]
                 visit.reply.vary = added.vary
                 if added.status is not None:
-                    return await visit.reply.whole(added.status, [(b"content-length", b"0")])
+                    visit.reply.added.append((b"Content-Length", b"0"))  # some browsers wait for a body without it
+                    return await visit.reply.whole(added.status, [])
         if self._limiter is None:
             return await self._route(visit)
         return await self._limit(visit, self._limiter, self._route)
@@ -302,7 +303,7 @@ class Door:
             body = body._replace(value=value)
         visit.operation = match.target.name
         asked = Asked(query, parameters, body.value, body.raw, credentials, shown, plugin.id, visit.id, url)
-        return await self._hand_over(visit, f"{plugin.mount}{match.path}", asked, body)
+        return await self._hand_over(visit, match.target.entry, f"{plugin.mount}{match.path}", asked, body)
 
     async def _cookie(self, visit: Visit, plugin: Mounted, shown: Shown) -> None:
         if visit.method == "OPTIONS":
@@ -332,13 +333,14 @@ class Door:
         methods = plugin.table.methods(path) if visit.method == "OPTIONS" else ()
         await (visit.allow(methods) if methods else visit.empty(404))
 
-    async def _hand_over(self, visit: Visit, path: str, asked: Asked, body: Body) -> None:
+    async def _hand_over(self, visit: Visit, entry: str, path: str, asked: Asked, body: Body) -> None:
         scope: Any = {
             **visit.scope,
-            "path": path,
+            "path": f"{entry}{path}",
             "raw_path": path.encode("latin-1"),
             "method": "GET" if visit.method == "HEAD" else visit.method,
             "root_path": "",
+            PATH: path,
             ASKED: asked,
             METHOD: visit.method,
         }

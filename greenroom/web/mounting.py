@@ -19,7 +19,7 @@ from greenroom.web.envelope import envelope
 from greenroom.web.limits import RateLimiter
 from greenroom.web.operations import Operation, compile_operations
 from greenroom.web.responses import json_response
-from greenroom.web.routes import METHOD, Routes, asked
+from greenroom.web.routes import METHOD, PATH, Routes, asked
 from greenroom.web.table import Row, Table, segments
 
 
@@ -27,6 +27,8 @@ class Target(msgspec.Struct, frozen=True):
     """Where a matched request goes: to litestar, past the check of its operation if it is documented."""
 
     operation: Operation | None
+    entry: str
+    """The path prefix by which litestar knows the handler, and it alone."""
     name: str
     """The operation id, or the path template: a label of few values."""
 
@@ -52,17 +54,19 @@ def mount_all(routes: Sequence[Routes], limits: RateLimit | None) -> tuple[ASGIA
     for one in routes:
         by_plugin[one.plugin].append(one)
     mounted: dict[str, Mounted] = {}
-    routers = []
+    entries: dict[str, HTTPRouteHandler] = {}
     for plugin, parts in by_plugin.items():
         handlers = [handler for part in parts for handler in part.handlers]
         document = _document(plugin, parts)
         if document is not None:
             handlers.append(_document_route(served_copy(document, f"/api/{plugin}")))
         limit = limits.plugin.get(plugin) if limits else None
+        entered = {f"/{len(entries) + index}": handler for index, handler in enumerate(handlers)}
+        entries |= {f"{entry}/api/{plugin}": handler for entry, handler in entered.items()}
         mounted[plugin.lower()] = Mounted(
             id=plugin,
             mount=f"/api/{plugin}",
-            table=_table(plugin, handlers, compile_operations(document) if document else {}),
+            table=_table(plugin, entered, compile_operations(document) if document else {}),
             policy=PathPolicy(
                 open_paths=[path for part in parts for path in part.open_paths],
                 cookie_paths=[path for part in parts for path in part.cookie_paths],
@@ -71,8 +75,7 @@ def mount_all(routes: Sequence[Routes], limits: RateLimit | None) -> tuple[ASGIA
             body_limit=max(part.body_limit for part in parts),
             limiter=RateLimiter(limit) if limit else None,
         )
-        routers.append(Router(path=f"/api/{plugin}", route_handlers=handlers))
-    return _litestar(routers), mounted
+    return _litestar([Router(path=path, route_handlers=[handler]) for path, handler in entries.items()]), mounted
 
 
 def _document(plugin: str, parts: Sequence[Routes]) -> Mapping[str, Any] | None:
@@ -92,9 +95,9 @@ def _document_route(document: Mapping[str, Any]) -> HTTPRouteHandler:
     return openapi
 
 
-def _table(plugin: str, handlers: Sequence[HTTPRouteHandler], operations: Mapping[str, Operation]) -> Table[Target]:
+def _table(plugin: str, entered: Mapping[str, HTTPRouteHandler], operations: Mapping[str, Operation]) -> Table[Target]:
     rows, claimed = [], set()
-    for handler in handlers:
+    for entry, handler in entered.items():
         operation = operations.get(str(handler.operation_id)) if handler.operation_id else None
         if operation is not None and operation.operation_id in claimed:
             raise GreenroomError(f"Plugin {plugin} has two handlers for the operation {operation.operation_id}")
@@ -102,7 +105,7 @@ def _table(plugin: str, handlers: Sequence[HTTPRouteHandler], operations: Mappin
             claimed.add(operation.operation_id)
         methods = tuple(sorted(str(method) for method in handler.http_methods))
         rows += [
-            Row(methods, segments(path), Target(operation, str(handler.operation_id or path)))
+            Row(methods, segments(path), Target(operation, entry, str(handler.operation_id or path)))
             for path in sorted(handler.paths)
         ]
     return Table(rows)
@@ -114,14 +117,15 @@ def _litestar(routers: Sequence[Router]) -> ASGIApp:
         openapi_config=None,
         logging_config=None,
         request_max_body_size=None,
-        before_request=_give_decoded_parameters,
+        before_request=_undo_the_routing,
         exception_handlers={Exception: _answer_error},
         debug=False,
     )
 
 
-async def _give_decoded_parameters(request: Request[Any, Any, Any]) -> None:
+async def _undo_the_routing(request: Request[Any, Any, Any]) -> None:
     """Litestar routed the escaped path; handlers that take a path parameter as an argument get it decoded."""
+    request.scope["path"] = request.scope[PATH]  # type: ignore[literal-required]
     found = request.scope["path_params"]
     if found:
         decoded = asked(request).path

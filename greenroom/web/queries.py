@@ -10,6 +10,7 @@ MAX_PARAMETERS = 1000
 MAX_DEPTH = 5
 
 _BAD_ESCAPE = re.compile(r"%(?![0-9a-fA-F]{2})")
+_INDEX = re.compile(r"0|[1-9][0-9]{0,2}")
 _BRACKET = re.compile(r"\[([^\[\]]*)\]")
 
 
@@ -64,60 +65,71 @@ def _split(part: str) -> tuple[str, str]:
     return decode(decoded[:at]), decode(raw_value)
 
 
-class _Indexed(dict[str, Any]):
+class _Listing(dict[str, Any]):
     """An object all of whose keys are indices or `[]` so far: it becomes a list."""
 
+    end = 0
 
-def _add(values: dict[str, Any], key: str, value: Any) -> None:
-    if key not in values:
-        values[key] = value
-        return
-    present = values[key]
-    if isinstance(present, _Indexed):
-        present[str(len(present))] = value
+    def __setitem__(self, key: str, value: Any) -> None:
+        self.end = max(self.end, int(key) + 1)
+        super().__setitem__(key, value)
+
+    def append(self, value: Any) -> None:
+        self[str(self.end)] = value
+
+
+def _listing(*values: Any) -> _Listing:
+    made = _Listing()
+    for value in values:
+        made.append(value)
+    return made
+
+
+def _add(node: dict[str, Any], key: str, value: Any) -> None:
+    if not key:
+        key = str(node.end if isinstance(node, _Listing) else len(node))
+    present = node.get(key)
+    if present is None:
+        node[key] = value
+    elif isinstance(present, _Listing):
+        present.append(value)
     else:
-        values[key] = _Indexed({"0": present, "1": value})
+        node[key] = _listing(present, value)
 
 
 def _put_nested(values: dict[str, Any], key: str, value: str) -> None:
     root, names = key[: key.index("[")], _BRACKET.findall(key)[:MAX_DEPTH]
     if not root:
         root, names = (names[0] or "0") if names else key, names[1:]
-    if not names:
-        _add(values, root, value)
-        return
     node = values
-    for name, following in zip([root, *names[:-1]], names, strict=True):
+    path = [root, *names]
+    for name, following in zip(path, names, strict=False):
         node = _child(node, name, following)
-    if names[-1] != "__proto__":
-        _add(node, names[-1] or str(len(node)), value)
+    if path[-1] != "__proto__":
+        _add(node, path[-1], value)
 
 
 def _child(node: dict[str, Any], name: str, following: str) -> dict[str, Any]:
-    name = name or str(len(node))
-    indexed = following == "" or following.isdecimal()
-    present = node.get(name)
+    """The object below a name that `following` is put into: a listing if that is an index or empty."""
+    indexed = not following or bool(_INDEX.fullmatch(following))
+    present = node.get(name) if name else None
     if present is None:
-        fresh: dict[str, Any] = _Indexed() if indexed else {}
-        node[name] = fresh
+        fresh: dict[str, Any] = _Listing() if indexed else {}
+        _add(node, name, fresh)
         return fresh
-    if isinstance(present, _Indexed):
-        return present if indexed else _wrapped(present)
-    if isinstance(present, dict):
+    if isinstance(present, dict) and not isinstance(present, _Listing):
         return present
-    node[name] = _Indexed({"0": present})
-    return node[name] if indexed else _wrapped(node[name])
-
-
-def _wrapped(listing: _Indexed) -> dict[str, Any]:
+    listing = node[name] = present if isinstance(present, _Listing) else _listing(present)
+    if indexed:
+        return listing
     inner: dict[str, Any] = {}
-    listing[str(len(listing))] = inner
+    listing.append(inner)
     return inner
 
 
 def _settle(value: Any) -> Any:
-    if isinstance(value, _Indexed):
-        return [_settle(item) for item in value.values()]
+    if isinstance(value, _Listing):
+        return [_settle(value[index]) for index in sorted(value, key=int)]
     if isinstance(value, dict):
         return {key: _settle(item) for key, item in value.items()}
     return value

@@ -17,6 +17,9 @@ ASKED = "greenroom.asked"
 METHOD = "greenroom.method"
 """Where it leaves the method as it was sent: litestar sees HEAD as GET."""
 
+PATH = "greenroom.path"
+"""Where it leaves the path in the spelling of the template: litestar routes another, so that it never chooses itself."""
+
 
 class Routes(msgspec.Struct, frozen=True):
     """A contribution: the HTTP surface of one plugin. Several may share one plugin id."""

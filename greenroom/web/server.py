@@ -31,22 +31,22 @@ class Protocol(HttpToolsProtocol):
 
     _head = 0
     _in_head = True
-    _got_head = False
+    _moved_on = False
 
     def data_received(self, data: bytes) -> None:
-        self._got_head = False
+        self._moved_on = False
         super().data_received(data)
-        self._head = self._head + len(data) if self._in_head and not self._got_head else 0
+        self._head = self._head + len(data) if self._in_head and not self._moved_on else 0
         if self._head > HEAD_LIMIT and not self.transport.is_closing():
             self.transport.write(b"HTTP/1.1 431 Request Header Fields Too Large\r\nConnection: close\r\n\r\n")
             self.transport.close()
 
     def on_headers_complete(self) -> None:
-        self._in_head, self._got_head = False, True
+        self._in_head, self._moved_on = False, True
         super().on_headers_complete()
 
     def on_message_complete(self) -> None:
-        self._in_head = True
+        self._in_head = self._moved_on = True
         super().on_message_complete()
 
 
@@ -88,6 +88,7 @@ async def serve(
         lifespan="off",
         access_log=False,
         log_config=None,
+        log_level="warning",  # it tells of its own start and stop otherwise; the CLI does that better
         server_header=False,
         http=Protocol,
         ws="none",

@@ -1,0 +1,145 @@
+"""The door on a real socket, under uvicorn."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import timedelta
+
+from litestar import Response, get
+
+from greenroom.web import Lifecycle, Routes, bind, json_response, serve
+from tests.greenroom.web.surface import app, catalog, plain
+from tests.support.asgi import TOKEN, App
+
+AUTH = f"authorization: Bearer {TOKEN}\r\n".encode()
+
+
+class Running:
+    """A server on a port of its own."""
+
+    def __init__(self, port: int, state: Lifecycle, stop: asyncio.Event, task: asyncio.Task[None]) -> None:
+        self.port, self.state, self.stop, self.task = port, state, stop, task
+
+    async def send(self, data: bytes) -> bytes:
+        """Everything the server says to these bytes until it closes."""
+        reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
+        writer.write(data)
+        try:
+            return await asyncio.wait_for(reader.read(), 10)
+        finally:
+            writer.close()
+            with contextlib.suppress(ConnectionError):
+                await writer.wait_closed()
+
+
+@asynccontextmanager
+async def running(asgi: App | None = None, *, delay: timedelta = timedelta(0)) -> AsyncIterator[Running]:
+    state, stop, listening = Lifecycle(), asyncio.Event(), bind("127.0.0.1", 0)
+    ready = asyncio.Event()
+    state.started()
+    server = serve(
+        asgi or app(),
+        listening,
+        state,
+        shutdown_delay=delay,
+        shutdown_timeout=timedelta(seconds=5),
+        stop=stop,
+        on_listening=ready.set,
+    )
+    task = asyncio.create_task(server)
+    await ready.wait()
+    try:
+        yield Running(listening.getsockname()[1], state, stop, task)
+    finally:
+        stop.set()
+        await asyncio.wait_for(task, 10)
+        listening.close()
+
+
+def request(target: str, *, method: str = "GET", more: bytes = b"", body: bytes = b"") -> bytes:
+    head = f"{method} {target} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n".encode()
+    length = f"content-length: {len(body)}\r\n".encode() if body else b""
+    return head + AUTH + more + length + b"\r\n" + body
+
+
+async def test_a_response_on_the_wire_is_what_a_browser_expects() -> None:
+    async with running() as server:
+        head, _, body = (await server.send(request("/api/plain/fixed"))).partition(b"\r\n\r\n")
+    lines = [line.lower() for line in head.split(b"\r\n")]
+    assert lines[0] == b"http/1.1 200 ok"
+    assert body == b'{"a":1}'
+    assert b"content-length: 7" in lines
+    assert not [line for line in lines if line.startswith((b"server:", b"x-powered-by:"))]
+    assert [line for line in lines if line.startswith(b"date:")]
+
+
+async def test_escapes_and_absolute_urls_survive_the_server() -> None:
+    async with running() as server:
+        named = await server.send(request("/api/catalog/entities/by-name/component/default/a%2Fb?x"))
+        escaped = await server.send(request("/api/plain/things/a%2Fb"))
+        absolute = await server.send(request("http://foo/api/plain/fixed"))
+    assert b"Unknown query parameter 'x'" in named
+    assert escaped.endswith(b'{"name":"a/b"}')
+    assert absolute.endswith(b'{"a":1}')
+
+
+async def test_a_body_nobody_reads_does_not_cost_the_client_its_answer() -> None:
+    async with running() as server:
+        reply = await server.send(
+            request("/api/catalog/refresh", method="POST", more=b"content-type: text/plain\r\n", body=b"x" * 300_000)
+        )
+    assert b"unsupported media type text/plain" in reply
+
+
+async def test_a_connection_serves_one_request_after_another() -> None:
+    one = request("/api/plain/fixed").replace(b"connection: close\r\n", b"")
+    async with running() as server:
+        replies = await server.send(one + one + request("/nope"))
+    assert (replies.count(b'{"a":1}'), replies.count(b"HTTP/1.1 ")) == (2, 3)
+
+
+async def test_an_endless_head_is_cut_off_and_a_large_body_is_not() -> None:
+    async with running() as server:
+        reply = await server.send(b"GET / HTTP/1.1\r\nx: " + b"y" * 70_000)
+        body = b'{"limit":"x","a":"' + b"x" * 100_000 + b'"}'
+        posted = await server.send(
+            request(
+                "/api/catalog/entities/by-query", method="POST", more=b"content-type: application/json\r\n", body=body
+            )
+        )
+    assert reply.startswith(b"HTTP/1.1 431 ")
+    assert b"request/body/limit must be number" in posted
+
+
+async def test_what_is_not_http_is_refused() -> None:
+    async with running() as server:
+        assert (await server.send(b"hello\r\n\r\n")).startswith(b"HTTP/1.1 400 ")
+
+
+async def test_stopping_turns_new_clients_away_first_and_finishes_what_is_under_way() -> None:
+    entered, leave = asyncio.Event(), asyncio.Event()
+
+    @get("/slow")
+    async def slow() -> Response[bytes]:
+        entered.set()
+        await leave.wait()
+        return json_response(b'"done"')
+
+    surface = app(routes=[Routes("slow", [slow]), catalog(), plain()])
+    async with running(surface, delay=timedelta(seconds=0.2)) as server:
+        under_way = asyncio.create_task(server.send(request("/api/slow/slow")))
+        await entered.wait()
+        server.stop.set()
+        while server.state.not_ready() is None:
+            await asyncio.sleep(0)
+        assert b'"done"' not in await server.send(request("/api/plain/fixed"))  # still answered, for the delay
+        leave.set()
+        assert (await under_way).endswith(b'"done"')
+        await asyncio.wait_for(asyncio.shield(server.task), 10)
+        assert not server.state.serves
+
+
+def test_every_interface_means_both_families() -> None:
+    with bind("", 0) as listening:
+        assert listening.getsockname()[1] > 0
