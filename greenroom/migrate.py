@@ -27,6 +27,7 @@ log = logging.getLogger(__name__)
 
 FILE = re.compile(r"\d{4}_[a-z0-9_]+\.sql")
 ONLINE = "-- online"
+INDEX = re.compile(r"create\s+(?:unique\s+)?index\s+concurrently\s+(?:if\s+not\s+exists\s+)?([\w.\"]+)", re.IGNORECASE)
 LOCK = 4_711_001
 """The key of the advisory lock that says: this process is migrating."""
 POLL = 0.2
@@ -175,14 +176,21 @@ async def _run(connection: Any, migration: Migration) -> None:
 
 async def _run_online(connection: Any, migration: Migration) -> None:
     for statement in statements(migration.sql):
-        if found := re.match(
-            r"create\s+(?:unique\s+)?index\s+concurrently\s+(?:if\s+not\s+exists\s+)?([\w.\"]+)",
-            statement,
-            re.IGNORECASE,
-        ):
+        if found := INDEX.match(statement):
             await _drop_if_invalid(connection, found.group(1))
-        await connection.execute(statement)
+            await _execute_patiently(connection, statement)
+        else:
+            await connection.execute(statement)
     await _record(connection, migration)
+
+
+async def _execute_patiently(connection: Any, statement: str) -> None:
+    """An index built concurrently waits for old transactions, but nobody waits behind it."""
+    await connection.execute("set lock_timeout = 0")
+    try:
+        await connection.execute(statement)
+    finally:
+        await connection.execute(f"set lock_timeout = '{LOCK_TIMEOUT}'")
 
 
 async def _drop_if_invalid(connection: Any, index: str) -> None:

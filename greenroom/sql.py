@@ -9,6 +9,7 @@ A query is its name, at least one line that says what it does, and everything up
 
 from __future__ import annotations
 
+import difflib
 import importlib.resources
 import re
 from collections.abc import Iterator, Mapping
@@ -36,7 +37,9 @@ class Queries:
         try:
             return self._queries[name]
         except KeyError:
-            raise AttributeError(f"no query {name!r} in {self._folder}") from None
+            near = difflib.get_close_matches(name, self._queries, 1)
+            hint = f", did you mean {near[0]!r}?" if near else ""
+            raise AttributeError(f"no query {name!r} in {self._folder}{hint}") from None
 
     def __getitem__(self, name: str) -> str:
         return self._queries[name]
@@ -72,26 +75,35 @@ def load(source: Path | str) -> Queries:
 
 
 def _parse(file: str, text: str) -> Iterator[tuple[int, str, str]]:
-    """Line, name and SQL of each query; the SQL keeps its name as a comment, by which it is known in pg_stat_activity."""
+    """Line, name and SQL of each query; what stands before the first name may only be comments."""
     lines = text.splitlines()
     starts = [number for number, line in enumerate(lines) if NAME.fullmatch(line.strip())]
+    ends = [*starts[1:], len(lines)]
     for number, line in enumerate(lines[: starts[0]] if starts else lines):
-        if line.strip() and not line.lstrip().startswith("--"):
+        if not _is_idle(line):
             raise SqlFileError(f"{file}:{number + 1}: SQL before the first `-- name:`")
-    for start, end in zip(starts, [*starts[1:], len(lines)], strict=True):
+    for start, end in zip(starts, ends, strict=False):
         yield start + 1, *_query(f"{file}:{start + 1}", lines[start:end])
 
 
 def _query(where: str, lines: list[str]) -> tuple[str, str]:
+    """The SQL keeps its name as a comment, by which it is known in the server's log and statistics."""
     found = NAME.fullmatch(lines[0].strip())
     name = found.group(1) if found else ""
     if not IDENTIFIER.fullmatch(name):
         raise SqlFileError(f"{where}: {name!r} is not a name in lower case")
-    rest = iter(lines[1:])
-    described = next(rest, "").strip().removeprefix("--")
-    if not lines[1:] or not lines[1].lstrip().startswith("--") or not described.strip():
+    description = lines[1].strip() if len(lines) > 1 else ""
+    if not description.startswith("--") or not description.strip("- "):
         raise SqlFileError(f"{where}: the query {name} needs a line `-- …` that says what it does")
-    body = [line for line in (line.rstrip() for line in rest) if line and not line.lstrip().startswith("--")]
+    body = lines[1:]
+    while body and _is_idle(body[0]):
+        body.pop(0)
+    while body and _is_idle(body[-1]):
+        body.pop()
     if not body:
         raise SqlFileError(f"{where}: the query {name} has no SQL")
-    return name, f"-- {name}\n" + "\n".join(body).rstrip(";")
+    return name, "\n".join([f"-- {name}", *body]).rstrip("; ")
+
+
+def _is_idle(line: str) -> bool:
+    return not line.strip() or line.lstrip().startswith("--")

@@ -196,7 +196,7 @@ class Supervisor:
 
 def trim(log: Path) -> None:
     """Keep a log that Postgres appends to from growing without end: one older copy stays."""
-    if log.stat().st_size > LOG_LIMIT:
+    if log.exists() and log.stat().st_size > LOG_LIMIT:
         shutil.copyfile(log, log.with_name(f"{log.name}.1"))
         os.truncate(log, 0)
 
