@@ -1,0 +1,310 @@
+"""condition -> SQL over `search s`: the only place where statements are put together, and only from fixed pieces.
+
+What a request says goes into numbered arguments, or into tokens: 64-bit hashes, which stand in the text as numbers. Numbers
+in the text let the planner use its statistics of array elements for each filter, also after a statement has become a
+prepared one: a plan for "any tokens" would read most of the table for the common ones.
+"""
+
+# ruff: noqa: S608 - pieces are fixed or made here: columns from COLUMNS, hashes, and `$n`
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Literal
+
+import msgspec
+
+from greenroom.errors import InputError
+from greenroom_catalog.query.conditions import All, AnyOf, Condition, Equals, Has, Not, StartsWith
+from greenroom_catalog.stitching.tokens import COLUMNS, TAGS, UID, token
+
+MOST_PARTS = 2000
+"""Parts of a condition that could not be merged, and arguments, in one statement. Upstream has no bound."""
+
+_LOOKUP = 50
+"""For how many parts a look into `search_values` counts, which is that much slower."""
+
+_SINGLE = frozenset({"kind", "metadata.namespace", "metadata.name"})
+"""Keys that every entity has exactly once: their column says everything."""
+
+_BY_COLUMN = frozenset({"spec.type", "spec.lifecycle"})
+"""Keys that may have many values, but mostly have one that many entities share: comparing it beats looking into tokens."""
+
+Direction = Literal["asc", "desc"]
+
+
+class Order(msgspec.Struct, frozen=True):
+    """Sort by the lower-cased values of a search key, which is lower-cased too."""
+
+    key: str
+    direction: Direction = "asc"
+
+
+class After(msgspec.Struct, frozen=True):
+    """Where a page starts: past the row of this value (None without an order) and id."""
+
+    value: str | None
+    id: int
+
+
+class Statement:
+    """SQL in the making, with its arguments."""
+
+    def __init__(self) -> None:
+        self.arguments: list[Any] = []
+        self._parts = 0
+        self._compiled: tuple[Condition, str] | None = None
+
+    def argument(self, value: object) -> str:
+        """Hold a value; returns the `$n` that stands for it."""
+        self.arguments.append(value)
+        self._count()
+        return f"${len(self.arguments)}"
+
+    def _count(self, parts: int = 1) -> None:
+        self._parts += parts
+        if self._parts > MOST_PARTS:
+            raise InputError(f"Invalid query: more than {MOST_PARTS} conditions that cannot be combined")
+
+    def _matches(self, condition: Condition) -> str:
+        """The boolean expression of a condition, made once for all the places of the statement where it stands."""
+        if self._compiled is None or self._compiled[0] is not condition:
+            self._compiled = condition, self.where(condition)
+        return self._compiled[1]
+
+    # --- conditions -----------------------------------------------------------------------------------------------
+
+    def where(self, condition: Condition) -> str:
+        """A boolean expression over `s`, which may be null for "no" (as in a WHERE)."""
+        self._count()
+        if isinstance(condition, All):
+            return self._all(condition)
+        if isinstance(condition, AnyOf):
+            return self._any(condition)
+        if isinstance(condition, Not):
+            return f"({self.where(condition.part)}) is not true"
+        if isinstance(condition, Equals):
+            return self._equals(condition)
+        if isinstance(condition, Has):
+            return "true" if condition.key in _SINGLE else f"s.tok @> {_tokens(condition.key)}"
+        if isinstance(condition, StartsWith):
+            return self._values_match((condition.key,), f"{_escaped(condition.prefix)}%")
+        return self._values_match(condition.keys, condition.pattern)
+
+    def _all(self, condition: All) -> str:
+        needed: list[str] = []
+        fragments: list[str] = []
+        for part in _flat(All, condition.parts):
+            if isinstance(part, Has | Equals) and part.key not in _SINGLE | _BY_COLUMN and len(_texts(part)) == 1:
+                needed += _texts(part)
+            else:
+                fragments.append(self.where(part))
+        if needed:
+            fragments.append(f"s.tok @> {_tokens(*needed)}")
+        return " and ".join(f"({fragment})" for fragment in fragments) or "true"
+
+    def _any(self, condition: AnyOf) -> str:
+        wanted: list[str] = []
+        fragments: list[str] = []
+        for part in _merged(_flat(AnyOf, condition.parts)):
+            if isinstance(part, Has | Equals) and part.key not in _SINGLE | _BY_COLUMN:
+                wanted += _texts(part)
+            else:
+                fragments.append(self.where(part))
+        if wanted:
+            fragments.append(f"s.tok && {_tokens(*wanted)}")
+        return " or ".join(f"({fragment})" for fragment in fragments) or "false"
+
+    def _equals(self, condition: Equals) -> str:
+        key, values = condition.key, [value for value in condition.values if storable(value)]
+        if not values:
+            return "false"
+        any_token = f"s.tok {'@>' if len(values) == 1 else '&&'} {_tokens(*(f'{key}={value}' for value in values))}"
+        if key not in _SINGLE | _BY_COLUMN:
+            return any_token
+        column = f"s.{COLUMNS[key]}"
+        argument = self.argument(values[0] if len(values) == 1 else values)
+        same = f"{column} = {argument}" if len(values) == 1 else f"{column} = any({argument}::text[])"
+        return same if key in _SINGLE else f"{same} or ({column} is null and {any_token})"
+
+    def _values_match(self, keys: Sequence[str], pattern: str) -> str:
+        """Some value of some of the keys is LIKE the pattern."""
+        if not keys or not storable(pattern):
+            return "false"
+        argument = self.argument(pattern)
+        return " or ".join(f"({self._value_matches(key, argument)})" for key in dict.fromkeys(keys))
+
+    def _value_matches(self, key: str, argument: str) -> str:
+        if key in _SINGLE:
+            return f"s.{COLUMNS[key]} like {argument}"
+        self._count(_LOOKUP if key not in COLUMNS else 1)
+        found = f"exists (select from ({self._values(key)}) v(value) where v.value like {argument})"
+        if key in COLUMNS:
+            column = f"s.{COLUMNS[key]}"
+            return f"{column} like {argument} or ({column} is null and s.tok @> {_tokens(key)} and {found})"
+        return found if key == UID else f"s.tok @> {_tokens(key)} and {found}"
+
+    # --- values ---------------------------------------------------------------------------------------------------
+
+    def _values(self, key: str) -> str:
+        """A query for the lower-cased values of a key of the entity `s`, one a row, null for none."""
+        if key in _SINGLE:
+            return f"select s.{COLUMNS[key]}"
+        if key == TAGS:
+            return "select lower(t) from unnest(s.tags) t"
+        if key == UID:
+            return "select r.entity_id::text from refresh_state r where r.id = s.id"
+        elsewhere = f"select {_LOWER} from {self._held(key)} where f.id = s.id"
+        column = COLUMNS.get(key)
+        return f"select s.{column} union all {elsewhere} and s.{column} is null" if column else elsewhere
+
+    def _held(self, key: str) -> str:
+        held = f"f.search_values -> {self.argument(key)}" if storable(key) else "null::jsonb"
+        return f"final_entities f cross join lateral jsonb_array_elements({held}) e"
+
+    def has_value(self, key: str) -> str:
+        """The entity `s` has a value for the key which can be sorted by."""
+        if key in _SINGLE or key == UID:
+            return "true"
+        known = f"s.tok @> {_tokens(key)}"
+        if key == TAGS:
+            return f"{known} and s.tags <> '{{}}'"
+        found = f"{known} and exists (select from ({self._values(key)}) v(value) where v.value is not null)"
+        return f"s.{COLUMNS[key]} is not null or ({found})" if key in COLUMNS else found
+
+    # --- statements -----------------------------------------------------------------------------------------------
+
+    def rows(
+        self, condition: Condition, order: Order | None, after: After | None = None, *, backwards: bool = False
+    ) -> tuple[str, str]:
+        """A query for `id, value` of the matching rows past a point, and its ORDER BY, as by-query sorts.
+
+        An entity with several values of the key is there once for each, one without any is not there. Ids go the way
+        of the values, so that one index serves both directions."""
+        down = backwards is not (order is not None and order.direction == "desc")
+        turn, past = (" desc", "<") if down else ("", ">")
+        where = self._matches(condition)
+        if order is None:
+            start = f" and s.id {past} {self.argument(after.id)}" if after else ""
+            return f"select s.id, null::text as value from search s where ({where}){start}", f"id{turn}"
+        value, source = self._sorted(order.key, where)
+        if after:
+            source += (
+                f" and ({value}, s.id) {past} ({self.argument(after.value)}::text, {self.argument(after.id)}::bigint)"
+            )
+        return source, f"value{turn}, id{turn}"
+
+    def _sorted(self, key: str, where: str) -> tuple[str, str]:
+        """(the sorted expression, a query for `id, value` to which conditions may be added)."""
+        if key in _SINGLE:
+            return f"s.{COLUMNS[key]}", f"select s.id, s.{COLUMNS[key]} as value from search s where ({where})"
+        known = "" if key == UID else f" and s.tok @> {_tokens(key)}"
+        values = f"search s cross join lateral ({self._values(key)}) v(value)"
+        return "v.value", f"select s.id, v.value from {values} where ({where}){known} and v.value is not null"
+
+    def page(self, rows: str, ordering: str, limit: int, offset: int, total: str | None) -> str:
+        """A query for `id, value, final_entity, total` of some of the rows, of a page and the total in one round trip."""
+        window = f"limit {self.argument(limit)}::bigint" + (
+            f" offset {self.argument(offset)}::bigint" if offset else ""
+        )
+        counted = f"({total})" if total else "null::bigint"
+        return (
+            f"select p.id, p.value, f.final_entity, {counted} as total"
+            f" from ({rows} order by {ordering} {window}) p join final_entities f on f.id = p.id order by {ordering}"
+        )
+
+    def listed(self, condition: Condition, orders: Sequence[Order], limit: int | None, offset: int) -> str:
+        """A query for `final_entity` as paged `GET /entities` sorts: entities without a value come last, not never."""
+        where = self._matches(condition)
+        joins, columns = "", ""
+        for number, order in enumerate(orders):
+            values = self._values(order.key) if order.key == order.key.lower() else "select null::text"
+            joins += f" left join lateral ({values}) o{number}(value) on o{number}.value is not null"
+            columns += f"o{number}.value {order.direction} nulls last, "
+        window = f" limit {self.argument(limit)}::bigint" if limit is not None else ""
+        window += f" offset {self.argument(offset)}::bigint" if offset else ""
+        source = f"search s join final_entities f on f.id = s.id{joins}"
+        return f"select f.final_entity from {source} where ({where}) order by {columns or 'f.entity_ref, '}s.id{window}"
+
+    def among(self, refs: Sequence[str], condition: Condition) -> str:
+        """A query for `entity_ref, final_entity` of those of some refs that match."""
+        where, named = self._matches(condition), self.argument(list(refs))
+        source = "final_entities f join search s on s.id = f.id"
+        return (
+            f"select f.entity_ref, f.final_entity from {source} where f.entity_ref = any({named}::text[]) and ({where})"
+        )
+
+    def counted(self, condition: Condition, order: Order | None) -> str:
+        """A query for the number of matching entities; with an order, of those that have a value to sort by."""
+        sortable = f" and ({self.has_value(order.key)})" if order and order.key not in _SINGLE else ""
+        return f"select count(*) from search s where ({self._matches(condition)}){sortable}"
+
+    def facets(self, names: Sequence[str], condition: Condition) -> str:
+        """A query for `number of the facet, value, count` of some keys, values in original spelling."""
+        return " union all ".join(
+            f"select {number} as facet, value, sum(count)::bigint from ({self._facet(name, condition)}) q"
+            " where value is not null group by value"
+            for number, name in enumerate(names)
+        )
+
+    def _facet(self, name: str, condition: Condition) -> str:
+        where = self._matches(condition)
+        if name == TAGS:
+            return f"select t as value, count(*) as count from search s, unnest(s.tags) t where ({where}) group by 1"
+        if name == UID:
+            source = "search s join refresh_state r on r.id = s.id"
+            return f"select r.entity_id::text as value, count(*) as count from {source} where ({where}) group by 1"
+        column = COLUMNS.get(name)
+        by_column = (
+            f"select coalesce(s.facet_{column}, s.{column}) as value, count(*) as count"
+            f" from search s where ({where}) and s.{column} is not null group by s.{column}, s.facet_{column}"
+        )
+        if name in _SINGLE:
+            return by_column
+        elsewhere = (
+            f"select {_ORIGINAL} as value, count(*) as count from search s join {self._held(name)} on f.id = s.id"
+            f" where ({where}) and s.tok @> {_tokens(name)} group by 1"
+        )
+        if column is None:
+            return elsewhere
+        return f"{by_column} union all {elsewhere.replace(' group by 1', f' and s.{column} is null group by 1')}"
+
+
+_LOWER = "case jsonb_typeof(e) when 'array' then e ->> 0 else e #>> '{}' end"
+_ORIGINAL = "case jsonb_typeof(e) when 'array' then e ->> 1 else e #>> '{}' end"
+
+
+def _tokens(*texts: str) -> str:
+    return "'{" + ",".join(str(token(text)) for text in dict.fromkeys(texts)) + "}'::bigint[]"
+
+
+def _texts(part: Has | Equals) -> list[str]:
+    return [part.key] if isinstance(part, Has) else [f"{part.key}={value}" for value in part.values]
+
+
+def _flat(kind: type[All | AnyOf], parts: Sequence[Condition]) -> list[Condition]:
+    flat: list[Condition] = []
+    for part in parts:
+        flat += _flat(kind, part.parts) if isinstance(part, kind) else [part]
+    return flat
+
+
+def _merged(parts: Sequence[Condition]) -> list[Condition]:
+    """Alternatives of one key become one alternative with many values."""
+    values: dict[str, dict[str, None]] = {}
+    others: list[Condition] = []
+    for part in parts:
+        if isinstance(part, Equals):
+            values.setdefault(part.key, {}).update(dict.fromkeys(part.values))
+        else:
+            others.append(part)
+    return [Equals(key, tuple(held)) for key, held in values.items()] + others
+
+
+def storable(text: str) -> bool:
+    """Whether Postgres can hold the text at all: no NUL, no lone surrogate. If not, nothing in it can be equal."""
+    return "\x00" not in text and (text.isascii() or not any("\ud800" <= char <= "\udfff" for char in text))
+
+
+def _escaped(text: str) -> str:
+    return text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")

@@ -1,0 +1,261 @@
+"""condition -> documents: every question that is asked of the catalog's tables. Documents stay the bytes they are stored as."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import msgspec
+
+from greenroom.db import Database
+from greenroom.entity import Entity
+from greenroom.sql import Queries, load
+from greenroom_catalog.query.conditions import EVERYTHING, Condition, Like, Predicate, both, condition
+from greenroom_catalog.query.cursors import Cursor
+from greenroom_catalog.query.filters import After, Order, Statement, storable
+
+PAGE = 200
+"""Entities of a page whose length nobody asked for (upstream's default)."""
+
+CHUNK = 500
+"""Entities that a stream holds at a time; between chunks it holds no connection."""
+
+_BIGGEST = 2**62
+
+
+class Page(msgspec.Struct, frozen=True):
+    """Some documents of a list, its length, and where the pages beside it are."""
+
+    documents: list[bytes]
+    total: int
+    next: Cursor | None = None
+    previous: Cursor | None = None
+
+
+class Ancestor(msgspec.Struct, frozen=True):
+    """An entity and the entities that emitted it."""
+
+    ref: str
+    document: bytes
+    parents: list[str]
+
+
+class FacetValue(msgspec.Struct, frozen=True):
+    """A value as it was written, and how many entities have it."""
+
+    value: str
+    count: int
+
+
+class Pending(msgspec.Struct, frozen=True):
+    """What is known of an entity that was found but never served."""
+
+    unprocessed_entity: msgspec.Raw
+    processed_entity: msgspec.Raw | None
+    errors: msgspec.Raw | None
+    location_key: str | None
+    last_discovery_at: datetime
+    result_hash: bytes | None
+    unprocessed_hash: bytes
+    next_update_at: datetime | None
+
+
+class EntityQueries:
+    """Reads entities. Refs are canonical: lower-case and full."""
+
+    def __init__(self, database: Database) -> None:
+        self._db = database
+        self.sql: Queries = load(Path(__file__).with_name("sql"))
+
+    # --- single entities ------------------------------------------------------------------------------------------
+
+    async def by_ref(self, ref: str) -> bytes | None:
+        """The document of one entity."""
+        return await self._db.fetchval(self.sql.entity_by_ref, ref) if storable(ref) else None
+
+    async def by_uid(self, uid: str) -> bytes | None:
+        """The document of the entity whose `metadata.uid` this is, in any letter case."""
+        known = as_uid(uid)
+        return await self._db.fetchval(self.sql.entity_by_uid, known) if known else None
+
+    async def by_refs(self, refs: Sequence[str], query: Predicate | None = None) -> list[bytes | None]:
+        """One document or None for each ref, in order. Those that the predicate is not true of count as missing."""
+        wanted = [ref for ref in refs if storable(ref)]
+        if query is None:
+            rows: list[Any] = await self._db.fetch(self.sql.entities_by_refs, wanted)
+        else:
+            statement = Statement()
+            rows = await self._fetch(statement, statement.among(wanted, condition(query)))
+        found: dict[str, bytes] = dict(rows)
+        return [found.get(ref) for ref in refs]
+
+    async def ancestry(self, ref: str) -> list[Ancestor] | None:
+        """The entity and what is above it, in upstream's order: from each entity on to the last of its parents first.
+
+        None when there is no such entity. A parent that is not served hides what only it leads to."""
+        if not storable(ref):
+            return None
+        edges: list[Any] = await self._db.fetch(self.sql.ancestors, ref)
+        rows: list[Any] = await self._db.fetch(self.sql.ancestry_documents, ref, [source for _, source in edges])
+        if not rows or rows[0][1] != ref:
+            return None
+        served = {row[0]: (row[1], row[2]) for row in rows}
+        parents: dict[int, list[int]] = {}
+        for target, source in sorted(edges):
+            if source in served:
+                parents.setdefault(target, []).append(source)
+        return _upward(rows[0][0], served, parents)
+
+    # --- lists ----------------------------------------------------------------------------------------------------
+
+    async def page(self, cursor: Cursor, *, limit: int | None = None, offset: int = 0) -> Page:
+        """One page of by-query: of `cursor.total` None it counts too, in the same round trip."""
+        wanted = PAGE if limit is None else limit
+        asked = _conditions(cursor)
+        statement = Statement()
+        rows_sql, ordering = statement.rows(asked, cursor.order, cursor.after(), backwards=cursor.backwards)
+        if wanted <= 0:
+            return Page([], await self._total(cursor, asked))
+        count = statement.counted(asked, cursor.order) if cursor.total is None else None
+        more = 0 if cursor.backwards else 1
+        sql = statement.page(rows_sql, ordering, min(wanted + more, _BIGGEST), min(offset, _BIGGEST), count)
+        rows = await self._fetch(statement, sql)
+        if cursor.total is not None:
+            total = cursor.total
+        elif rows:
+            total = rows[0]["total"]
+        else:
+            total = await self._total(cursor, asked) if offset or cursor.position else 0
+        return _as_page(cursor, rows, wanted, total)
+
+    async def _total(self, cursor: Cursor, asked: Condition) -> int:
+        if cursor.total is not None:
+            return cursor.total
+        statement = Statement()
+        rows = await self._fetch(statement, statement.counted(asked, cursor.order))
+        return int(rows[0][0])
+
+    async def listed(
+        self, query: Predicate | None, orders: Sequence[Order], limit: int | None, offset: int
+    ) -> list[bytes]:
+        """Documents as paged `GET /entities` gives them: by ref, or by some keys, entities without a value last."""
+        statement = Statement()
+        window = None if limit is None else min(limit, _BIGGEST)
+        sql = statement.listed(_condition(query), orders, window, min(offset, _BIGGEST))
+        return [row[0] for row in await self._fetch(statement, sql)]
+
+    async def stream(
+        self, query: Predicate | None, order: Order | None, chunk: int = CHUNK
+    ) -> AsyncIterator[list[bytes]]:
+        """All documents, by id or by one key, in chunks that are never empty. A change meanwhile may or may not show."""
+        asked = _condition(query)
+        after: After | None = None
+        while True:
+            statement = Statement()
+            rows_sql, ordering = statement.rows(asked, order, after)
+            rows = await self._fetch(statement, statement.page(rows_sql, ordering, chunk, 0, None))
+            if rows:
+                yield [row["final_entity"] for row in rows]
+            if len(rows) < chunk:
+                return
+            after = After(rows[-1]["value"], rows[-1]["id"])
+
+    async def facets(self, names: Sequence[str], query: Predicate | None) -> dict[str, list[FacetValue]]:
+        """The values of some search keys (in any letter case) with the number of entities for each, by value."""
+        asked = _condition(query)
+        statement = Statement()
+        rows = await self._fetch(statement, statement.facets([name.lower() for name in names], asked))
+        found: list[list[FacetValue]] = [[] for _ in names]
+        for number, value, count in rows:
+            found[number].append(FacetValue(value, count))
+        return {name: sorted(values, key=lambda facet: facet.value) for name, values in zip(names, found, strict=True)}
+
+    # --- entities that are not served -----------------------------------------------------------------------------
+
+    async def pending(self) -> list[Pending]:
+        """Entities that were found and never served."""
+        return [_as_pending(row) for row in await self._db.fetch(self.sql.pending_entities)]
+
+    async def _fetch(self, statement: Statement, sql: str) -> list[Any]:
+        return await self._db.fetch(sql, *statement.arguments)
+
+
+class LentReader:
+    """What other plugins may read (`greenroom.plugin.CatalogReader`)."""
+
+    def __init__(self, queries: EntityQueries) -> None:
+        self._queries = queries
+
+    async def by_refs(self, refs: Sequence[str]) -> list[Entity | None]:
+        """One entity or None per canonical reference, in order."""
+        documents = await self._queries.by_refs(refs)
+        return [None if document is None else msgspec.json.decode(document) for document in documents]
+
+
+def as_uid(text: str) -> UUID | None:
+    """A uid as it is written in `metadata.uid`, in any letter case; None for any other text."""
+    try:
+        uid = UUID(text)
+    except ValueError:
+        return None
+    return uid if str(uid) == text.lower() else None
+
+
+def _condition(query: Predicate | None) -> Condition:
+    return EVERYTHING if query is None else condition(query)
+
+
+def _conditions(cursor: Cursor) -> Condition:
+    """What a by-query request asks for, in words and in text."""
+    term = (cursor.term or "").strip().lower()
+    if not term:
+        return _condition(cursor.query)
+    fields = cursor.fields if cursor.fields is not None else [cursor.order.key if cursor.order else "metadata.uid"]
+    return both(_condition(cursor.query), Like(tuple(field.lower() for field in fields), f"%{term}%"))
+
+
+def _as_page(cursor: Cursor, rows: Sequence[Any], limit: int, total: int) -> Page:
+    """Put rows in reading order, and find where the pages before and after them are (spec 02 §2.4)."""
+    more = cursor.backwards or len(rows) > limit
+    shown = list(rows[:limit])
+    if cursor.backwards:
+        shown.reverse()
+    documents = [row["final_entity"] for row in shown]
+    if not shown:
+        return Page(documents, total)
+    ends = [_position(cursor.order, row) for row in (shown[0], shown[-1])]
+    first = ends[0] if cursor.first is None else cursor.first
+    around = msgspec.structs.replace(cursor, first=first, total=total)
+    following = msgspec.structs.replace(around, position=ends[1], backwards=False) if more else None
+    is_first = cursor.first is None or ends[0] == cursor.first
+    before = None if is_first else msgspec.structs.replace(around, position=ends[0], backwards=True)
+    return Page(documents, total, following, before)
+
+
+def _position(order: Order | None, row: Any) -> list[str | None]:
+    return [str(row["id"])] if order is None else [row["value"], str(row["id"])]
+
+
+def _upward(start: int, served: dict[int, tuple[str, bytes]], parents: dict[int, list[int]]) -> list[Ancestor]:
+    found: list[Ancestor] = []
+    seen, todo = {start}, [start]
+    while todo:
+        current = todo.pop()
+        ref, document = served[current]
+        above = parents.get(current, [])
+        fresh = [parent for parent in above if parent not in seen]
+        seen.update(fresh)
+        todo.extend(fresh)
+        found.append(Ancestor(ref, document, [served[parent][0] for parent in above]))
+    return found
+
+
+def _as_pending(row: Any) -> Pending:
+    def raw(value: Any) -> msgspec.Raw | None:
+        return None if value is None else msgspec.Raw(value)
+
+    unprocessed, processed, errors, *rest = row
+    return Pending(msgspec.Raw(unprocessed), raw(processed), raw(errors), *rest)

@@ -1,0 +1,36 @@
+-- name: entity_by_ref
+-- The document of one entity.
+SELECT final_entity FROM final_entities WHERE entity_ref = $1
+
+-- name: entity_by_uid
+-- The document of one entity.
+SELECT f.final_entity FROM refresh_state r JOIN final_entities f USING (id) WHERE r.entity_id = $1
+
+-- name: entities_by_refs
+-- The documents of those refs that are served.
+SELECT entity_ref, final_entity FROM final_entities WHERE entity_ref = ANY($1::text[])
+
+-- name: ancestors
+-- Every edge from an entity up to the entities that emitted it, and on to those above them.
+WITH RECURSIVE upward AS (
+    SELECT r.target_id, r.source_id
+    FROM final_entities f JOIN refresh_state_references r ON r.target_id = f.id
+    WHERE f.entity_ref = $1 AND r.source_id IS NOT NULL
+    UNION
+    SELECT r.target_id, r.source_id
+    FROM upward u JOIN refresh_state_references r ON r.target_id = u.source_id
+    WHERE r.source_id IS NOT NULL
+)
+SELECT target_id, source_id FROM upward
+
+-- name: ancestry_documents
+-- Documents of the entity itself, which comes first, and of these ids.
+SELECT id, entity_ref, final_entity FROM final_entities WHERE entity_ref = $1 OR id = ANY($2::bigint[])
+ORDER BY entity_ref <> $1, id
+
+-- name: pending_entities
+-- What is known of entities that were found but are not served, because they were never processed without errors.
+SELECT r.unprocessed_entity, r.processed_entity, r.errors, r.location_key, r.last_discovery_at, r.result_hash,
+       r.unprocessed_hash, d.next_update_at
+FROM refresh_state r LEFT JOIN refresh_schedule d USING (id) LEFT JOIN final_entities f USING (id)
+WHERE f.id IS NULL ORDER BY r.id

@@ -1,0 +1,5 @@
+"""`/api/catalog`: decode, ask, answer."""
+
+from greenroom_catalog.routes.surface import catalog_routes
+
+__all__ = ["catalog_routes"]

@@ -1,0 +1,146 @@
+"""Lists of entities: the whole catalog as a stream, pages with links, pages with cursors, and facets."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Sequence
+from typing import Any
+
+import msgspec
+from litestar import Request, Response, get, post
+from litestar.handlers import HTTPRouteHandler
+from litestar.response import Stream
+
+from greenroom.auth import Credentials
+from greenroom.permissions import Decision, Permissions
+from greenroom.web import asked, json_response
+from greenroom_catalog.query.conditions import Predicate
+from greenroom_catalog.query.cursors import encode
+from greenroom_catalog.query.filters import Order
+from greenroom_catalog.query.permissions import ENTITY_READ
+from greenroom_catalog.query.projection import Projection, parse_fields
+from greenroom_catalog.query.query import EntityQueries, FacetValue, Page
+from greenroom_catalog.routes import requests
+from greenroom_catalog.routes.entities import joined
+from greenroom_catalog.routes.requests import PageRequest, Window
+
+Cut = Callable[[bytes], bytes]
+
+JSON = "application/json; charset=utf-8"
+
+
+def list_routes(queries: EntityQueries, permissions: Permissions) -> list[HTTPRouteHandler]:
+    """The routes that answer with the entities that match."""
+
+    @get("/entities", operation_id="GetEntities")
+    async def entities(request: Request[Any, Any, Any]) -> Response[Any]:
+        ask = asked(request)
+        query = requests.filters(ask.query)
+        fields = parse_fields(ask.query.get("fields"))
+        orders = requests.orders_from_query(ask.query)
+        window = requests.window_from_query(ask.query)
+        if not await _may_read(permissions, ask.credentials):
+            return json_response(b"[]")
+        cut = Projection(fields) if fields else None
+        if window is None:
+            order = Order(orders[0].key.lower(), orders[0].direction) if orders else None
+            return await _streamed(queries, query, order, cut)
+        return await _listed(queries, query, orders, window, cut, ask.url)
+
+    @get("/entities/by-query", operation_id="GetEntitiesByQuery")
+    async def by_query(request: Request[Any, Any, Any]) -> Response[bytes]:
+        ask = asked(request)
+        wanted = requests.page_from_query(ask.query)
+        return await answer(wanted, ask.credentials)
+
+    @post("/entities/by-query", operation_id="QueryEntitiesByPredicate", status_code=200)
+    async def by_predicate(request: Request[Any, Any, Any]) -> Response[bytes]:
+        ask = asked(request)
+        wanted = requests.page_from_body(ask.body or {})
+        return await answer(wanted, ask.credentials)
+
+    async def answer(wanted: PageRequest, credentials: Credentials) -> Response[bytes]:
+        if not await _may_read(permissions, credentials):
+            return json_response({"items": [], "totalItems": 0, "pageInfo": {}})
+        page = await queries.page(wanted.cursor, limit=wanted.limit, offset=wanted.offset)
+        cut = Projection(wanted.fields) if wanted.fields else None
+        return json_response(_page(page, cut), etag=cut is not None)
+
+    return [entities, by_query, by_predicate]
+
+
+def facet_routes(queries: EntityQueries, permissions: Permissions) -> list[HTTPRouteHandler]:
+    """The routes that count the values of fields."""
+
+    @get("/entity-facets", operation_id="GetEntityFacets")
+    async def facets(request: Request[Any, Any, Any]) -> Response[bytes]:
+        ask = asked(request)
+        query = requests.filters(ask.query)
+        return await count(requests.facets_from_query(ask.query), query, ask.credentials)
+
+    @post("/entity-facets", operation_id="QueryEntityFacetsByPredicate", status_code=200)
+    async def facets_by_predicate(request: Request[Any, Any, Any]) -> Response[bytes]:
+        ask = asked(request)
+        names, query = requests.facets_from_body(ask.body or {})
+        return await count(names, query, ask.credentials)
+
+    async def count(names: list[str], query: Predicate | None, credentials: Credentials) -> Response[bytes]:
+        found: dict[str, list[FacetValue]] = {name: [] for name in names}
+        if await _may_read(permissions, credentials):
+            found = await queries.facets(names, query)
+        return json_response({"facets": found})
+
+    return [facets, facets_by_predicate]
+
+
+async def _may_read(permissions: Permissions, credentials: Credentials) -> bool:
+    return await permissions.authorize(credentials, ENTITY_READ) is Decision.ALLOW
+
+
+def _page(page: Page, cut: Cut | None) -> bytes:
+    documents = page.documents if cut is None else [cut(document) for document in page.documents]
+    around = {"nextCursor": page.next, "prevCursor": page.previous}
+    info = {name: encode(cursor) for name, cursor in around.items() if cursor is not None}
+    trailer = msgspec.json.encode({"totalItems": page.total, "pageInfo": info})
+    return b'{"items":' + joined(documents) + b"," + trailer[1:]
+
+
+async def _listed(
+    queries: EntityQueries,
+    query: Predicate | None,
+    orders: Sequence[Order],
+    window: Window,
+    cut: Cut | None,
+    url: str,
+) -> Response[bytes]:
+    """One page. One entity more than asked for is read, to know whether there is a next one."""
+    limit = window.limit
+    documents = await queries.listed(query, orders, None if limit is None else limit + 1, window.offset)
+    headers: dict[str, str] = {}
+    if limit is not None and len(documents) > limit:
+        documents = documents[:limit]
+        headers["Link"] = requests.next_link(url, window.next())
+    if cut is not None:
+        documents = [cut(document) for document in documents]
+    return json_response(joined(documents), headers=headers, etag=cut is not None)
+
+
+async def _streamed(
+    queries: EntityQueries, query: Predicate | None, order: Order | None, cut: Cut | None
+) -> Response[Any]:
+    """All of them. The first chunk is read before the answer begins, so that what goes wrong by then is told properly."""
+    chunks = queries.stream(query, order)
+    first = await anext(chunks, None)
+    if first is None:
+        return json_response(b"[]")
+    return Stream(_bytes(first, chunks, cut), media_type=JSON)
+
+
+async def _bytes(first: list[bytes], rest: AsyncIterator[list[bytes]], cut: Cut | None) -> AsyncIterator[bytes]:
+    yield b"[" + _inside(first, cut)
+    async for chunk in rest:
+        yield b"," + _inside(chunk, cut)
+    yield b"]"
+
+
+def _inside(documents: list[bytes], cut: Cut | None) -> bytes:
+    return b",".join(documents if cut is None else map(cut, documents))

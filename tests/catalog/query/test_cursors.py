@@ -1,0 +1,86 @@
+from __future__ import annotations
+
+import base64
+import json
+from typing import Any
+
+import pytest
+
+from greenroom.errors import InputError
+from greenroom_catalog.query.cursors import Cursor, decode, encode
+from greenroom_catalog.query.filters import After, Order
+
+
+def _coded(content: Any) -> str:
+    return base64.b64encode(json.dumps(content).encode()).decode()
+
+
+_WHOLE = {"orderFields": [], "isPrevious": False, "orderFieldValues": ["7"], "totalItems": 3}
+
+
+def test_a_cursor_survives_the_way_to_the_client_and_back() -> None:
+    cursor = Cursor(
+        orders=(Order("metadata.name", "desc"),),
+        query={"kind": "é"},
+        term="x",
+        fields=["kind"],
+        position=["été", "12"],
+        first=["zzz", "1"],
+        backwards=True,
+        total=9,
+    )
+    assert decode(encode(cursor)) == cursor
+
+
+def test_the_official_client_sees_by_the_query_member_whether_to_go_on_by_post() -> None:
+    assert "query" in json.loads(base64.b64decode(encode(Cursor(query={"kind": "api"}, position=["1"]))))
+    assert "query" not in json.loads(base64.b64decode(encode(Cursor(position=["1"]))))
+
+
+def test_filters_of_older_cursors_still_count() -> None:
+    older = {"anyOf": [{"key": "kind", "values": ["api"]}, {"not": {"allOf": [{"key": "a"}]}}]}
+    assert decode(_coded({**_WHOLE, "filter": older})).query == {
+        "$any": [{"kind": "api"}, {"$not": {"$all": [{"a": {"$exists": True}}]}}]
+    }
+
+
+def test_a_cursor_in_url_safe_base64_without_padding_is_read_too() -> None:
+    text = base64.urlsafe_b64encode(json.dumps({**_WHOLE, "query": {"kind": "ÿþ>?"}}).encode()).decode().rstrip("=")
+    assert decode(text).after() == After(None, 7)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("zzz", "Malformed cursor: SyntaxError: Unexpected token '\ufffd', \"\ufffd<\" is not valid JSON"),
+        (_coded({"a": 1}), 'Malformed cursor: InputError: Malformed cursor: [\n  {\n    "code": "invalid_type",'),
+        (_coded({**_WHOLE, "query": {"a": None}}), "Malformed cursor: InputError: Malformed cursor: ["),
+        (_coded({**_WHOLE, "totalItems": "3"}), "Malformed cursor: InputError: Malformed cursor: ["),
+    ],
+)
+def test_what_is_no_cursor_is_refused(text: str, message: str) -> None:
+    with pytest.raises(InputError) as caught:
+        decode(text)
+    assert caught.value.message.startswith(message)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"orderFieldValues": ["x"]},
+        {"orderFieldValues": ["1", "2"]},
+        {"orderFieldValues": ["-1"]},
+        {"orderFieldValues": ["9" * 30]},
+        {"orderFieldValues": [None]},
+        {"orderFields": [{"field": "kind", "order": "asc"}], "orderFieldValues": [None, "1"]},
+        {"orderFields": [{"field": "kind", "order": "asc"}], "orderFieldValues": ["1"]},
+    ],
+)
+def test_a_forged_position_never_reaches_the_database(change: dict[str, Any]) -> None:
+    with pytest.raises(InputError, match=r"^Malformed cursor"):
+        decode(_coded({**_WHOLE, **change})).after()
+
+
+def test_a_forged_total_stays_a_number_that_json_can_hold() -> None:
+    assert decode(_coded({**_WHOLE, "totalItems": 1e300})).total == 2**53
+    assert decode(_coded({**_WHOLE, "totalItems": -5})).total == 0

@@ -1,0 +1,218 @@
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+import pytest
+
+from greenroom.db import Database
+from greenroom.entity import Entity
+from greenroom_catalog.query.conditions import from_filters, from_json
+from greenroom_catalog.query.cursors import Cursor, decode, encode
+from greenroom_catalog.query.filters import Order
+from greenroom_catalog.query.query import EntityQueries, LentReader, Page
+from tests.catalog.query.seeding import emitted_by, entity, serve
+
+BY_NAME = (Order("metadata.name"),)
+
+
+def _names(documents: list[bytes]) -> list[str]:
+    return [msgspec.json.decode(document)["metadata"]["name"] for document in documents]
+
+
+def _some() -> list[Entity]:
+    many_types = {"type": ["x", "Service"], "n": 5, "nothing": None, "long": "y" * 201, "list": ["One", "TWO"]}
+    return [
+        entity("Beta", spec={"type": "service", "lifecycle": "production"}, title="Zeta", tags=["java", "go"]),
+        entity("alpha", spec={"type": "Service"}, tags=["java"], labels={"tier": "1"}),
+        entity("gamma", spec=many_types, title="Été 100%", annotations={"a.b/c": "back\\slash"}),
+        entity("api", kind="API", spec={"type": "openapi"}, namespace="prod", title="under_score"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("predicate", "names"),
+    [
+        ({"kind": "component"}, {"Beta", "alpha", "gamma"}),
+        ({"KIND": {"$in": ["API", "x"]}}, {"api"}),
+        ({"kind": "a\0pi"}, set()),
+        ({"spec.type": "SERVICE"}, {"Beta", "alpha", "gamma"}),
+        ({"spec.type": {"$in": ["x", "openapi"]}}, {"gamma", "api"}),
+        ({"$not": {"spec.type": "service"}}, {"api"}),
+        ({"$not": {"metadata.title": {"$hasPrefix": "z"}}}, {"alpha", "gamma", "api"}),
+        ({"metadata.tags": "java", "metadata.tags.go": "true"}, {"Beta"}),
+        ({"spec.nothing": {"$exists": True}}, {"gamma"}),
+        ({"spec.nothing": ""}, set()),
+        ({"spec.long": {"$exists": True}}, {"gamma"}),
+        ({"spec.long": "y" * 201}, set()),
+        ({"spec.n": 5.0}, {"gamma"}),
+        ({"spec.list": {"$hasPrefix": "tw"}}, {"gamma"}),
+        ({"spec.type": {"$hasPrefix": "serv"}}, {"Beta", "alpha", "gamma"}),
+        ({"metadata.title": {"$hasPrefix": "under\\_"}}, set()),
+        ({"metadata.title": {"$hasPrefix": "UNDER_"}}, {"api"}),
+        ({"metadata.title": {"$hasPrefix": "é"}}, {"gamma"}),
+        ({"metadata.annotations.a.b/c": {"$hasPrefix": "back\\"}}, {"gamma"}),
+        ({"metadata.tags": {"$hasPrefix": "jav"}}, {"Beta", "alpha"}),
+        ({"metadata.namespace": "prod"}, {"api"}),
+        ({"$any": []}, set()),
+        ({"$all": []}, {"Beta", "alpha", "gamma", "api"}),
+        (
+            {"$any": [{"kind": "api"}, {"metadata.labels.tier": "1"}, {"metadata.title": "zeta"}]},
+            {"Beta", "alpha", "api"},
+        ),
+        ({"$all": [{"kind": "component"}, {"$not": {"$any": [{"metadata.tags": "go"}, {"spec.n": 5}]}}]}, {"alpha"}),
+    ],
+)
+async def test_a_predicate_finds_what_it_describes(
+    small_catalog: EntityQueries, predicate: dict[str, Any], names: set[str]
+) -> None:
+    found = await small_catalog.page(Cursor(query=from_json(predicate), orders=BY_NAME))
+    assert set(_names(found.documents)) == names
+    assert found.total == len(names)
+
+
+@pytest.fixture
+async def small_catalog(catalog_database: Database) -> EntityQueries:
+    await serve(catalog_database, _some())
+    return EntityQueries(catalog_database)
+
+
+@pytest.mark.parametrize(
+    ("term", "fields", "names"),
+    [
+        ("ETA", ["metadata.title"], ["Beta"]),
+        (" ta ", ["metadata.name", "metadata.title"], ["Beta"]),
+        ("%", ["metadata.title"], ["Beta", "api", "gamma"]),
+        ("100\\%", ["metadata.title"], ["gamma"]),
+        ("_", ["spec.type"], ["Beta", "alpha", "api", "gamma"]),
+        ("w", ["spec.list"], ["gamma"]),
+        ("v", ["metadata.tags"], ["Beta", "alpha"]),
+        ("a", [], []),
+        ("p", None, ["alpha", "api"]),
+        ("x\0", ["metadata.name"], []),
+    ],
+)
+async def test_text_is_searched_in_the_fields_that_were_named(
+    small_catalog: EntityQueries, term: str, fields: list[str] | None, names: list[str]
+) -> None:
+    page = await small_catalog.page(Cursor(term=term, fields=fields, orders=BY_NAME))
+    assert sorted(_names(page.documents)) == sorted(names)
+    assert page.total == len(names)
+
+
+async def _walk(queries: EntityQueries, cursor: Cursor, limit: int) -> tuple[list[Page], list[Page]]:
+    """All pages to the end, and from there all pages back; cursors go through their text each time."""
+    forth = [await queries.page(cursor, limit=limit)]
+    while (following := forth[-1].next) is not None:
+        forth.append(await queries.page(decode(encode(following)), limit=limit))
+    back: list[Page] = []
+    current = forth[-1]
+    while (previous := current.previous) is not None:
+        current = await queries.page(decode(encode(previous)), limit=limit)
+        back.append(current)
+    return forth, back
+
+
+@pytest.mark.parametrize(
+    "key", [None, "metadata.name", "metadata.title", "spec.type", "metadata.tags", "metadata.uid", "kind"]
+)
+@pytest.mark.parametrize("direction", ["asc", "desc"])
+async def test_pages_show_each_row_once_there_and_back(
+    small_catalog: EntityQueries, key: str | None, direction: Any
+) -> None:
+    cursor = Cursor(orders=(Order(key, direction),) if key else ())
+    whole = await small_catalog.page(cursor)
+    forth, back = await _walk(small_catalog, cursor, 2)
+    assert [row for page in forth for row in page.documents] == whole.documents
+    assert [page.documents for page in reversed(back)] == [page.documents for page in forth[:-1]]
+    assert {page.total for page in forth + back} == {whole.total}
+    assert forth[0].previous is None
+
+
+async def test_an_entity_without_the_sorted_field_is_neither_listed_nor_counted(small_catalog: EntityQueries) -> None:
+    page = await small_catalog.page(Cursor(orders=(Order("metadata.title", "desc"),)))
+    assert (_names(page.documents), page.total) == (["gamma", "Beta", "api"], 3)
+    page = await small_catalog.page(Cursor(orders=(Order("spec.nothing"),)))
+    assert (page.documents, page.total) == ([], 0)
+
+
+async def test_an_entity_with_several_values_is_listed_for_each_and_counted_once(small_catalog: EntityQueries) -> None:
+    page = await small_catalog.page(Cursor(orders=(Order("metadata.tags"),)))
+    assert (_names(page.documents), page.total) == (["Beta", "Beta", "alpha"], 2)
+
+
+async def test_the_total_is_right_where_the_page_is_empty(small_catalog: EntityQueries) -> None:
+    assert (await small_catalog.page(Cursor(), limit=0)).total == 4
+    assert (await small_catalog.page(Cursor(orders=BY_NAME), offset=50)).total == 4
+    assert (await small_catalog.page(Cursor(total=0), limit=0)).total == 0
+
+
+async def test_facets_count_values_as_they_were_written(small_catalog: EntityQueries) -> None:
+    names = ["kind", "Spec.Type", "metadata.tags", "metadata.labels.tier", "spec.nothing", "nope", "spec.list", "a\0"]
+    found = await small_catalog.facets(names, None)
+    assert {name: [(one.value, one.count) for one in values] for name, values in found.items()} == {
+        "kind": [("API", 1), ("Component", 3)],
+        "Spec.Type": [("Service", 2), ("openapi", 1), ("service", 1), ("x", 1)],
+        "metadata.tags": [("go", 1), ("java", 2)],
+        "metadata.labels.tier": [("1", 1)],
+        "spec.nothing": [],
+        "nope": [],
+        "spec.list": [("One", 1), ("TWO", 1)],
+        "a\0": [],
+    }
+    filtered = await small_catalog.facets(["spec.type", "metadata.uid"], from_filters(["kind=api"]))
+    assert [len(values) for values in filtered.values()] == [1, 1]
+
+
+async def test_paged_lists_put_entities_without_a_value_last(small_catalog: EntityQueries) -> None:
+    by_title = await small_catalog.listed(None, [Order("metadata.title", "desc")], None, 0)
+    assert _names(by_title) == ["gamma", "Beta", "api", "alpha"]
+    by_two = await small_catalog.listed(None, [Order("kind", "desc"), Order("metadata.name")], 3, 1)
+    assert _names(by_two) == ["Beta", "gamma", "api"]
+    assert _names(await small_catalog.listed(None, [], None, 0)) == ["api", "alpha", "Beta", "gamma"]
+    in_capitals = await small_catalog.listed(None, [Order("metadata.NAME")], None, 0)
+    assert _names(in_capitals) == ["Beta", "alpha", "gamma", "api"]
+
+
+@pytest.mark.parametrize("order", [None, Order("metadata.name", "desc"), Order("metadata.tags")])
+async def test_a_stream_in_chunks_brings_what_one_page_brings(
+    small_catalog: EntityQueries, order: Order | None
+) -> None:
+    chunks = [chunk async for chunk in small_catalog.stream(None, order, chunk=2)]
+    page = await small_catalog.page(Cursor(orders=(order,) if order else ()))
+    assert [document for chunk in chunks for document in chunk] == page.documents
+    assert all(chunks)
+
+
+async def test_single_entities_are_found_by_ref_and_by_uid_in_any_case(small_catalog: EntityQueries) -> None:
+    document = await small_catalog.by_ref("api:prod/api")
+    assert document is not None
+    uid = msgspec.json.decode(document)["metadata"]["uid"]
+    assert await small_catalog.by_uid(uid.upper()) == document
+    for other in (uid.replace("-", ""), f"{{{uid}}}", "zzz", "\0"):
+        assert await small_catalog.by_uid(other) is None
+    assert await small_catalog.by_ref("api:prod/\0") is None
+
+
+async def test_refs_are_answered_in_the_order_they_were_asked_in(small_catalog: EntityQueries) -> None:
+    refs = ["x", "component:default/beta", "api:prod/api", "component:default/beta", "Component:default/beta", "a\0"]
+    found = await small_catalog.by_refs(refs)
+    assert [document and _names([document])[0] for document in found] == [None, "Beta", "api", "Beta", None, None]
+    found = await small_catalog.by_refs(refs, {"kind": "api"})
+    assert [document is not None for document in found] == [False, False, True, False, False, False]
+    entities = await LentReader(small_catalog).by_refs(["api:prod/api", "x"])
+    assert [one and one["kind"] for one in entities] == ["API", None]
+
+
+async def test_ancestry_goes_up_to_every_location_once(catalog_database: Database) -> None:
+    names = ["root", "left", "right", "leaf"]
+    ids = await serve(catalog_database, [entity(name, "Location") for name in names])
+    root, left, right, leaf = (ids[f"location:default/{name}"] for name in names)
+    await emitted_by(catalog_database, root, left, right)
+    await emitted_by(catalog_database, left, leaf, root)
+    await emitted_by(catalog_database, right, leaf)
+    found = await EntityQueries(catalog_database).ancestry("location:default/leaf")
+    assert found is not None
+    short = [(one.ref.partition("/")[2], [parent.partition("/")[2] for parent in one.parents]) for one in found]
+    assert short == [("leaf", ["left", "right"]), ("right", ["root"]), ("root", ["left"]), ("left", ["root"])]
+    assert await EntityQueries(catalog_database).ancestry("location:default/nope") is None

@@ -1,0 +1,135 @@
+"""The catalog's HTTP surface over a real database, with fakes for what lies below the reader."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass, field
+from uuid import UUID, uuid4
+
+import httpx
+import pytest
+
+from greenroom.auth import Auth, Credentials
+from greenroom.auth.external import ExternalToken
+from greenroom.auth.keys import MemoryKeyStore
+from greenroom.db import Database
+from greenroom.entity import Entity
+from greenroom.errors import ConflictError, NotFoundError
+from greenroom.permissions import Decision, Permission, Permissions
+from greenroom.settings import BackendConfig
+from greenroom.web.door import build_asgi
+from greenroom.web.lifecycle import Lifecycle
+from greenroom_catalog.query.query import EntityQueries
+from greenroom_catalog.routes import catalog_routes
+from greenroom_catalog.storage.store import MIGRATIONS
+from tests.support.postgres import MigratedDatabase
+
+TOKEN = "a-token-of-the-tests"
+
+
+class Policy(Permissions):
+    """Allows what is not denied, and remembers what it was asked."""
+
+    def __init__(self) -> None:
+        super().__init__(enabled=True)
+        self.denied: set[str] = set()
+        self.asked: list[tuple[str, str | None]] = []
+
+    async def authorize(
+        self, credentials: Credentials, permission: Permission, resource_ref: str | None = None
+    ) -> Decision:
+        self.asked.append((permission.name, resource_ref))
+        return Decision.DENY if permission.name in self.denied else Decision.ALLOW
+
+
+@dataclass
+class Registered:
+    """A location."""
+
+    type: str
+    target: str
+    id: UUID = field(default_factory=uuid4)
+    entity_ref: str = "location:default/generated-1"
+
+
+@dataclass
+class TriedOut:
+    """An entity of a dry run."""
+
+    entity: Entity
+
+
+@dataclass
+class Below:
+    """Writer and location registry in one, in memory."""
+
+    known: set[str] = field(default_factory=set)
+    refreshed: list[str] = field(default_factory=list)
+    deleted: list[UUID] = field(default_factory=list)
+    locations: dict[str, Registered] = field(default_factory=dict)
+
+    async def refresh(self, ref: str) -> int:
+        self.refreshed.append(ref)
+        return int(ref in self.known)
+
+    async def delete_by_uid(self, uid: UUID) -> bool:
+        self.deleted.append(uid)
+        return True
+
+    async def all(self) -> Sequence[Registered]:
+        return list(self.locations.values())
+
+    async def get(self, id_: str) -> Registered:
+        if id_ not in self.locations:
+            raise NotFoundError(f"Found no location with ID {id_}")
+        return self.locations[id_]
+
+    async def create(self, type_: str, target: str, *, on_conflict: str | None = None) -> Registered:
+        if await self.exists(type_, target) and on_conflict != "refresh":
+            raise ConflictError(f"Location {type_}:{target} already exists")
+        made = Registered(type_, target)
+        self.locations[str(made.id)] = made
+        return made
+
+    async def delete(self, id_: str) -> None:
+        await self.get(id_)
+        del self.locations[id_]
+
+    async def exists(self, type_: str, target: str) -> bool:
+        return any((one.type, one.target) == (type_, target) for one in self.locations.values())
+
+    async def try_out(self, type_: str, target: str) -> Sequence[TriedOut]:
+        return [TriedOut({"kind": "Location", "spec": {"type": type_, "target": target}})]
+
+
+@dataclass
+class Surface:
+    """The running surface, and what lies around it."""
+
+    http: httpx.AsyncClient
+    database: Database
+    below: Below
+    policy: Policy
+
+
+@pytest.fixture
+def readonly() -> bool:
+    return False
+
+
+@pytest.fixture
+async def surface(migrated_database: MigratedDatabase, readonly: bool) -> AsyncIterator[Surface]:
+    """`/api/catalog` on an empty catalog; the client carries a service's token."""
+    database = await migrated_database([MIGRATIONS])
+    below, policy = Below(), Policy()
+    token = ExternalToken(hashlib.sha256(TOKEN.encode()).digest(), "tests")
+    auth = Auth(base_url="http://test", keys=MemoryKeyStore(), external_tokens=[token])
+    routes = catalog_routes(EntityQueries(database), below, below, permissions=policy, auth=auth, readonly=readonly)
+    state = Lifecycle()
+    state.started()
+    app = build_asgi([routes], config=BackendConfig(), auth=auth, state=state)
+    headers = {"authorization": f"Bearer {TOKEN}", "accept-encoding": "identity"}
+    transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+    async with httpx.AsyncClient(transport=transport, base_url="http://test/api/catalog", headers=headers) as http:
+        yield Surface(http, database, below, policy)
