@@ -12,7 +12,7 @@ from greenroom.errors import InputError
 from greenroom.urls import Integration, Integrations, InvalidUrlError, parse
 
 SCHEMES = ("https", "ssh", "file")
-_SCP = re.compile(r"(?:(?P<user>[\w.\-]+)@)?(?P<host>[\w.\-]+):(?P<path>(?!/|\d+/)[^\\]+)")
+_SCP = re.compile(r"(?:(?P<user>[\w.\-]+)@)?(?P<host>[\w.\-]+):(?P<path>(?![/:]|\d+/)[^\\]+)")
 _HOST = re.compile(r"[a-z0-9]([a-z0-9.\-]*[a-z0-9])?|\[[0-9a-f:.]+\]")
 _SAFE = "/~@:+,="
 """Characters of a path that stay as they are in a URL. Not the wildcards: a file may be called `*`."""
@@ -126,11 +126,13 @@ def prefixes(url: str) -> Iterator[str]:
 
 def path_in(url: str, form: str, branch: str) -> bytes | None:
     """The path of the file that a URL of this form and branch names, None if it names none."""
-    for candidate in (url, url.partition("#")[0], re.split(r"[?#]", url, maxsplit=1)[0]):
-        for spelled in {quote(branch, safe=_SAFE), branch}:
-            head, _, tail = form.replace("{branch}", spelled).partition("{path}")
-            if candidate.startswith(head) and candidate.endswith(tail) and len(candidate) > len(head) + len(tail):
-                return _plain(candidate[len(head) : len(candidate) - len(tail)])
+    url = url.partition("#")[0]
+    if "?" not in form:
+        url = url.partition("?")[0]
+    for spelled in {quote(branch, safe=_SAFE), branch}:
+        head, _, tail = form.replace("{branch}", spelled).partition("{path}")
+        if url.startswith(head) and url.endswith(tail) and len(url) > len(head) + len(tail):
+            return _plain(url[len(head) : len(url) - len(tail)])
     return None
 
 

@@ -146,7 +146,7 @@ class Git:
         finally:
             await _end(process)
             giving.cancel()
-            said = await complaints
+            said = await _said(complaints)
         if process.returncode:
             raise explain(_verb(arguments), said.decode("utf-8", "replace"), access)
 
@@ -160,7 +160,7 @@ class Git:
             "GIT_ASKPASS": "/bin/false",
             "SSH_ASKPASS": "/bin/false",
         }
-        environ.setdefault("GIT_SSH_COMMAND", "ssh -o BatchMode=yes -o ConnectTimeout=15")
+        environ.setdefault("GIT_SSH_COMMAND", "ssh -o BatchMode=yes -o ConnectTimeout=15 -o ControlMaster=no")
         if access and access.token and access.address.scheme == "https":
             environ["GIT_ASKPASS"] = str(await asyncio.to_thread(self._askpass))
             environ["GREENROOM_GIT_ORIGIN"] = f"https://{access.address.host}"
@@ -251,9 +251,19 @@ async def _tail(stream: asyncio.StreamReader | None) -> bytes:
     return kept
 
 
+async def _said(complaints: asyncio.Future[bytes]) -> bytes:
+    """Git has ended. A daemon that it left behind, such as ssh's, may hold on to its standard error for as long as it likes."""
+    try:
+        return await asyncio.wait_for(complaints, 2)
+    except TimeoutError:
+        return b""
+
+
 async def _end(process: asyncio.subprocess.Process) -> None:
     """Nothing of it, nor of its helpers, is left running."""
     if process.returncode is None:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
+        while await _read(process):  # unread output would keep asyncio from noticing the end
+            pass
     await process.wait()

@@ -1,0 +1,1 @@
+"""Entities from a file with one JSON document a line."""

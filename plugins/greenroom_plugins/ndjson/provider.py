@@ -1,0 +1,122 @@
+"""lines of JSON -> entities: a whole file is everything that this provider has, read line by line."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing
+from datetime import timedelta
+from pathlib import Path
+from typing import IO, Any
+
+import msgspec
+
+from greenroom.entity import Entity
+from greenroom.errors import InputError, NotFoundError
+from greenroom.plugin import Deferred, EntitySource
+from greenroom.urls import Urls
+
+MAX_LINE = 5 * 1024 * 1024
+"""Bytes of the longest entity."""
+LINES = 500
+"""Read from disk at a time."""
+
+
+class LineError(InputError):
+    """A line is not an entity"""
+
+
+class Schedule(msgspec.Struct, frozen=True, rename="camel"):
+    """When the file is read again."""
+
+    frequency: timedelta | None = None
+    """None: once, at each start of the server."""
+
+
+class NdjsonConfig(msgspec.Struct, frozen=True, rename="camel"):
+    """One provider, `catalog.providers.ndjson.<id>`."""
+
+    path: str
+    """A file, or a URL that the server may read."""
+    schedule: Schedule = Schedule()
+
+
+class NdjsonProvider:
+    """The provider of one file (`greenroom.plugin.EntityProvider`)."""
+
+    def __init__(self, id_: str, config: NdjsonConfig, urls: Urls) -> None:
+        self.name = f"ndjson:{id_}"
+        self.every = config.schedule.frequency
+        self._path = config.path
+        self._urls = urls
+
+    async def run(self, source: EntitySource) -> None:
+        """Make the catalog's the file's entities. Raises LineError, and then nothing has changed; NotFoundError."""
+        async with aclosing(self._entities()) as entities:
+            await source.full(entities)
+
+    async def _entities(self) -> AsyncGenerator[Deferred, None]:
+        decoder = msgspec.json.Decoder()
+        number = 0
+        async with aclosing(self._lines()) as lines:
+            async for line in lines:
+                number += 1
+                if line.strip():
+                    yield Deferred(self._entity(decoder, line, number), self.name)
+
+    def _entity(self, decoder: msgspec.json.Decoder[Any], line: bytes, number: int) -> Entity:
+        if len(line) > MAX_LINE:
+            raise LineError(f"{self._path}:{number}: the line is longer than {MAX_LINE} bytes")
+        try:
+            entity = decoder.decode(line)
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            raise LineError(f"{self._path}:{number}: not a line of JSON: {error}") from error
+        if problem := _problem(entity):
+            raise LineError(f"{self._path}:{number}: {problem}")
+        found: Entity = entity
+        return found
+
+    async def _lines(self) -> AsyncGenerator[bytes, None]:
+        if "://" in self._path:
+            for line in (await self._urls.read(self._path)).content.removeprefix(b"\xef\xbb\xbf").split(b"\n"):
+                yield line
+            return
+        try:
+            file = await asyncio.to_thread(Path(self._path).open, "rb")
+        except OSError as error:
+            raise NotFoundError(f"{self._path} cannot be read: {error.strerror}") from error
+        with file:
+            async for line in _from_file(file):
+                yield line
+
+
+async def _from_file(file: IO[bytes]) -> AsyncIterator[bytes]:
+    """Line by line, a few hundred at a time off the disk."""
+    lines = await asyncio.to_thread(_some_lines, file)
+    if lines:
+        lines[0] = lines[0].removeprefix(b"\xef\xbb\xbf")
+    while lines:
+        for line in lines:
+            yield line
+        lines = await asyncio.to_thread(_some_lines, file)
+
+
+def _some_lines(file: IO[bytes]) -> list[bytes]:
+    lines: list[bytes] = []
+    # One byte more than allowed, so that a line that is too long is seen to be, and no more than that is held.
+    while len(lines) < LINES and (line := file.readline(MAX_LINE + 1)):
+        lines.append(line)
+    return lines
+
+
+def _problem(entity: Any) -> str | None:
+    """What keeps it from having a reference, by which alone the catalog could say which entity is wrong."""
+    if not isinstance(entity, dict):
+        kind = {list: "a list", str: "a text", type(None): "null", bool: "a boolean"}.get(type(entity), "a number")
+        return f"an entity is a JSON object, not {kind}"
+    metadata = entity.get("metadata")
+    if not isinstance(entity.get("kind"), str) or not entity["kind"]:
+        return "`kind` is missing"
+    if not isinstance(metadata, dict) or not isinstance(metadata.get("name"), str) or not metadata["name"]:
+        return "`metadata.name` is missing"
+    return None
