@@ -15,6 +15,8 @@ from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from types import TracebackType
 from typing import Any, Self
 
+import asyncpg
+
 from greenroom.db import LOST, Database, DirectConnections
 from greenroom.errors import InputError, ServiceUnavailableError
 
@@ -79,7 +81,7 @@ class Events:
                 async with direct.open() as connection:
                     rest = 0.1
                     await self._hear(connection)
-            except (ServiceUnavailableError, *LOST) as error:
+            except (ServiceUnavailableError, asyncpg.PostgresError, asyncpg.InterfaceError, *LOST) as error:
                 log.warning("events are heard by timer only, next attempt in %.1f s: %s", rest, error)
             finally:
                 self._listening = False
@@ -186,5 +188,4 @@ async def open_events(database: Database, *, slow_seconds: float = SLOW_SECONDS)
 
 async def _end(task: asyncio.Task[None]) -> None:
     task.cancel()
-    with suppress(asyncio.CancelledError):
-        await task
+    await asyncio.wait([task])

@@ -43,6 +43,8 @@ def _of_url(url: str, path: str, database: str) -> dict[str, Any]:
     try:
         parts = urlsplit(url)
         _ = parts.port if "," not in parts.netloc else None
+        if parts.fragment:
+            raise ValueError("a # in it")
     except ValueError as error:
         hint = "special characters in user or password must be percent-encoded"
         raise ConfigError(path, "the URL cannot be read", hint=hint) from error

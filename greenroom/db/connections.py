@@ -149,7 +149,7 @@ class Database:
         try:
             yield connection
         except (*LOST[1:], asyncpg.InterfaceError) as error:
-            if isinstance(error, asyncpg.InterfaceError) and not connection.is_closed():
+            if isinstance(error, asyncpg.InterfaceError) and not _is_gone(connection):
                 raise
             raise unavailable(error) from error
         finally:
@@ -176,6 +176,14 @@ class Database:
     async def ping(self) -> None:
         """One round trip. Raises ServiceUnavailableError."""
         await self.fetchval("select 1")
+
+
+def _is_gone(connection: Any) -> bool:
+    """Whether it was closed under our hands; the pool then has taken it back, and no question is allowed any more."""
+    try:
+        return bool(connection.is_closed())
+    except asyncpg.InterfaceError:
+        return True
 
 
 def unavailable(error: BaseException) -> ServiceUnavailableError:

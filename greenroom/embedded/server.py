@@ -8,7 +8,7 @@ import os
 import shutil
 import subprocess
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -79,8 +79,7 @@ async def embedded_postgres(data: Path, settings: Mapping[str, str] | None = Non
     finally:
         if guard is not None:
             guard.cancel()
-            with suppress(asyncio.CancelledError):
-                await guard
+            await asyncio.wait([guard])
         os.close(users)
         await _leave(home)
 
@@ -202,9 +201,8 @@ async def _leave(home: Home) -> None:
     """If we were the last, wait for the shutdown: in a container, everything is killed when its first process ends."""
     loop = asyncio.get_running_loop()
     deadline = loop.time() + LEAVE_SECONDS
-    with suppress(asyncio.CancelledError):
-        while loop.time() < deadline and is_held(home.supervisor_lock) and not _others(home):  # noqa: ASYNC110
-            await asyncio.sleep(POLL)
+    while loop.time() < deadline and is_held(home.supervisor_lock) and not _others(home):  # noqa: ASYNC110
+        await asyncio.sleep(POLL)
 
 
 def _others(home: Home) -> bool:
