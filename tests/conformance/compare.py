@@ -1,0 +1,195 @@
+"""recorded, answered -> differences: one short line each, none when the two sides cannot be told apart."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from itertools import groupby
+from typing import Any
+
+import msgspec
+
+from tests.conformance.scrub import Answer
+from tests.conformance.script import Order
+
+ABSENT = "<absent>"
+
+
+class Outcome(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """What one request came to: its answer, and for a walk the pages that followed, forward and back."""
+
+    name: str
+    answer: Answer
+    forward: list[Answer] = []
+    back: list[Answer] = []
+    turned: bool | None = None
+    """A walk: whether the pages met on the way back held, by uid, exactly the entities of the way forward, in its order."""
+
+
+def differences(recorded: Outcome, answered: Outcome, order: Order = "exact") -> list[str]:
+    """Compare as a request's `order` says (see script.Request)."""
+    if recorded.forward or answered.forward or recorded.turned is not None:
+        return list(_walks(recorded, answered, order))
+    return list(_answers(recorded.answer, answered.answer, order))
+
+
+def _answers(recorded: Answer, answered: Answer, order: Order) -> Iterator[str]:
+    recorded, answered = _foreign_cut(recorded), _foreign_cut(answered)
+    if recorded.status != answered.status:
+        yield f"status: recorded {recorded.status}, answered {answered.status}{_said(answered)}"
+        return
+    yield from _values("headers", recorded.headers, answered.headers)
+    yield from _values("text", recorded.text, answered.text)
+    if order == "exact":
+        yield from _values("body", recorded.body, answered.body)
+        return
+    yield from _values("body", _frame(recorded.body), _frame(answered.body))
+    yield from _lists(_items(recorded.body), _items(answered.body), order)
+
+
+FOREIGN = [
+    (re.compile(r"\b(YAMLParseError|SyntaxError|Validation error|Malformed cursor): .*", re.DOTALL), r"\1: …"),
+    (re.compile(r"^(?:Unexpected (?:token|end)|Expected (?:property name|.* in JSON)).*", re.DOTALL), "…"),
+]
+"""What npm `yaml`, V8 and zod say is theirs: of such texts the first clause counts, and of V8's none."""
+
+
+def _foreign_cut(answer: Answer) -> Answer:
+    return msgspec.structs.replace(answer, body=_cut(answer.body))
+
+
+def _cut(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _cut(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_cut(item) for item in value]
+    if isinstance(value, str):
+        for theirs, ours in FOREIGN:
+            value = theirs.sub(ours, value)
+    return value
+
+
+def _said(answer: Answer) -> str:
+    if isinstance(answer.body, dict) and isinstance(answer.body.get("error"), dict):
+        error = answer.body["error"]
+        return f" ({error.get('name')}: {error.get('message')})"
+    return ""
+
+
+def _walks(recorded: Outcome, answered: Outcome, order: Order) -> Iterator[str]:
+    """Which of several equal rows fall on which page is chance, so pages compare by size and the whole by content."""
+    pages = [[outcome.answer, *outcome.forward] for outcome in (recorded, answered)]
+    yield from _values("statuses", *([page.status for page in walk] for walk in pages))
+    yield from _values("pages", *([_page(page) for page in walk] for walk in pages))
+    yield from _values("pages back", *([_page(page) for page in outcome.back] for outcome in (recorded, answered)))
+    yield from _values("the way back", recorded.turned, answered.turned)
+    yield from _lists(*([item for page in walk for item in _items(page.body)] for walk in pages), order)
+
+
+def _page(page: Answer) -> dict[str, Any]:
+    return {"size": len(_items(page.body)), "frame": _frame(page.body)}
+
+
+def _items(body: Any) -> list[Any]:
+    if isinstance(body, dict):
+        return next((body[key] for key in ("items", "entities") if isinstance(body.get(key), list)), [])
+    return body if isinstance(body, list) else []
+
+
+def _frame(body: Any) -> Any:
+    """What surrounds the list that `_items` finds."""
+    if isinstance(body, dict):
+        listed = next((key for key in ("items", "entities") if isinstance(body.get(key), list)), None)
+        return {key: value for key, value in body.items() if key != listed}
+    return None if isinstance(body, list) else body
+
+
+def only_count(body: Any) -> Any:
+    """The body with null for every item: enough where only their number is compared."""
+    if isinstance(body, list):
+        return [None] * len(body)
+    return {**_frame(body), "items": [None] * len(_items(body))} if isinstance(body, dict) and "items" in body else body
+
+
+def _lists(recorded: list[Any], answered: list[Any], order: Order) -> Iterator[str]:
+    if order == "exact":
+        yield from _values("items", recorded, answered)
+    elif order == "count":
+        yield from _values("number of items", len(recorded), len(answered))
+    elif order == "any":
+        yield from _multisets("items", recorded, answered)
+    elif "values" in order:
+        yield from _values(
+            "values", *([lookup(item, order["values"]) for item in side] for side in (recorded, answered))
+        )
+    else:
+        yield from _tied(recorded, answered, order["ties"])
+
+
+def _tied(recorded: list[Any], answered: list[Any], field: str) -> Iterator[str]:
+    runs = [
+        [(value, list(run)) for value, run in groupby(side, lambda item: _folded(item, field))]
+        for side in (recorded, answered)
+    ]
+    yield from _values(f"order by {field}", *([value for value, _ in side] for side in runs))
+    if [value for value, _ in runs[0]] == [value for value, _ in runs[1]]:
+        for (value, left), (_, right) in zip(*runs, strict=True):
+            yield from _multisets(f"items with {field}={value}", left, right)
+
+
+def _folded(item: Any, field: str) -> str:
+    found = lookup(item, field)
+    return found.lower() if isinstance(found, str) else json.dumps(found, sort_keys=True)
+
+
+def _multisets(where: str, recorded: Sequence[Any], answered: Sequence[Any]) -> Iterator[str]:
+    left, right = (
+        Counter(json.dumps(item, sort_keys=True, ensure_ascii=False) for item in side) for side in (recorded, answered)
+    )
+    missing, surplus = sorted((left - right).elements()), sorted((right - left).elements())
+    if len(missing) == len(surplus):  # most often the same entities, each a little different: show where
+        for one, other in zip(missing, surplus, strict=True):
+            yield from _values(f"{where}[{name_of(json.loads(one))}]", json.loads(one), json.loads(other))
+        return
+    yield from (f"{where}: missing {_short(json.loads(one))}" for one in missing)
+    yield from (f"{where}: not recorded {_short(json.loads(one))}" for one in surplus)
+
+
+def name_of(item: Any) -> str:
+    """What to call an item in a message."""
+    return str(lookup(item, "metadata.name")) if isinstance(item, dict) and "metadata" in item else "…"
+
+
+def _values(where: str, recorded: Any, answered: Any) -> Iterator[str]:
+    if isinstance(recorded, dict) and isinstance(answered, dict):
+        for key in sorted({*recorded, *answered}):
+            yield from _values(f"{where}.{key}", recorded.get(key, ABSENT), answered.get(key, ABSENT))
+    elif isinstance(recorded, list) and isinstance(answered, list):
+        if len(recorded) != len(answered):
+            yield f"{where}: recorded {len(recorded)} elements, answered {len(answered)}: {_short(recorded)} / {_short(answered)}"
+            return
+        for index, (one, other) in enumerate(zip(recorded, answered, strict=True)):
+            yield from _values(f"{where}[{index}]", one, other)
+    elif type(recorded) is not type(answered) or recorded != answered:
+        yield f"{where}: recorded {_short(recorded)}, answered {_short(answered)}"
+
+
+def _short(value: Any) -> str:
+    text = json.dumps(value, ensure_ascii=False, sort_keys=True)
+    return text if len(text) <= 300 else text[:300] + "…"
+
+
+def lookup(item: Any, path: str) -> Any:
+    """A dotted path into JSON, whose keys may hold dots themselves; list indices are numbers. None where nothing is."""
+    if not path:
+        return item
+    if isinstance(item, list):
+        head, _, rest = path.partition(".")
+        return lookup(item[int(head)], rest) if head.isdigit() and int(head) < len(item) else None
+    if not isinstance(item, dict):
+        return None
+    keys = [key for key in item if path == key or path.startswith(f"{key}.")]
+    found = (lookup(item[key], path[len(key) + 1 :]) for key in sorted(keys, key=len, reverse=True))
+    return next((value for value in found if value is not None), None)

@@ -1,0 +1,50 @@
+"""DIFFERENCES.md -> what Greenroom answers otherwise on purpose, by request."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+
+from tests.conformance.compare import Outcome
+
+PAGE = Path(__file__).parent / "DIFFERENCES.md"
+
+
+class Difference(msgspec.Struct, frozen=True):
+    """One row: which request of which set, and what Greenroom answers: a status, and an error's name if it is one."""
+
+    request: str
+    status: int
+    error: str | None
+
+    def found_in(self, answered: Outcome) -> str | None:
+        """What is not as the page says, None if it is so."""
+        body = answered.answer.body
+        error = body["error"]["name"] if isinstance(body, dict) and isinstance(body.get("error"), dict) else None
+        said, found = (self.status, self.error), (answered.answer.status, error)
+        return None if said == found else f"{PAGE.name} says {said}, the answer is {found}"
+
+
+def documented(page: Path = PAGE) -> dict[str, Difference]:
+    """By `set/request`. Raises ValueError for a row that cannot be read or a request named twice."""
+    found: dict[str, Difference] = {}
+    for row in _rows(page.read_text()):
+        if row.request in found:
+            raise ValueError(f"{page.name} names {row.request} twice")
+        found[row.request] = row
+    return found
+
+
+def _rows(text: str) -> Iterator[Difference]:
+    """Rows of every table whose first cell is a `set/request` in backticks: | `request` | upstream | Greenroom | reason |"""
+    for line in text.splitlines():
+        if not line.startswith("| `"):
+            continue
+        cells = [cell.strip().replace(r"\|", "|") for cell in re.split(r"(?<!\\)\|", line.strip())[1:-1]]
+        answer = re.match(r"(\d{3})(?: (\w+))?", cells[2]) if len(cells) == 4 else None
+        if answer is None or not cells[3]:
+            raise ValueError(f"{PAGE.name}: cannot read {line}")
+        yield Difference(cells[0].strip("`"), int(answer[1]), answer[2])

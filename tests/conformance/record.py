@@ -1,0 +1,92 @@
+"""request lists -> recordings: ask the live upstream, and keep its answers for the replay.
+
+    python -m tests.conformance.record record [SET…]     write recordings/SET.jsonl anew
+    python -m tests.conformance.record check [SET…]      ask again, and say where upstream no longer answers as recorded
+    python -m tests.conformance.record live [SET…]       run both sides now, and compare their answers
+
+`GREENROOM_SHARED` is the folder that holds `oracle/oracle.sh` (default: `shared` beside the repository).
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+import aiohttp
+import msgspec
+
+from tests.conformance.client import Run, copied_files, serving, variables
+from tests.conformance.compare import Outcome, differences
+from tests.conformance.oracle import upstream
+from tests.conformance.script import Script, fill, load, names
+
+
+async def ask_upstream(script: Script) -> list[Outcome]:
+    """Start upstream with the data set, and run the whole script against it."""
+    with tempfile.TemporaryDirectory() as folder:
+        root = copied_files(script, Path(folder))
+        async with serving(root) as files:
+            config = Path(folder) / "config.yaml"
+            config.write_text(fill(script.config, variables(script, files, root)))
+            async with upstream(script.entities, config) as oracle, aiohttp.ClientSession() as session:
+                known = variables(script, files, root, oracle.base)
+                return await Run(script, known, session=session, settle=oracle.settle).outcomes()
+
+
+def write(script: Script, outcomes: Sequence[Outcome]) -> None:
+    script.recording.parent.mkdir(exist_ok=True)
+    script.recording.write_bytes(b"".join(msgspec.json.encode(outcome, order="sorted") + b"\n" for outcome in outcomes))
+
+
+def read(script: Script) -> dict[str, Outcome]:
+    """Recorded outcomes by request name."""
+    lines = script.recording.read_bytes().splitlines()
+    return {outcome.name: outcome for outcome in (msgspec.json.decode(line, type=Outcome) for line in lines)}
+
+
+def compared(script: Script, recorded: dict[str, Outcome], answered: Sequence[Outcome]) -> list[str]:
+    """One line per difference, with the request's name before it."""
+    lines: list[str] = []
+    for request, outcome in zip(script.requests, answered, strict=True):
+        if request.name not in recorded:
+            lines.append(f"{script.name}/{request.name}: not recorded")
+            continue
+        found = differences(recorded[request.name], outcome, request.order)
+        lines += [f"{script.name}/{request.name}: {line}" for line in found]
+    return lines
+
+
+async def _run(command: str, script: Script) -> list[str]:
+    asked = await ask_upstream(script)
+    if command == "record":
+        write(script, asked)
+        return []
+    if command == "check":
+        return compared(script, read(script), asked)
+    from tests.conformance.server import ask_greenroom, fresh_database
+
+    async with fresh_database() as database:
+        return compared(script, {outcome.name: outcome for outcome in asked}, await ask_greenroom(script, database))
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m tests.conformance.record", description=__doc__.partition("\n")[0])
+    parser.add_argument("command", choices=["record", "check", "live"])
+    parser.add_argument("sets", nargs="*", help="data sets (default: all)")
+    asked = parser.parse_args()
+    found: list[str] = []
+    for name in asked.sets or names():
+        script = load(name)
+        lines = asyncio.run(_run(asked.command, script))
+        print(f"{name}: {len(script.requests)} requests, {len(lines)} differences", flush=True)  # noqa: T201
+        found += lines
+    print("\n".join(found))  # noqa: T201
+    return 1 if found else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

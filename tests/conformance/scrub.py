@@ -1,0 +1,114 @@
+"""An answer from the wire -> one that can be compared with another run's: ids, hashes, times, ports and paths made equal."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+UUID = re.compile(r"\b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b")
+TIME = re.compile(r"\b\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[+-]\d\d:\d\d)")
+LOG_ID = re.compile(r"logId=[0-9a-f]+")
+JWT = re.compile(r"\beyJ[\w-]{8,}\.eyJ[\w-]+\.[\w-]*")
+HEADERS = (
+    "access-control-allow-credentials",
+    "access-control-allow-headers",
+    "access-control-allow-methods",
+    "access-control-allow-origin",
+    "access-control-expose-headers",
+    "access-control-max-age",
+    "allow",
+    "cache-control",
+    "content-encoding",
+    "content-type",
+    "etag",
+    "link",
+    "location",
+    "vary",
+    "www-authenticate",
+)
+SECURITY_HEADERS = (
+    "content-security-policy",
+    "cross-origin-embedder-policy",
+    "cross-origin-opener-policy",
+    "cross-origin-resource-policy",
+    "origin-agent-cluster",
+    "referrer-policy",
+    "strict-transport-security",
+    "x-content-type-options",
+    "x-dns-prefetch-control",
+    "x-download-options",
+    "x-frame-options",
+    "x-permitted-cross-domain-policies",
+    "x-powered-by",
+    "x-xss-protection",
+)
+IGNORED_KEYS = {"stack"}
+"""Upstream sometimes leaks stacks of Node: never part of the contract."""
+PRIVATE_KEYS = {"result_hash", "unprocessed_hash", "cache", "nextCursor", "prevCursor", "location_key", "token"}
+"""Values that only their own side understands; that they are there at all is compared."""
+
+
+class Answer(msgspec.Struct):
+    """A scrubbed answer. `body` is JSON; where the wire had something else, `text` has it."""
+
+    status: int
+    headers: dict[str, str] = {}
+    body: Any = None
+    text: str | None = None
+
+
+class Scrubber:
+    """Knows what is peculiar to one run: where files were served, and so how generated locations are named."""
+
+    def __init__(self, texts: Mapping[str, str]) -> None:
+        """`texts` maps what this run said to what every run shall say; longer ones are replaced first."""
+        self._texts = sorted(texts.items(), key=lambda pair: -len(pair[0]))
+
+    def answer(self, status: int, headers: Mapping[str, str], content: bytes, *, security: bool = False) -> Answer:
+        """Numbers that Python and JavaScript would print differently are kept as the text that was sent."""
+        wanted = (*HEADERS, *SECURITY_HEADERS) if security else HEADERS
+        kept = {name: self._header(name, headers[name]) for name in wanted if name in headers}
+        if not content or not headers.get("content-type", "").startswith("application/json"):
+            return Answer(status, kept, text=self.text(content.decode()) if content else None)
+        return Answer(status, kept, self.value(json.loads(content, parse_int=_integer, parse_float=_number)))
+
+    def text(self, text: str) -> str:
+        for found, said in self._texts:
+            text = text.replace(found, said)
+        text = JWT.sub("<jwt>", TIME.sub("<time>", UUID.sub("<uuid>", text)))
+        return LOG_ID.sub("logId=<id>", text)
+
+    def value(self, value: Any, key: str = "") -> Any:
+        if isinstance(value, dict):
+            return {self.text(name): self.value(item, name) for name, item in value.items() if name not in IGNORED_KEYS}
+        if isinstance(value, list):
+            return [self.value(item) for item in value]
+        if isinstance(value, str):
+            return self._string(value, key)
+        return value
+
+    def _string(self, value: str, key: str) -> str:
+        if key in PRIVATE_KEYS:
+            return f"<{key}>"
+        if key == "etag" and not value.startswith("authored"):
+            return "<etag>"
+        return self.text(value)
+
+    def _header(self, name: str, value: str) -> str:
+        if name == "etag":
+            return 'W/"…"' if value.startswith('W/"') else '"…"'
+        if name == "content-security-policy":
+            return ";".join(sorted(value.split(";")))
+        return self.text(value)
+
+
+def _integer(text: str) -> int | str:
+    return int(text) if len(text) < 16 and text != "-0" else _number(text)
+
+
+def _number(text: str) -> str:
+    return f"<number {text}>"
