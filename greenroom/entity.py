@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any, NamedTuple
 
 from greenroom.errors import GreenroomError
@@ -20,9 +21,13 @@ ORPHAN = "backstage.io/orphan"
 
 
 class EntityRefError(GreenroomError):
-    """The entity reference is malformed"""
+    """Entity reference must not be empty"""
 
-    name = "TypeError"  # what upstream's parseEntityRef throws
+
+class EntityRefFormError(EntityRefError):
+    """Entity reference was not on the form [<kind>:][<namespace>/]<name>"""
+
+    name = "TypeError"
 
 
 class EntityRef(NamedTuple):
@@ -36,12 +41,13 @@ class EntityRef(NamedTuple):
         return f"{self.kind}:{self.namespace}/{self.name}".lower()
 
 
-def parse_ref(ref: str, *, default_kind: str | None = None, default_namespace: str = DEFAULT_NAMESPACE) -> EntityRef:
-    """`[kind:][namespace/]name` -> EntityRef.
+def parse_ref(ref: str, *, default_kind: str | None = None, default_namespace: str | None = None) -> EntityRef:
+    """`[kind:][namespace/]name` -> EntityRef. The namespace defaults to `default`, the kind to none, which is an error.
 
     A colon counts as the kind's only before the first slash, and no part may be empty (catalog-model, parseEntityRef).
-    Raises EntityRefError.
-    """
+    Raises EntityRefError with upstream's message."""
+    if not ref:
+        raise EntityRefError
     head, slash, name = ref.partition("/")
     kind, colon, namespace = head.partition(":")
     if not colon:
@@ -49,13 +55,17 @@ def parse_ref(ref: str, *, default_kind: str | None = None, default_namespace: s
     if not slash:
         name, namespace = namespace, ""
     if not name or (slash and not namespace) or (colon and not kind):
-        raise EntityRefError(f'Entity reference "{ref}" was not on the form [<kind>:][<namespace>/]<name>')
+        raise EntityRefFormError(f'Entity reference "{ref}" was not on the form [<kind>:][<namespace>/]<name>')
     kind = kind or default_kind or ""
     if not kind:
-        raise EntityRefError(
-            f'Entity reference "{ref}" had missing or empty kind (e.g. did not start with "component:" or similar)'
-        )
-    return EntityRef(kind, namespace or default_namespace, name)
+        raise missing_part("kind", json.dumps(ref, ensure_ascii=False))
+    return EntityRef(kind, namespace or default_namespace or DEFAULT_NAMESPACE, name)
+
+
+def missing_part(part: str, ref: str) -> EntityRefError:
+    """What a reference without `kind`, `namespace` or `name` is told; `ref` is the reference as JSON."""
+    example = ' (e.g. did not start with "component:" or similar)' if part == "kind" else ""
+    return EntityRefError(f"Entity reference {ref} had missing or empty {part}{example}")
 
 
 def ref_of(entity: Entity) -> str:

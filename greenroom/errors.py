@@ -27,11 +27,18 @@ class GreenroomError(Exception):
     status: ClassVar[int] = 500
 
     def __init__(
-        self, message: str | None = None, *, cause: BaseException | None = None, details: Mapping[str, Any] | None = None
+        self,
+        message: str | None = None,
+        *,
+        cause: BaseException | None = None,
+        details: Mapping[str, Any] | None = None,
     ) -> None:
-        """A `cause` is appended to the message as upstream does; `details` are extra members of the envelope's `error`."""
+        """A `cause` is appended to the message as upstream does; `details` are extra members of the envelope's `error`.
+
+        What is only raised `from` another error keeps that for the log: its text may name hosts or quote statements."""
         text = message if message is not None else (type(self).__doc__ or "").strip()
         self.message = f"{text}; caused by {describe(cause)}" if cause is not None else text
+        self.cause = cause
         self.details = dict(details or {})
         super().__init__(self.message)
         self.__cause__ = cause
@@ -115,11 +122,11 @@ def describe(error: BaseException) -> str:
 
 
 def to_wire(error: BaseException) -> dict[str, Any]:
-    """The `error` member of the envelope and of `status.items[]`: name, message, details, and causes, without stacks."""
+    """The `error` member of the envelope and of `status.items[]`: name, message, details, and told causes, without stacks."""
     message = error.message if isinstance(error, GreenroomError) else str(error)
     wire: dict[str, Any] = {"name": error_name(error), "message": message}
     if isinstance(error, GreenroomError):
         wire.update(error.details)
-    if error.__cause__ is not None:
-        wire["cause"] = to_wire(error.__cause__)
+        if error.cause is not None:
+            wire["cause"] = to_wire(error.cause)
     return wire

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
-from greenroom.entity import DEFAULT_NAMESPACE, Entity, EntityRef, EntityRefError, parse_ref, ref_of
-from greenroom.errors import GreenroomError, InputError
+from greenroom.entity import DEFAULT_NAMESPACE, Entity, EntityRef, EntityRefError, missing_part, parse_ref, ref_of
+from greenroom.errors import InputError
 from greenroom_catalog.model.kinds import BUILTIN, SCAFFOLDER
 from greenroom_catalog.model.values import js_json, js_sorted
 
@@ -27,10 +27,6 @@ class Reference(NamedTuple):
     incoming: str
     kind: str | None
     """The kind of a reference that names none. Without a default such a reference is an error."""
-
-
-class MalformedReferenceError(GreenroomError):
-    """Entity reference must not be empty"""
 
 
 _owner = Reference("owner", "ownedBy", "ownerOf", "Group")
@@ -96,7 +92,7 @@ def relations_of(entity: Entity) -> list[Relation]:
                 other = str(read_reference(target, reference.kind, namespace))
                 found[Relation(itself, reference.outgoing, other)] = None
                 found[Relation(other, reference.incoming, itself)] = None
-    except (EntityRefError, MalformedReferenceError) as error:
+    except EntityRefError as error:
         processor = SCAFFOLDER if entity["kind"] == "Template" else BUILTIN
         raise InputError(f"Processor {processor} threw an error while postprocessing", cause=error) from error
     return list(found)
@@ -105,14 +101,11 @@ def relations_of(entity: Entity) -> list[Relation]:
 def read_reference(value: object, kind: str | None, namespace: str) -> EntityRef:
     """A reference as text, or as an object of kind, namespace and name, with what it leaves out filled in.
 
-    Raises EntityRefError or MalformedReferenceError, with upstream's messages."""
+    Raises EntityRefError, with upstream's messages."""
     if _is_nothing(value):
-        raise MalformedReferenceError
+        raise EntityRefError
     if isinstance(value, str):
-        ref = parse_ref(value, default_kind=kind or "?", default_namespace=namespace)
-        if kind is None and ":" not in value.partition("/")[0]:
-            raise MalformedReferenceError(_missing("kind", value))
-        return ref
+        return parse_ref(value, default_kind=kind, default_namespace=namespace)
     given = value if isinstance(value, dict) else {}
     parts = {
         "kind": given.get("kind") or kind,
@@ -121,7 +114,7 @@ def read_reference(value: object, kind: str | None, namespace: str) -> EntityRef
     }
     for name, part in parts.items():
         if not isinstance(part, str) or not part:
-            raise MalformedReferenceError(_missing(name, value))
+            raise missing_part(name, js_json(value))
     return EntityRef(*(str(part) for part in parts.values()))
 
 
@@ -134,8 +127,3 @@ def _targets(value: Any) -> Iterable[Any]:
 def _is_nothing(value: object) -> bool:
     """What JavaScript holds for false. Empty lists and objects are not among it."""
     return not value and not isinstance(value, list | dict)
-
-
-def _missing(part: str, value: object) -> str:
-    example = ' (e.g. did not start with "component:" or similar)' if part == "kind" else ""
-    return f"Entity reference {js_json(value)} had missing or empty {part}{example}"
