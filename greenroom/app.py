@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from importlib.metadata import entry_points
@@ -24,6 +24,7 @@ from greenroom.permissions import Permissions
 from greenroom.plugin import (
     Contribution,
     DataFolder,
+    EntityProvider,
     Loop,
     Migrations,
     MissingServiceError,
@@ -35,15 +36,13 @@ from greenroom.plugin import (
 from greenroom.settings import AppConfig, BackendConfig
 from greenroom.telemetry import Metrics, Telemetry, open_telemetry
 from greenroom.urls import HttpReader, Integrations, Urls, allowed_hosts
-from greenroom.web import Lifecycle, Routes, build_asgi
-from greenroom.web.asgi import ASGIApp
+from greenroom.web import Door, Lifecycle, Routes
 
 ENTRY_POINTS = "greenroom.plugins"
+FLOOR = "greenroom itself"
 FAILURES_TOLERATED = 3
 STANDSTILL = timedelta(seconds=15)
-"""A loop that has failed this often in a row, and for this long, takes readiness down."""
-
-log = logging.getLogger("greenroom.app")
+"""A loop that has failed this often in a row takes readiness down, unless it did work within this time."""
 
 T = TypeVar("T")
 
@@ -54,6 +53,7 @@ class Services:
     def __init__(self) -> None:
         self._services: dict[type, object] = {}
         self._contributions: list[Contribution] = []
+        self._owners: dict[str, str] = {}
 
     @property
     def lent(self) -> set[type]:
@@ -61,8 +61,8 @@ class Services:
         return set(self._services)
 
     def lend(self, kind: type[T], service: T) -> None:
-        """Make a service known under its type."""
-        self._services[kind] = service
+        """Make a service of the floor known under its type."""
+        self.add(FLOOR, Provides(kind, service))
 
     def get(self, service: type[T], asked_by: str) -> T:
         """Raises MissingServiceError."""
@@ -78,15 +78,29 @@ class Services:
         return [item for item in self._contributions if isinstance(item, contribution)]
 
     def add(self, plugin: str, contribution: Contribution) -> None:
-        """Take what a plugin yielded. Raises ConfigError when two plugins provide the same service."""
+        """Take what a plugin yielded. Raises ConfigError for a service, or the id of a contribution, that is taken."""
+        for id_ in _ids(contribution):
+            if id_ in self._owners:
+                raise ConfigError(f"plugins.{plugin}", f"there is already {id_}, from {self._owners[id_]}")
+            self._owners[id_] = plugin
         if isinstance(contribution, Provides):
-            if contribution.protocol in self._services:
-                raise ConfigError(
-                    "plugins", f"{plugin} provides {contribution.protocol.__name__}, which is provided already"
-                )
             self._services[contribution.protocol] = contribution.service
         else:
             self._contributions.append(contribution)
+
+
+def _ids(contribution: Contribution) -> Iterator[str]:
+    """What nothing else in the house may be: two of one name would undo each other's work."""
+    if isinstance(contribution, Provides):
+        yield f"the service {contribution.protocol.__module__}.{contribution.protocol.__qualname__}"
+    elif isinstance(contribution, Loop):
+        yield f"the loop {contribution.name}"
+    elif isinstance(contribution, Migrations):
+        yield f"the migrations of {contribution.part}"
+    elif isinstance(contribution, Status):
+        yield f"the status {contribution.title}"
+    elif isinstance(contribution, EntityProvider):
+        yield f"the entity provider {contribution.name}"
 
 
 class PluginHost:
@@ -110,7 +124,7 @@ def installed_plugins() -> list[Plugin[Any]]:
     for point in sorted(entry_points(group=ENTRY_POINTS), key=lambda point: point.name):
         try:
             loaded = point.load()
-        except ImportError as error:
+        except (ImportError, AttributeError) as error:
             raise ConfigError(f"plugins.{point.name}", f"{point.value} cannot be imported: {error}") from error
         if not isinstance(loaded, Plugin):
             raise ConfigError(
@@ -127,22 +141,29 @@ def in_order(plugins: Sequence[Plugin[Any]], lent: Iterable[type]) -> list[Plugi
 
     Raises ConfigError naming what is missing, or that the needs go in a circle."""
     available = set(lent)
-    promised = {service for plugin in plugins for service in plugin.provides}
     waiting = list(plugins)
     ordered: list[Plugin[Any]] = []
     while waiting:
         ready = [plugin for plugin in waiting if available.issuperset(plugin.needs)]
         if not ready:
-            stuck = waiting[0]
-            missing = [need.__name__ for need in stuck.needs if need not in available | promised]
-            problem = (
-                f"needs {', '.join(missing)}, which nobody provides" if missing else "waits for itself in a circle"
-            )
-            raise ConfigError(f"plugins.{stuck.name}", problem)
+            raise _stuck(waiting, available)
         ordered += ready
         available |= {service for plugin in ready for service in plugin.provides}
         waiting = [plugin for plugin in waiting if plugin not in ready]
     return ordered
+
+
+def _stuck(waiting: Sequence[Plugin[Any]], available: set[type]) -> ConfigError:
+    """Why none of these plugins can be built before the others."""
+    promised = available.union(*(plugin.provides for plugin in waiting))
+    for plugin in waiting:
+        if missing := [need.__name__ for need in plugin.needs if need not in promised]:
+            hint = "is the plugin that provides it installed?"
+            return ConfigError(
+                f"plugins.{plugin.name}", f"needs {', '.join(missing)}, which nobody provides", hint=hint
+            )
+    names = ", ".join(plugin.name for plugin in waiting)
+    return ConfigError(f"plugins.{waiting[0].name}", f"plugins wait for each other in a circle: {names}")
 
 
 def build(plugins: Sequence[Plugin[Any]], config: AppConfig, services: Services) -> None:
@@ -151,6 +172,8 @@ def build(plugins: Sequence[Plugin[Any]], config: AppConfig, services: Services)
         section = config.section(plugin.section, plugin.config)
         for contribution in plugin.build(section, PluginHost(plugin.name, services)):
             services.add(plugin.name, contribution)
+        if broken := [service.__name__ for service in plugin.provides if service not in services.lent]:
+            raise ConfigError(f"plugins.{plugin.name}", f"does not provide {', '.join(broken)}, as it promised")
 
 
 class House:
@@ -165,7 +188,7 @@ class House:
     @property
     def migrations(self) -> list[Migrations]:
         """Those of the floor, then those of the plugins."""
-        return [AUTH_MIGRATIONS, *self.services.all(Migrations)]
+        return list(self.services.all(Migrations))
 
     async def migrate(self) -> list[str]:
         """Bring the database up to date. Returns the names of what was applied."""
@@ -237,6 +260,7 @@ def _lend_the_floor(services: Services, config: AppConfig, backend: BackendConfi
     )
     enabled = bool(config.get("permission.enabled", False))
     services.lend(Permissions, Permissions(enabled=enabled, anonymous=open_to_all))
+    services.add(FLOOR, AUTH_MIGRATIONS)
 
 
 def _urls(config: AppConfig, session: aiohttp.ClientSession, services: Services) -> Urls:
@@ -259,11 +283,10 @@ def check_config(config: AppConfig) -> list[str]:
 class Running:
     """A started house: its ASGI application, and how to ask after it."""
 
-    def __init__(self, house: House, asgi: ASGIApp, loops: Loops, state: Lifecycle) -> None:
+    def __init__(self, house: House, asgi: Door, loops: Loops) -> None:
         self.house = house
         self.asgi = asgi
         self.loops = loops
-        self.state = state
 
 
 @asynccontextmanager
@@ -273,27 +296,23 @@ async def running(
     *,
     database: Database | None = None,
     roles: Collection[Role] = ("api", "worker"),
-    state: Lifecycle | None = None,
+    door: Door | None = None,
 ) -> AsyncIterator[Running]:
-    """The house, started: migrated, its loops turning, ready to answer. At the end, loops finish what they are at."""
+    """The house, started: migrated, its loops turning, ready to answer. At the end, loops finish what they are at.
+
+    A `door` that is given may answer requests already, and lets those to plugins in once all is started. Raises
+    ConfigError, ServiceUnavailableError, and ConflictError for a database that is newer than the code."""
     async with opened(config, environ, database=database) as house:
-        for name in await house.migrate():
-            log.info("Applied the migration %s", name)
+        await house.migrate()
         services = house.services
-        loops = Loops(services.all(Loop), services.get(Events, "app"), roles)
-        state = state or Lifecycle()
-        state.unready = lambda: standstill(loops)
-        asgi = build_asgi(
-            services.all(Routes),
-            config=house.backend,
-            auth=services.get(Auth, "app"),
-            state=state,
-            telemetry=services.get(Telemetry, "app"),
-        )
+        loops = Loops(services.all(Loop), services.get(Events, FLOOR), roles)
+        door = door or Door(config=house.backend, state=Lifecycle())
+        door.mount(services.all(Routes), auth=services.get(Auth, FLOOR), telemetry=services.get(Telemetry, FLOOR))
+        door.state.unready = lambda: standstill(loops)
         loops.start()
-        state.started()
+        door.state.started()
         try:
-            yield Running(house, asgi, loops, state)
+            yield Running(house, door, loops)
         finally:
             await loops.drain(house.backend.lifecycle.server_shutdown_timeout.total_seconds())
 

@@ -11,7 +11,7 @@ import click
 
 from greenroom.cli.client import Client, server_option, token_option, with_client
 from greenroom.cli.configuration import config_option
-from greenroom.cli.output import console, output_option, show
+from greenroom.cli.output import console, output_option, progress, show, working
 from greenroom.entity import EntityRefError, parse_ref
 
 ENTITY_COLUMNS = ("kind", "metadata.namespace", "metadata.name", "spec.type", "spec.owner", "metadata.title")
@@ -50,10 +50,14 @@ def list_entities(
         query += [("orderField", f"{order},asc"), ("limit", str(min(limit, PAGE)))]
         page = await client.call("GET", "/api/catalog/entities/by-query", query=query)
         found: list[dict[str, Any]] = page["items"]
-        while len(found) < limit and (cursor := page["pageInfo"].get("nextCursor")):
-            body = {"cursor": cursor, "limit": min(limit - len(found), PAGE)}
-            page = await client.call("POST", "/api/catalog/entities/by-query", body=body)
-            found += page["items"]
+        wanted = min(limit, page["totalItems"])
+        with progress("Reading", wanted) as advance:
+            advance(len(found))
+            while len(found) < wanted and (cursor := page["pageInfo"].get("nextCursor")):
+                query = [("cursor", cursor), ("limit", str(min(wanted - len(found), PAGE)))]
+                page = await client.call("GET", "/api/catalog/entities/by-query", query=query)
+                found += page["items"]
+                advance(len(page["items"]))
         return found, page["totalItems"]
 
     found, total = with_client(server, token, layers, work)
@@ -71,8 +75,10 @@ def list_entities(
 def get_entity(ref: str, output: str, server: str | None, token: str | None, layers: tuple[Path, ...]) -> None:
     """Print one entity. REF is `kind:[namespace/]name`."""
 
+    path = f"/api/catalog/entities/by-name/{_path(ref)}"
+
     async def work(client: Client) -> Any:
-        return await client.call("GET", f"/api/catalog/entities/by-name/{_path(ref)}")
+        return await client.call("GET", path)
 
     show(with_client(server, token, layers, work), output)
 
@@ -84,13 +90,13 @@ def get_entity(ref: str, output: str, server: str | None, token: str | None, lay
 @config_option
 def refresh_entities(refs: Sequence[str], server: str | None, token: str | None, layers: tuple[Path, ...]) -> None:
     """Read entities again from where they come from."""
+    parsed = [str(_parsed(ref)) for ref in refs]
 
     async def work(client: Client) -> None:
-        from rich.progress import track
-
-        for ref in track(refs, description="Refreshing", console=console(), transient=True, disable=len(refs) < 2):
-            body = {"entityRef": str(_parsed(ref))}
-            await client.call("POST", "/api/catalog/refresh", body=body)
+        with progress("Refreshing", len(refs)) as advance:
+            for ref in parsed:
+                await client.call("POST", "/api/catalog/refresh", body={"entityRef": ref})
+                advance(1)
 
     with_client(server, token, layers, work)
     console().print(f"{len(refs)} due for a refresh")
@@ -131,7 +137,8 @@ def add_location(
         query = [("dryRun", "true")] if dry_run else []
         return await client.call("POST", "/api/catalog/locations", query=query, body={"type": "url", "target": url})
 
-    answer = with_client(server, token, layers, work)
+    with working("Reading"):
+        answer = with_client(server, token, layers, work)
     if dry_run and output == "table":
         show(answer["entities"], output, ENTITY_COLUMNS)
     else:
@@ -147,8 +154,10 @@ def remove_location(ids: Sequence[str], server: str | None, token: str | None, l
     """Unregister locations by ID; the entities that came only from them go too."""
 
     async def work(client: Client) -> None:
-        for id_ in ids:
-            await client.call("DELETE", f"/api/catalog/locations/{quote(id_, safe='')}")
+        with progress("Removing", len(ids)) as advance:
+            for id_ in ids:
+                await client.call("DELETE", f"/api/catalog/locations/{quote(id_, safe='')}")
+                advance(1)
 
     with_client(server, token, layers, work)
     console().print(f"{len(ids)} unregistered")

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import click
+import msgspec
 
 from greenroom.errors import GreenroomError, NotFoundError, ServiceUnavailableError
 
@@ -46,23 +47,25 @@ class Client:
             async with self._session.request(method, f"{self._base}{path}", params=query, json=body) as answer:
                 content = await answer.read()
                 if answer.status >= 400:
-                    raise await _refusal(answer.status, content, f"{method} {path}")
-        except (aiohttp.ClientConnectionError, TimeoutError) as error:
+                    raise _refusal(answer.status, content, f"{method} {path}")
+        except aiohttp.InvalidURL as error:
+            raise click.BadParameter(f"{self._base} is not the address of a server", param_hint="--server") from error
+        except (aiohttp.ClientError, TimeoutError) as error:
             raise ServiceUnavailableError(f"No server answers at {self._base} ({error})") from error
-        import msgspec
+        try:
+            return msgspec.json.decode(content) if content else None
+        except msgspec.DecodeError as error:
+            raise RefusedError(f"{method} {path} was not answered with JSON: is {self._base} the backend?") from error
 
-        return msgspec.json.decode(content) if content else None
 
-
-async def _refusal(status: int, content: bytes, what: str) -> GreenroomError:
-    import msgspec
-
+def _refusal(status: int, content: bytes, what: str) -> GreenroomError:
     try:
         error = msgspec.json.decode(content)["error"]
         message = f"{error['name']}: {error['message']}" if error["message"] else error["name"]
     except (msgspec.DecodeError, KeyError, TypeError):
         message = content.decode(errors="replace")[:500] or "no reason was given"
-    return (NotFoundError if status == 404 else RefusedError)(f"{what} was answered with {status}, {message}")
+    hint = " (give a token by --token or GREENROOM_TOKEN)" if status == 401 else ""
+    return (NotFoundError if status == 404 else RefusedError)(f"{what} was answered with {status}, {message}{hint}")
 
 
 def with_client(

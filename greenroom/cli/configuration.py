@@ -44,7 +44,7 @@ def check(layers: tuple[Path, ...]) -> None:
 
     loaded = load_config(layers, environ=os.environ)
     for warning in check_config(loaded):
-        console().print(f"warning: {warning}", markup=False, style="yellow")
+        console(stderr=True).print(f"warning: {warning}", markup=False, style="yellow")
     console().print("The configuration is valid.")
 
 

@@ -34,6 +34,7 @@ def main() -> None:
     """Run the command line and end the process with its exit code."""
     try:
         code = cli.main(standalone_mode=False)
+        sys.stdout.flush()
     except click.ClickException as error:
         error.show()
         code = error.exit_code

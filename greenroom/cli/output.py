@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import click
@@ -12,6 +13,9 @@ import yaml
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
+
+ENDLESS = 100_000
+"""Columns of a pipe."""
 
 output_option = click.option(
     "-o",
@@ -79,9 +83,34 @@ def look_up(row: Mapping[str, Any], path: str) -> Any:
 
 def say_error(name: str, message: str) -> None:
     """Tell of an error on standard error."""
-    Console(stderr=True).print(Text(f"{name}: ", style="bold red") + Text(message))
+    console(stderr=True).print(Text(f"{name}: ", style="bold red") + Text(message))
 
 
-def console() -> Console:
-    """Standard output; lines of a pipe are not cut to the width of a terminal that is not there."""
-    return Console(width=None if sys.stdout.isatty() else 200, soft_wrap=not sys.stdout.isatty())
+@contextmanager
+def working(what: str) -> Iterator[None]:
+    """On a terminal, show that something is under way."""
+    with console(stderr=True).status(what):
+        yield
+
+
+@contextmanager
+def progress(what: str, total: int) -> Iterator[Callable[[int], None]]:
+    """On a terminal, show a bar; the function that is lent moves it on by so many."""
+    from rich.progress import Progress
+
+    with Progress(console=console(stderr=True), transient=True) as bar:
+        task = bar.add_task(what, total=total)
+        yield lambda steps: bar.advance(task, steps)
+
+
+class PipeConsole(Console):
+    """Leaves a reader that reads no more (`greenroom … | head`) to `main`."""
+
+    def on_broken_pipe(self) -> None:
+        raise BrokenPipeError
+
+
+def console(*, stderr: bool = False) -> Console:
+    """Standard output (or error); lines of a pipe are not cut to the width of a terminal that is not there."""
+    terminal = (sys.stderr if stderr else sys.stdout).isatty()
+    return PipeConsole(stderr=stderr, width=None if terminal else ENDLESS, soft_wrap=not terminal, highlight=False)

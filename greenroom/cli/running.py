@@ -11,8 +11,7 @@ from typing import Any
 import click
 
 from greenroom.cli.configuration import config_option, load_config
-from greenroom.cli.output import console, output_option, show, show_facts, show_table
-from greenroom.loops import Role
+from greenroom.cli.output import console, output_option, show, show_facts, show_table, working
 from greenroom.settings import AppConfig
 
 more_layers = click.argument("more", nargs=-1, metavar="[FILE]...", type=click.Path(path_type=Path, dir_okay=False))
@@ -29,9 +28,7 @@ def serve(layers: tuple[Path, ...], more: tuple[Path, ...], api_only: bool) -> N
     """
     from greenroom.cli.server import run_server
 
-    config = load_config([*layers, *more], environ=os.environ)
-    roles: tuple[Role, ...] = ("api",) if api_only else ("api", "worker")
-    _run(run_server(config, roles=roles))
+    _run(run_server(load_config([*layers, *more], environ=os.environ), api_only=api_only))
 
 
 @click.command()
@@ -55,7 +52,8 @@ def migrate(layers: tuple[Path, ...]) -> None:
         async with opened(config, os.environ) as house:
             return await house.migrate()
 
-    applied = _with_config(layers, work)
+    with working("Migrating"):
+        applied = _with_config(layers, work)
     for name in applied:
         console().print(f"applied {name}", highlight=False)
     console().print("The database is up to date.")
@@ -73,13 +71,15 @@ def status(layers: tuple[Path, ...], output: str) -> None:
         async with opened(config, os.environ) as house:
             return await house.status()
 
-    facts = _with_config(layers, work)
+    with working("Looking"):
+        facts = _with_config(layers, work)
     if output != "table":
         show(facts, output)
         return
     for title, section in facts.items():
-        console().rule(title, align="left", style="dim")
+        console().print(title, style="bold underline")
         show_facts(section)
+        console().print()
 
 
 @click.command()

@@ -8,18 +8,20 @@ import logging
 import os
 import signal
 import sys
+import time
 from collections.abc import Collection
+from socket import socket
 from typing import Any
 
 from rich.text import Text
 
 from greenroom.app import Running, running
 from greenroom.cli.output import console
-from greenroom.errors import ConfigError
+from greenroom.errors import ConfigError, ServiceUnavailableError
 from greenroom.loops import Role
 from greenroom.settings import AppConfig, BackendConfig
 from greenroom.telemetry import configure_logging
-from greenroom.web import Lifecycle, bind, serve
+from greenroom.web import Door, Lifecycle, bind, serve
 from greenroom.web.docs import PATH as DOCS_PATH
 
 log = logging.getLogger("greenroom.app")
@@ -28,37 +30,54 @@ SETTLING = 60.0
 """Seconds for which the summary waits for the first round of providers."""
 
 
-async def run_server(config: AppConfig, *, roles: Collection[Role]) -> None:
-    """Serve until SIGTERM or SIGINT. Raises ConfigError when it cannot start."""
+async def run_server(config: AppConfig, *, api_only: bool = False) -> None:
+    """Serve until SIGTERM or SIGINT. Raises what makes the start fail: ConfigError, ServiceUnavailableError, ConflictError.
+
+    Health is answered, and requests are held back, from before the database is there."""
     _prepare(config)
     backend = config.section("backend", BackendConfig)
-    listening = _bind(backend)
-    state = Lifecycle()
-    with listening:
-        async with running(config, os.environ, roles=roles, state=state) as house, asyncio.TaskGroup() as tasks:
-            summary = tasks.create_task(_summarise(house, backend))
-            log.info("Listening on %s:%d", *listening.getsockname()[:2])
-            await serve(
-                house.asgi,
-                listening,
-                state,
-                shutdown_delay=backend.lifecycle.server_shutdown_delay,
-                shutdown_timeout=backend.lifecycle.server_shutdown_timeout,
-            )
-            summary.cancel()
+    roles: list[Role] = ["api"] if api_only else ["api", "worker"]
+    door, stop = Door(config=backend, state=Lifecycle()), asyncio.Event()
+    with _bind(backend) as listening:
+        log.info("Listening on %s:%d", *listening.getsockname()[:2])
+        house = asyncio.create_task(_live(config, roles, door), name="house")
+        house.add_done_callback(lambda _: stop.set())  # a start that fails is the end
+        await serve(
+            door,
+            listening,
+            door.state,
+            shutdown_delay=backend.lifecycle.server_shutdown_delay,
+            shutdown_timeout=backend.lifecycle.server_shutdown_timeout,
+            stop=stop,
+        )
+    house.cancel()
+    await _ended(house)
 
 
 async def run_worker(config: AppConfig) -> None:
-    """Work until SIGTERM or SIGINT."""
+    """Work until SIGTERM or SIGINT; a second one ends the waiting for what is under way. Raises like `run_server`."""
     _prepare(config)
-    stop = asyncio.Event()
+    house = asyncio.create_task(_live(config, ["worker"]), name="house")
     for name in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(name, stop.set)
-    roles: tuple[Role, ...] = ("worker",)
-    async with running(config, os.environ, roles=roles):
-        log.info("Working")
-        await stop.wait()
-        log.info("Finishing what is under way")
+        asyncio.get_running_loop().add_signal_handler(name, house.cancel)
+    await _ended(house)
+
+
+async def _live(config: AppConfig, roles: Collection[Role], door: Door | None = None) -> None:
+    """Keep the house running until cancelled."""
+    began = time.monotonic()
+    async with running(config, os.environ, roles=roles, door=door) as house:
+        log.info("Started in %.1f s", time.monotonic() - began)
+        if door is not None:
+            await _summarise(house)
+        await asyncio.Event().wait()
+
+
+async def _ended(house: asyncio.Task[None]) -> None:
+    """Wait for the end. Raises what the house came to grief by; being cancelled is none."""
+    await asyncio.wait([house])
+    if not house.cancelled():
+        house.result()
 
 
 def _prepare(config: AppConfig) -> None:
@@ -67,18 +86,20 @@ def _prepare(config: AppConfig) -> None:
         log.warning("Configuration: %s", warning)
 
 
-def _bind(backend: BackendConfig) -> Any:
+def _bind(backend: BackendConfig) -> socket:
     listen = backend.listen
     try:
         return bind(listen.host, listen.port)
     except OSError as error:
         raise ConfigError(
-            "backend.listen", f"cannot listen there: {error.strerror}", value=f"{listen.host}:{listen.port}",
+            "backend.listen",
+            f"cannot listen there: {error.strerror}",
+            value=f"{listen.host}:{listen.port}",
             hint="is another server running? choose another port",
-        ) from error  # fmt: skip
+        ) from error
 
 
-async def _summarise(house: Running, backend: BackendConfig) -> None:
+async def _summarise(house: Running) -> None:
     """On a terminal, tell once what the first round of providers brought, what failed, and where to look."""
     if not sys.stdout.isatty() and not os.environ.get("GREENROOM_SUMMARY"):
         return
@@ -95,7 +116,7 @@ async def _summarise(house: Running, backend: BackendConfig) -> None:
     for provider in facts["providers"]:
         if provider["error"]:
             out.print(Text.assemble(("Provider   ", "bold red"), f"{provider['name']}: {provider['error']}"))
-    base = backend.base_url
+    base = house.house.backend.base_url
     out.print(Text.assemble(("API        ", "bold"), f"{base}/api/catalog/entities"))
     out.print(Text.assemble(("API docs   ", "bold"), f"{base}{DOCS_PATH}"))
     out.print(Text.assemble(("Look       ", "bold"), "greenroom status, greenroom catalog list"))
@@ -105,7 +126,7 @@ async def _summarise(house: Running, backend: BackendConfig) -> None:
 async def _first_round(house: Running) -> dict[str, Any] | None:
     """The catalog's facts, once every provider has run and nothing waits; what there is after SETTLING at the latest."""
     facts: dict[str, Any] | None = None
-    with contextlib.suppress(TimeoutError):
+    with contextlib.suppress(TimeoutError, ServiceUnavailableError):  # the server can do without its summary
         async with asyncio.timeout(SETTLING):
             while True:
                 facts = (await house.house.status()).get("Catalog")

@@ -1,7 +1,7 @@
 """The web floor: plugins bring `Routes`, one door serves them all as upstream's express would."""
 
 from greenroom.web.documents import load_document
-from greenroom.web.door import build_asgi
+from greenroom.web.door import Door, build_asgi
 from greenroom.web.lifecycle import Lifecycle, Phase
 from greenroom.web.responses import empty, json_response, weak_etag
 from greenroom.web.routes import Asked, Routes, asked
@@ -9,6 +9,7 @@ from greenroom.web.server import bind, serve
 
 __all__ = [
     "Asked",
+    "Door",
     "Lifecycle",
     "Phase",
     "Routes",

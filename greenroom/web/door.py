@@ -17,7 +17,7 @@ from typing import Any
 import msgspec
 
 from greenroom.auth import Auth, Shown
-from greenroom.errors import InputError
+from greenroom.errors import InputError, ServiceUnavailableError
 from greenroom.settings import BackendConfig, hide_in_text
 from greenroom.telemetry import Telemetry, request_id
 from greenroom.web.asgi import ASGIApp, Message, Receive, Send
@@ -133,38 +133,38 @@ class Visit:
 
 
 class Door:
-    """Built once at start; everything that is known then is not worked out again per request."""
+    """Answers from the first moment: health at once, requests to plugins once they are there.
 
-    def __init__(
-        self,
-        routes: Sequence[Routes],
-        *,
-        config: BackendConfig,
-        auth: Auth,
-        state: Lifecycle,
-        telemetry: Telemetry | None = None,
-    ) -> None:
+    Everything that is known at the start is not worked out again per request."""
+
+    def __init__(self, *, config: BackendConfig, state: Lifecycle) -> None:
         limits = config.limits
+        self.state = state
         self._config = config
-        self._auth = auth
-        self._state = state
-        self._telemetry = telemetry or Telemetry()
-        self._inner, self._plugins = mount_all(routes, limits)
         self._fixed = fixed_headers(config.csp, config.referrer)
         self._cors = Cors(config.cors) if config.cors else None
         self._limiter = RateLimiter(limits) if limits and limits.over_all else None
         self._address = ClientAddress(config.trust_proxy)
-        self._limited = bool(limits)
         self._pause = config.lifecycle.startup_request_pause_timeout.total_seconds()
         self._health_headers = [(key.encode(), value.encode("latin-1")) for key, value in config.health.headers.items()]
-        docs = DocsPage([(one.plugin, one.document) for one in routes if one.document is not None])
-        self._root: dict[str, Answer] = {LIVENESS: self._liveness, READINESS: self._readiness, **docs.answers}
+        self._root: dict[str, Answer] = {LIVENESS: self._liveness, READINESS: self._readiness}
         if config.metrics is not False:
             self._root[METRICS] = self._metrics
-        metrics = self._telemetry.metrics
+        self._plugins: dict[str, Mounted] | None = None
+        self._record_with(Telemetry())
+
+    def mount(self, routes: Sequence[Routes], *, auth: Auth, telemetry: Telemetry) -> None:
+        """Hand over the plugins, once they are built. Raises ConfigError and SchemaError for what cannot be served."""
+        self._auth = auth
+        self._inner, self._plugins = mount_all(routes, self._config.limits)
+        self._root |= DocsPage([(one.plugin, one.document) for one in routes if one.document is not None]).answers
+        self._record_with(telemetry)
+
+    def _record_with(self, telemetry: Telemetry) -> None:
+        self._telemetry = telemetry
         labels = ("plugin", "operation", "method", "status")
-        self._requests = metrics.counter("http_server_requests", "Requests answered", labels)
-        self._seconds = metrics.histogram(
+        self._requests = telemetry.metrics.counter("http_server_requests", "Requests answered", labels)
+        self._seconds = telemetry.metrics.histogram(
             "http_server_request_duration_seconds", "Time to answer", ("plugin", "operation")
         )
 
@@ -230,10 +230,21 @@ class Door:
         path = visit.path
         if path[:5].lower() == "/api/":
             end = path.find("/", 5)
+            inside = "/" if end == -1 else path[end:]
+            if self._plugins is None:
+                return await self._wait(visit, inside)
             plugin = self._plugins.get((path[5:] if end == -1 else path[5:end]).lower())
             if plugin is not None:
-                return await self._enter(visit, plugin, "/" if end == -1 else path[end:])
+                return await self._enter(visit, plugin, inside)
         return await self._at_root(visit)
+
+    async def _wait(self, visit: Visit, inside: str) -> None:
+        """There are no plugins yet."""
+        try:
+            await self.state.admit(self._pause)
+        except ServiceUnavailableError as error:
+            return await visit.error(error, f"{inside}?{visit.query}" if visit.query else inside)
+        return await self._route(visit)
 
     async def _at_root(self, visit: Visit) -> None:
         lowered = visit.path.lower()
@@ -249,7 +260,7 @@ class Door:
         await visit.json(b'{"status":"ok"}', headers=self._health_headers)
 
     async def _readiness(self, visit: Visit) -> None:
-        reason = self._state.not_ready()
+        reason = self.state.not_ready()
         if reason is None:
             return await visit.json(b'{"status":"ok"}', headers=self._health_headers)
         body = msgspec.json.encode({"message": reason, "status": "error"})
@@ -283,8 +294,8 @@ class Door:
             visit.operation = "jwks"
             keys = msgspec.json.encode(self._auth.plugin_keys(plugin.id))
             return await (visit.allow(("GET", "HEAD")) if visit.method == "OPTIONS" else visit.json(keys))
-        if not self._state.serves:
-            await self._state.admit(self._pause)
+        if not self.state.serves:
+            await self.state.admit(self._pause)
         shown = visit.shown
         credentials = await self._auth.admit(shown, plugin.id, path, plugin.policy)
         if lowered == COOKIE and visit.method in ("GET", "HEAD", "DELETE", "OPTIONS"):
@@ -440,4 +451,6 @@ def build_asgi(
     """The whole HTTP surface as one ASGI 3 application.
 
     Raises ConfigError and SchemaError for what cannot be served. `telemetry` defaults to metrics of its own."""
-    return Door(routes, config=config, auth=auth, state=state, telemetry=telemetry)
+    door = Door(config=config, state=state)
+    door.mount(routes, auth=auth, telemetry=telemetry or Telemetry())
+    return door

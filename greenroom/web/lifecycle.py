@@ -34,9 +34,9 @@ class Lifecycle:
             self._move(Phase.UP)
 
     def stopping(self) -> None:
-        """Readiness goes down; requests are still served."""
+        """Readiness goes down; requests are still served, unless the start was not done: then they are refused."""
         if self.phase is not Phase.DOWN:
-            self._move(Phase.STOPPING)
+            self._move(Phase.DOWN if self.phase is Phase.STARTING else Phase.STOPPING)
 
     def down(self) -> None:
         """Requests to plugins are refused from now on."""

@@ -104,7 +104,7 @@ async def serve(
         await asyncio.wait([serving, stopping], return_when=asyncio.FIRST_COMPLETED)
         stopping.cancel()
         state.stopping()
-        if not serving.done() and shutdown_delay:
+        if not serving.done() and shutdown_delay and state.serves:
             log.info("Shutting down: serving for another %g s", shutdown_delay.total_seconds())
             await asyncio.wait([serving], timeout=shutdown_delay.total_seconds())
         server.should_exit = True
