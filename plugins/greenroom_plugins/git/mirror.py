@@ -97,7 +97,6 @@ class Mirror:
                     raise
                 commit = tip.commit
                 await self._fetch(commit, lock)
-            await self._tidy(commit, lock)
         return commit
 
     async def has(self, commit: str) -> bool:
@@ -157,6 +156,13 @@ class Mirror:
                 cwd=self.path, access=self._access, given="\n".join(blobs).encode() + b"\n", keeps_open=[lock],
             )  # fmt: skip
 
+    async def tidy(self, newest: str) -> None:
+        """Drop all other commits when many fetches have piled up. A reader that still wants one fetches it again."""
+        if sum(1 for _ in self.path.glob("objects/pack/*.pack")) < MANY_PACKS:
+            return
+        async with self._locked() as lock:
+            await self._drop_all_but(newest, lock)
+
     async def remove(self) -> None:
         """Forget all of it."""
         async with self._locked():
@@ -185,10 +191,7 @@ class Mirror:
         )  # fmt: skip
         self._here.add(commit)
 
-    async def _tidy(self, newest: str, lock: int) -> None:
-        """Drop old commits when many fetches have piled up. A reader that still wants one fetches it again."""
-        if sum(1 for _ in self.path.glob("objects/pack/*.pack")) < MANY_PACKS:
-            return
+    async def _drop_all_but(self, newest: str, lock: int) -> None:
         listed = (await self._git.run("for-each-ref", "--format=%(refname)", _REF, cwd=self.path)).decode().split()
         gone = "".join(f"delete {ref}\n" for ref in listed if ref != f"{_REF}{newest}")
         await self._git.run("update-ref", "--stdin", cwd=self.path, given=gone.encode())

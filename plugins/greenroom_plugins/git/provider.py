@@ -176,6 +176,7 @@ class GitProvider:
             )
         await self._refresh(source, claim, mirror, tip, differences)
         await self._repositories.told(claim, commit)
+        await mirror.tidy(commit)
         self._log.info("%s: %s at %s: %d files, %d new, %d gone", self.name, claim.url, commit[:12],
                        len(files), len(added), len(removed))  # fmt: skip
 
