@@ -17,7 +17,7 @@ setup: .venv/.dev ## Make .venv with everything for development
 run: .venv/.run ## Serve a sample organisation on http://localhost:7007
 	@mkdir -p "$(DEMO_DATA)"
 	@$(BIN)/python deploy/demo/setup.py "$(DEMO_DATA)/repositories"
-	@GREENROOM_DEMO="$(DEMO_DATA)/repositories" GREENROOM_DATA="$(DEMO_DATA)" \
+	@GREENROOM_DEMO="$(DEMO_DATA)/repositories" GREENROOM_DATA="$(DEMO_DATA)" GREENROOM_SUMMARY=1 \
 		$(BIN)/greenroom serve --config deploy/demo/app-config.yaml
 
 test: .venv/.dev ## Run the tests on a real Postgres

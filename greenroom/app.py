@@ -227,7 +227,7 @@ async def opened(
     async with AsyncExitStack() as stack:
         if database is None:
             database = await stack.enter_async_context(open_database(backend.database, data))
-        session = await stack.enter_async_context(aiohttp.ClientSession())
+        session = await stack.enter_async_context(aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()))
         events = await stack.enter_async_context(open_events(database))
         telemetry = open_telemetry(environ)
         stack.callback(telemetry.close)

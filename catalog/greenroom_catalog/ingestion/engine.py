@@ -262,7 +262,8 @@ class ProviderRunner:
                 await keeping
         outcome = msgspec.json.encode(source.total)
         await self._runs.finish(provider.name, started_at, error, outcome, provider.every or NEVER)
-        self._log.info("Provider %s: %s", provider.name, error or source.total)
+        if source.total.added or source.total.changed or source.total.removed:
+            self._log.info("Provider %s: %s", provider.name, source.total)
 
     async def _keep(self, name: str) -> None:
         while True:
