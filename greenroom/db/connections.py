@@ -98,7 +98,11 @@ class DirectConnections:
         """A new asyncpg connection; closing it is the caller's."""
         try:
             connection = await asyncpg.connect(**self.arguments)
-            await prepare_connection(connection)
+            try:
+                await prepare_connection(connection)
+            except BaseException:
+                connection.terminate()
+                raise
         except LOST as error:
             raise unavailable(error) from error
         return connection

@@ -78,7 +78,7 @@ async def user(folder: Path) -> AsyncIterator[Process]:
 
 async def until(true: Callable[[], bool], seconds: float = 20.0) -> None:
     async with asyncio.timeout(seconds):
-        while not true():  # noqa: ASYNC110 (no event tells of another process)
+        while not true():
             await asyncio.sleep(0.02)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from typing import Any
 
 import pytest
@@ -126,6 +127,14 @@ async def test_a_subscriber_that_fails_does_not_silence_the_next(
         await events.publish("task", "x")
         assert await heard.next() == "x"
     assert "a subscriber of task failed" in caplog.text
+
+
+async def test_ending_while_it_connects_leaves_no_connection_open(database: Database) -> None:
+    """A forgotten one warns when it is collected, and warnings are errors."""
+    for number in range(40):
+        async with open_events(database):
+            await asyncio.sleep(number * 0.0001)
+    gc.collect()
 
 
 async def test_an_event_that_postgres_would_refuse_is_refused_by_name(database: Database) -> None:
