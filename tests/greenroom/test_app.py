@@ -1,0 +1,296 @@
+"""The composition root: in which order plugins are built, and which mistakes of theirs stop the start, and how it is told."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, Protocol
+
+import msgspec
+import pytest
+
+from greenroom.app import (
+    STANDSTILL,
+    Services,
+    build,
+    check_config,
+    in_order,
+    installed_plugins,
+    opened,
+    running,
+    standstill,
+)
+from greenroom.db import Database
+from greenroom.errors import ConfigError
+from greenroom.loops import Beat, Loops, Role
+from greenroom.plugin import (
+    Contribution,
+    EntityProvider,
+    EntitySource,
+    Host,
+    Loop,
+    Migrations,
+    MissingServiceError,
+    NoConfig,
+    Plugin,
+    Provides,
+    Status,
+)
+from greenroom.settings import AppConfig, load
+from tests.support.asgi import TOKEN, Client
+from tests.support.installed import pretend_installed
+
+READINESS = "/.backstage/health/v1/readiness"
+
+
+class Tea(Protocol):
+    """A service."""
+
+
+class Water(Protocol):
+    """Another."""
+
+
+class Provider:
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.every: timedelta | None = None
+
+    async def run(self, source: EntitySource) -> None:
+        """Nothing to bring."""
+
+
+def made(
+    name: str,
+    *contributions: Contribution,
+    needs: Sequence[type] = (),
+    provides: Sequence[type] = (),
+    config: type[Any] = NoConfig,
+    build: Callable[[Any, Host], Iterable[Contribution]] | None = None,
+) -> Plugin[Any]:
+    """A plugin that yields these contributions."""
+    return Plugin(name, config, name, build or (lambda config, host: contributions), tuple(needs), tuple(provides))
+
+
+def names(plugins: Iterable[Plugin[Any]]) -> list[str]:
+    return [plugin.name for plugin in plugins]
+
+
+def built(*plugins: Plugin[Any], config: AppConfig | None = None) -> Services:
+    services = Services()
+    build(plugins, config or load([], {}), services)
+    return services
+
+
+async def step() -> float:
+    return 60.0
+
+
+async def facts() -> dict[str, Any]:
+    return {}
+
+
+# --- order -----------------------------------------------------------------------------------------------------------
+
+
+def test_a_plugin_is_built_after_those_it_needs_and_otherwise_by_name() -> None:
+    cup = made("a-cup", needs=[Tea])
+    tea = made("b-tea", needs=[Water], provides=[Tea])
+    other, water = made("c-other"), made("d-water", provides=[Water])
+    assert names(in_order([cup, tea, other, water], [])) == ["c-other", "d-water", "b-tea", "a-cup"]
+
+
+def test_what_the_floor_lends_needs_no_plugin() -> None:
+    assert names(in_order([made("cup", needs=[Database])], [Database])) == ["cup"]
+
+
+def test_a_missing_service_is_told_of_the_plugin_that_needs_it_not_of_those_that_wait_for_that_plugin() -> None:
+    cup, tea = made("cup", needs=[Tea]), made("tea", needs=[Water], provides=[Tea])
+    with pytest.raises(ConfigError, match=r"^plugins\.tea: needs Water, which nobody provides"):
+        in_order([cup, tea], [])
+
+
+def test_plugins_that_wait_for_each_other_stop_the_start() -> None:
+    tea, water = made("tea", needs=[Water], provides=[Tea]), made("water", needs=[Tea], provides=[Water])
+    with pytest.raises(ConfigError, match="in a circle: tea, water"):
+        in_order([tea, water], [])
+
+
+# --- two of a kind ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "said"),
+    [
+        (Provides(Tea, "green"), Provides(Tea, "black"), r"the service .*Tea"),
+        (Loop("steep", step), Loop("steep", step), "the loop steep"),
+        (Provider("leaves"), Provider("leaves"), "the entity provider leaves"),
+        (Migrations("tea", Path("a")), Migrations("tea", Path("b")), "the migrations of tea"),
+        (Status("Tea", facts), Status("Tea", facts), "the status Tea"),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_two_contributions_of_one_id_stop_the_start(one: Contribution, other: Contribution, said: str) -> None:
+    with pytest.raises(ConfigError, match=rf"^plugins\.late: there is already {said}, from early"):
+        built(made("early", one), made("late", other))
+
+
+def test_one_plugin_may_not_contribute_an_id_twice_either() -> None:
+    with pytest.raises(ConfigError, match="there is already the loop steep, from tea"):
+        built(made("tea", Loop("steep", step), Loop("steep", step)))
+
+
+def test_two_protocols_of_one_name_are_two_services() -> None:
+    class Elsewhere:
+        class Tea(Protocol):
+            """Not the same tea."""
+
+    services = built(made("tea", Provides(Tea, "green")), made("more", Provides(Elsewhere.Tea, "black")))
+    assert services.get(Tea, "test") == "green"
+
+
+async def test_a_plugin_may_not_replace_what_the_floor_lends(
+    database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    usurper = made("usurper", Provides(Database, "mine"))
+    monkeypatch.setattr("greenroom.app.installed_plugins", lambda: [usurper])
+    with pytest.raises(
+        ConfigError, match=r"there is already the service greenroom\.db.*Database, from greenroom itself"
+    ):
+        async with opened(load([], {}), {"GREENROOM_DATA": str(tmp_path)}, database=database):
+            pass
+
+
+# --- building --------------------------------------------------------------------------------------------------------
+
+
+class Kettle(msgspec.Struct):
+    litres: int = 1
+
+
+def test_a_plugins_config_is_checked_before_the_plugin_runs() -> None:
+    config = load([], {}, {"kettle": {"litres": "much"}})
+    with pytest.raises(ConfigError, match=r"kettle\.litres"):
+        built(made("kettle", config=Kettle), config=config)
+
+
+def test_a_plugin_that_breaks_its_promise_stops_the_start() -> None:
+    with pytest.raises(ConfigError, match=r"^plugins\.tea: does not provide Tea, as it promised"):
+        built(made("tea", provides=[Tea]))
+
+
+def test_asking_for_a_service_that_nobody_lends_names_both() -> None:
+    def ask(config: Any, host: Host) -> Iterable[Contribution]:
+        yield host.get(Tea)
+
+    with pytest.raises(MissingServiceError, match="The plugin cup needs Tea, which no installed plugin provides"):
+        built(made("cup", build=ask))
+
+
+def test_a_plugin_sees_the_contributions_of_those_that_are_built_after_it() -> None:
+    seen: list[Callable[[], Sequence[EntityProvider]]] = []
+
+    def remember(config: Any, host: Host) -> Iterable[Contribution]:
+        assert host.log.name == "greenroom.catalog"
+        seen.append(lambda: host.all(EntityProvider))
+        return ()
+
+    built(made("catalog", build=remember), made("leaves", Provider("leaves")))
+    assert [provider.name for provider in seen[0]()] == ["leaves"]
+
+
+# --- what is installed -----------------------------------------------------------------------------------------------
+
+
+def test_the_plugins_of_this_distribution_are_found_like_a_strangers() -> None:
+    assert {"auth", "catalog", "git", "ndjson", "permission"} <= set(names(installed_plugins()))
+
+
+@pytest.mark.parametrize(
+    ("points", "said"),
+    [
+        ({"acme": "no_such_module:acme"}, r"^plugins\.acme: no_such_module:acme cannot be imported"),
+        ({"acme": "json:no_such_name"}, r"^plugins\.acme: json:no_such_name cannot be imported"),
+        ({"acme": "json:loads"}, r"^plugins\.acme: json:loads is not a plugin \(decorate it with @plugin\)"),
+        ({"acme": "greenroom_catalog.plugin:catalog"}, r"^plugins\.catalog: two installed plugins have this name"),
+    ],
+)
+def test_an_entry_point_that_is_no_plugin_stops_the_start(
+    points: dict[str, str], said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(str(pretend_installed(tmp_path, points)))
+    with pytest.raises(ConfigError, match=said):
+        installed_plugins()
+
+
+def test_checking_the_config_reads_every_section_and_warns_of_typing_errors() -> None:
+    warnings = check_config(load([], {}, {"backend": {"lisen": {"port": 1}}}))
+    assert len(warnings) == 1
+    assert "backend.lisen" in warnings[0]
+    with pytest.raises(ConfigError, match=r"catalog\.readonly"):
+        check_config(load([], {}, {"catalog": {"readonly": "perhaps"}}))
+
+
+# --- running ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("roles", "there", "missing"), [(["api"], "catalog.census", "catalog.process"), (["worker"], "catalog.process", "")]
+)
+async def test_a_process_runs_the_loops_of_its_roles(
+    database: Database, tmp_path: Path, roles: list[Role], there: str, missing: str
+) -> None:
+    async with running(load([], {}), {"GREENROOM_DATA": str(tmp_path)}, database=database, roles=roles) as house:
+        loops = {beat.name for beat in house.loops.beats()}
+    assert there in loops
+    assert missing not in loops
+
+
+async def test_a_loop_at_a_standstill_takes_readiness_down(database: Database, tmp_path: Path) -> None:
+    async with running(load([], {}), {"GREENROOM_DATA": str(tmp_path)}, database=database, roles=["api"]) as house:
+        client = Client(house.asgi, token=None)
+        assert (await client.get(READINESS)).json == {"status": "ok"}
+        house.loops.beats = lambda: [Beat("steep", failures=3, error="ValueError: no water")]  # type: ignore[method-assign]
+        reply = await client.get(READINESS)
+    assert reply.status == 503
+    assert reply.json["message"] == "The loop steep has failed 3 times in a row: ValueError: no water"
+
+
+@pytest.mark.parametrize(
+    ("beat", "stands"),
+    [
+        (Beat("a"), False),
+        (Beat("a", failures=2), False),
+        (Beat("a", failures=3), True),
+        (Beat("a", failures=9, at=datetime.now(UTC)), False),
+        (Beat("a", failures=9, at=datetime.now(UTC) - STANDSTILL - timedelta(seconds=1)), True),
+        (Beat("a", steps=5, at=datetime.now(UTC) - timedelta(days=1)), False),
+    ],
+)
+def test_a_few_failures_or_a_long_rest_are_no_standstill(
+    beat: Beat, stands: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Loops, "beats", lambda self: [beat])
+    assert (standstill(Loops.__new__(Loops)) is not None) == stands
+
+
+async def test_the_status_tells_of_every_part(database: Database, tmp_path: Path) -> None:
+    async with opened(load([], {}), {"GREENROOM_DATA": str(tmp_path)}, database=database) as house:
+        before = await house.status()
+        assert set(before) == {"Database"}, "the parts have no tables yet"
+        applied = await house.migrate()
+        assert before["Database"]["migrations to apply"] == len(applied) > 0
+        after = await house.status()
+    assert after["Database"]["migrations to apply"] == 0
+    assert after["Catalog"]["entities"] == 0
+
+
+async def test_nothing_is_served_without_credentials_unless_the_config_says_dangerously(
+    database: Database, tmp_path: Path
+) -> None:
+    tokens = [{"type": "static", "options": {"token": TOKEN, "subject": "tests"}}]
+    config = load([], {}, {"backend": {"auth": {"externalAccess": tokens}}})
+    async with running(config, {"GREENROOM_DATA": str(tmp_path)}, database=database, roles=["api"]) as house:
+        assert (await Client(house.asgi, token=None).get("/api/catalog/entities")).status == 401
+        assert (await Client(house.asgi).get("/api/catalog/entities")).status == 200

@@ -1,0 +1,167 @@
+"""A plugin author's file: checked by mypy and pyright, never run. Each ignored error is one that must be reported."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, Protocol, assert_type
+
+import msgspec
+from litestar import Request, Response, get
+
+from greenroom import (
+    CatalogProviders,
+    CatalogReader,
+    Contribution,
+    DataFolder,
+    Deferred,
+    Document,
+    Entity,
+    EntityProvider,
+    EntitySource,
+    Host,
+    Loop,
+    Migrations,
+    Mutation,
+    Plugin,
+    Provides,
+    Status,
+    UrlReader,
+    parse_ref,
+    plugin,
+)
+from greenroom.db import Database
+from greenroom.sql import Queries, load
+from greenroom.testing import FakeHost, FakeUrlReader, RecordingProviders, RecordingSource
+from greenroom.web import Routes, asked, json_response
+
+
+class Config(msgspec.Struct, rename="camel"):
+    """What stands in app-config.yaml under `acme`."""
+
+    url: str
+    every: timedelta = timedelta(minutes=5)
+    owners: dict[str, str] = {}
+
+
+class Rota(Protocol):
+    """A service that this plugin lends others."""
+
+    async def on_call(self, team: str) -> str:
+        """The ref of the user who is on call."""
+        ...
+
+
+class Table:
+    """Who is on call, in a table of our own."""
+
+    def __init__(self, database: Database, sql: Queries) -> None:
+        self._database = database
+        self._sql = sql
+
+    async def on_call(self, team: str) -> str:
+        return str(await self._database.fetchval(self._sql.on_call, team))
+
+
+class Teams:
+    """An EntityProvider whose schedule is its config's."""
+
+    def __init__(self, config: Config) -> None:
+        self.name = "acme"
+        self._config = config
+
+    @property
+    def every(self) -> timedelta | None:
+        return self._config.every
+
+    async def run(self, source: EntitySource) -> None:
+        group: Entity = {"apiVersion": "backstage.io/v1alpha1", "kind": "Group", "metadata": {"name": "a"}, "spec": {}}
+        assert_type(await source.full([Deferred(group, "acme")]), Mutation)
+        await source.delta(added=[Deferred(group)], removed=[str(parse_ref("group:default/b"))])
+        assert_type(await source.refresh(["url:https://acme.example"]), int)
+
+
+class Reader:
+    """A UrlReader."""
+
+    def reads(self, url: str) -> bool:
+        return url.startswith("acme:")
+
+    async def read(self, url: str, etag: str | None = None) -> Document:
+        return Document(b"", etag)
+
+    async def search(self, url: str) -> Sequence[tuple[str, Document]]:
+        return [(url, await self.read(url))]
+
+
+@get("/rota/{team:str}")
+async def rota(request: Request[Any, Any, Any]) -> Response[bytes]:
+    """Routes are litestar handlers."""
+    return json_response({"team": asked(request).path["team"]})
+
+
+@plugin("acme", Config, needs=(CatalogReader, CatalogProviders), provides=(Rota,))
+def acme(config: Config, host: Host) -> Iterable[Contribution]:
+    """One of everything."""
+    catalog = assert_type(host.get(CatalogReader), CatalogReader)
+    providers = host.get(CatalogProviders)
+    table = Table(host.get(Database), load(Path(__file__).with_name("sql")))
+    cache = host.get(DataFolder).path / "acme"
+    host.log.info("Caching in %s", cache)
+
+    async def step() -> float:
+        entities = assert_type(await catalog.by_refs(["group:default/a"]), list[Entity | None])
+        await providers.trigger("acme")
+        return 60.0 if entities else 0.0
+
+    async def status() -> Mapping[str, Any]:
+        return {"providers": len(assert_type(host.all(EntityProvider), Sequence[EntityProvider]))}
+
+    yield Teams(config)
+    yield Reader()
+    yield Loop("acme.rota", step, wakes=("acme.changed",), runs_in="every")
+    yield Migrations("acme", Path(__file__).with_name("migrations"))
+    yield Status("Acme", status)
+    yield Routes("acme", [rota], open_paths=("/rota",))
+    yield Provides(Rota, table)
+
+
+provider: EntityProvider = Teams(Config("https://acme.example"))
+reader: UrlReader = Reader()
+service: Rota = Table(FakeHost().get(Database), load(Path()))
+made: Plugin[Any] = acme
+fake_host: Host = FakeHost({CatalogReader: object()})
+fake_source: EntitySource = RecordingSource()
+fake_providers: CatalogProviders = RecordingProviders()
+fake_reader: UrlReader = FakeUrlReader({})
+
+
+class NoSchedule:
+    """Forgets `every`."""
+
+    name = "acme"
+
+    async def run(self, source: EntitySource) -> None:
+        await source.full([])
+
+
+async def returns_nothing() -> None:
+    """A step has to say how long to rest."""
+
+
+async def rests() -> float:
+    """A step that does nothing."""
+    return 1.0
+
+
+def takes_no_host(config: Config) -> Iterable[Contribution]:
+    """A plugin's function is given both."""
+    return [config]
+
+
+not_a_provider: EntityProvider = NoSchedule()  # type: ignore[assignment]
+no_rest = Loop("acme", returns_nothing)  # type: ignore[arg-type]
+nowhere = Loop("acme", rests, runs_in="nowhere")  # type: ignore[arg-type]
+no_host = plugin("acme", Config)(takes_no_host)  # type: ignore[arg-type]
+not_text = parse_ref(1)  # type: ignore[arg-type]
