@@ -162,15 +162,43 @@ _LEVELS = {"WARNING": "warn", "CRITICAL": "error"}
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
 
 
+SECRET = "<secret>"  # noqa: S105 - the mark that `greenroom.settings` uses too, a neighbour we do not import
+
+_LONG_LINE = 16
+"""Characters from which on a single line of a secret, such as a key in PEM, is hidden by itself."""
+
+
 class Redaction:
-    """Replaces secret texts, known at the start, in everything that is logged."""
+    """Replaces secret texts, known at the start, in everything that is logged.
+
+    Errors quote values by their `repr`, and tracebacks go line by line: a secret is found in these forms too."""
 
     def __init__(self, secrets: Iterable[str] = ()) -> None:
-        known = sorted({secret for secret in secrets if len(secret) >= 4}, key=len, reverse=True)
+        known = sorted({form for secret in secrets for form in _forms(secret) if len(form) >= 4}, key=len, reverse=True)
         self._pattern = re.compile("|".join(map(re.escape, known))) if known else None
 
     def __call__(self, text: str) -> str:
-        return self._pattern.sub("***", text) if self._pattern else text
+        return self._pattern.sub(SECRET, text) if self._pattern else text
+
+    def deep(self, value: Any) -> Any:
+        """The same for every text inside a JSON value, names included."""
+        if self._pattern is None:
+            return value
+        if isinstance(value, str):
+            return self(value)
+        if isinstance(value, dict):
+            return {self(name): self.deep(inner) for name, inner in value.items()}
+        return [self.deep(inner) for inner in value] if isinstance(value, list | tuple) else value
+
+
+def _forms(secret: str) -> Iterator[str]:
+    """The text itself, without space around it, as `repr` and JSON quote it, and its lines."""
+    for text in (secret, secret.strip()):
+        yield text
+        yield repr(text)[1:-1]
+        yield msgspec.json.encode(text).decode()[1:-1]
+    lines = [line.strip() for line in secret.splitlines()]
+    yield from (line for line in lines if len(line) >= _LONG_LINE and len(lines) > 1)
 
 
 def _extras(record: logging.LogRecord) -> dict[str, Any]:
@@ -214,7 +242,8 @@ class JsonLines(logging.Formatter):
         if stack := _stack(record):
             line["stack"] = stack
         line.update(_extras(record))
-        return self._redact(msgspec.json.encode(line, enc_hook=str).decode())
+        plain = msgspec.to_builtins(line, str_keys=True, enc_hook=str)
+        return msgspec.json.encode(self._redact.deep(plain)).decode()
 
 
 class Readable(logging.Formatter):
@@ -226,12 +255,13 @@ class Readable(logging.Formatter):
         self._color = color
 
     def format(self, record: logging.LogRecord) -> str:
-        level, shown = _level(record), _CONTROL.sub(lambda found: f"\\x{ord(found[0]):02x}", record.getMessage())
+        level, message = _level(record), self._redact(record.getMessage())
+        shown = _CONTROL.sub(lambda found: f"\\x{ord(found[0]):02x}", message)
         painted = f"\x1b[{_COLORS.get(level, '0')}m{level}\x1b[0m" if self._color else level
         current = request_id.get()
-        stack = _stack(record)
+        stack = self._redact(_stack(record))
         text = f"{_time(record)} {_part(record)} {painted} {shown}{f' [{current}]' if current else ''}"
-        return self._redact(f"{text}\n{stack}" if stack else text)
+        return f"{text}\n{stack}" if stack else text
 
 
 def configure_logging(

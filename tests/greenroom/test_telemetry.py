@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from greenroom.telemetry import Metrics, Telemetry, Tracer, configure_logging, open_telemetry, request_id
+from greenroom import settings
+from greenroom.telemetry import SECRET, Metrics, Telemetry, Tracer, configure_logging, open_telemetry, request_id
 
 
 class Terminal(io.StringIO):
@@ -62,9 +63,42 @@ def test_off_a_terminal_each_line_is_one_json_object() -> None:
 def test_secrets_never_reach_the_log_not_even_in_a_stack(stream: io.StringIO) -> None:
     text = logged(stream, secrets=["hunter2", "x"])
     assert "hunter2" not in text
-    assert "found ***" in text
+    assert f"found {SECRET}" in text
     assert "fixture" not in text
-    assert "exc" not in text or "***" in text
+    assert "exc" not in text or SECRET in text
+
+
+KEY = "-----BEGIN PRIVATE KEY-----\nMIGHAgEAMBMGByqGSM49\nAgEGCCqGSM49AwEHBG0w\n-----END PRIVATE KEY-----\n"
+
+
+@pytest.mark.parametrize("stream", [io.StringIO, Terminal], ids=["json", "readable"])
+@pytest.mark.parametrize("secret", [KEY, 'with"quote', "with\\backslash", "with\r\nlines\x1b", "schl\u00fcssel\u2028x"])
+def test_secrets_that_are_written_with_escapes_are_hidden_too(stream: type[io.StringIO], secret: str) -> None:
+    out = stream()
+    configure_logging(stream=out, environ={}, secrets=[secret])
+    log = logging.getLogger("greenroom.web")
+    log.warning("plain %s, quoted %r", secret, secret, extra={"deep": [{secret: {"x": (secret, ValueError(secret))}}]})
+    try:
+        raise ValueError(secret)
+    except ValueError:
+        log.exception("failed")
+    told = out.getvalue()
+    if stream is io.StringIO:
+        told += "".join(repr(json.loads(line)) for line in told.rstrip().split("\n"))
+    for piece in ("MIGHAg", "AgEGCC", "quote", "backslash", "lines\\", "schl"):
+        assert piece not in told.replace("quoted", ""), piece
+    assert SECRET in told
+
+
+def test_a_secret_that_is_a_common_word_does_not_break_the_line() -> None:
+    out = io.StringIO()
+    configure_logging(stream=out, environ={}, secrets=['":"', "greenroom"])
+    logging.getLogger("greenroom.web").warning("of greenroom")
+    assert json.loads(out.getvalue())["message"] == f"of {SECRET}"
+
+
+def test_there_is_one_mark_for_what_is_hidden() -> None:
+    assert settings.SECRET == SECRET
 
 
 def test_on_a_terminal_lines_are_coloured_unless_that_is_unwanted() -> None:
