@@ -12,9 +12,8 @@ from contextlib import asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
 
-import msgspec
-
 from greenroom.errors import GreenroomError
+from greenroom.settings import SECRET, Discreet
 from greenroom_plugins.git.addresses import Address
 
 MAX_OUTPUT = 64 * 1024 * 1024
@@ -62,7 +61,7 @@ class TooMuchError(GitError):
     """Git answered more than was asked for"""
 
 
-class Access(msgspec.Struct, frozen=True):
+class Access(Discreet, frozen=True):
     """A remote repository and what opens it."""
 
     address: Address
@@ -208,7 +207,7 @@ def explain(verb: str, said: str, access: Access | None = None) -> GitError:
     """What git complained of, in plain words with a hint, and its own last line; without any secret."""
     said = re.sub(r"://[^/@\s]+@", "://", said)
     if access and access.token:
-        said = said.replace(access.token, "<secret>")
+        said = said.replace(access.token, SECRET)
     lines = [line.strip() for line in said.splitlines() if line.strip() and not line.startswith("hint:")]
     last = next(
         (line for line in lines if line.startswith(("fatal:", "error:", "remote:"))),

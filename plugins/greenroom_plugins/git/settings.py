@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import msgspec
 
-from greenroom.settings import FieldError, Strings
+from greenroom.settings import Discreet, FieldError, Strings
 from greenroom_plugins.git.addresses import Address, InvalidAddressError
 
 
@@ -42,7 +42,7 @@ class Schedule(msgspec.Struct, frozen=True, rename="camel"):
     """How long a repository that is new here waits."""
 
 
-class Webhook(msgspec.Struct, frozen=True, rename="camel"):
+class Webhook(Discreet, frozen=True, rename="camel"):
     """Who may announce a push at `POST /api/events/http/git`."""
 
     secret: Strings = []
@@ -50,7 +50,7 @@ class Webhook(msgspec.Struct, frozen=True, rename="camel"):
     dangerously_allow_unsigned: bool = False
 
 
-class Credentials(msgspec.Struct, frozen=True, rename="camel"):
+class Credentials(Discreet, frozen=True, rename="camel"):
     """For `https://` repositories."""
 
     token: str

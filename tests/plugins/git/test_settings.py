@@ -11,6 +11,7 @@ from greenroom.errors import ConfigError
 from greenroom.settings import load
 from greenroom.urls import Integrations
 from greenroom_plugins.git.addresses import Address, InvalidAddressError, fill, forms, path_in
+from greenroom_plugins.git.command import Access
 from greenroom_plugins.git.globs import compile_globs
 from greenroom_plugins.git.settings import GitConfig
 
@@ -120,6 +121,15 @@ def test_a_config_is_read_as_documented(tmp_path: Path) -> None:
         120,
         10,
     ]
+
+
+def test_secrets_do_not_show_when_a_config_is_logged(tmp_path: Path) -> None:
+    secrets = {"webhook": {"secret": "s3cret"}, "credentials": {"token": "t0ken"}}
+    one = read({"acme": {"repositories": ["https://github.com/o/r"], **secrets}}, tmp_path)["acme"]
+    access = Access(Address.parse("https://github.com/o/r"), "someone", "t0ken")
+    for shown in (repr(one), repr(one.credentials), f"{one.webhook}", repr(access)):
+        assert "s3cret" not in shown
+        assert "t0ken" not in shown
 
 
 def test_no_config_is_no_provider(tmp_path: Path) -> None:
