@@ -45,7 +45,7 @@ class Schedule(msgspec.Struct, frozen=True, rename="camel"):
 class Webhook(Discreet, frozen=True, rename="camel"):
     """Who may announce a push at `POST /api/events/http/git`."""
 
-    secret: Strings = []
+    secret: Strings = msgspec.field(default_factory=list)
     """Several while one replaces another."""
     dangerously_allow_unsigned: bool = False
 

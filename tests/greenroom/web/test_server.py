@@ -6,9 +6,11 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
 
+import pytest
 from litestar import Response, get
 
 from greenroom.web import Lifecycle, Routes, bind, json_response, serve
+from greenroom.web.server import Protocol
 from tests.greenroom.web.surface import app, catalog, plain
 from tests.support.asgi import TOKEN, App
 
@@ -110,6 +112,55 @@ async def test_an_endless_head_is_cut_off_and_a_large_body_is_not() -> None:
         )
     assert reply.startswith(b"HTTP/1.1 431 ")
     assert b"request/body/limit must be number" in posted
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        b"GET / HT",
+        b"POST /api/catalog/refresh HTTP/1.1\r\ncontent-type: application/json\r\ncontent-length: 9\r\n"
+        + AUTH
+        + b"\r\n{",
+    ],
+    ids=["nothing", "half a head", "half a body"],
+)
+async def test_a_client_that_stops_talking_is_not_waited_for(monkeypatch: pytest.MonkeyPatch, data: bytes) -> None:
+    monkeypatch.setattr(Protocol, "head_seconds", 0.05)
+    monkeypatch.setattr(Protocol, "body_seconds", 0.05)
+    async with running() as server:
+        reply = await server.send(data)
+    assert reply == b"HTTP/1.1 408 Request Timeout\r\nConnection: close\r\n\r\n"
+
+
+async def test_dribbling_does_not_win_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Protocol, "head_seconds", 0.1)
+    one = request("/api/plain/fixed").replace(b"connection: close\r\n", b"")
+    async with running() as server:
+        reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+        with contextlib.closing(writer):
+            writer.write(one)
+            assert await reader.readuntil(b'{"a":1}')
+            rest = asyncio.ensure_future(reader.read())
+            writer.write(b"GET /")
+            async with asyncio.timeout(10):
+                while not rest.done():
+                    writer.write(b"a")
+                    await asyncio.wait([rest], timeout=0.01)
+            assert rest.result().startswith(b"HTTP/1.1 408 ")
+
+
+async def test_a_slow_answer_is_not_held_against_the_client(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Protocol, "head_seconds", 0.05)
+    monkeypatch.setattr(Protocol, "body_seconds", 0.05)
+
+    @get("/slow")
+    async def slow() -> Response[bytes]:
+        await asyncio.sleep(0.15)
+        return json_response(b'"done"')
+
+    async with running(app(routes=[Routes("slow", [slow])])) as server:
+        assert (await server.send(request("/api/slow/slow"))).endswith(b'"done"')
 
 
 async def test_what_is_not_http_is_refused() -> None:
