@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -30,11 +31,14 @@ class Files:
     def __init__(self) -> None:
         self.content: dict[str, str] = {}
         self.reads_whole = 0
+        self.hang: asyncio.Event | None = None
 
     def reads(self, url: str) -> bool:
         return True
 
     async def read(self, url: str, etag: str | None = None) -> Document:
+        if self.hang is not None:
+            await self.hang.wait()
         if url not in self.content:
             raise NotFoundError(f"could not read {url}, 404 Not Found")
         if etag == self.content[url]:

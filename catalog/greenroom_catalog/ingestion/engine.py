@@ -10,7 +10,6 @@ import asyncio
 import contextlib
 import logging
 import random
-from collections import defaultdict
 from collections.abc import AsyncIterable, Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from hashlib import blake2b
@@ -25,7 +24,7 @@ from greenroom_catalog.ingestion.processor import Processed, Processor, Unchange
 from greenroom_catalog.ingestion.providers import Source, refresh_key, stored
 from greenroom_catalog.stitching.stitcher import stitch
 from greenroom_catalog.storage.runs import ProviderRuns
-from greenroom_catalog.storage.store import Bad, Claimed, Final, Good, Store, Ticket
+from greenroom_catalog.storage.store import UNSTORABLE, Bad, Claimed, Final, Good, Store, Ticket, explain
 
 BATCH = 200
 """Entities a step takes: enough for set-based writes, few enough that a batch blocks the event loop for some 30 ms only."""
@@ -35,10 +34,16 @@ POLL = 1.0
 """Seconds between looks at an idle queue, should a wake-up be missed."""
 STRAGGLERS = 0.5
 """Seconds for which a batch waits for slow reads, before the rest of it is saved without them."""
+READS = 16
+"""Entities whose processing may wait for the outside at the same time."""
+MOST_LATE = 100
+"""Slow reads under way, beyond which no more are begun."""
 STITCH_PATIENCE = timedelta(seconds=3)
 """While entities are still being processed, a ticket waits this long for more of them: each may add to the same neighbour."""
 NEVER = timedelta(days=36500)
-ANALYZE_AFTER = 1000
+TRY_AGAIN = timedelta(minutes=1)
+"""A provider that failed is run again after this, also one that otherwise runs only at a start."""
+TIDY_AFTER = 1000
 """Stitched entities after which the planner's statistics are brought up to date, once the queue is empty."""
 
 
@@ -69,6 +74,8 @@ class Engine:
         self._meters = meters
         self._interval = interval
         self._rules = rules
+        self._reads = asyncio.Semaphore(READS)
+        self._stitching = BATCH
         self._late: set[asyncio.Task[tuple[Claimed, Good | Bad | None]]] = set()
         self._busy = False
         self._stitched = 0
@@ -76,13 +83,13 @@ class Engine:
     async def process_due(self) -> float:
         """One step of processing: claim, process, save. Returns the seconds to rest."""
         began = perf_counter()
-        claimed = await self._store.claim_due(BATCH, LEASE)
+        claimed = await self._store.claim_due(BATCH, LEASE, reading=len(self._late) < MOST_LATE)
         self._busy = len(claimed) == BATCH
         late, self._late = self._late, set()
         if not claimed and not late:
             return POLL
         results = [await self._result(item) for item in claimed if not _reads(item)]
-        tasks = late | {asyncio.ensure_future(self._result(item)) for item in claimed if _reads(item)}
+        tasks = late | {asyncio.ensure_future(self._read(item)) for item in claimed if _reads(item)}
         if tasks:
             done, pending = await asyncio.wait(tasks, timeout=STRAGGLERS)
             results += [task.result() for task in done]
@@ -98,12 +105,27 @@ class Engine:
             self._meters.processing.observe(seconds, result=name)
             self._meters.delay.observe(claimed.waited)
 
+    async def _read(self, claimed: Claimed) -> tuple[Claimed, Good | Bad | None]:
+        async with self._reads:
+            return await self._result(claimed)
+
     async def _save(self, results: Sequence[tuple[Claimed, Good | Bad | None]]) -> None:
-        conflicts = await self._store.save_results(
-            [result for _, result in results if isinstance(result, Good)],
-            [result for _, result in results if isinstance(result, Bad)],
-            [(claimed, self._rest()) for claimed, _ in results],
-        )
+        """Store a batch. One entity that cannot be stored must not cost the others: then each is stored by itself."""
+        try:
+            conflicts = await self._store.save_results(
+                [result for _, result in results if isinstance(result, Good)],
+                [result for _, result in results if isinstance(result, Bad)],
+                [(claimed, self._rest()) for claimed, _ in results],
+            )
+        except UNSTORABLE as error:
+            if len(results) > 1:
+                for result in results:
+                    await self._save([result])
+                return
+            claimed = results[0][0]
+            reason = InputError(f"Entity {claimed.ref} cannot be stored: {explain(error)}")
+            await self._save([(claimed, self._to_store(claimed, Processed({}, errors=[reason])))])
+            return
         for conflict in conflicts:
             self._log.warning(
                 "Detected conflicting entityRef %s already referenced by %s and now also %s",
@@ -154,39 +176,57 @@ class Engine:
         return timedelta(seconds=random.uniform(seconds, 1.5 * seconds))  # noqa: S311 - no secret
 
     async def stitch_due(self) -> float:
-        """One step of stitching: take tickets, put together what is served, save. Returns the seconds to rest."""
-        age = STITCH_PATIENCE if self._busy else timedelta(0)
+        """One step of stitching: take tickets, put together what is served, save. Returns the seconds to rest.
+
+        After a batch that could not be stored, tickets are taken one by one until the odd one out is found."""
+        try:
+            taken = await self._stitch_some(self._stitching)
+        except UNSTORABLE as error:
+            if self._stitching == 1:
+                await self._give_up_one(error)
+            self._stitching = 1
+            return 0
+        full = taken == self._stitching
+        self._stitching = min(2 * self._stitching, BATCH)
+        if full:
+            return 0
+        await self._tidy()
+        return POLL
+
+    async def _stitch_some(self, limit: int) -> int:
         began = perf_counter()
+        age = STITCH_PATIENCE if self._busy else timedelta(0)
         async with self._store.transaction() as conn:
-            tickets = await self._store.claim_tickets(conn, BATCH, age)
-            relations: defaultdict[str, list[tuple[str, str]]] = defaultdict(list)
-            for source, type_, target in await self._store.relations_of(conn, [t.ref for t in tickets if t.processed]):
-                relations[source].append((type_, target))
-            finals = [f for f in (self._stitch(ticket, relations[ticket.ref]) for ticket in tickets) if f is not None]
+            taken, tickets = await self._store.claim_tickets(conn, limit, age)
+            finals = [final for final in map(self._stitch, tickets) if final is not None]
             await self._store.save_final(conn, finals)
-            await self._store.drop_tickets(conn, [ticket.id for ticket in tickets])
+            await self._store.drop_tickets(conn, taken)
         self._stitched += len(finals)
         if tickets:
             self._meters.stitching.observe(perf_counter() - began)
             self._meters.stitched.inc(len(finals), result="changed")
             self._meters.stitched.inc(len(tickets) - len(finals), result="unchanged")
             self._meters.stitch_delay.observe(max(ticket.waited for ticket in tickets))
-        if len(tickets) == BATCH:
-            return 0
-        await self._refresh_statistics()
-        return POLL
+        return len(taken)
 
-    def _stitch(self, ticket: Ticket, relations: Sequence[tuple[str, str]]) -> Final | None:
+    async def _give_up_one(self, error: Exception) -> None:
+        async with self._store.transaction() as conn:
+            taken, tickets = await self._store.claim_tickets(conn, 1, timedelta(0))
+            await self._store.drop_tickets(conn, taken)
+        for ticket in tickets:
+            self._log.error("%s cannot be served: %s", ticket.ref, explain(error))
+
+    def _stitch(self, ticket: Ticket) -> Final | None:
         try:
-            return stitch(ticket, relations)
+            return stitch(ticket)
         except InputError as error:
             self._log.warning("Failed to stitch %s, %s", ticket.ref, error.message)
             return None
 
-    async def _refresh_statistics(self) -> None:
-        if self._stitched >= ANALYZE_AFTER and not self._busy:
+    async def _tidy(self) -> None:
+        if self._stitched >= TIDY_AFTER and not self._busy:
             self._stitched = 0
-            await self._store.analyze()
+            await self._store.tidy()
 
 
 def _reads(claimed: Claimed) -> bool:
@@ -261,7 +301,8 @@ class ProviderRunner:
             with contextlib.suppress(asyncio.CancelledError):
                 await keeping
         outcome = msgspec.json.encode(source.total)
-        await self._runs.finish(provider.name, started_at, error, outcome, provider.every or NEVER)
+        rest = provider.every or NEVER
+        await self._runs.finish(provider.name, started_at, error, outcome, min(rest, TRY_AGAIN) if error else rest)
         if source.total.added or source.total.changed or source.total.removed:
             self._log.info("Provider %s: %s", provider.name, source.total)
 

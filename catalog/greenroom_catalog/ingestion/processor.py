@@ -5,6 +5,7 @@ The order of the checks is upstream's, and so are the messages, since users find
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -29,6 +30,9 @@ from greenroom_catalog.model import (
 
 REGISTRABLE = ("url",)
 """Location types that may be used outside the config."""
+
+LARGE = 100_000
+"""Bytes of a file from which on it is parsed in a thread, so that requests are answered meanwhile."""
 
 _COMMIT = re.compile(r"\b[0-9a-f]{40,}\b")
 
@@ -97,7 +101,7 @@ class Processor:
             if readings and all(reading.unchanged for reading in readings):
                 return Unchanged()
             for target, reading in zip(targets, readings, strict=True):
-                self._take(target, reading, entity, found)
+                await self._take(target, reading, entity, found)
         relations = relations_of(entity)
         for child in found.children:
             if not self._rules.allows(child.entity, str(origin)):
@@ -138,18 +142,19 @@ class Processor:
             for target, reading in zip(targets, readings, strict=True)
         ]
 
-    def _take(self, target: Location, reading: Reading, entity: Entity, found: _Found) -> None:
+    async def _take(self, target: Location, reading: Reading, entity: Entity, found: _Found) -> None:
         found.refresh_keys += reading.refresh_keys
         if reading.error is not None:
             found.errors.append(reading.error)
         if reading.etag is not None:
             found.etags[target.target] = reading.etag
         for file in reading.files:
-            self._emit(file, entity, found)
+            await self._emit(file, entity, found)
 
-    def _emit(self, file: File, parent: Entity, found: _Found) -> None:
+    async def _emit(self, file: File, parent: Entity, found: _Found) -> None:
         """Take the documents of a file as children of the Location entity that led to it."""
-        for document in parse(file.content):
+        large = len(file.content) > LARGE
+        for document in await asyncio.to_thread(parse, file.content) if large else parse(file.content):
             if isinstance(document, Broken):
                 found.errors.append(document.error_at(str(file.location)))
                 continue

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import AsyncIterable, AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterable, AsyncIterator, Iterable, Mapping, Sequence
 from datetime import timedelta
 from hashlib import blake2b, sha256
 from typing import TypeVar
@@ -12,6 +12,7 @@ from uuid import UUID
 
 import msgspec
 
+from greenroom.db import Connection
 from greenroom.entity import Entity, ref_of
 from greenroom.errors import ConflictError, InputError, NotFoundError
 from greenroom.plugin import Deferred, EntitySource, Mutation
@@ -22,7 +23,7 @@ from greenroom_catalog.model.values import from_json
 from greenroom_catalog.settings import LocationConfig
 from greenroom_catalog.storage.locations import LocationRow, LocationTable
 from greenroom_catalog.storage.runs import ProviderRuns
-from greenroom_catalog.storage.store import Conflict, Emitted, Held, Store, is_news
+from greenroom_catalog.storage.store import UNSTORABLE, Conflict, Emitted, Held, Store, explain, is_news
 
 CONFIG_LOCATIONS = "ConfigLocationProvider"
 REGISTERED_LOCATIONS = "DefaultLocationStore"
@@ -30,6 +31,12 @@ REGISTERED_LOCATIONS = "DefaultLocationStore"
 
 CHUNK = 1000
 """Entities written by one statement."""
+
+LONGEST_TARGET = 2000
+"""Bytes; Postgres cannot index more than 2,700."""
+
+MOST_TRIED = 1000
+"""Entities of one dry run."""
 
 T = TypeVar("T")
 
@@ -71,11 +78,9 @@ class Source:
                 items = {item.ref: item for item in map(emission, chunk) if item.ref not in seen}
                 seen.update(items)
                 news = [item for item in items.values() if is_news(item, held.get(item.ref))]
-                rekeyed = [item.ref for item in news if _is_rekeyed(item, held.get(item.ref))]
-                await self._store.remove_from_source(conn, self.name, rekeyed)
-                self._tell(await self._store.emit_from_source(conn, self.name, news))
-                added += sum(item.ref not in held for item in news)
-                changed += sum(item.ref in held for item in news)
+                written = await self._write(conn, news, held)
+                added += sum(ref not in held for ref in written)
+                changed += sum(ref in held for ref in written)
                 unchanged += len(items) - len(news)
             gone = held.keys() - seen
             await self._store.remove_from_source(conn, self.name, sorted(gone))
@@ -85,13 +90,28 @@ class Source:
         """Add or replace some, remove some (by ref); unchanged ones are left as they are."""
         items = list({item.ref: item for item in map(emission, added)}.values())
         async with self._store.transaction() as conn:
+            held_before = await self._store.held(conn, removed)
             held = await self._store.held(conn, [item.ref for item in items])
             news = [item for item in items if is_news(item, held.get(item.ref))]
-            rekeyed = [item.ref for item in news if _is_rekeyed(item, held.get(item.ref))]
-            await self._store.remove_from_source(conn, self.name, [*removed, *rekeyed])
-            self._tell(await self._store.emit_from_source(conn, self.name, news))
-        new = sum(item.ref not in held for item in news)
-        return Mutation(new, len(news) - new, len(removed), len(items) - len(news))
+            leaving = held_before.keys() & set(removed)
+            await self._store.remove_from_source(conn, self.name, sorted(leaving))
+            written = await self._write(conn, news, held)
+        new = sum(ref not in held for ref in written)
+        return Mutation(new, len(written) - new, len(leaving), len(items) - len(news))
+
+    async def _write(self, conn: Connection, news: Sequence[Emitted], held: Mapping[str, Held]) -> list[str]:
+        """Write what is new or changed; what was held under another key is removed first. Returns the refs written.
+
+        Raises InputError for what cannot be stored."""
+        rekeyed = [item.ref for item in news if _is_rekeyed(item, held.get(item.ref))]
+        try:
+            await self._store.remove_from_source(conn, self.name, rekeyed)
+            conflicts = await self._store.emit_from_source(conn, self.name, news)
+        except UNSTORABLE as error:
+            raise InputError(f"An entity of {self.name} cannot be stored: {explain(error)}") from error
+        self._tell(conflicts)
+        lost = {conflict.ref for conflict in conflicts}
+        return [item.ref for item in news if item.ref not in lost]
 
     async def refresh(self, keys: Iterable[str]) -> int:
         """Make due whatever was made from these refresh keys."""
@@ -112,6 +132,7 @@ def _is_rekeyed(item: Emitted, held: Held | None) -> bool:
 
 def refresh_key(key: str) -> str:
     """Keys over 255 characters are stored as their head and a SHA-256 (upstream: database/util, generateTargetKey)."""
+    key = key.replace("\0", "")
     if len(key) <= 255:
         return key
     return f"{key[:180]}#sha256:{sha256(key.encode()).hexdigest()}"
@@ -236,6 +257,8 @@ class RegisteredLocations:
             if ref in done:
                 raise InputError(f"Duplicate nested entity: {ref}")
             done[ref] = result
+            if len(done) > MOST_TRIED:
+                raise InputError(f"More than {MOST_TRIED} entities are below {location}: register it to see them all")
             pending += [child.entity for child in result.children]
         return list(done.values())
 
@@ -244,6 +267,8 @@ def _registrable(type_: str, target: str) -> Location:
     if type_ not in REGISTRABLE:
         listed = ",".join(f'"{name}"' for name in REGISTRABLE)
         raise InputError(f"Registered locations must be of an allowed type [{listed}]")
+    if "\0" in target or len(target.encode("utf-8", "replace")) > LONGEST_TARGET:
+        raise InputError(f"The target of a location is at most {LONGEST_TARGET} bytes of text without NUL characters")
     return Location(type_, target)
 
 

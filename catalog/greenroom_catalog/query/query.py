@@ -16,6 +16,7 @@ from greenroom.sql import Queries, load
 from greenroom_catalog.query.conditions import EVERYTHING, Condition, Like, Predicate, both, condition
 from greenroom_catalog.query.cursors import Cursor
 from greenroom_catalog.query.filters import After, Order, Statement, storable
+from greenroom_catalog.storage.packing import unpack, unpack_processed
 
 PAGE = 200
 """Entities of a page whose length nobody asked for (upstream's default)."""
@@ -258,4 +259,5 @@ def _as_pending(row: Any) -> Pending:
         return None if value is None else msgspec.Raw(value)
 
     unprocessed, processed, errors, *rest = row
-    return Pending(msgspec.Raw(unprocessed), raw(processed), raw(errors), *rest)
+    document = None if processed is None else unpack_processed(processed)[0]
+    return Pending(msgspec.Raw(unpack(unprocessed)), raw(document), raw(errors), *rest)

@@ -20,8 +20,8 @@ _SCRIPT_URL = re.compile(r"[\x00-\x20]*" + r"[\r\n\t]*".join("javascript") + r"[
 _PLAIN = tuple(COLUMNS.values())
 
 
-def stitch(ticket: Ticket, relations: Sequence[tuple[str, str]]) -> Final | None:
-    """One processed entity, its (type, target) relations in served order, its errors and its orphanhood, put together.
+def stitch(ticket: Ticket) -> Final | None:
+    """One processed entity, its relations, its errors and its orphanhood, put together.
 
     None when it was never processed, or when this is what is served already. Raises InputError when the entity cannot be
     indexed, because two of its keys differ only in letter case."""
@@ -30,7 +30,7 @@ def stitch(ticket: Ticket, relations: Sequence[tuple[str, str]]) -> Final | None
     uid = str(ticket.uid)
     entity: Entity = msgspec.json.decode(ticket.processed)
     _annotate(entity, orphan=ticket.orphan)
-    entity["relations"] = [{"type": type_, "targetRef": target} for type_, target in relations]
+    entity["relations"] = [{"type": type_, "targetRef": target} for type_, target in ticket.relations]
     if ticket.errors is not None:
         _add_status(entity, msgspec.json.decode(ticket.errors))
     digest = sha1(msgspec.json.encode(entity), usedforsecurity=False).hexdigest()
@@ -67,16 +67,20 @@ def _add_status(entity: Entity, errors: Sequence[Mapping[str, Any]]) -> None:
 
 
 def search_row(found: Projection) -> list[str | None]:
-    """The columns of the table `search`, after `id`. Arrays are array literals; NUL, which Postgres cannot hold, is dropped."""
+    """The columns of the table `search`, after `id`. Arrays are array literals."""
     plain: list[str | None] = []
     facets: list[str | None] = []
     for column in _PLAIN:
-        lower, original = found.columns.get(column, (None, None))
-        plain.append(lower.replace("\0", "") if lower is not None else None)
-        facets.append(original.replace("\0", "") if original is not None and original != lower else None)
+        value = found.columns.get(column)
+        if isinstance(value, tuple):
+            plain.append(value[0])
+            facets.append(value[1])
+        else:
+            plain.append(value)
+            facets.append(None)
     tags = ",".join(f'"{_escape(tag)}"' for tag in found.tags)
-    return [*plain, *facets, f"{{{tags}}}", f"{{{','.join(map(str, found.tokens))}}}"]
+    return [*plain, *facets, f"{{{tags}}}", f"{{{str(found.tokens)[1:-1]}}}"]
 
 
 def _escape(text: str) -> str:
-    return text.replace("\0", "").replace("\\", "\\\\").replace('"', '\\"')
+    return text.replace("\\", "\\\\").replace('"', '\\"')

@@ -6,6 +6,7 @@ one 64-bit token and a row holds an array of them; what sorting, prefixes and fa
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import lru_cache
 from hashlib import blake2b
 from typing import Any
@@ -18,6 +19,9 @@ from greenroom_catalog.model.values import js_text
 
 LONGEST = 200
 """Characters: a longer key is left out, a longer value is known to exist and no more."""
+
+COLUMN_BYTES = 250
+"""A longer value is found and sorted by `search_values`, as if its key had no column."""
 
 COLUMNS = {
     "kind": "kind",
@@ -40,20 +44,19 @@ _ELSEWHERE = frozenset({TAGS, UID})
 _UNSEARCHED = frozenset({"attachments", "relations", "status"})
 _UNSEARCHED_METADATA = frozenset({"name", "namespace", "uid", "etag"})
 
-Value = tuple[str, str]
-"""A value as it is compared (lower-cased) and as it was written."""
+Value = str | tuple[str, str]
+"""A value as it is compared (lower-cased), with how it was written where that differs."""
 
 
 class Projection(msgspec.Struct, frozen=True):
-    """How one entity is found. `columns` maps a column of `search` to its value."""
+    """How one entity is found. `columns` maps a column of `search` to its value; NUL, which Postgres cannot hold, is dropped."""
 
     columns: dict[str, Value]
     tags: list[str]
     tokens: list[int]
-    values: dict[str, list[str | Value]]
+    values: dict[str, list[Value]]
 
 
-@lru_cache(maxsize=1 << 17)
 def token(text: str) -> int:
     """blake2b-64 of a `key` or `key=value`, signed as Postgres wants it.
 
@@ -63,54 +66,83 @@ def token(text: str) -> int:
 
 def project(entity: Entity, uid: str) -> Projection:
     """Project a stitched entity. Raises InputError when two of its keys differ only in letter case."""
-    tokens: set[int] = set()
+    found, tokens = _collect(_flatten(entity, uid))
     columns: dict[str, Value] = {}
-    values: dict[str, list[str | Value]] = {}
-    found = _collect(_flatten(entity, uid))
+    values: dict[str, list[Value]] = {}
     for key, held in found.items():
-        tokens.add(token(key))
-        for lower in held:
-            tokens.add(token(f"{key}={lower}"))
-        if len(held) == 1 and key in COLUMNS:
-            columns[COLUMNS[key]] = next(iter(held.items()))
+        if len(held) == 1 and key in COLUMNS and _fits(only := next(iter(held.values()))):
+            columns[COLUMNS[key]] = only
         elif held and key not in _ELSEWHERE:
-            values[key.replace("\0", "")] = [_storable(lower, original) for lower, original in held.items()]
-    return Projection(columns, list(found.get(TAGS, {}).values()), sorted(tokens), values)
+            values[key.replace("\0", "")] = list(held.values())
+    return Projection(columns, [original(tag) for tag in found.get(TAGS, {}).values()], tokens, values)
 
 
-def _storable(lower: str, original: str) -> str | Value:
-    """A value for a jsonb column, which cannot hold NUL."""
-    lower, original = lower.replace("\0", ""), original.replace("\0", "")
-    return lower if lower == original else (lower, original)
+def original(value: Value) -> str:
+    """The value as it was written."""
+    return value if isinstance(value, str) else value[1]
 
 
-Row = tuple[str, Any]
-"""A path, as spelled, and the scalar at its end."""
+def _fits(value: Value) -> bool:
+    """Whether a value may stand in a column: eight of them make a row of an index, which holds 2,700 bytes."""
+    texts = (value,) if isinstance(value, str) else value
+    return all(4 * len(text) <= COLUMN_BYTES or len(text.encode()) <= COLUMN_BYTES for text in texts)
 
 
-def _collect(rows: list[Row]) -> dict[str, dict[str, str]]:
-    """Search key -> its values, lower-cased -> as first written. An empty dict: the key exists, without a value."""
-    found: dict[str, dict[str, str]] = {}
+Row = tuple[str, str | None]
+"""A path, as spelled, and the text of the scalar at its end; None for null."""
+
+Found = dict[str, dict[str, Value]]
+"""Search key -> its values by their lower-cased form, as first written. An empty dict: the key exists, without a value."""
+
+
+def _collect(rows: Iterable[Row]) -> tuple[Found, list[int]]:
+    """What can be searched for, and the token of each key and of each pair of key and value."""
+    found: Found = {}
+    tokens: list[int] = []
     spelling: dict[str, str] = {}
     clashes: dict[str, str] = {}
-    for path, scalar in rows:
-        key = path.lower()
+    for path, text in rows:
+        key, key_token, lower, value, value_token = _fact(path, text)
         if spelling.setdefault(key, path) != path:
             clashes[path] = key
+        if key_token is None:
+            continue
         held = found.get(key)
         if held is None:
-            if _is_long(key):
-                continue
             held = found[key] = {}
-        if scalar is not None:
-            text = scalar if type(scalar) is str else js_text(scalar)
-            lower = text.lower()
-            if not _is_long(lower):
-                held.setdefault(lower, text)
+            tokens.append(key_token)
+        if value_token is not None and lower not in held:
+            held[lower] = value
+            tokens.append(value_token)
     if clashes:
         listed = "', '".join(clashes.values())
         raise InputError(f"Entity has duplicate keys that vary only in casing, '{listed}'")
-    return found
+    return found, tokens
+
+
+@lru_cache(maxsize=1 << 14)
+def _fact(path: str, text: str | None) -> tuple[str, int | None, str, Value, int | None]:
+    """(key, its token, lower-cased value, value, token of the pair); a token is None for what cannot be searched for.
+
+    Half of the facts of an entity, such as its kind and tags, are facts of many others."""
+    key, key_token = _key(path)
+    if text is None or key_token is None:
+        return key, key_token, "", "", None
+    lower = text.lower()
+    if _is_long(lower):
+        return key, key_token, "", "", None
+    value = _storable(lower) if lower == text else (_storable(lower), _storable(text))
+    return key, key_token, lower, value, token(f"{key}={lower}")
+
+
+@lru_cache(maxsize=1 << 14)
+def _key(path: str) -> tuple[str, int | None]:
+    key = path.lower()
+    return key, None if _is_long(key) else token(key)
+
+
+def _storable(text: str) -> str:
+    return text.replace("\0", "")
 
 
 def _is_long(text: str) -> bool:
@@ -145,7 +177,9 @@ def _flatten(entity: Entity, uid: str) -> list[Row]:
 
 def _visit(path: str, value: Any, rows: list[Row], elements: set[str]) -> None:
     """`tags: [Java]` gives `tags` = `Java` and `tags.Java` = true; of spellings of the latter, the first stands for all."""
-    if isinstance(value, dict):
+    if isinstance(value, str) or value is None:
+        rows.append((path, value))
+    elif isinstance(value, dict):
         for key, inner in value.items():
             _visit(f"{path}.{key}", inner, rows, elements)
     elif isinstance(value, list):
@@ -155,6 +189,6 @@ def _visit(path: str, value: Any, rows: list[Row], elements: set[str]) -> None:
                 element = f"{path}.{item}"
                 if element.lower() not in elements:
                     elements.add(element.lower())
-                    rows.append((element, True))
+                    rows.append((element, "true"))
     else:
-        rows.append((path, value))
+        rows.append((path, js_text(value)))

@@ -9,6 +9,7 @@ import msgspec
 
 from greenroom.db import Database
 from greenroom.entity import LOCATION
+from greenroom_catalog.storage.packing import unpack
 from greenroom_catalog.storage.runs import ProviderRuns
 from greenroom_catalog.storage.store import Store
 
@@ -53,7 +54,7 @@ class Reports:
         return [
             {
                 "entity": row["entity_ref"],
-                "at": _location(msgspec.json.decode(row["unprocessed_entity"])),
+                "at": _location(msgspec.json.decode(unpack(row["unprocessed_entity"]))),
                 "served": "as it last was" if row["served"] else "not",
                 "error": "; ".join(error["message"] for error in msgspec.json.decode(row["errors"])),
             }

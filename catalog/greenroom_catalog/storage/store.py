@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
 from uuid import UUID
 
+import asyncpg
 import msgspec
 
-from greenroom.db import Connection, Database
+from greenroom.db import Connection, Database, Record
 from greenroom.plugin import Migrations
 from greenroom.sql import Queries, load
+from greenroom_catalog.storage.packing import pack, pack_processed, unpack, unpack_processed
 
 MIGRATIONS = Migrations("catalog", Path(__file__).with_name("migrations"))
+
+UNSTORABLE = (asyncpg.DataError, asyncpg.ProgramLimitExceededError)
+"""What Postgres raises for text that it cannot hold (NUL) or index (over 2,700 bytes)."""
+
+BULKY = ("search", "final_entities", "refresh_state", "processed", "refresh_state_references", "relations")
+"""The tables that a bulk load fills."""
 
 TO_PROCESS = "catalog.process"
 TO_STITCH = "catalog.stitch"
@@ -54,17 +62,8 @@ class Claimed(msgspec.Struct, frozen=True):
     waited: float
 
 
-class Relation(msgspec.Struct, frozen=True):
-    """One direction of a relation, owned by the entity `originating`."""
-
-    originating: int
-    source: str
-    type: str
-    target: str
-
-
 class Good(msgspec.Struct, frozen=True):
-    """The changed result of a processing that went well."""
+    """The changed result of a processing that went well. `relations` are (source, type, target)."""
 
     claimed: Claimed
     document: bytes
@@ -92,16 +91,19 @@ class Conflict(msgspec.Struct, frozen=True):
 
 
 class Ticket(msgspec.Struct, frozen=True):
-    """An entity whose served form may have changed, held until the end of the transaction."""
+    """An entity whose served form may have changed, held until the end of the transaction.
+
+    `relations` are (type, target) as they are served: those that itself and others emitted, each once and sorted."""
 
     id: int
     uid: UUID
     ref: str
     processed: bytes | None
+    relations: Sequence[tuple[str, str]]
     errors: bytes | None
     orphan: bool
     hash: str | None
-    waited: float
+    waited: float = 0.0
 
 
 class Final(msgspec.Struct, frozen=True):
@@ -160,7 +162,7 @@ class Store:
         rows = await conn.fetch(
             self.sql.emit,
             [item.ref for item in items],
-            [item.document for item in items],
+            [pack(item.document) for item in items],
             [item.hash for item in items],
             [item.location_key for item in items],
         )
@@ -211,10 +213,10 @@ class Store:
 
     # --- processing ----------------------------------------------------------------------------------------------
 
-    async def claim_due(self, limit: int, lease: timedelta) -> list[Claimed]:
-        """Due entities, held for the length of the lease."""
-        rows = await self._db.fetch(self.sql.claim_due, limit, lease)
-        return [Claimed(*row) for row in rows]
+    async def claim_due(self, limit: int, lease: timedelta, *, reading: bool = True) -> list[Claimed]:
+        """Due entities, held for the length of the lease; without `reading`, only those that wait for nothing outside."""
+        rows = await self._db.fetch(self.sql.claim_due, limit, lease, reading)
+        return [Claimed(id_, uid, ref, unpack(document), *rest) for id_, uid, ref, document, *rest in rows]
 
     async def save_results(
         self, good: Sequence[Good], bad: Sequence[Bad], rests: Sequence[tuple[Claimed, timedelta]]
@@ -244,6 +246,7 @@ class Store:
             self.sql.reschedule,
             [item.id for item, _ in rests],
             [item.lease for item, _ in rests],
+            [item.hash for item, _ in rests],
             [rest for _, rest in rests],
         )
         await self.request_stitch(conn, changed, neighbours)
@@ -254,17 +257,23 @@ class Store:
             self.sql.save_errors,
             [item.claimed.id for item in bad],
             [item.claimed.hash for item in bad],
+            [item.claimed.lease for item in bad],
             [item.errors for item in bad],
             [item.result_hash for item in bad],
         )
         return [row["id"] for row in rows]
 
     async def _save_good(self, conn: Connection, good: Sequence[Good]) -> set[int]:
+        own = [
+            [(type_, target) for source, type_, target in item.relations if source == item.claimed.ref] for item in good
+        ]
         rows = await conn.fetch(
             self.sql.save_processed,
             [item.claimed.id for item in good],
             [item.claimed.hash for item in good],
-            [item.document for item in good],
+            [item.claimed.lease for item in good],
+            [pack_processed(item.document, relations) for item, relations in zip(good, own, strict=True)],
+            [len(relations) for relations in own],
             [item.result_hash for item in good],
             [item.read_etags for item in good],
         )
@@ -288,15 +297,15 @@ class Store:
         return conflicts, [row["target_id"] for row in rows]
 
     async def _replace_relations(self, conn: Connection, good: Sequence[Good]) -> list[str]:
-        relations = [Relation(item.claimed.id, *relation) for item in good for relation in item.relations]
-        rows = await conn.fetch(
-            self.sql.replace_relations,
-            [item.claimed.id for item in good],
-            [relation.originating for relation in relations],
-            [relation.source for relation in relations],
-            [relation.type for relation in relations],
-            [relation.target for relation in relations],
-        )
+        """Write the relations of others, and return the refs of those whose relations changed."""
+        others = [
+            (item.claimed.id, *relation)
+            for item in good
+            for relation in item.relations
+            if relation[0] != item.claimed.ref
+        ]
+        columns = [[row[at] for row in others] for at in range(4)]
+        rows = await conn.fetch(self.sql.replace_relations, [item.claimed.id for item in good], *columns)
         return [row["source_entity_ref"] for row in rows]
 
     async def _replace_refresh_keys(self, conn: Connection, good: Sequence[Good]) -> None:
@@ -337,13 +346,21 @@ class Store:
             await conn.execute(self.sql.request_stitch, list(ids), list(set(refs)))
             await self._wake(conn, TO_STITCH)
 
-    async def claim_tickets(self, conn: Connection, limit: int, age: timedelta) -> list[Ticket]:
-        """Tickets that have waited at least `age`, oldest first."""
-        return [Ticket(*row) for row in await conn.fetch(self.sql.claim_tickets, limit, age)]
+    async def claim_tickets(self, conn: Connection, limit: int, age: timedelta) -> tuple[list[int], list[Ticket]]:
+        """Tickets that have waited at least `age`, oldest first: all that were taken, and what is known of their entities."""
+        waited: dict[int, float] = dict(await conn.fetch(self.sql.claim_tickets, limit, age))  # type: ignore[arg-type]
+        if not waited:
+            return [], []
+        rows = await conn.fetch(self.sql.claimed_entities, list(waited))
+        incoming = await self._relations_to(conn, [row["entity_ref"] for row in rows])
+        return list(waited), [_ticket(row, incoming.get(row["entity_ref"], ()), waited[row["id"]]) for row in rows]
 
-    async def relations_of(self, conn: Connection, refs: Sequence[str]) -> list[tuple[str, str, str]]:
-        """(source, type, target) in the order in which they are served."""
-        return [tuple(row) for row in await conn.fetch(self.sql.relations_of, refs)]
+    async def _relations_to(self, conn: Connection, refs: Sequence[str]) -> dict[str, list[tuple[str, str]]]:
+        """(type, target) by ref, of the relations that other entities emitted."""
+        found: dict[str, list[tuple[str, str]]] = {}
+        for source, type_, target in await conn.fetch(self.sql.relations_to, refs):
+            found.setdefault(source, []).append((type_, target))
+        return found
 
     async def save_final(self, conn: Connection, finals: Sequence[Final]) -> None:
         """Serve these entities."""
@@ -364,10 +381,11 @@ class Store:
         """The tickets are spent."""
         await conn.execute(self.sql.drop_tickets, ids)
 
-    async def analyze(self) -> None:
-        """Bring the planner's statistics up to date, as after a bulk load: autovacuum would take its minute."""
-        for table in ("search", "final_entities", "refresh_state", "refresh_state_references", "relations"):
-            await self._db.execute(f"ANALYZE {table}")
+    async def tidy(self) -> None:
+        """After a bulk load: bring the planner's statistics and the visibility map up to date, for which autovacuum would
+        take its minute. Without the map, no scan is of an index only."""
+        for table in BULKY:
+            await self._db.execute(f"VACUUM (ANALYZE) {table}")
 
     async def _wake(self, conn: Connection, topic: str) -> None:
         """Tell the loops at commit. Equal messages of one transaction are sent once."""
@@ -377,6 +395,23 @@ class Store:
         """How many entities are due, and how many wait for a stitch."""
         row = await self._db.fetchrow(self.sql.backlog)
         return (row["due"], row["stitching"]) if row else (0, 0)
+
+
+def _ticket(row: Record, incoming: Iterable[tuple[str, str]], waited: float) -> Ticket:
+    id_, uid, ref, stored, errors, orphan, hash_ = row
+    if stored is None:
+        return Ticket(id_, uid, ref, None, [], errors, orphan, hash_, waited)
+    document, own = unpack_processed(stored)
+    return Ticket(id_, uid, ref, document, sorted({*own, *incoming}), errors, orphan, hash_, waited)
+
+
+def explain(error: Exception) -> str:
+    """Why something cannot be stored, in words that help the author of the file."""
+    if isinstance(error, asyncpg.ProgramLimitExceededError):
+        return "a name, reference or address in it is too long to be stored: 2,000 bytes are the limit"
+    if isinstance(error, asyncpg.CharacterNotInRepertoireError):
+        return "a name, reference or address in it holds a NUL character"
+    return str(error)
 
 
 def is_news(emitted: Emitted, held: Held | None) -> bool:

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import random
 import uuid
 from collections.abc import AsyncIterator
 from datetime import timedelta
 
+import msgspec
 import pytest
 
-from greenroom.plugin import Deferred
+from greenroom.plugin import Deferred, EntitySource
+from greenroom_catalog.ingestion.engine import ProviderRunner
+from greenroom_catalog.ingestion.locations import Location, location_entity
+from greenroom_catalog.stitching.tokens import token
+from greenroom_catalog.storage.runs import ProviderRuns
 from greenroom_catalog.storage.store import MIGRATIONS
 from tests.support.catalog import Catalog, component, yaml_component
 from tests.support.postgres import MigratedDatabase
@@ -255,3 +261,73 @@ async def _row_versions(catalog: Catalog) -> list[tuple[object, ...]]:
         rows = await catalog.database.fetch(f"select ctid::text, xmin::text from {table} order by 1")  # noqa: S608
         found += [(table, *row) for row in rows]
     return found
+
+
+async def test_one_entity_that_cannot_be_stored_does_not_cost_the_others_their_turn(catalog: Catalog) -> None:
+    too_long = component("endless", spec={"dependsOn": [f"component:default/{random_text(6000)}"]})
+    with_nul = component("odd", spec={"owner": "a\0b"})
+    await catalog.source().full([Deferred(too_long), Deferred(component("fine")), Deferred(with_nul)])
+    await catalog.settle()
+    assert set(await catalog.served()) == {"component:default/fine"}
+    rows = await catalog.database.fetch("select errors from refresh_state where errors is not null order by id")
+    messages = [error["message"] for row in rows for error in msgspec.json.decode(row["errors"])]
+    assert any("too long to be stored" in message for message in messages)
+    assert any("NUL" in message for message in messages)
+
+
+async def test_long_words_of_any_alphabet_are_served_and_found(catalog: Catalog) -> None:
+    word = "Щ" * 190
+    await catalog.source().full([Deferred(component("long", spec={"type": word, "lifecycle": word, "owner": "x"}))])
+    await catalog.settle()
+    assert set(await catalog.served()) == {"component:default/long"}
+    tokens = await catalog.database.fetchval("select tok from search")
+    assert token(f"spec.type={word.lower()}") in tokens
+
+
+async def test_hanging_reads_do_not_keep_other_entities_from_being_processed(catalog: Catalog) -> None:
+    urls = [f"https://git.test/{n}/catalog-info.yaml" for n in range(150)]
+    catalog.files.hang = asyncio.Event()
+    locations = [Deferred(location_entity(Location("url", url)), f"url:{url}") for url in urls]
+    await catalog.source("slow").full(locations)
+    await catalog.source("quick").full([Deferred(component("shop"))])
+    for _ in range(4):
+        await catalog.engine.process_due()
+    await catalog.engine.stitch_due()
+    assert set(await catalog.served()) == {"component:default/shop"}
+    catalog.files.hang.set()
+    await catalog.settle()
+
+
+async def test_a_worker_that_overslept_its_lease_does_not_overwrite_what_another_stored(catalog: Catalog) -> None:
+    await catalog.source().full([Deferred(component("shop"), "key")])
+    (slow,) = await catalog.store.claim_due(10, timedelta(0))
+    result = await catalog.engine._result(slow)
+    await catalog.settle()  # another worker, after the lease
+    before = await _row_versions(catalog)
+    await catalog.engine._save([result])
+    assert await _row_versions(catalog) == before
+
+
+async def test_a_provider_that_fails_at_the_start_is_run_again_soon(catalog: Catalog) -> None:
+    class Flaky:
+        name, every, runs = "flaky", None, 0
+
+        async def run(self, source: EntitySource) -> None:
+            self.runs += 1
+            if self.runs == 1:
+                raise ConnectionError("not yet")
+
+    provider, runs = Flaky(), ProviderRuns(catalog.database)
+    runner = ProviderRunner(runs, catalog.store, lambda: [provider], catalog.log, evict=True)
+    await runner.run_due()
+    (run,) = await runs.all()
+    assert run.error == "ConnectionError: not yet"
+    assert await runs.seconds_until_next(["flaky"]) <= 60
+    await runs.trigger("flaky")
+    await runner.run_due()
+    assert (provider.runs, (await runs.all())[0].error) == (2, None)
+
+
+def random_text(length: int) -> str:
+    """Text that does not compress, as Postgres would before it gives up."""
+    return "".join(random.Random(1).choices("abcdefghijklmnopqrstuvwxyz0123456789", k=length))

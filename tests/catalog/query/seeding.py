@@ -19,7 +19,7 @@ BATCH = 2000
 
 _STATE = """
 insert into refresh_state (entity_id, entity_ref, unprocessed_entity, unprocessed_hash)
-select * from unnest($1::uuid[], $2::text[], $3::json[], $4::bytea[]) returning id
+select * from unnest($1::uuid[], $2::text[], $3::bytea[], $4::bytea[]) returning id
 """
 
 

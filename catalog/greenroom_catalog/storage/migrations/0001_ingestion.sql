@@ -1,22 +1,29 @@
--- What is known of each entity before it is served: as found, as processed, who emitted it, and when it is due again.
+-- What is known of each entity before it is served: as found, why it failed, and who claims it.
 CREATE TABLE refresh_state (
     id                  bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     entity_id           uuid NOT NULL DEFAULT gen_random_uuid() UNIQUE,
     entity_ref          text COLLATE "C" NOT NULL UNIQUE,
-    unprocessed_entity  json STORAGE MAIN NOT NULL,
-    unprocessed_hash    bytea NOT NULL,
-    processed_entity    json STORAGE MAIN,
-    result_hash         bytea,
+    unprocessed_entity  bytea STORAGE MAIN NOT NULL, -- storage/packing.py
+    unprocessed_hash    bytea NOT NULL, -- of the document before it was packed
     errors              json,
-    read_etags          json, -- what its location targets answered, so that an unchanged source costs no parsing
     location_key        text COLLATE "C",
     last_discovery_at   timestamptz NOT NULL DEFAULT now()
-) WITH (toast_tuple_target = 256); -- the two documents are read only by workers: keep them compressed in the row
+);
 
--- Apart from the wide row, so that a claim writes 40 bytes and not two documents.
+-- What processing came to, apart from refresh_state so that each wide row is written once.
+CREATE TABLE processed (
+    id               bigint PRIMARY KEY REFERENCES refresh_state ON DELETE CASCADE,
+    processed_entity bytea STORAGE MAIN, -- of the last time it went well; with its own relations, storage/packing.py
+    own_relations    smallint NOT NULL DEFAULT 0, -- how many
+    result_hash      bytea, -- null: the next result counts as a change
+    read_etags       json -- what its location targets answered, so that an unchanged source costs no parsing
+);
+
+-- Apart from the wide row, so that a claim writes 40 bytes and not a document.
 CREATE TABLE refresh_schedule (
     id             bigint PRIMARY KEY REFERENCES refresh_state ON DELETE CASCADE,
-    next_update_at timestamptz NOT NULL DEFAULT now()
+    next_update_at timestamptz NOT NULL DEFAULT now(),
+    reads          boolean NOT NULL DEFAULT false -- processing it waits for the outside, as Locations do
 );
 CREATE INDEX refresh_schedule_due ON refresh_schedule (next_update_at);
 
@@ -39,7 +46,8 @@ CREATE TABLE refresh_keys (
 CREATE INDEX refresh_keys_key ON refresh_keys (key);
 CREATE INDEX refresh_keys_id ON refresh_keys (id);
 
--- Both directions of every relation, owned by the entity whose processing emitted them. Targets need not exist.
+-- Relations of other entities than the one whose processing emitted them, as the other side of each; its own stand in
+-- `processed`. Neither end need exist.
 CREATE TABLE relations (
     originating_id    bigint NOT NULL REFERENCES refresh_state ON DELETE CASCADE,
     source_entity_ref text COLLATE "C" NOT NULL,

@@ -5,7 +5,8 @@ CREATE TABLE final_entities (
     hash          text COLLATE "C" NOT NULL, -- of the stitched entity before uid and etag are put in
     final_entity  json STORAGE MAIN NOT NULL,
     search_values jsonb STORAGE MAIN NOT NULL -- search key -> ["value" | ["lower", "Original"]] of the keys without a column
-) WITH (toast_tuple_target = 8160); -- most documents are just over the usual threshold of 2 kB: keep them in the row
+);
+-- STORAGE MAIN: over 2 kB both are compressed, and stay in the row.
 
 -- A column holds the lower-cased value of its key if the key has exactly one that is not null; `facet_…` holds the
 -- original spelling where it differs. `tok` holds blake2b-64 of every "key" and "key=value" (spec 02 §2.2).

@@ -14,16 +14,18 @@ FROM refresh_state s WHERE s.entity_ref = ANY($1::text[])
 WITH written AS (
     INSERT INTO refresh_state AS s (entity_ref, unprocessed_entity, unprocessed_hash, location_key)
     SELECT i.entity_ref, i.entity, i.hash, i.location_key
-    FROM unnest($1::text[], $2::json[], $3::bytea[], $4::text[]) AS i (entity_ref, entity, hash, location_key)
+    FROM unnest($1::text[], $2::bytea[], $3::bytea[], $4::text[]) AS i (entity_ref, entity, hash, location_key)
     ORDER BY i.entity_ref
     ON CONFLICT (entity_ref) DO UPDATE
         SET unprocessed_entity = excluded.unprocessed_entity, unprocessed_hash = excluded.unprocessed_hash,
-            location_key = excluded.location_key, last_discovery_at = now(), read_etags = NULL
+            location_key = excluded.location_key, last_discovery_at = now()
         WHERE s.location_key IS NULL OR s.location_key = excluded.location_key
     RETURNING s.id, s.entity_ref
 ), due AS (
-    INSERT INTO refresh_schedule (id) SELECT id FROM written
+    INSERT INTO refresh_schedule (id, reads) SELECT id, entity_ref LIKE 'location:%' FROM written
     ON CONFLICT (id) DO UPDATE SET next_update_at = now()
+), forgotten AS (
+    UPDATE processed p SET read_etags = NULL FROM written w WHERE p.id = w.id AND p.read_etags IS NOT NULL
 )
 SELECT id, entity_ref FROM written
 

@@ -1,42 +1,60 @@
 -- name: claim_due
--- Take due entities for the length of a lease; a crashed worker's come back when it ends.
+-- Take due entities for the length of a lease; a crashed worker's come back when it ends. $3: also those that read.
 WITH due AS (
-    SELECT id, next_update_at FROM refresh_schedule WHERE next_update_at <= now()
+    SELECT id, next_update_at FROM refresh_schedule WHERE next_update_at <= now() AND ($3 OR NOT reads)
     ORDER BY next_update_at LIMIT $1 FOR UPDATE SKIP LOCKED
 ), claimed AS (
     UPDATE refresh_schedule c SET next_update_at = now() + $2::interval FROM due WHERE c.id = due.id
     RETURNING c.id, c.next_update_at AS lease, extract(epoch FROM now() - due.next_update_at)::float8 AS waited
 )
-SELECT s.id, s.entity_id, s.entity_ref, s.unprocessed_entity, s.unprocessed_hash, s.result_hash, s.location_key, s.read_etags,
+SELECT s.id, s.entity_id, s.entity_ref, s.unprocessed_entity, s.unprocessed_hash, p.result_hash, s.location_key, p.read_etags,
        c.lease, c.waited
-FROM claimed c JOIN refresh_state s USING (id)
+FROM claimed c JOIN refresh_state s USING (id) LEFT JOIN processed p USING (id)
 
 -- name: reschedule
--- Let claimed entities rest until their next turn, but for those that became due meanwhile.
-UPDATE refresh_schedule c SET next_update_at = now() + d.rest
-FROM unnest($1::bigint[], $2::timestamptz[], $3::interval[]) AS d (id, lease, rest)
+-- Let claimed entities rest until their next turn, but for those that became due, or became other ones, meanwhile.
+UPDATE refresh_schedule c SET next_update_at = now() + CASE WHEN s.unprocessed_hash = d.hash THEN d.rest ELSE '0' END
+FROM unnest($1::bigint[], $2::timestamptz[], $3::bytea[], $4::interval[]) AS d (id, lease, hash, rest)
+    JOIN refresh_state s USING (id)
 WHERE c.id = d.id AND c.next_update_at = d.lease
 
 -- name: save_processed
--- Store good results, unless the entity changed while it was processed; return those stored.
-UPDATE refresh_state s SET processed_entity = d.entity, result_hash = d.result_hash, errors = NULL, read_etags = d.read_etags
-FROM unnest($1::bigint[], $2::bytea[], $3::json[], $4::bytea[], $5::json[]) AS d (id, unprocessed_hash, entity, result_hash, read_etags)
-WHERE s.id = d.id AND s.unprocessed_hash = d.unprocessed_hash
-RETURNING s.id
+-- Store good results; return those stored. Left out is what changed while it was processed, and what another worker took
+-- over because the lease had ended (its lease ends later). The lock makes a change that is under way wait or be waited for.
+WITH current AS (
+    SELECT d.* FROM unnest($1::bigint[], $2::bytea[], $3::timestamptz[], $4::bytea[], $5::smallint[], $6::bytea[], $7::json[])
+        AS d (id, unprocessed_hash, lease, entity, relations, result_hash, read_etags)
+        JOIN refresh_state s USING (id) JOIN refresh_schedule c USING (id)
+    WHERE s.unprocessed_hash = d.unprocessed_hash AND c.next_update_at <= d.lease
+    ORDER BY s.id FOR NO KEY UPDATE OF s
+), forgiven AS (
+    UPDATE refresh_state s SET errors = NULL FROM current WHERE s.id = current.id AND s.errors IS NOT NULL
+)
+INSERT INTO processed (id, processed_entity, own_relations, result_hash, read_etags)
+SELECT id, entity, relations, result_hash, read_etags FROM current
+ON CONFLICT (id) DO UPDATE SET processed_entity = excluded.processed_entity, own_relations = excluded.own_relations,
+    result_hash = excluded.result_hash, read_etags = excluded.read_etags
+RETURNING id
 
 -- name: save_errors
--- Store why entities failed; what they last were stays.
-UPDATE refresh_state s SET errors = d.errors, result_hash = d.result_hash, read_etags = NULL
-FROM unnest($1::bigint[], $2::bytea[], $3::json[], $4::bytea[]) AS d (id, unprocessed_hash, errors, result_hash)
-WHERE s.id = d.id AND s.unprocessed_hash = d.unprocessed_hash
-RETURNING s.id
+-- Store why entities failed; what they last were stays. Left out is the same as with good results.
+WITH failed AS (
+    UPDATE refresh_state s SET errors = d.errors
+    FROM unnest($1::bigint[], $2::bytea[], $3::timestamptz[], $4::json[], $5::bytea[])
+            AS d (id, unprocessed_hash, lease, errors, result_hash) JOIN refresh_schedule c USING (id)
+    WHERE s.id = d.id AND s.unprocessed_hash = d.unprocessed_hash AND c.next_update_at <= d.lease
+    RETURNING s.id, d.result_hash
+)
+INSERT INTO processed (id, result_hash) SELECT id, result_hash FROM failed
+ON CONFLICT (id) DO UPDATE SET result_hash = excluded.result_hash, read_etags = NULL
+RETURNING id
 
 -- name: forget_results
 -- Make the next processing of these entities count as a change, as after a conflict that may since be gone.
-UPDATE refresh_state SET result_hash = NULL, read_etags = NULL WHERE id = ANY($1::bigint[])
+UPDATE processed SET result_hash = NULL, read_etags = NULL WHERE id = ANY($1::bigint[])
 
 -- name: replace_relations
--- Make these the relations that these entities emit; return the refs whose served relations change by it.
+-- Make these the relations of others that these entities emit; return the refs whose served relations change by it.
 WITH desired AS (
     SELECT DISTINCT * FROM unnest($2::bigint[], $3::text[], $4::text[], $5::text[])
         AS d (originating_id, source_entity_ref, type, target_entity_ref)
@@ -84,7 +102,7 @@ WHERE c.id = up.id AND (up.depth = 0 OR s.entity_ref LIKE 'location:%')
 WITH parents AS (
     SELECT source_id AS id FROM refresh_state_references WHERE target_id = $1 AND source_id IS NOT NULL
 ), forgotten AS (
-    UPDATE refresh_state s SET result_hash = NULL, read_etags = NULL FROM parents p WHERE s.id = p.id
+    UPDATE processed s SET result_hash = NULL, read_etags = NULL FROM parents p WHERE s.id = p.id
 )
 UPDATE refresh_schedule c SET next_update_at = now() FROM parents p WHERE c.id = p.id
 

@@ -10,5 +10,6 @@ WHERE s.errors IS NOT NULL ORDER BY s.entity_ref LIMIT $1
 
 -- name: sizes
 -- How many locations, relations and tickets there are.
-SELECT (SELECT count(*) FROM locations) AS locations, (SELECT count(*) FROM relations) AS relations,
+SELECT (SELECT count(*) FROM locations) AS locations,
+       (SELECT count(*) FROM relations) + (SELECT coalesce(sum(own_relations), 0) FROM processed) AS relations,
        (SELECT count(*) FROM stitch_queue) AS tickets

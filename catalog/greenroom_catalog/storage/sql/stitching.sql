@@ -5,22 +5,26 @@ SELECT s.id FROM refresh_state s WHERE s.id = ANY($1::bigint[])
 UNION
 SELECT s.id FROM refresh_state s WHERE s.entity_ref = ANY($2::text[])
 ORDER BY 1
-ON CONFLICT (id) DO UPDATE SET requested_at = stitch_queue.requested_at
+ON CONFLICT (id) DO UPDATE SET requested_at = excluded.requested_at WHERE false
 
 -- name: claim_tickets
 -- Take the oldest tickets until the end of the transaction. Nobody is waited for, so that nobody can be deadlocked with.
-SELECT q.id, s.entity_id, s.entity_ref, s.processed_entity, s.errors,
-       NOT EXISTS (SELECT FROM refresh_state_references r WHERE r.target_id = q.id) AS orphan, f.hash,
-       extract(epoch FROM now() - q.requested_at)::float8 AS waited
-FROM stitch_queue q JOIN refresh_state s ON s.id = q.id LEFT JOIN final_entities f ON f.id = q.id
-WHERE q.requested_at <= now() - $2::interval
-ORDER BY q.requested_at LIMIT $1
-FOR UPDATE OF q SKIP LOCKED FOR KEY SHARE OF s SKIP LOCKED
+SELECT id, extract(epoch FROM now() - requested_at)::float8 AS waited FROM stitch_queue
+WHERE requested_at <= now() - $2::interval
+ORDER BY requested_at LIMIT $1 FOR UPDATE SKIP LOCKED
 
--- name: relations_of
--- What is served as the relations of these refs, in the order in which it is served.
-SELECT DISTINCT source_entity_ref, type, target_entity_ref FROM relations
-WHERE source_entity_ref = ANY($1::text[]) ORDER BY 1, 2, 3
+-- name: claimed_entities
+-- What the entities of claimed tickets are now. A statement of its own, since it must see what was saved until the tickets
+-- were locked; those that are just being deleted are left out.
+SELECT s.id, s.entity_id, s.entity_ref, p.processed_entity, s.errors,
+       NOT EXISTS (SELECT FROM refresh_state_references r WHERE r.target_id = s.id) AS orphan, f.hash
+FROM refresh_state s LEFT JOIN processed p USING (id) LEFT JOIN final_entities f USING (id)
+WHERE s.id = ANY($1::bigint[])
+FOR KEY SHARE OF s SKIP LOCKED
+
+-- name: relations_to
+-- The relations of these refs that other entities emitted.
+SELECT source_entity_ref, type, target_entity_ref FROM relations WHERE source_entity_ref = ANY($1::text[])
 
 -- name: save_final
 -- Serve these entities.
