@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 import math
 import time
+from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
@@ -12,7 +13,7 @@ from greenroom.settings import PluginRateLimit
 from greenroom.web.headers import RawHeaders
 
 REMEMBERED = 100_000
-"""Addresses counted at a time; beyond that, those whose window is over are forgotten."""
+"""Addresses counted at a time; beyond that, the one whose window ends first is forgotten."""
 
 BODY = b'{"error":{"name":"Error","message":"Too many requests, please try again later"},"response":{"statusCode":429}}'
 
@@ -33,7 +34,8 @@ class RateLimiter:
         self._allowed = frozenset(config.ip_allow_list)
         self._window = config.window.total_seconds()
         self._clock = clock
-        self._hits: dict[str, tuple[int, float]] = {}
+        self._hits: OrderedDict[str, tuple[int, float]] = OrderedDict()
+        """By address, how many in a window and its end; in the order in which the windows end."""
 
     def admit(self, address: str, peer: str) -> Verdict | None:
         """Count a request from an address, which a proxy may have told; None for one that is not limited."""
@@ -43,7 +45,9 @@ class RateLimiter:
         hits, until = self._hits.get(key, (0, 0.0))
         if until <= now:
             hits, until = 0, now + self._window
-            self._make_room(now)
+            self._hits.pop(key, None)
+            if len(self._hits) >= REMEMBERED:
+                self._hits.popitem(last=False)
         hits += 1
         self._hits[key] = (hits, until)
         limit = self._config.incoming_request_limit
@@ -63,12 +67,6 @@ class RateLimiter:
         if skipped and key in self._hits:
             hits, until = self._hits[key]
             self._hits[key] = (max(hits - 1, 0), until)
-
-    def _make_room(self, now: float) -> None:
-        if len(self._hits) >= REMEMBERED:
-            self._hits = {key: hit for key, hit in self._hits.items() if hit[1] > now}
-        while len(self._hits) >= REMEMBERED:
-            del self._hits[next(iter(self._hits))]
 
 
 def network_of(address: str) -> str:

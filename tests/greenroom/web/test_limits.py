@@ -1,11 +1,13 @@
 """backend.rateLimit: who is slowed down, and what they are told (express-rate-limit)."""
 
+import time
 from datetime import timedelta
 
 import pytest
 
 from greenroom.settings import BackendConfig, LifecycleConfig, PluginRateLimit, RateLimit
-from greenroom.web.limits import ClientAddress, RateLimiter, network_of
+from greenroom.web import limits
+from greenroom.web.limits import REMEMBERED, ClientAddress, RateLimiter, network_of
 from tests.greenroom.web.surface import app, client
 from tests.support.asgi import Client
 
@@ -48,8 +50,8 @@ async def test_the_machine_itself_is_not_limited() -> None:
 
 
 async def test_a_plugin_has_a_limit_of_its_own() -> None:
-    limits = RateLimit(over_all=False, plugin={"plain": PluginRateLimit(incoming_request_limit=1)})
-    asked = Client(app(BackendConfig(rate_limit=limits)), address="192.0.2.1")
+    config = RateLimit(over_all=False, plugin={"plain": PluginRateLimit(incoming_request_limit=1)})
+    asked = Client(app(BackendConfig(rate_limit=config)), address="192.0.2.1")
     assert [(await asked.get(FIXED)).status for _ in range(2)] == [200, 429]
     assert [(await asked.get("/api/catalog/locations")).status for _ in range(2)] == [200, 200]
 
@@ -125,3 +127,25 @@ async def test_a_proxy_is_not_mistaken_for_its_clients() -> None:
     asked = Client(app(config), address="192.0.2.1")
     statuses = [(await asked.get("/nope", x_forwarded_for=f"198.51.100.{index}")).status for index in (1, 2, 1)]
     assert statuses == [404, 404, 429]
+
+
+def test_a_flood_of_addresses_does_not_cost_a_look_at_all_of_them() -> None:
+    limiter = RateLimiter(PluginRateLimit(), Clock())
+    for number in range(REMEMBERED):
+        limiter.admit(f"10.{number}", "")
+    began = time.perf_counter()
+    for number in range(1_000):
+        limiter.admit(f"11.{number}", "")
+    assert time.perf_counter() - began < 1  # it took five
+
+
+def test_who_is_forgotten_first_is_whose_window_ends_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "REMEMBERED", 2)
+    clock = Clock()
+    limiter = RateLimiter(PluginRateLimit(incoming_request_limit=1), clock)
+    for seconds, address in ((0, "10.0.0.1"), (30, "10.0.0.2"), (30, "10.0.0.1"), (1, "10.0.0.3")):
+        clock.now += seconds
+        limiter.admit(address, "")
+    again = limiter.admit("10.0.0.1", "")
+    assert again is not None
+    assert not again.passes
