@@ -13,7 +13,7 @@ import click
 
 from greenroom.cli.catalog import catalog, locations
 from greenroom.cli.configuration import config
-from greenroom.cli.output import say_error
+from greenroom.cli.output import ReaderGoneError, say_error
 from greenroom.cli.running import migrate, openapi, plugins, serve, status, worker
 from greenroom.errors import ConfigError, GreenroomError, ServiceUnavailableError
 
@@ -49,7 +49,7 @@ def main() -> None:
     except GreenroomError as error:
         say_error(error.name, error.message)
         code = FAILED
-    except BrokenPipeError:  # `greenroom … | head`: nobody reads on, which is no fault
+    except (ReaderGoneError, BrokenPipeError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 0
     sys.exit(code or 0)

@@ -27,16 +27,28 @@ output_option = click.option(
 )
 
 
+class ReaderGoneError(Exception):
+    """`greenroom … | head`: nobody reads on, which is no fault."""
+
+
 def show(value: Any, output: str, columns: Sequence[str] = ()) -> None:
     """Print a value. As a table, a list of objects shows the `columns` (dotted paths), or those that its objects have."""
     if output == "json":
-        click.echo(msgspec.json.format(msgspec.json.encode(value), indent=2).decode())
+        write(msgspec.json.format(msgspec.json.encode(value), indent=2).decode())
     elif output == "yaml":
-        click.echo(yaml.safe_dump(value, sort_keys=False, allow_unicode=True).rstrip())
+        write(yaml.safe_dump(value, sort_keys=False, allow_unicode=True).rstrip())
     elif isinstance(value, list):
         show_table(value, columns)
     else:
         show_facts(value)
+
+
+def write(text: str) -> None:
+    """Print as it is."""
+    try:
+        click.echo(text)
+    except BrokenPipeError as error:  # click would make a failure of it
+        raise ReaderGoneError from error
 
 
 def show_table(rows: Sequence[Mapping[str, Any]], columns: Sequence[str] = (), title: str | None = None) -> None:
@@ -51,15 +63,21 @@ def show_table(rows: Sequence[Mapping[str, Any]], columns: Sequence[str] = (), t
 
 
 def show_facts(facts: Mapping[str, Any]) -> None:
-    """Print an object: scalars as lines, lists of objects as tables, objects as one line."""
+    """Print an object: scalars and small objects as lines, then lists of objects as tables."""
     out = console()
-    width = max((len(name) for name in facts), default=0)
-    for name, value in facts.items():
-        if isinstance(value, list) and value and isinstance(value[0], Mapping):
-            out.print()
-            show_table(value, title=name)
-        else:
-            out.print(Text(name.ljust(width + 2), style="bold") + cell(value))
+    tables = {name: value for name, value in facts.items() if is_table(value)}
+    lines = {name: value for name, value in facts.items() if name not in tables}
+    width = max(map(len, lines), default=0) + 2
+    for name, value in lines.items():
+        out.print(Text(name.ljust(width), style="bold") + cell(value))
+    for name, rows in tables.items():
+        out.print()
+        show_table(rows, title=name)
+
+
+def is_table(value: Any) -> bool:
+    """Whether it is a list of objects, and not an empty one."""
+    return isinstance(value, list) and bool(value) and isinstance(value[0], Mapping)
 
 
 def cell(value: Any) -> Text:
@@ -98,16 +116,17 @@ def progress(what: str, total: int) -> Iterator[Callable[[int], None]]:
     """On a terminal, show a bar; the function that is lent moves it on by so many."""
     from rich.progress import Progress
 
-    with Progress(console=console(stderr=True), transient=True) as bar:
+    out = console(stderr=True)
+    with Progress(console=out, transient=True, disable=not out.is_terminal) as bar:
         task = bar.add_task(what, total=total)
         yield lambda steps: bar.advance(task, steps)
 
 
 class PipeConsole(Console):
-    """Leaves a reader that reads no more (`greenroom … | head`) to `main`."""
+    """Rich would make a failure of a reader that is gone."""
 
     def on_broken_pipe(self) -> None:
-        raise BrokenPipeError
+        raise ReaderGoneError
 
 
 def console(*, stderr: bool = False) -> Console:

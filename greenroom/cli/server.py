@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import logging
 import os
 import signal
@@ -39,7 +40,7 @@ async def run_server(config: AppConfig, *, api_only: bool = False) -> None:
     roles: list[Role] = ["api"] if api_only else ["api", "worker"]
     door, stop = Door(config=backend, state=Lifecycle()), asyncio.Event()
     with _bind(backend) as listening:
-        log.info("Listening on %s:%d", *listening.getsockname()[:2])
+        log.info("Listening on %s", _address(listening))
         house = asyncio.create_task(_live(config, roles, door), name="house")
         house.add_done_callback(lambda _: stop.set())  # a start that fails is the end
         await serve(
@@ -93,10 +94,15 @@ def _bind(backend: BackendConfig) -> socket:
     except OSError as error:
         raise ConfigError(
             "backend.listen",
-            f"cannot listen there: {error.strerror}",
+            f"cannot listen there: {os.strerror(error.errno or errno.EADDRNOTAVAIL)}",
             value=f"{listen.host}:{listen.port}",
             hint="is another server running? choose another port",
         ) from error
+
+
+def _address(listening: socket) -> str:
+    host, port = listening.getsockname()[:2]
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 async def _summarise(house: Running) -> None:

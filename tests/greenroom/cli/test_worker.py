@@ -1,0 +1,48 @@
+"""The API in one process and the work in another, which share a data folder and with it the embedded database."""
+
+from __future__ import annotations
+
+import time
+
+import yaml
+
+from tests.greenroom.cli.conftest import Pair, Run
+from tests.support.asgi import TOKEN
+from tests.support.processes import PATIENCE
+
+SHOP = "/api/catalog/entities/by-name/component/default/shop"
+
+
+def until_served(pair: Pair) -> None:
+    deadline = time.monotonic() + PATIENCE
+    while pair.api.get(SHOP, TOKEN)[0] != 200:
+        assert time.monotonic() < deadline, pair.worker.log
+        time.sleep(0.05)
+
+
+def test_what_the_worker_brought_is_served_by_the_other_process(pair: Pair) -> None:
+    until_served(pair)
+    assert pair.api.get(SHOP, TOKEN)[1]["metadata"]["title"] == "The shop"
+
+
+def test_the_provider_ran_once_and_in_the_worker(pair: Pair) -> None:
+    until_served(pair)
+    runs = [message for message in pair.worker.messages() if message.startswith("Provider ndjson:shops")]
+    assert runs == ["Provider ndjson:shops: Mutation(added=1, changed=0, removed=0, unchanged=0)"]
+    assert not any(message.startswith("Provider") for message in pair.api.messages())
+
+
+def test_the_status_is_read_from_the_database_and_tells_of_both(pair: Pair, greenroom: Run) -> None:
+    until_served(pair)
+    environ = {"GREENROOM_DATA": str(pair.data)}
+    facts = greenroom("status", "--config", pair.config, "-o", "json", **environ).json
+    assert facts["Database"]["kind"] == "embedded"
+    assert facts["Database"]["migrations to apply"] == 0
+    assert facts["Catalog"]["by kind"]["component"] >= 1
+    assert "ndjson:shops" in {provider["name"] for provider in facts["Catalog"]["providers"]}
+    assert set(yaml.safe_load(greenroom("status", "--config", pair.config, "-o", "yaml", **environ).out)) == set(facts)
+    table = greenroom("status", "--config", pair.config, **environ)
+    assert table.code == 0
+    lines = table.out.splitlines()
+    assert lines[0] == "Database"
+    assert any(line.startswith("ndjson:shops") for line in lines)
