@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import queue
+import re
 import shutil
 import signal
 import subprocess
@@ -29,6 +30,9 @@ STOP_SECONDS = 60.0
 QUICK_SECONDS = 5.0
 QUICK_ENDS = 3
 """Postgres that ends so often within `QUICK_SECONDS` is given up; whoever still uses it will try again, less often."""
+
+_PASSED_ON = re.compile(r"PATH|HOME|LANG|LC_\w+|TMPDIR|(LD|DYLD)_LIBRARY_PATH|PYTHON\w+|__PYVENV_LAUNCHER__")
+"""The variables that Python may need. The supervisor outlives us, and our secrets are none of its business."""
 
 
 class Job(msgspec.Struct, frozen=True):
@@ -54,7 +58,8 @@ def launch(job: Job) -> None:
 
     Raises CalledProcessError when another supervisor has the lock."""
     command = [sys.executable, "-m", "greenroom.embedded.supervisor", msgspec.json.encode(job, enc_hook=str).decode()]
-    environ = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    environ = {name: value for name, value in os.environ.items() if _PASSED_ON.fullmatch(name)}
+    environ["PYTHONPATH"] = os.pathsep.join(filter(None, sys.path))
     subprocess.run(  # noqa: S603
         command, env=environ, stdin=subprocess.DEVNULL, capture_output=True, check=True, start_new_session=True
     )

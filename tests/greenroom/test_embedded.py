@@ -93,6 +93,10 @@ async def supervisor(home: Home) -> int:
     return int(said)
 
 
+def environ_of(pid: int) -> bytes:
+    return Path(f"/proc/{pid}/environ").read_bytes()
+
+
 def nothing_runs(home: Home) -> bool:
     """No process of Postgres holds the lock that all of them inherit."""
     return not is_held(home.postmaster_lock)
@@ -178,6 +182,17 @@ async def test_a_killed_supervisor_is_replaced_and_the_server_goes_on(
         assert await connection.fetchval("select 1") == 1
         await connection.close()
     assert nothing_runs(home)
+
+
+@pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="needs /proc")
+async def test_the_supervisor_is_not_told_our_secrets(
+    folder: Path, home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ACME_TOKEN", "do-not-tell")
+    async with embedded_postgres(folder, UNSAFE):
+        environ = environ_of(await supervisor(home))
+    assert b"PYTHONPATH=" in environ
+    assert b"do-not-tell" not in environ
 
 
 async def test_everything_killed_at_once_is_found_and_taken_over(folder: Path, home: Home) -> None:
