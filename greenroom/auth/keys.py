@@ -17,6 +17,7 @@ from typing import Protocol
 from joserfc.jwk import ECKey
 
 from greenroom.auth.tokens import new_key, public_jwk
+from greenroom.errors import ServiceUnavailableError
 
 KEPT = 3
 """How many token lifetimes a public key is kept."""
@@ -63,10 +64,11 @@ class Keyring:
         self._clock = clock
         self._keys: dict[str, ECKey] = {}
         self._looked_at = -RELOAD_EVERY
+        self._failure: ServiceUnavailableError | None = None
         self._lock = asyncio.Lock()
 
     async def find(self, kid: str) -> ECKey | None:
-        """The key of that id, None if the store does not have it either."""
+        """The key of that id, None if the store does not have it either. Raises ServiceUnavailableError."""
         if kid not in self._keys:
             await self._look()
         return self._keys.get(kid)
@@ -75,10 +77,18 @@ class Keyring:
         asked_at = self._clock()
         async with self._lock:
             if self._looked_at > asked_at:
+                if self._failure is not None:
+                    raise self._failure
                 return
             await asyncio.sleep(max(0.0, self._looked_at + RELOAD_EVERY - self._clock()))
-            self._looked_at = self._clock()
-            self._keys = {jwk["kid"]: ECKey.import_key(dict(jwk)) for jwk in await self._store.public_keys()}
+            began = self._clock()
+            try:
+                published, self._failure = await self._store.public_keys(), None
+            except ServiceUnavailableError as error:  # those who wait for this look are told the same
+                self._failure, self._looked_at = error, began
+                raise
+            self._keys = {jwk["kid"]: ECKey.import_key(dict(jwk)) for jwk in published}
+            self._looked_at = began
 
 
 class SigningKeys:

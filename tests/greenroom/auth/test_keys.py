@@ -10,6 +10,7 @@ from greenroom.auth import MemoryKeyStore
 from greenroom.auth import keys as keys_module
 from greenroom.auth.keys import Jwk, Keyring, SigningKeys
 from greenroom.auth.tokens import new_key, public_jwk
+from greenroom.errors import ServiceUnavailableError
 
 HOUR = timedelta(hours=1)
 
@@ -65,6 +66,19 @@ async def test_a_flood_of_invented_key_ids_costs_one_look_a_second() -> None:
     ring = Keyring(store, clock=clock)
     found = await asyncio.gather(*(ring.find(f"invented-{number}") for number in range(500)))
     assert set(found) == {None}
+    assert store.reads == 1
+
+
+async def test_while_the_store_cannot_be_read_nobody_is_told_that_a_key_does_not_exist() -> None:
+    class Broken(CountingStore):
+        async def public_keys(self) -> Sequence[Jwk]:
+            await super().public_keys()
+            raise ServiceUnavailableError("no database")
+
+    store = Broken()
+    ring = Keyring(store)
+    found = await asyncio.gather(*(ring.find("of-another-process") for _ in range(3)), return_exceptions=True)
+    assert [type(one) for one in found] == [ServiceUnavailableError] * 3
     assert store.reads == 1
 
 
