@@ -86,9 +86,10 @@ INSERT INTO refresh_keys (id, key)
 SELECT id, key FROM desired EXCEPT SELECT id, key FROM refresh_keys WHERE id = ANY($1::bigint[])
 
 -- name: refresh_with_ancestors
--- Make an entity and the locations above it due; return how many were.
+-- Make an entity and the locations above it due; return how many were. Upstream does not find an orphan, and so we don't.
 WITH RECURSIVE up (id, depth) AS (
-    SELECT id, 0 FROM refresh_state WHERE entity_ref = $1
+    SELECT s.id, 0 FROM refresh_state s
+    WHERE s.entity_ref = $1 AND EXISTS (SELECT FROM refresh_state_references r WHERE r.target_id = s.id)
     UNION
     SELECT r.source_id, up.depth + 1 FROM up JOIN refresh_state_references r ON r.target_id = up.id
     WHERE r.source_id IS NOT NULL AND up.depth < 32
