@@ -13,7 +13,7 @@ from greenroom.web.json_errors import explain
 from greenroom_catalog.model.values import from_json, js_json
 from greenroom_catalog.query import shapes
 from greenroom_catalog.query.conditions import PREDICATE, Predicate, check_depth, from_search_filter
-from greenroom_catalog.query.filters import After, Order
+from greenroom_catalog.query.filters import After, Order, storable
 
 Values = list[str | None]
 """`[sort value, id]`, or `[id]` without an order."""
@@ -44,7 +44,8 @@ class Cursor(msgspec.Struct, frozen=True):
         if len(self.position) != expected:
             raise InputError(f"Malformed cursor: expected {expected} values in orderFieldValues")
         value, identifier = (None, *self.position) if self.order is None else self.position
-        if identifier is None or not _ID.fullmatch(identifier) or (self.order is not None and value is None):
+        known = value is None if self.order is None else value is not None and storable(value)
+        if not known or identifier is None or not _ID.fullmatch(identifier):
             raise InputError("Malformed cursor: orderFieldValues do not name a row")
         return After(value, int(identifier))
 

@@ -11,8 +11,10 @@ from greenroom.auth import Auth
 from greenroom.errors import NotFoundError
 from greenroom.permissions import Permissions
 from greenroom.web import asked, empty
+from greenroom_catalog.query.filters import storable
 from greenroom_catalog.query.permissions import ENTITY_DELETE, ENTITY_REFRESH
 from greenroom_catalog.query.query import as_uid
+from greenroom_catalog.routes.requests import body_of
 from greenroom_catalog.routes.services import EntityWriter
 
 
@@ -22,10 +24,11 @@ def change_routes(writer: EntityWriter, permissions: Permissions, auth: Auth) ->
     @post("/refresh", operation_id="RefreshEntity", status_code=200)
     async def refresh(request: Request[Any, Any, Any]) -> Response[bytes]:
         ask = asked(request)
-        ref, token = ask.body["entityRef"], ask.body.get("authorizationToken")
+        body = body_of(ask)
+        ref, token = body["entityRef"], body.get("authorizationToken")
         credentials = await auth.authenticate(token, "catalog") if token else ask.credentials
         await permissions.require(credentials, ENTITY_REFRESH, ref)
-        if "\0" in ref or not await writer.refresh(ref.lower()):
+        if not storable(ref) or not await writer.refresh(ref.lower()):
             raise NotFoundError(f"Entity {ref.lower()} not found")
         return empty()
 

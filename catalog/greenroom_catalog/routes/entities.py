@@ -43,7 +43,7 @@ def entity_routes(queries: EntityQueries, permissions: Permissions) -> list[HTTP
     @post("/entities/by-refs", operation_id="GetEntitiesByRefs", status_code=200)
     async def by_refs(request: Request[Any, Any, Any]) -> Response[bytes]:
         ask = asked(request)
-        batch = requests.batch(ask.query, ask.body)
+        batch = requests.batch(ask.query, requests.body_of(ask))
         if await permissions.authorize(ask.credentials, ENTITY_READ) is not Decision.ALLOW:
             return json_response({"items": [None] * len(batch.refs)})
         documents = await queries.by_refs(batch.refs, batch.query)

@@ -55,7 +55,7 @@ def list_routes(queries: EntityQueries, permissions: Permissions) -> list[HTTPRo
     @post("/entities/by-query", operation_id="QueryEntitiesByPredicate", status_code=200)
     async def by_predicate(request: Request[Any, Any, Any]) -> Response[bytes]:
         ask = asked(request)
-        wanted = requests.page_from_body(ask.body or {})
+        wanted = requests.page_from_body(requests.body_of(ask) or {})
         return await answer(wanted, ask.credentials)
 
     async def answer(wanted: PageRequest, credentials: Credentials) -> Response[bytes]:
@@ -80,7 +80,7 @@ def facet_routes(queries: EntityQueries, permissions: Permissions) -> list[HTTPR
     @post("/entity-facets", operation_id="QueryEntityFacetsByPredicate", status_code=200)
     async def facets_by_predicate(request: Request[Any, Any, Any]) -> Response[bytes]:
         ask = asked(request)
-        names, query = requests.facets_from_body(ask.body or {})
+        names, query = requests.facets_from_body(requests.body_of(ask) or {})
         return await count(names, query, ask.credentials)
 
     async def count(names: list[str], query: Predicate | None, credentials: Credentials) -> Response[bytes]:

@@ -35,7 +35,7 @@ def location_routes(locations: Locations, permissions: Permissions, *, readonly:
     @post("/locations", operation_id="CreateLocation", status_code=201)
     async def create(request: Request[Any, Any, Any]) -> Response[bytes]:
         ask = asked(request)
-        spec = requests.location(ask.body)
+        spec = requests.location(requests.body_of(ask))
         dry_run = requests.is_yes(ask.query.get("dryRun"))
         if not dry_run:
             _refuse_if(readonly)

@@ -11,7 +11,8 @@ from urllib.parse import parse_qsl, quote_plus
 import msgspec
 
 from greenroom.errors import InputError
-from greenroom_catalog.model.values import from_json, js_json
+from greenroom.web import Asked
+from greenroom_catalog.model.values import from_json, js_json, normalise
 from greenroom_catalog.query import shapes
 from greenroom_catalog.query.conditions import PREDICATE, Predicate, check_depth, from_filters
 from greenroom_catalog.query.conditions import from_json as predicate_from_json
@@ -42,6 +43,18 @@ class Window(msgspec.Struct, frozen=True):
     def next(self) -> str:
         """The `after` parameter of the page behind this one."""
         return _encoded({"limit": self.limit, "offset": self.offset + (self.limit or 0)})
+
+
+def body_of(ask: Asked) -> Any:
+    """The JSON body, in which a lone surrogate is U+FFFD: no answer could quote it, and no table holds one.
+
+    Raises InputError for nesting that nobody needs, where it would be gone into."""
+    try:
+        msgspec.json.encode(ask.body)
+    except (UnicodeEncodeError, OverflowError, RecursionError):
+        check_depth(ask.body)
+        return normalise(ask.body)
+    return ask.body
 
 
 def _encoded(value: object) -> str:

@@ -74,6 +74,7 @@ def test_what_is_no_cursor_is_refused(text: str, message: str) -> None:
         {"orderFieldValues": [None]},
         {"orderFields": [{"field": "kind", "order": "asc"}], "orderFieldValues": [None, "1"]},
         {"orderFields": [{"field": "kind", "order": "asc"}], "orderFieldValues": ["1"]},
+        {"orderFields": [{"field": "kind", "order": "asc"}], "orderFieldValues": ["a\0", "1"]},
     ],
 )
 def test_a_forged_position_never_reaches_the_database(change: dict[str, Any]) -> None:
