@@ -12,7 +12,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -38,6 +38,14 @@ def environment(**added: str) -> dict[str, str]:
     unwanted = ("GREENROOM_", "APP_CONFIG_", "NO_COLOR", "FORCE_COLOR", "COLUMNS", "TERM", "LOG_LEVEL", "BACKSTAGE_ENV")
     kept = {name: value for name, value in os.environ.items() if not name.startswith(unwanted)}
     return {**kept, **added}
+
+
+def until(holds: Callable[[], object]) -> None:
+    """Wait for it."""
+    deadline = time.monotonic() + PATIENCE
+    while not holds():
+        assert time.monotonic() < deadline, "it never came to hold"
+        time.sleep(0.03)
 
 
 def command(*arguments: str | Path) -> list[str]:
@@ -87,6 +95,11 @@ class Process:
         """Everything it has written to standard error."""
         return self.log_file.read_text()
 
+    @property
+    def out(self) -> str:
+        """Everything it has written to standard output."""
+        return self.log_file.with_suffix(".out").read_text()
+
     def messages(self) -> list[str]:
         """The messages of its log lines."""
         return [json.loads(line)["message"] for line in self.log.splitlines() if line.startswith("{")]
@@ -121,10 +134,7 @@ class Process:
 
     def until_ready(self) -> None:
         """Wait until readiness says so."""
-        deadline = time.monotonic() + PATIENCE
-        while self.get(READINESS)[0] != 200:
-            assert time.monotonic() < deadline, self.log
-            time.sleep(0.02)
+        until(lambda: self.get(READINESS)[0] == 200)
 
     def stop(self, how: signal.Signals = signal.SIGTERM) -> int:
         """Ask it to end; answers its exit code."""
@@ -133,11 +143,13 @@ class Process:
 
 
 @contextlib.contextmanager
-def started(log: Path, arguments: Sequence[str | Path], environ: Mapping[str, str]) -> Iterator[Process]:
+def started(
+    log: Path, arguments: Sequence[str | Path], environ: Mapping[str, str], cwd: Path | None = None
+) -> Iterator[Process]:
     """A process that is ended, if need be by force, at the end of the block."""
-    with log.open("wb") as stderr:
+    with log.open("wb") as stderr, log.with_suffix(".out").open("wb") as stdout:
         process = subprocess.Popen(
-            command(*arguments), env=environment(**environ), stdout=subprocess.DEVNULL, stderr=stderr
+            command(*arguments), env=environment(**environ), cwd=cwd, stdout=stdout, stderr=stderr
         )
     try:
         yield Process(process, log)

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
-from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -12,14 +10,7 @@ import yaml
 
 from tests.greenroom.cli.conftest import Pair, Run
 from tests.support.asgi import TOKEN
-from tests.support.processes import PATIENCE, Result, run_on_terminal
-
-
-def until(holds: Callable[[], Any]) -> None:
-    deadline = time.monotonic() + PATIENCE
-    while not holds():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
+from tests.support.processes import Result, run_on_terminal, until
 
 
 @pytest.fixture

@@ -12,8 +12,9 @@ import pytest
 from greenroom.errors import ServiceUnavailableError
 from tests.greenroom.cli.conftest import Run, write_config
 from tests.support.asgi import TOKEN
+from tests.support.catalog import yaml_component
 from tests.support.postgres import open_folder
-from tests.support.processes import READINESS, run, started
+from tests.support.processes import READINESS, run, started, until
 
 NOWHERE = {"client": "pg", "connection": {"host": "127.0.0.1", "port": 1}}
 """A database that is not there yet."""
@@ -24,15 +25,21 @@ def unreachable(config: Any, data: Path) -> None:
     raise ServiceUnavailableError("The database shop at db:5432 does not answer")
 
 
-def test_a_server_that_is_told_to_stop_leaves_in_good_order() -> None:
+def test_a_server_tells_what_came_of_its_config_and_leaves_in_good_order() -> None:
     with open_folder() as folder:
-        environ = {"GREENROOM_DATA": str(folder / "data")}
-        with started(folder / "log", ["serve", write_config(folder)], environ) as server:
+        (folder / "kiosk.yaml").write_text(yaml_component("kiosk"))
+        targets = ["./kiosk.yaml", "./lost.yaml"]
+        config = write_config(folder, catalog={"locations": [{"type": "file", "target": one} for one in targets]})
+        environ = {"GREENROOM_DATA": str(folder / "data"), "GREENROOM_SUMMARY": "1"}
+        with started(folder / "log", ["serve", config], environ, cwd=folder) as server:
             server.until_ready()
-            assert server.get("/api/catalog/entities", TOKEN) == (200, [])
+            until(lambda: "greenroom status" in server.out)
+            assert server.get("/api/catalog/entities/by-name/component/default/kiosk", TOKEN)[0] == 200
             assert server.stop() == 0
+        assert "1 component, " in server.out
+        assert f"file {folder}/lost.yaml does not exist" in server.out
+        assert "/.greenroom/docs" in server.out
         assert not any(word in server.log for word in ("Traceback", '"level":"error"'))
-        assert (folder / "data").is_dir()
 
 
 def test_health_is_answered_and_requests_are_held_back_while_the_database_is_away(tmp_path: Path) -> None:

@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-import time
-
 import yaml
 
 from tests.greenroom.cli.conftest import Pair, Run
 from tests.support.asgi import TOKEN
-from tests.support.processes import PATIENCE
+from tests.support.processes import until
 
 SHOP = "/api/catalog/entities/by-name/component/default/shop"
 
 
 def until_served(pair: Pair) -> None:
-    deadline = time.monotonic() + PATIENCE
-    while pair.api.get(SHOP, TOKEN)[0] != 200:
-        assert time.monotonic() < deadline, pair.worker.log
-        time.sleep(0.05)
+    until(lambda: pair.api.get(SHOP, TOKEN)[0] == 200)
 
 
 def test_what_the_worker_brought_is_served_by_the_other_process(pair: Pair) -> None:
