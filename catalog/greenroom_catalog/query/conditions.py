@@ -11,8 +11,8 @@ from typing import Any
 import msgspec
 
 from greenroom.errors import InputError
+from greenroom.web import shapes
 from greenroom_catalog.model.values import js_json, js_text
-from greenroom_catalog.query import shapes
 
 Predicate = dict[str, Any]
 """Predicate JSON, known to be well-formed."""

@@ -9,9 +9,9 @@ from typing import Any
 import msgspec
 
 from greenroom.errors import InputError
+from greenroom.web import shapes
 from greenroom.web.json_errors import explain
 from greenroom_catalog.model.values import from_json, js_json
-from greenroom_catalog.query import shapes
 from greenroom_catalog.query.conditions import PREDICATE, Predicate, check_depth, from_search_filter
 from greenroom_catalog.query.filters import After, Order, storable
 
@@ -107,8 +107,7 @@ def decode(text: str) -> Cursor:
     check_depth(content)
     found, issues = shapes.parse(_CURSOR, content)
     if issues:
-        listed = msgspec.json.format(msgspec.json.encode(issues), indent=2).decode()
-        raise InputError(f"Malformed cursor: InputError: Malformed cursor: {listed}")
+        raise InputError(f"Malformed cursor: InputError: Malformed cursor: {shapes.listed(issues)}")
     orders = tuple(Order(order["field"].lower(), order["order"]) for order in found["orderFields"])
     search = found.get("fullTextFilter", {})
     return Cursor(

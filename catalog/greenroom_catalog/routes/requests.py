@@ -11,9 +11,8 @@ from urllib.parse import parse_qsl, quote_plus
 import msgspec
 
 from greenroom.errors import InputError
-from greenroom.web import Asked
+from greenroom.web import Asked, shapes
 from greenroom_catalog.model.values import from_json, js_json, normalise
-from greenroom_catalog.query import shapes
 from greenroom_catalog.query.conditions import PREDICATE, Predicate, check_depth, from_filters
 from greenroom_catalog.query.conditions import from_json as predicate_from_json
 from greenroom_catalog.query.cursors import Cursor, decode, from_base64
@@ -241,7 +240,7 @@ def location(body: Any) -> dict[str, str]:
     """A location as somebody wants it registered: `type`, `target`, perhaps `presence`. Raises InputError."""
     found, issues = shapes.parse(_LOCATION, body)
     if issues:
-        raise InputError(f"Malformed request: {msgspec.json.format(msgspec.json.encode(issues), indent=2).decode()}")
+        raise InputError(f"Malformed request: {shapes.listed(issues)}")
     return cast(dict[str, str], found)
 
 

@@ -6,11 +6,10 @@ follow zod: a value that fits but for its details ("dirty") wins over alternativ
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Literal
-
-from greenroom_catalog.model.values import js_text
 
 Path = tuple[str | int, ...]
 Issue = dict[str, Any]
@@ -27,6 +26,7 @@ class Missing:
 MISSING = Missing()
 _ABORTED: Parsed = ("aborted", None)
 _PLAIN_NAME = re.compile(r"[^\W\d]|\$")
+_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 def kind_of(value: object) -> str:
@@ -59,7 +59,9 @@ def of_kind(kind: str) -> Shape:
     return shape
 
 
-STRING, NUMBER, BOOLEAN, NULL, NEVER = (of_kind(kind) for kind in ("string", "number", "boolean", "null", "never"))
+STRING, NUMBER, BOOLEAN, NULL, UNDEFINED, NEVER = map(
+    of_kind, ("string", "number", "boolean", "null", "undefined", "never")
+)
 
 
 def matching(pattern: str) -> Shape:
@@ -130,14 +132,19 @@ def _merge(parts: Iterable[tuple[Any, Parsed]]) -> tuple[Status, list[tuple[Any,
     return worst, pairs
 
 
-def array(item: Shape) -> Shape:
-    """A list of these."""
+def array(item: Shape, least: int = 0) -> Shape:
+    """A list of at least so many of these."""
 
     def shape(value: Any, path: Path, issues: list[Issue]) -> Parsed:
         if not isinstance(value, list):
             return _mismatch("array", value, path, issues)
+        short = len(value) < least
+        if short:
+            limits = {"minimum": least, "type": "array", "inclusive": True, "exact": False}
+            message = f"Array must contain at least {least} element(s)"
+            issues.append({"code": "too_small", **limits, "message": message, "path": list(path)})
         status, pairs = _merge((i, item(inner, (*path, i), issues)) for i, inner in enumerate(value))
-        return status, [inner for _, inner in pairs]
+        return "dirty" if short and status == "valid" else status, [inner for _, inner in pairs]
 
     return shape
 
@@ -218,6 +225,12 @@ def parse(shape: Shape, value: Any) -> tuple[Any, list[Issue]]:
     return (parsed, []) if status == "valid" else (None, issues)
 
 
+def listed(issues: Sequence[Issue]) -> str:
+    """Issues as indented JSON, which is the message of zod's own error."""
+    text = json.dumps(issues, indent=2, ensure_ascii=False)
+    return _SURROGATE.sub(lambda found: f"\\u{ord(found[0]):x}", text)
+
+
 def describe(issues: Sequence[Issue]) -> str:
     """Issues as one sentence, as the package zod-validation-error puts them: at most 99, joined by semicolons."""
     text = "; ".join(_describe(issue) for issue in issues[:99])
@@ -238,7 +251,7 @@ def _describe(issue: Issue) -> str:
 
 def _join(path: Sequence[str | int]) -> str:
     if len(path) == 1:
-        return js_text(path[0]) or '""'
+        return str(path[0]) or '""'
     joined = ""
     for part in path:
         if isinstance(part, int):
