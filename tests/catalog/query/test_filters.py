@@ -100,13 +100,6 @@ async def test_single_entities_are_looked_up(
     assert '"Relation Name": "final_entities", "Alias": "final_entities"' not in plan or "Seq Scan" not in plan
 
 
-async def test_every_static_query_is_valid(large_catalog: Database) -> None:
-    async with large_catalog.acquire() as connection:
-        for name in EntityQueries(large_catalog).sql:
-            await connection.fetch(f"prepare checked_{name} as {EntityQueries(large_catalog).sql[name]}")
-            await connection.execute(f"deallocate checked_{name}")
-
-
 KEYS = [
     "kind",
     "metadata.title",
