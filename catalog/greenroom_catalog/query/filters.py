@@ -16,16 +16,13 @@ import msgspec
 
 from greenroom.errors import InputError
 from greenroom_catalog.query.conditions import All, AnyOf, Condition, Equals, Has, Not, StartsWith
-from greenroom_catalog.stitching.tokens import COLUMNS, TAGS, UID, token
+from greenroom_catalog.stitching.tokens import COLUMNS, SINGLE, TAGS, UID, token
 
 MOST_PARTS = 2000
 """Parts of a condition that could not be merged, and arguments, in one statement. Upstream has no bound."""
 
 _LOOKUP = 50
 """For how many parts a look into `search_values` counts, which is that much slower."""
-
-_SINGLE = frozenset({"kind", "metadata.namespace", "metadata.name"})
-"""Keys that every entity has exactly once: their column says everything."""
 
 _BY_COLUMN = frozenset({"spec.type", "spec.lifecycle"})
 """Keys that may have many values, but mostly have one that many entities share: comparing it beats looking into tokens."""
@@ -86,7 +83,7 @@ class Statement:
         if isinstance(condition, Equals):
             return self._equals(condition)
         if isinstance(condition, Has):
-            return "true" if condition.key in _SINGLE else f"s.tok @> {_tokens(condition.key)}"
+            return "true" if condition.key in SINGLE else f"s.tok @> {_tokens(condition.key)}"
         if isinstance(condition, StartsWith):
             return self._values_match((condition.key,), f"{_escaped(condition.prefix)}%")
         return self._values_match(condition.keys, condition.pattern)
@@ -95,7 +92,7 @@ class Statement:
         needed: list[str] = []
         fragments: list[str] = []
         for part in _flat(All, condition.parts):
-            if isinstance(part, Has | Equals) and part.key not in _SINGLE | _BY_COLUMN and len(_texts(part)) == 1:
+            if isinstance(part, Has | Equals) and part.key not in SINGLE | _BY_COLUMN and len(_texts(part)) == 1:
                 needed += _texts(part)
             else:
                 fragments.append(self.where(part))
@@ -107,7 +104,7 @@ class Statement:
         wanted: list[str] = []
         fragments: list[str] = []
         for part in _merged(_flat(AnyOf, condition.parts)):
-            if isinstance(part, Has | Equals) and part.key not in _SINGLE | _BY_COLUMN:
+            if isinstance(part, Has | Equals) and part.key not in SINGLE | _BY_COLUMN:
                 wanted += _texts(part)
             else:
                 fragments.append(self.where(part))
@@ -120,12 +117,12 @@ class Statement:
         if not values:
             return "false"
         any_token = f"s.tok {'@>' if len(values) == 1 else '&&'} {_tokens(*(f'{key}={value}' for value in values))}"
-        if key not in _SINGLE | _BY_COLUMN:
+        if key not in SINGLE | _BY_COLUMN:
             return any_token
         column = f"s.{COLUMNS[key]}"
         argument = self.argument(values[0] if len(values) == 1 else values)
         same = f"{column} = {argument}" if len(values) == 1 else f"{column} = any({argument}::text[])"
-        return same if key in _SINGLE else f"{same} or ({column} is null and {any_token})"
+        return same if key in SINGLE else f"{same} or ({column} is null and {any_token})"
 
     def _values_match(self, keys: Sequence[str], pattern: str) -> str:
         """Some value of some of the keys is LIKE the pattern."""
@@ -135,7 +132,7 @@ class Statement:
         return " or ".join(f"({self._value_matches(key, argument)})" for key in dict.fromkeys(keys))
 
     def _value_matches(self, key: str, argument: str) -> str:
-        if key in _SINGLE:
+        if key in SINGLE:
             return f"s.{COLUMNS[key]} like {argument}"
         self._count(_LOOKUP if key not in COLUMNS else 1)
         found = f"exists (select from ({self._values(key)}) v(value) where v.value like {argument})"
@@ -148,7 +145,7 @@ class Statement:
 
     def _values(self, key: str) -> str:
         """A query for the lower-cased values of a key of the entity `s`, one a row, null for none."""
-        if key in _SINGLE:
+        if key in SINGLE:
             return f"select s.{COLUMNS[key]}"
         if key == TAGS:
             return "select lower(t) from unnest(s.tags) t"
@@ -164,7 +161,7 @@ class Statement:
 
     def has_value(self, key: str) -> str:
         """The entity `s` has a value for the key which can be sorted by."""
-        if key in _SINGLE or key == UID:
+        if key in SINGLE or key == UID:
             return "true"
         known = f"s.tok @> {_tokens(key)}"
         if key == TAGS:
@@ -196,7 +193,7 @@ class Statement:
 
     def _sorted(self, key: str, where: str) -> tuple[str, str]:
         """(the sorted expression, a query for `id, value` to which conditions may be added)."""
-        if key in _SINGLE:
+        if key in SINGLE:
             return f"s.{COLUMNS[key]}", f"select s.id, s.{COLUMNS[key]} as value from search s where ({where})"
         known = "" if key == UID else f" and s.tok @> {_tokens(key)}"
         values = f"search s cross join lateral ({self._values(key)}) v(value)"
@@ -236,7 +233,7 @@ class Statement:
 
     def counted(self, condition: Condition, order: Order | None) -> str:
         """A query for the number of matching entities; with an order, of those that have a value to sort by."""
-        sortable = f" and ({self.has_value(order.key)})" if order and order.key not in _SINGLE else ""
+        sortable = f" and ({self.has_value(order.key)})" if order and order.key not in SINGLE else ""
         return f"select count(*) from search s where ({self._matches(condition)}){sortable}"
 
     def facets(self, names: Sequence[str], condition: Condition) -> str:
@@ -259,7 +256,7 @@ class Statement:
             f"select coalesce(s.facet_{column}, s.{column}) as value, count(*) as count"
             f" from search s where ({where}) and s.{column} is not null group by s.{column}, s.facet_{column}"
         )
-        if name in _SINGLE:
+        if name in SINGLE:
             return by_column
         elsewhere = (
             f"select {_ORIGINAL} as value, count(*) as count from search s join {self._held(name)} on f.id = s.id"

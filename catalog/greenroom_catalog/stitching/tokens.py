@@ -35,6 +35,9 @@ COLUMNS = {
 }
 """Search keys with a column of their own in the table `search`."""
 
+SINGLE = frozenset({"kind", "metadata.namespace", "metadata.name"})
+"""Keys that every entity has exactly once: their column says everything, and they have no tokens."""
+
 TAGS = "metadata.tags"
 UID = "metadata.uid"
 
@@ -102,7 +105,7 @@ def _collect(rows: Iterable[Row]) -> tuple[Found, list[int]]:
     spelling: dict[str, str] = {}
     clashes: dict[str, str] = {}
     for path, text in rows:
-        key, key_token, lower, value, value_token = _fact(path, text)
+        key, key_token = _key(path)
         if spelling.setdefault(key, path) != path:
             clashes[path] = key
         if key_token is None:
@@ -110,10 +113,12 @@ def _collect(rows: Iterable[Row]) -> tuple[Found, list[int]]:
         held = found.get(key)
         if held is None:
             held = found[key] = {}
-            tokens.append(key_token)
-        if value_token is not None and lower not in held:
-            held[lower] = value
-            tokens.append(value_token)
+            if key not in SINGLE:
+                tokens.append(key_token)
+        if text is not None and (lower := text.lower()) not in held and not _is_long(lower):
+            held[lower] = _storable(lower) if lower == text else (_storable(lower), _storable(text))
+            if key not in SINGLE:
+                tokens.append(token(f"{key}={lower}"))
     if clashes:
         listed = "', '".join(clashes.values())
         raise InputError(f"Entity has duplicate keys that vary only in casing, '{listed}'")
@@ -121,22 +126,8 @@ def _collect(rows: Iterable[Row]) -> tuple[Found, list[int]]:
 
 
 @lru_cache(maxsize=1 << 14)
-def _fact(path: str, text: str | None) -> tuple[str, int | None, str, Value, int | None]:
-    """(key, its token, lower-cased value, value, token of the pair); a token is None for what cannot be searched for.
-
-    Half of the facts of an entity, such as its kind and tags, are facts of many others."""
-    key, key_token = _key(path)
-    if text is None or key_token is None:
-        return key, key_token, "", "", None
-    lower = text.lower()
-    if _is_long(lower):
-        return key, key_token, "", "", None
-    value = _storable(lower) if lower == text else (_storable(lower), _storable(text))
-    return key, key_token, lower, value, token(f"{key}={lower}")
-
-
-@lru_cache(maxsize=1 << 14)
 def _key(path: str) -> tuple[str, int | None]:
+    """The search key of a path, and its token; None when it is too long. Most entities have most of their keys in common."""
     key = path.lower()
     return key, None if _is_long(key) else token(key)
 
@@ -147,11 +138,10 @@ def _storable(text: str) -> str:
 
 def _is_long(text: str) -> bool:
     """Whether it is over the limit as JavaScript counts, in UTF-16 units."""
-    if len(text) > LONGEST:
-        return True
-    return (
-        2 * len(text) > LONGEST and not text.isascii() and len(text.encode("utf-16-le", "surrogatepass")) > 2 * LONGEST
-    )
+    length = len(text)
+    if 2 * length <= LONGEST or length > LONGEST or text.isascii():
+        return length > LONGEST
+    return len(text.encode("utf-16-le", "surrogatepass")) > 2 * LONGEST
 
 
 def _flatten(entity: Entity, uid: str) -> list[Row]:
