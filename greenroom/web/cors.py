@@ -7,8 +7,9 @@ from collections.abc import Mapping
 
 import msgspec
 
+from greenroom.errors import ConfigError
 from greenroom.settings import Cors as CorsConfig
-from greenroom.web.headers import RawHeaders
+from greenroom.web.headers import RawHeaders, header_value
 
 METHODS = "GET,HEAD,PUT,PATCH,POST,DELETE"
 
@@ -23,17 +24,18 @@ class Answer(msgspec.Struct, frozen=True):
 
 
 class Cors:
-    """The compiled rules. Without an `origin` any origin may call, as the library that upstream uses has it."""
+    """The compiled rules. Without an `origin` any origin may call, as the library that upstream uses has it.
+
+    Raises ConfigError for a pattern that makes no sense, and for what no header can carry."""
 
     def __init__(self, config: CorsConfig) -> None:
         self._any = not config.origin
-        self._origins = [
-            compile_glob(pattern) for pattern in (config.origin if isinstance(config.origin, list) else ())
-        ]
+        self._origins = [_compiled(pattern) for pattern in (config.origin if isinstance(config.origin, list) else ())]
         self._fixed = _pairs({"Access-Control-Allow-Credentials": "true" if config.credentials else ""})
         self._exposed = _pairs({"Access-Control-Expose-Headers": ",".join(config.exposed_headers or ())})
         self._methods = _pairs({"Access-Control-Allow-Methods": ",".join(config.methods or [METHODS])})
-        self._allowed = None if config.allowed_headers is None else ",".join(config.allowed_headers).encode("latin-1")
+        allowed = config.allowed_headers
+        self._allowed = None if allowed is None else header_value(",".join(allowed), "backend.cors")
         self._age = _pairs({"Access-Control-Max-Age": "" if config.max_age is None else str(config.max_age)})
         status = config.options_success_status
         self._preflight_status = None if config.preflight_continue else 204 if status is None else status
@@ -69,8 +71,15 @@ class Cors:
         )
 
 
+def _compiled(pattern: str) -> re.Pattern[str]:
+    try:
+        return compile_glob(pattern)
+    except re.error as error:
+        raise ConfigError("backend.cors.origin", f"is not a pattern: {error.msg}", value=pattern) from None
+
+
 def _pairs(named: Mapping[str, str]) -> RawHeaders:
-    return [(name.encode(), value.encode("latin-1")) for name, value in named.items() if value]
+    return [(name.encode(), header_value(value, "backend.cors")) for name, value in named.items() if value]
 
 
 def compile_glob(pattern: str) -> re.Pattern[str]:

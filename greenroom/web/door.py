@@ -17,15 +17,15 @@ from typing import Any
 import msgspec
 
 from greenroom.auth import Auth, Shown
-from greenroom.errors import InputError, ServiceUnavailableError
-from greenroom.settings import BackendConfig, hide_in_text
+from greenroom.errors import ConfigError, InputError, ServiceUnavailableError
+from greenroom.settings import BackendConfig, HealthConfig, hide_in_text
 from greenroom.telemetry import Telemetry, request_id
 from greenroom.web.asgi import ASGIApp, Message, Receive, Send
 from greenroom.web.bodies import NO_BODY, OTHER_BODY, Body, BodyError, ClientGoneError, drain, is_json, read_json
 from greenroom.web.cors import Cors
 from greenroom.web.docs import DocsPage
 from greenroom.web.envelope import envelope
-from greenroom.web.headers import RawHeaders, fixed_headers
+from greenroom.web.headers import RawHeaders, fixed_headers, header_value
 from greenroom.web.lifecycle import Lifecycle
 from greenroom.web.limits import BODY as LIMITED
 from greenroom.web.limits import ClientAddress, RateLimiter
@@ -41,6 +41,7 @@ METRICS = "/metrics"
 JWKS = "/.backstage/auth/v1/jwks.json"
 COOKIE = "/.backstage/auth/v1/cookie"
 
+_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _REQUEST_ID = re.compile(rb"[\w.:/=+-]{1,128}")
 _JSON_TYPE = (b"content-type", JSON.encode())
 _TEXT_TYPE = (b"content-type", b"text/html; charset=utf-8")
@@ -135,7 +136,8 @@ class Visit:
 class Door:
     """Answers from the first moment: health at once, requests to plugins once they are there.
 
-    Everything that is known at the start is not worked out again per request."""
+    Everything that is known at the start is not worked out again per request. Raises ConfigError for headers, origins and
+    proxies in the section `backend` that cannot be meant."""
 
     def __init__(self, *, config: BackendConfig, state: Lifecycle) -> None:
         limits = config.limits
@@ -146,7 +148,7 @@ class Door:
         self._limiter = RateLimiter(limits) if limits and limits.over_all else None
         self._address = ClientAddress(config.trust_proxy)
         self._pause = config.lifecycle.startup_request_pause_timeout.total_seconds()
-        self._health_headers = [(key.encode(), value.encode("latin-1")) for key, value in config.health.headers.items()]
+        self._health_headers = _health_headers(config.health)
         self._root: dict[str, Answer] = {LIVENESS: self._liveness, READINESS: self._readiness}
         if config.metrics is not False:
             self._root[METRICS] = self._metrics
@@ -365,6 +367,16 @@ class Door:
         self._seconds.observe(seconds, plugin=visit.plugin, operation=visit.operation)
         if access_log.isEnabledFor(logging.INFO):
             _log_access(visit)
+
+
+def _health_headers(health: HealthConfig) -> RawHeaders:
+    """Raises ConfigError."""
+    for name in health.headers:
+        if not _TOKEN.fullmatch(name):
+            raise ConfigError("backend.health.headers", "is not the name of a header", value=name)
+    return [
+        (name.encode(), header_value(text, f"backend.health.headers.{name}")) for name, text in health.headers.items()
+    ]
 
 
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})

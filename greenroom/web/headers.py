@@ -27,6 +27,7 @@ _REFERRERS = (
     "no-referrer no-referrer-when-downgrade same-origin origin strict-origin origin-when-cross-origin "
     "strict-origin-when-cross-origin unsafe-url"
 )
+_HEADER_VALUE = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
 _WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])|[0-9]+")
 
 
@@ -60,7 +61,7 @@ def referrer_policy(referrer: Referrer | None) -> str:
 
 
 def fixed_headers(csp: Mapping[str, Any] | None = None, referrer: Referrer | None = None) -> RawHeaders:
-    """What every response carries, in helmet's order."""
+    """What every response carries, in helmet's order. Raises ConfigError."""
     named = {
         "Content-Security-Policy": content_security_policy(csp),
         "Referrer-Policy": referrer_policy(referrer),
@@ -72,4 +73,11 @@ def fixed_headers(csp: Mapping[str, Any] | None = None, referrer: Referrer | Non
         "X-Permitted-Cross-Domain-Policies": "none",
         "X-XSS-Protection": "0",
     }
-    return [(name.encode(), value.encode("latin-1")) for name, value in named.items()]
+    return [(name.encode(), header_value(value, "backend.csp")) for name, value in named.items()]
+
+
+def header_value(text: str, path: str) -> bytes:
+    """What the config has at `path`, as the value of a header. Raises ConfigError for what no header can carry."""
+    if not _HEADER_VALUE.fullmatch(text):
+        raise ConfigError(path, "has characters that no header can carry", value=text)
+    return text.encode("latin-1")

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import ipaddress
 import math
+import re
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
+from greenroom.errors import ConfigError
 from greenroom.settings import PluginRateLimit
 from greenroom.web.headers import RawHeaders
 
@@ -94,12 +96,16 @@ class ClientAddress:
     """backend.trustProxy -> who the client is: how far `X-Forwarded-For` is believed, as express' `trust proxy`."""
 
     def __init__(self, trust: TrustProxy | None) -> None:
-        self._hops = math.inf if trust is True else trust if isinstance(trust, int) and trust else 0
-        names = [trust] if isinstance(trust, str) else trust if isinstance(trust, list) else []
+        """Text that says `true`, `false` or a number is read as such: that is how it comes out of a variable.
+
+        Raises ConfigError."""
+        trust = _written_out(trust)
+        names = trust if isinstance(trust, list) else []
         words = [word.strip() for name in names for word in name.split(",") if word.strip()]
-        self._networks = [
-            ipaddress.ip_network(net, strict=False) for word in words for net in _NAMED.get(word, (word,))
-        ]
+        self._networks = [network for word in words for network in _networks(word)]
+        self._hops = math.inf if trust is True else trust if isinstance(trust, int) else 0
+        if self._hops < 0:
+            raise ConfigError("backend.trustProxy", "a number of proxies is not negative", value=trust)
 
     def of(self, peer: str, headers: Mapping[bytes, bytes]) -> str:
         """The address of the client, given that of the peer on the socket."""
@@ -120,3 +126,20 @@ class ClientAddress:
         except ValueError:
             return False
         return any(parsed in network for network in self._networks)
+
+
+def _written_out(trust: TrustProxy | None) -> bool | int | list[str] | None:
+    if not isinstance(trust, str):
+        return trust
+    text = trust.strip()
+    if text.lower() in ("true", "false"):
+        return text.lower() == "true"
+    return int(text) if re.fullmatch(r"-?[0-9]+", text) else [text]
+
+
+def _networks(word: str) -> list[ipaddress.IPv4Network | ipaddress.IPv6Network]:
+    try:
+        return [ipaddress.ip_network(network, strict=False) for network in _NAMED.get(word, (word,))]
+    except ValueError:
+        hint = f"true, a number of proxies, addresses such as 10.0.0.0/8, or {', '.join(_NAMED)}"
+        raise ConfigError("backend.trustProxy", "is not an address", value=word, hint=hint) from None

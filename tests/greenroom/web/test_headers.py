@@ -6,6 +6,7 @@ import pytest
 
 from greenroom.errors import ConfigError
 from greenroom.settings import BackendConfig, Cors, HealthConfig, Referrer
+from greenroom.web import Door, Lifecycle
 from greenroom.web.cors import compile_glob
 from greenroom.web.headers import content_security_policy, referrer_policy
 from tests.greenroom.web.surface import client
@@ -37,6 +38,23 @@ def test_referrer_policies_are_listed_and_checked() -> None:
     assert referrer_policy(Referrer(["origin", "same-origin"])) == "origin,same-origin"
     with pytest.raises(ConfigError, match=r"backend\.referrer\.policy"):
         referrer_policy(Referrer(["everything"]))
+
+
+@pytest.mark.parametrize(
+    ("config", "path"),
+    [
+        (BackendConfig(csp={"img-src": ["https://\u2192"]}), "backend.csp"),
+        (BackendConfig(csp={"img-src": ["a\r\nx: y"]}), "backend.csp"),
+        (BackendConfig(cors=Cors(origin=["*"], exposed_headers=["a\nb"])), "backend.cors"),
+        (BackendConfig(cors=Cors(origin=["http://[z-a].example.com"])), "backend.cors.origin"),
+        (BackendConfig(health=HealthConfig({"x y": "1"})), "backend.health.headers"),
+        (BackendConfig(health=HealthConfig({"x": "1\n2"})), "backend.health.headers.x"),
+    ],
+)
+def test_what_no_header_can_carry_stops_the_start(config: BackendConfig, path: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        Door(config=config, state=Lifecycle())
+    assert caught.value.path == path
 
 
 @pytest.fixture(scope="module")

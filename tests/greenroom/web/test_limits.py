@@ -5,6 +5,7 @@ from datetime import timedelta
 
 import pytest
 
+from greenroom.errors import ConfigError
 from greenroom.settings import BackendConfig, LifecycleConfig, PluginRateLimit, RateLimit
 from greenroom.web import limits
 from greenroom.web.limits import REMEMBERED, ClientAddress, RateLimiter, network_of
@@ -149,3 +150,17 @@ def test_who_is_forgotten_first_is_whose_window_ends_first(monkeypatch: pytest.M
     again = limiter.admit("10.0.0.1", "")
     assert again is not None
     assert not again.passes
+
+
+@pytest.mark.parametrize(
+    ("text", "same"), [("true", True), (" False", False), ("2", 2), ("0", 0), ("10.0.0.0/8", ["10.0.0.0/8"])]
+)
+def test_proxies_may_be_trusted_through_a_variable(text: str, same: bool | int | list[str]) -> None:
+    headers = {b"x-forwarded-for": b"192.0.2.1, 192.0.2.2, 10.0.0.8"}
+    assert ClientAddress(text).of("10.0.0.9", headers) == ClientAddress(same).of("10.0.0.9", headers)
+
+
+@pytest.mark.parametrize("trust", ["nobody", "10.0.0.0/99", ["loopback, 300.1.1.1"], "-1", -2])
+def test_a_proxy_that_cannot_be_meant_stops_the_start(trust: int | str | list[str]) -> None:
+    with pytest.raises(ConfigError, match=r"^backend\.trustProxy: "):
+        ClientAddress(trust)
