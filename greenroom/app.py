@@ -33,9 +33,9 @@ from greenroom.plugin import (
     Status,
     UrlReader,
 )
-from greenroom.settings import AppConfig, BackendConfig
+from greenroom.settings import AppConfig, BackendConfig, PermissionConfig
 from greenroom.telemetry import Metrics, Telemetry, open_telemetry
-from greenroom.urls import HttpReader, Integrations, Urls, allowed_hosts
+from greenroom.urls import HttpReader, Integrations, Urls
 from greenroom.web import Door, Lifecycle, Routes
 
 ENTRY_POINTS = "greenroom.plugins"
@@ -238,7 +238,9 @@ async def opened(
         services.lend(Events, events)
         services.lend(Metrics, telemetry.metrics)
         services.lend(Telemetry, telemetry)
-        services.lend(Urls, _urls(config, session, services))
+        http = HttpReader(session, backend.reading)
+        # the readers of the plugins come first, then plain HTTP for the hosts that the config allows
+        services.lend(Urls, Urls(lambda: [*services.all(UrlReader), http], _integrations(config)))
         build(in_order(plugins, services.lent), config, services)
         yield House(config, backend, services, database)
 
@@ -258,23 +260,23 @@ def _lend_the_floor(services: Services, config: AppConfig, backend: BackendConfi
             enforced=not open_to_all,
         ),
     )
-    enabled = bool(config.get("permission.enabled", False))
-    services.lend(Permissions, Permissions(enabled=enabled, anonymous=open_to_all))
+    permission = config.section("permission", PermissionConfig)
+    services.lend(Permissions, Permissions(enabled=permission.enabled, anonymous=open_to_all))
     services.add(FLOOR, AUTH_MIGRATIONS)
 
 
-def _urls(config: AppConfig, session: aiohttp.ClientSession, services: Services) -> Urls:
-    """The readers of the plugins first, then plain HTTP for the hosts that the config allows."""
-    http = HttpReader(session, allowed_hosts(config.get("backend.reading.allow", [])))
-    integrations = Integrations.from_config(config.get("integrations"))
-    return Urls(lambda: [*services.all(UrlReader), http], integrations)
+def _integrations(config: AppConfig) -> Integrations:
+    return Integrations.from_config(config.get("integrations"))
 
 
 def check_config(config: AppConfig) -> list[str]:
-    """Read every section that some part of the house reads. Returns the warnings. Raises ConfigError."""
-    config.section("backend", BackendConfig)
-    allowed_hosts(config.get("backend.reading.allow", []))
-    Integrations.from_config(config.get("integrations"))
+    """Read every section that some part of the house reads, and build what needs nothing but the config.
+
+    Returns the warnings. Raises ConfigError."""
+    backend = config.section("backend", BackendConfig)
+    Door(config=backend, state=Lifecycle())
+    config.section("permission", PermissionConfig)
+    _integrations(config)
     for plugin in installed_plugins():
         config.section(plugin.section, plugin.config)
     return config.warnings

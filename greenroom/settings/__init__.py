@@ -23,6 +23,7 @@ from greenroom.settings.backend import (
 )
 from greenroom.settings.config import AppConfig, default_paths, load
 from greenroom.settings.durations import parse_duration
+from greenroom.settings.permission import PermissionConfig
 from greenroom.settings.redaction import SECRET, hide_in_text
 from greenroom.settings.sections import Cautious, FieldError, FromShorthand, MaybeEmpty, Strings, not_yet
 
@@ -46,6 +47,7 @@ __all__ = [
     "Listen",
     "MaybeEmpty",
     "PermissionAttribute",
+    "PermissionConfig",
     "PluginRateLimit",
     "RateLimit",
     "ReadingConfig",

@@ -1,7 +1,8 @@
 """The section `backend` of the config: how the server listens, answers, stores and whom it trusts.
 
 Names, defaults and what is refused are those of `@backstage/backend-defaults` 0.18, apart from the database, where
-running an embedded one is the default. Fields of type Any are known to upstream, and accepted here without effect.
+running an embedded one is the default. Fields of type Any are known to upstream, and accepted here without effect, but
+for `metrics: false`, which takes `/metrics` away.
 """
 
 from __future__ import annotations
@@ -250,16 +251,28 @@ class AuthConfig(Discreet, frozen=True, rename="camel"):
 
 
 class AllowedHost(msgspec.Struct, frozen=True):
-    """A host that may be read: `example.com`, `*.example.com`, with `:port` or `:from-to`; only below these paths."""
+    """A host that may be read: `example.com`, `*.example.com`, with `:port` or `:from-to`."""
 
     host: str
     paths: list[str] | None = None
+    """Path prefixes, matched at a slash; None: every path."""
 
     def __post_init__(self) -> None:
-        _, colon, ports = self.host.partition(":")
-        found = _PORTS.match(ports)
-        if colon and (found is None or not 0 < int(found[1]) <= int(found[2] or found[1]) < 65536):
+        if self.ports is not None and not 0 < self.ports.start < self.ports.stop <= 65536:
             raise FieldError("host", "expected `<host>`, `<host>:<port>` or `<host>:<from>-<to>`")
+
+    @property
+    def hostname(self) -> str:
+        """`example.com`, or `*.example.com` for every name below it."""
+        return self.host.partition(":")[0]
+
+    @property
+    def ports(self) -> range | None:
+        """None: only the scheme's own port, unwritten."""
+        text = self.host.partition(":")[2]
+        found = _PORTS.match(text)
+        first, last = (int(found[1]), int(found[2] or found[1])) if found else (0, -1)
+        return range(first, last + 1) if text else None
 
 
 class ReadingConfig(msgspec.Struct, frozen=True):
@@ -339,7 +352,7 @@ class BackendConfig(Discreet, frozen=True, rename="camel"):
     health: HealthConfig = HealthConfig()
     trust_proxy: bool | int | str | list[str] | None = None
     """As in express: how many proxies, or which addresses (or `loopback`, `linklocal`, `uniquelocal`), are trusted."""
-    working_directory: str | None = None
+    working_directory: Any = None
     actions: Any = None
     auditor: Any = None
     cache: Any = None

@@ -1,12 +1,11 @@
 """URLs of source files: reading them, and how each Git host spells the ones beside them."""
 
 from greenroom.urls.integrations import Integration, Integrations
-from greenroom.urls.reading import AllowedHost, HttpReader, UnreadableUrlError, allowed_hosts
+from greenroom.urls.reading import HttpReader, UnreadableUrlError
 from greenroom.urls.service import Urls
 from greenroom.urls.whatwg import InvalidUrlError, Url, is_url, parse
 
 __all__ = [
-    "AllowedHost",
     "HttpReader",
     "Integration",
     "Integrations",
@@ -14,7 +13,6 @@ __all__ = [
     "UnreadableUrlError",
     "Url",
     "Urls",
-    "allowed_hosts",
     "is_url",
     "parse",
 ]

@@ -5,16 +5,15 @@ from __future__ import annotations
 import asyncio
 import posixpath
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from datetime import timedelta
-from typing import Any
 
 import aiohttp
-import msgspec
 from yarl import URL
 
-from greenroom.errors import ConfigError, GreenroomError, InputError, NotFoundError, NotModifiedError
+from greenroom.errors import GreenroomError, InputError, NotFoundError, NotModifiedError
 from greenroom.plugin import Document
+from greenroom.settings import AllowedHost, ReadingConfig
 from greenroom.urls.whatwg import PORTS, Url, parse
 
 MAX_REDIRECTS = 5
@@ -28,62 +27,24 @@ class UnreadableUrlError(GreenroomError):
     """The URL could not be read"""
 
 
-class AllowedHost(msgspec.Struct, frozen=True):
-    """One entry of `backend.reading.allow`."""
-
-    hostname: str
-    """`example.com`, or `*.example.com` for every name below it."""
-    ports: range | None = None
-    """None: only the scheme's own port, unwritten."""
-    paths: tuple[str, ...] | None = None
-    """Path prefixes, matched at a slash; None: every path."""
-
-    @classmethod
-    def from_config(cls, entry: Mapping[str, Any], path: str = "backend.reading.allow") -> AllowedHost:
-        """`{host: "example.com:8000-8010", paths: ["/docs/"]}`. Raises ConfigError."""
-        host, paths = entry.get("host"), entry.get("paths")
-        if not isinstance(host, str) or not host:
-            raise ConfigError(
-                f"{path}.host", "must be a host name", value=host, hint="such as example.com or *.example.com:8080"
-            )
-        if paths is not None and not (isinstance(paths, list) and all(isinstance(prefix, str) for prefix in paths)):
-            raise ConfigError(f"{path}.paths", "must be a list of path prefixes", value=paths)
-        hostname, _, port = host.partition(":")
-        return cls(hostname, _ports(port, path) if port else None, None if paths is None else tuple(paths))
-
-    def allows(self, url: Url) -> bool:
-        return self._is_host(url.hostname or "") and self._is_port(url) and self._is_path(url.pathname)
-
-    def _is_host(self, hostname: str) -> bool:
-        if self.hostname.startswith("*."):
-            return hostname.endswith(self.hostname[1:])
-        return hostname == self.hostname
-
-    def _is_port(self, url: Url) -> bool:
-        if self.ports is None:
-            return url.port is None
-        return (url.port or PORTS.get(url.scheme)) in self.ports
-
-    def _is_path(self, path: str) -> bool:
-        if self.paths is None:
-            return True
-        plain = _normal_path(path)
-        return any(plain == prefix or plain.startswith(prefix.rstrip("/") + "/") for prefix in self.paths)
+def allows(host: AllowedHost, url: Url) -> bool:
+    """Whether an entry of `backend.reading.allow` lets the URL be read."""
+    return (
+        _is_host(host.hostname, url.hostname or "") and _is_port(host.ports, url) and _is_path(host.paths, url.pathname)
+    )
 
 
-def allowed_hosts(entries: Iterable[Mapping[str, Any]]) -> tuple[AllowedHost, ...]:
-    """The list `backend.reading.allow`. Raises ConfigError."""
-    return tuple(AllowedHost.from_config(entry, f"backend.reading.allow[{n}]") for n, entry in enumerate(entries))
+def _is_host(allowed: str, hostname: str) -> bool:
+    return hostname.endswith(allowed[1:]) if allowed.startswith("*.") else hostname == allowed
 
 
-def _ports(text: str, path: str) -> range:
-    found = re.fullmatch(r"(\d+)(?:-(\d+))?", text)
-    first, last = (int(found[1]), int(found[2] or found[1])) if found else (0, 0)
-    if not 0 < first <= last <= 65535:
-        raise ConfigError(
-            f"{path}.host", "has no valid port or port range", value=text, hint="a port is 8080, a range 8000-8999"
-        )
-    return range(first, last + 1)
+def _is_port(allowed: range | None, url: Url) -> bool:
+    return url.port is None if allowed is None else (url.port or PORTS.get(url.scheme)) in allowed
+
+
+def _is_path(allowed: Sequence[str] | None, path: str) -> bool:
+    plain = _normal_path(path)
+    return allowed is None or any(plain == prefix or plain.startswith(prefix.rstrip("/") + "/") for prefix in allowed)
 
 
 def _normal_path(path: str) -> str:
@@ -97,12 +58,12 @@ class HttpReader:
     def __init__(
         self,
         session: aiohttp.ClientSession,
-        allow: Sequence[AllowedHost],
+        reading: ReadingConfig,
         *,
         max_bytes: int = MAX_BYTES,
         max_time: timedelta = MAX_TIME,
     ) -> None:
-        self._session, self._allow, self._max_bytes = session, tuple(allow), max_bytes
+        self._session, self._allow, self._max_bytes = session, tuple(reading.allow), max_bytes
         self._max_time = max_time
 
     def reads(self, url: str) -> bool:
@@ -129,7 +90,7 @@ class HttpReader:
     def _allowed(self, url: Url) -> bool:
         # A URL with a user name is refused by upstream's fetch; here it also keeps secrets out of requests and logs.
         plain = url.scheme in ("http", "https") and not (url.username or url.password)
-        return plain and any(host.allows(url) for host in self._allow)
+        return plain and any(allows(host, url) for host in self._allow)
 
     async def _follow(self, url: str, etag: str | None) -> Document:
         current = url
