@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -24,6 +25,7 @@ from greenroom.app import (
 from greenroom.db import Database
 from greenroom.errors import ConfigError
 from greenroom.loops import Beat, Loops, Role
+from greenroom.permissions import Permissions
 from greenroom.plugin import (
     Contribution,
     EntityProvider,
@@ -232,6 +234,30 @@ def test_checking_the_config_reads_every_section_and_warns_of_typing_errors() ->
         check_config(load([], {}, {"catalog": {"readonly": "perhaps"}}))
 
 
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        ("backend.trustProxy", "nobody"),
+        ("backend.csp.img-src", ["a;b"]),
+        ("backend.referrer.policy", ["everything"]),
+        ("backend.cors.origin", ["http://[z-a].example.com"]),
+        ("permission.enabled", "perhaps"),
+    ],
+)
+def test_checking_the_config_finds_what_would_stop_the_start(path: str, value: object) -> None:
+    with pytest.raises(ConfigError, match=rf"{re.escape(path)}: "):
+        check_config(load([], {}, {path: value}))
+
+
+@pytest.mark.parametrize(("text", "enabled"), [("false", False), ("true", True)])
+async def test_permissions_may_be_switched_by_a_variable(
+    database: Database, tmp_path: Path, text: str, enabled: bool
+) -> None:
+    config = load([], {}, {"permission.enabled": text})
+    async with opened(config, {"GREENROOM_DATA": str(tmp_path)}, database=database) as house:
+        assert house.services.get(Permissions, "test").enabled is enabled
+
+
 # --- running ---------------------------------------------------------------------------------------------------------
 
 
@@ -258,20 +284,21 @@ async def test_a_loop_at_a_standstill_takes_readiness_down(database: Database, t
 
 
 @pytest.mark.parametrize(
-    ("beat", "stands"),
+    ("failures", "worked", "stands"),
     [
-        (Beat("a"), False),
-        (Beat("a", failures=2), False),
-        (Beat("a", failures=3), True),
-        (Beat("a", failures=9, at=datetime.now(UTC)), False),
-        (Beat("a", failures=9, at=datetime.now(UTC) - STANDSTILL - timedelta(seconds=1)), True),
-        (Beat("a", steps=5, at=datetime.now(UTC) - timedelta(days=1)), False),
+        (0, None, False),
+        (2, None, False),
+        (3, None, True),
+        (9, timedelta(0), False),
+        (9, STANDSTILL + timedelta(seconds=1), True),
+        (0, timedelta(days=1), False),
     ],
 )
 def test_a_few_failures_or_a_long_rest_are_no_standstill(
-    beat: Beat, stands: bool, monkeypatch: pytest.MonkeyPatch
+    failures: int, worked: timedelta | None, stands: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(Loops, "beats", lambda self: [beat])
+    at = None if worked is None else datetime.now(UTC) - worked
+    monkeypatch.setattr(Loops, "beats", lambda self: [Beat("steep", at=at, failures=failures)])
     assert (standstill(Loops.__new__(Loops)) is not None) == stands
 
 

@@ -13,9 +13,8 @@ import pytest
 from greenroom.auth import Auth, MemoryKeyStore, TokenIssuer, read_tokens
 from greenroom.auth.tokens import limit
 from greenroom.permissions import Permissions
-from greenroom.settings import BackendConfig, ExternalAccess, StaticToken
+from greenroom.settings import BackendConfig, ExternalAccess, PermissionConfig, StaticToken
 from greenroom.web import Lifecycle, Routes, build_asgi
-from greenroom_plugins.permission.plugin import PermissionConfig
 from greenroom_plugins.permission.plugin import permission as permission_plugin
 
 T = TypeVar("T")
