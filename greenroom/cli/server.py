@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import errno
 import logging
 import os
 import signal
@@ -35,7 +34,7 @@ async def run_server(config: AppConfig, *, api_only: bool = False) -> None:
     """Serve until SIGTERM or SIGINT. Raises what makes the start fail: ConfigError, ServiceUnavailableError, ConflictError.
 
     Health is answered, and requests are held back, from before the database is there."""
-    _prepare(config)
+    configure_logging(environ=os.environ, secrets=config.secrets())
     backend = config.section("backend", BackendConfig)
     roles: list[Role] = ["api"] if api_only else ["api", "worker"]
     door, stop = Door(config=backend, state=Lifecycle()), asyncio.Event()
@@ -57,7 +56,7 @@ async def run_server(config: AppConfig, *, api_only: bool = False) -> None:
 
 async def run_worker(config: AppConfig) -> None:
     """Work until SIGTERM or SIGINT; a second one ends the waiting for what is under way. Raises like `run_server`."""
-    _prepare(config)
+    configure_logging(environ=os.environ, secrets=config.secrets())
     house = asyncio.create_task(_live(config, ["worker"]), name="house")
     for name in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(name, house.cancel)
@@ -68,6 +67,8 @@ async def _live(config: AppConfig, roles: Collection[Role], door: Door | None = 
     """Keep the house running until cancelled."""
     began = time.monotonic()
     async with running(config, os.environ, roles=roles, door=door) as house:
+        for warning in config.warnings:  # complete, now that everybody has read their section
+            log.warning("Configuration: %s", warning)
         log.info("Started in %.1f s", time.monotonic() - began)
         if door is not None:
             await _summarise(house)
@@ -81,20 +82,15 @@ async def _ended(house: asyncio.Task[None]) -> None:
         house.result()
 
 
-def _prepare(config: AppConfig) -> None:
-    configure_logging(environ=os.environ, secrets=config.secrets())
-    for warning in config.warnings:
-        log.warning("Configuration: %s", warning)
-
-
 def _bind(backend: BackendConfig) -> socket:
     listen = backend.listen
     try:
         return bind(listen.host, listen.port)
     except OSError as error:
+        number = error.errno or 0
         raise ConfigError(
             "backend.listen",
-            f"cannot listen there: {os.strerror(error.errno or errno.EADDRNOTAVAIL)}",
+            f"cannot listen there: {os.strerror(number) if number > 0 else error.strerror}",
             value=f"{listen.host}:{listen.port}",
             hint="is another server running? choose another port",
         ) from error

@@ -29,7 +29,8 @@ def test_a_server_tells_what_came_of_its_config_and_leaves_in_good_order() -> No
     with open_folder() as folder:
         (folder / "kiosk.yaml").write_text(yaml_component("kiosk"))
         targets = ["./kiosk.yaml", "./lost.yaml"]
-        config = write_config(folder, catalog={"locations": [{"type": "file", "target": one} for one in targets]})
+        locations = [{"type": "file", "target": one} for one in targets]
+        config = write_config(folder, catalog={"locations": locations, "reedonly": True})
         environ = {"GREENROOM_DATA": str(folder / "data"), "GREENROOM_SUMMARY": "1"}
         with started(folder / "log", ["serve", config], environ, cwd=folder) as server:
             server.until_ready()
@@ -39,6 +40,7 @@ def test_a_server_tells_what_came_of_its_config_and_leaves_in_good_order() -> No
         assert "1 component, " in server.out
         assert f"file {folder}/lost.yaml does not exist" in server.out
         assert "/.greenroom/docs" in server.out
+        assert "catalog.reedonly: unknown key, did you mean readonly?" in server.log
         assert not any(word in server.log for word in ("Traceback", '"level":"error"'))
 
 
@@ -74,6 +76,15 @@ def test_a_port_that_is_taken_is_told_before_anything_is_started(tmp_path: Path)
         f"found '127.0.0.1:{port}' (is another server running? choose another port)\n"
     )
     assert not (tmp_path / "data").exists()
+
+
+def test_a_host_that_is_none_of_this_machines_is_told(tmp_path: Path, greenroom: Run) -> None:
+    config = write_config(tmp_path, backend={"listen": "no-such-host.invalid:7007"})
+    ended = greenroom("serve", config, GREENROOM_DATA=str(tmp_path / "data"))
+    assert ended.code == 2
+    assert "backend.listen: cannot listen there: " in ended.err
+    assert "no-such-host.invalid:7007" in ended.err
+    assert "Unknown error" not in ended.err
 
 
 def test_a_wrong_value_is_told_with_its_file_path_and_value(tmp_path: Path, greenroom: Run) -> None:
