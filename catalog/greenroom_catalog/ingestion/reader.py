@@ -92,7 +92,7 @@ def _read_files(pattern: str, optional: bool) -> Reading:
 
 def _match(pattern: str) -> Iterator[str]:
     if _WILD.search(pattern) or "[" in pattern:
-        yield from (path for path in glob.iglob(pattern, recursive=True))
+        yield from glob.iglob(pattern, recursive=True)  # noqa: PTH207 - patterns may be absolute or relative
     elif os.path.lexists(pattern):
         yield pattern
 

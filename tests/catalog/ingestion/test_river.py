@@ -24,8 +24,8 @@ URL = "https://git.test/shop/catalog-info.yaml"
 
 
 @pytest.fixture
-async def catalog(migrated_database: MigratedDatabase) -> AsyncIterator[Catalog]:
-    yield Catalog(await migrated_database([MIGRATIONS]))
+async def catalog(migrated_database: MigratedDatabase) -> Catalog:
+    return Catalog(await migrated_database([MIGRATIONS]))
 
 
 async def test_a_committed_file_is_served_with_where_it_came_from(catalog: Catalog) -> None:
