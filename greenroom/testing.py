@@ -7,8 +7,8 @@ from collections.abc import AsyncIterable, Iterable, Mapping, Sequence
 from typing import Any, TypeVar, cast
 
 from greenroom.entity import Entity, ref_of
-from greenroom.errors import GreenroomError, NotFoundError
-from greenroom.plugin import Contribution, Deferred, Document, Mutation
+from greenroom.errors import NotFoundError
+from greenroom.plugin import Contribution, Deferred, Document, MissingServiceError, Mutation
 
 T = TypeVar("T")
 
@@ -25,7 +25,7 @@ class FakeHost:
 
     def get(self, service: type[T]) -> T:
         if service not in self._services:
-            raise GreenroomError(f"The test lends no {service.__name__}")
+            raise MissingServiceError(f"The test lends no {service.__name__}")
         return cast(T, self._services[service])
 
     def all(self, contribution: type[T]) -> Sequence[T]:

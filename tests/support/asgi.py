@@ -47,12 +47,13 @@ class Reply:
 
 
 class Client:
-    """Sends requests, with a bearer token unless it is None."""
+    """Sends requests for what is below `base`, with a bearer token unless it is None."""
 
-    def __init__(self, app: App, token: str | None = TOKEN, address: str = "127.0.0.1") -> None:
+    def __init__(self, app: App, token: str | None = TOKEN, address: str = "127.0.0.1", base: str = "") -> None:
         self.app = app
         self.token = token
         self.address = address
+        self.base = base
 
     async def get(self, target: str, **headers: str) -> Reply:
         return await self.request("GET", target, headers)
@@ -74,7 +75,7 @@ class Client:
         """Keyword names of headers may have underscores for dashes. A body of several chunks has no content length.
 
         With `gone`, the client disconnects instead of sending the end of the body."""
-        path, _, query = target.partition("?")
+        path, _, query = f"{self.base}{target}".partition("?")
         chunks = [body] if isinstance(body, bytes) else body
         pairs = [
             (name.replace("_", "-").lower().encode(), value.encode("latin-1"))

@@ -9,8 +9,7 @@ from typing import Any
 from greenroom.auth import Auth, TokenIssuer
 from greenroom.auth.storage import UserInfo
 from greenroom.db import Database
-from greenroom.errors import GreenroomError
-from greenroom.plugin import CatalogReader, Contribution, Host, plugin
+from greenroom.plugin import CatalogReader, Contribution, Host, MissingServiceError, plugin
 from greenroom_plugins.auth.routes import Refresh, discovery_routes, guest_routes, refusals, userinfo_routes
 from greenroom_plugins.auth.settings import AuthConfig, Guest
 from greenroom_plugins.auth.sign_in import SignIn
@@ -50,6 +49,6 @@ def _catalog(host: Host) -> CatalogReader | None:
     """The catalog, if this process has one."""
     try:
         return host.get(CatalogReader)
-    except GreenroomError as missing:  # MissingServiceError: asking does nothing else that could fail
+    except MissingServiceError as missing:
         host.log.info("Signing in without the catalog: %s", missing)
         return None

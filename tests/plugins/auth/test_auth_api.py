@@ -2,11 +2,9 @@
 
 import base64
 import json
-import logging
-from collections.abc import AsyncIterator, Iterable, Sequence
-from typing import Any, TypeVar, cast
+from collections.abc import Iterable, Sequence
+from typing import Any, cast
 
-import httpx
 import pytest
 
 from greenroom.auth import Auth, ServicePrincipal, read_tokens
@@ -17,12 +15,12 @@ from greenroom.entity import Entity
 from greenroom.errors import GreenroomError
 from greenroom.plugin import CatalogReader
 from greenroom.settings import BackendConfig, ExternalAccess, StaticToken, load
+from greenroom.testing import FakeHost
 from greenroom.web import Lifecycle, Routes, build_asgi
 from greenroom_plugins.auth.plugin import auth as auth_plugin
 from greenroom_plugins.auth.settings import AuthConfig
+from tests.support.asgi import Client, Reply
 from tests.support.postgres import MigratedDatabase
-
-T = TypeVar("T")
 
 STATIC = "static-token-1234"
 GUEST = {"guest": {"userEntityRef": "user:default/guest", "dangerouslyAllowOutsideDevelopment": True}}
@@ -38,23 +36,6 @@ class Catalog:
         return [self.entities.get(ref) for ref in refs]
 
 
-class FakeHost:
-    """Lends what the plugin asks for."""
-
-    log = logging.getLogger("greenroom.auth")
-
-    def __init__(self, services: dict[type, object]) -> None:
-        self.services = services
-
-    def get(self, service: type[T]) -> T:
-        if service not in self.services:
-            raise GreenroomError(f"nobody provides {service.__name__}")
-        return cast(T, self.services[service])
-
-    def all(self, contribution: type[T]) -> Sequence[T]:
-        return []
-
-
 class Server:
     """A whole auth API: `await server.start(providers…)`, then requests by `client`."""
 
@@ -67,7 +48,7 @@ class Server:
         )
         self.services: dict[type, object] = {Auth: self.auth, Database: database}
 
-    def client(self, section: dict[str, Any], catalog: CatalogReader | None = None) -> httpx.AsyncClient:
+    def client(self, section: dict[str, Any], catalog: CatalogReader | None = None) -> Client:
         if catalog is not None:
             self.services[CatalogReader] = catalog
         config = load([], {}, {"auth": section}).section("auth", AuthConfig)
@@ -75,7 +56,7 @@ class Server:
         state = Lifecycle()
         state.started()
         app: Any = build_asgi(list(routes), config=self.backend, auth=self.auth, state=state)
-        return httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://localhost:7007/api/auth")
+        return Client(app, token=None, base="/api/auth")
 
 
 @pytest.fixture
@@ -84,31 +65,28 @@ async def server(migrated_database: MigratedDatabase) -> Server:
 
 
 @pytest.fixture
-async def client(server: Server) -> AsyncIterator[httpx.AsyncClient]:
-    async with server.client({"providers": GUEST}) as opened:
-        yield opened
+async def client(server: Server) -> Client:
+    return server.client({"providers": GUEST})
 
 
-def error(answer: httpx.Response) -> tuple[int, str, str]:
-    body = answer.json()["error"]
-    return answer.status_code, body["name"], body["message"]
+def error(answer: Reply) -> tuple[int, str, str]:
+    body = answer.json["error"]
+    return answer.status, body["name"], body["message"]
 
 
 def bearer(token: str) -> dict[str, str]:
     return {"Authorization": f"Bearer {token}"}
 
 
-async def token_of(client: httpx.AsyncClient) -> str:
-    return str((await client.get("/guest/refresh")).json()["backstageIdentity"]["token"])
+async def token_of(client: Client) -> str:
+    return str((await client.get("/guest/refresh")).json["backstageIdentity"]["token"])
 
 
 @pytest.mark.parametrize("method", ["GET", "POST"])
-async def test_a_guest_gets_a_session_whose_token_opens_the_door(
-    server: Server, client: httpx.AsyncClient, method: str
-) -> None:
+async def test_a_guest_gets_a_session_whose_token_opens_the_door(server: Server, client: Client, method: str) -> None:
     answer = await client.request(method, "/guest/refresh")
-    assert answer.status_code == 200
-    body = answer.json()
+    assert answer.status == 200
+    body = answer.json
     token = body["backstageIdentity"].pop("token")
     assert body["backstageIdentity"].pop("expiresInSeconds") in (3599, 3600)
     assert body == {
@@ -124,8 +102,8 @@ async def test_a_guest_gets_a_session_whose_token_opens_the_door(
     assert (await server.auth.authenticate(token, "catalog")).kind == "user"
 
 
-async def test_an_expired_token_in_the_header_does_not_keep_a_guest_out(client: httpx.AsyncClient) -> None:
-    assert (await client.get("/guest/refresh", headers=bearer("garbage"))).status_code == 200
+async def test_an_expired_token_in_the_header_does_not_keep_a_guest_out(client: Client) -> None:
+    assert (await client.get("/guest/refresh", **bearer("garbage"))).status == 200
 
 
 async def test_a_guest_whom_the_catalog_knows_owns_what_their_groups_own(server: Server) -> None:
@@ -140,9 +118,9 @@ async def test_a_guest_whom_the_catalog_knows_owns_what_their_groups_own(server:
         ],
     }
     section = {"providers": {"guest": {**GUEST["guest"], "ownershipEntityRefs": ["group:default/other"]}}}
-    async with server.client(section, Catalog(guest)) as client:
-        identity = (await client.get("/guest/refresh")).json()["backstageIdentity"]
-        claims = (await client.get("/v1/userinfo", headers=bearer(identity["token"]))).json()
+    client = server.client(section, Catalog(guest))
+    identity = (await client.get("/guest/refresh")).json["backstageIdentity"]
+    claims = (await client.get("/v1/userinfo", **bearer(identity["token"]))).json
     owned = ["user:default/guest", "group:default/team-a"]
     assert identity["identity"]["ownershipEntityRefs"] == owned
     assert claims == {"claims": {"sub": "user:default/guest", "ent": owned}}
@@ -150,8 +128,8 @@ async def test_a_guest_whom_the_catalog_knows_owns_what_their_groups_own(server:
 
 async def test_a_guest_unknown_to_the_catalog_owns_what_is_configured(server: Server) -> None:
     section = {"providers": {"guest": {**GUEST["guest"], "ownershipEntityRefs": ["group:default/other"]}}}
-    async with server.client(section, Catalog()) as client:
-        identity = (await client.get("/guest/refresh")).json()["backstageIdentity"]["identity"]
+    client = server.client(section, Catalog())
+    identity = (await client.get("/guest/refresh")).json["backstageIdentity"]["identity"]
     assert identity["ownershipEntityRefs"] == ["group:default/other"]
 
 
@@ -160,23 +138,23 @@ async def test_guests_stay_out_of_production_unless_it_is_called_dangerous(
 ) -> None:
     monkeypatch.delenv("NODE_ENV", raising=False)
     section = {"environment": "development", "providers": {"guest": {"userEntityRef": "user:default/guest"}}}
-    async with server.client(section) as client:
-        status, name, message = error(await client.get("/guest/refresh"))
+    client = server.client(section)
+    status, name, message = error(await client.get("/guest/refresh"))
     assert (status, name) == (403, "NotAllowedError")
     assert message.startswith("The guest provider cannot be used outside of a development environment unless 'auth.")
 
 
 async def test_guests_come_in_during_development(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NODE_ENV", "development")
-    async with server.client({"providers": {"guest": {}}}) as client:
-        identity = (await client.get("/guest/refresh")).json()["backstageIdentity"]["identity"]
+    client = server.client({"providers": {"guest": {}}})
+    identity = (await client.get("/guest/refresh")).json["backstageIdentity"]["identity"]
     assert identity["userEntityRef"] == "user:development/guest"
 
 
 async def test_a_guest_that_is_no_reference_is_an_error_and_no_token(server: Server) -> None:
     section = {"providers": {"guest": {**GUEST["guest"], "userEntityRef": "nobody"}}}
-    async with server.client(section, Catalog()) as client:
-        status, _, message = error(await client.get("/guest/refresh"))
+    client = server.client(section, Catalog())
+    status, _, message = error(await client.get("/guest/refresh"))
     assert (status, message) == (500, '"sub" claim provided by the auth resolver is not a valid EntityRef.')
 
 
@@ -203,68 +181,68 @@ async def test_a_guest_that_is_no_reference_is_an_error_and_no_token(server: Ser
     ],
 )
 async def test_what_is_not_there_is_refused_as_upstream_does(
-    client: httpx.AsyncClient, method: str, path: str, expected: tuple[int, str, str]
+    client: Client, method: str, path: str, expected: tuple[int, str, str]
 ) -> None:
     answer = await client.request(method, path)
     assert error(answer) == expected
-    assert answer.json()["request"] == {"method": method, "url": path}
+    assert answer.json["request"] == {"method": method, "url": path}
 
 
-async def test_the_root_of_the_api_is_empty(client: httpx.AsyncClient) -> None:
+async def test_the_root_of_the_api_is_empty(client: Client) -> None:
     answer = await client.get("")
-    assert (answer.status_code, answer.content) == (404, b"")
+    assert (answer.status, answer.raw) == (404, b"")
 
 
 async def test_a_guest_provider_that_is_not_configured_says_so(server: Server) -> None:
-    async with server.client({}) as client:
-        for path in ("/guest/refresh", "/guest"):
-            assert error(await client.get(path)) == (
-                404,
-                "NotFoundError",
-                "No auth provider registered for 'guest'",
-            )
+    client = server.client({})
+    for path in ("/guest/refresh", "/guest"):
+        assert error(await client.get(path)) == (
+            404,
+            "NotFoundError",
+            "No auth provider registered for 'guest'",
+        )
 
 
-async def test_others_can_find_out_how_to_verify_our_tokens(server: Server, client: httpx.AsyncClient) -> None:
-    configuration = (await client.get("/.well-known/openid-configuration")).json()
+async def test_others_can_find_out_how_to_verify_our_tokens(server: Server, client: Client) -> None:
+    configuration = (await client.get("/.well-known/openid-configuration")).json
     assert configuration["issuer"] == "http://localhost:7007/api/auth"
-    assert (await client.get("/.well-known/jwks.json")).json() == {"keys": []}
+    assert (await client.get("/.well-known/jwks.json")).json == {"keys": []}
     token = await token_of(client)
-    [key] = (await client.get("/.well-known/jwks.json")).json()["keys"]
+    [key] = (await client.get("/.well-known/jwks.json")).json["keys"]
     assert list(key) == ["kty", "x", "y", "crv", "kid", "alg"]
     assert (await server.auth.authenticate(token, "catalog")).kind == "user"
 
 
-async def test_userinfo_answers_for_both_tokens_of_a_user(client: httpx.AsyncClient) -> None:
+async def test_userinfo_answers_for_both_tokens_of_a_user(client: Client) -> None:
     token = await token_of(client)
     for shown in (token, limit(token)):
-        answer = await client.get("/v1/userinfo", headers=bearer(shown))
-        assert answer.json() == {"claims": {"sub": "user:default/guest", "ent": ["user:default/guest"]}}
+        answer = await client.get("/v1/userinfo", **bearer(shown))
+        assert answer.json == {"claims": {"sub": "user:default/guest", "ent": ["user:default/guest"]}}
 
 
-async def test_userinfo_is_for_users_only(client: httpx.AsyncClient) -> None:
+async def test_userinfo_is_for_users_only(client: Client) -> None:
     message = "Userinfo endpoint must be called with a token that represents a user principal"
-    assert error(await client.get("/v1/userinfo", headers=bearer(STATIC))) == (400, "InputError", message)
-    answer = await client.get("/v1/userinfo", headers=bearer("garbage"))
+    assert error(await client.get("/v1/userinfo", **bearer(STATIC))) == (400, "InputError", message)
+    answer = await client.get("/v1/userinfo", **bearer("garbage"))
     assert error(answer) == (401, "AuthenticationError", "Illegal token")
     forged = f"{(await token_of(client))[:-4]}AAAA"
-    answer = await client.get("/v1/userinfo", headers=bearer(forged))
+    answer = await client.get("/v1/userinfo", **bearer(forged))
     assert error(answer) == (401, "AuthenticationError", "Failed user token verification")
 
 
-async def test_a_user_who_was_forgotten_has_no_userinfo(server: Server, client: httpx.AsyncClient) -> None:
+async def test_a_user_who_was_forgotten_has_no_userinfo(server: Server, client: Client) -> None:
     token = await token_of(client)
     database = cast(Database, server.services[Database])
     await database.execute("delete from auth_user_info")
-    answer = await client.get("/v1/userinfo", headers=bearer(token))
-    assert (answer.status_code, answer.text) == (404, "User info not found")
+    answer = await client.get("/v1/userinfo", **bearer(token))
+    assert (answer.status, answer.text) == (404, "User info not found")
     assert answer.headers["content-type"] == "text/html; charset=utf-8"
 
 
-async def test_the_cli_is_told_that_client_documents_are_off(client: httpx.AsyncClient) -> None:
+async def test_the_cli_is_told_that_client_documents_are_off(client: Client) -> None:
     answer = await client.get("/.well-known/oauth-client/cli.json")
-    assert answer.status_code == 404
-    assert answer.json() == {
+    assert answer.status == 404
+    assert answer.json == {
         "error": "not_found",
         "error_description": "Client ID metadata documents not enabled",
     }
@@ -272,20 +250,20 @@ async def test_the_cli_is_told_that_client_documents_are_off(client: httpx.Async
 
 @pytest.mark.parametrize(("configured", "seconds"), [("1m", 600), ("2h", 7200), ("7d", 86400)])
 async def test_a_token_lives_between_ten_minutes_and_a_day(server: Server, configured: str, seconds: int) -> None:
-    async with server.client({"providers": GUEST, "backstageTokenExpiration": configured}) as client:
-        identity = (await client.get("/guest/refresh")).json()["backstageIdentity"]
+    client = server.client({"providers": GUEST, "backstageTokenExpiration": configured})
+    identity = (await client.get("/guest/refresh")).json["backstageIdentity"]
     assert identity["expiresInSeconds"] in (seconds - 1, seconds)
 
 
 async def test_ownership_is_in_the_token_only_when_it_is_not_omitted(server: Server) -> None:
     for section, present in (({}, False), ({"omitIdentityTokenOwnershipClaim": False}, True)):
-        async with server.client({"providers": GUEST, **section}) as client:
-            _, payload, _ = (await token_of(client)).split(".")
+        client = server.client({"providers": GUEST, **section})
+        _, payload, _ = (await token_of(client)).split(".")
         claims = json.loads(base64.urlsafe_b64decode(f"{payload}=="))
         assert ("ent" in claims) is present
 
 
-async def test_tokens_of_one_process_are_known_to_another(server: Server, client: httpx.AsyncClient) -> None:
+async def test_tokens_of_one_process_are_known_to_another(server: Server, client: Client) -> None:
     token = await token_of(client)
     other = Server(cast(Database, server.services[Database]))
     assert (await other.auth.authenticate(token, "catalog")).kind == "user"
