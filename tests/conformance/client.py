@@ -16,8 +16,8 @@ from aiohttp import web
 from yarl import URL
 
 from tests.conformance.compare import Outcome, lookup, only_count
-from tests.conformance.scrub import Answer, Scrubber
 from tests.conformance.script import Act, Request, Script, encode_query, fill, generated_name, targets
+from tests.conformance.scrub import Answer, Scrubber
 
 FILES_SAID, ROOT_SAID, SELF_SAID = "http://files.test", "/datasets", "http://self.test"
 LONGEST_WALK = 200

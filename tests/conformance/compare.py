@@ -11,8 +11,8 @@ from typing import Any
 
 import msgspec
 
-from tests.conformance.scrub import Answer
 from tests.conformance.script import Order
+from tests.conformance.scrub import Answer
 
 ABSENT = "<absent>"
 
@@ -85,7 +85,8 @@ def _walks(recorded: Outcome, answered: Outcome, order: Order) -> Iterator[str]:
     yield from _values("pages", *([_page(page) for page in walk] for walk in pages))
     yield from _values("pages back", *([_page(page) for page in outcome.back] for outcome in (recorded, answered)))
     yield from _values("the way back", recorded.turned, answered.turned)
-    yield from _lists(*([item for page in walk for item in _items(page.body)] for walk in pages), order)
+    before, after = ([item for page in walk for item in _items(page.body)] for walk in pages)
+    yield from _lists(before, after, order)
 
 
 def _page(page: Answer) -> dict[str, Any]:
@@ -122,7 +123,7 @@ def _lists(recorded: list[Any], answered: list[Any], order: Order) -> Iterator[s
         yield from _multisets("items", recorded, answered)
     elif "values" in order:
         yield from _values(
-            "values", *([lookup(item, order["values"]) for item in side] for side in (recorded, answered))
+            "values", *([_folded(item, order["values"]) for item in side] for side in (recorded, answered))
         )
     else:
         yield from _tied(recorded, answered, order["ties"])
@@ -145,21 +146,29 @@ def _folded(item: Any, field: str) -> str:
 
 
 def _multisets(where: str, recorded: Sequence[Any], answered: Sequence[Any]) -> Iterator[str]:
+    """Items that only one side has; those of one name are shown as one item that differs."""
     left, right = (
         Counter(json.dumps(item, sort_keys=True, ensure_ascii=False) for item in side) for side in (recorded, answered)
     )
-    missing, surplus = sorted((left - right).elements()), sorted((right - left).elements())
-    if len(missing) == len(surplus):  # most often the same entities, each a little different: show where
+    missing, surplus = (
+        sorted(
+            (json.loads(text) for text in only.elements()),
+            key=lambda item: (name_of(item), json.dumps(item, sort_keys=True)),
+        )
+        for only in (left - right, right - left)
+    )
+    if [name_of(item) for item in missing] == [name_of(item) for item in surplus]:
         for one, other in zip(missing, surplus, strict=True):
-            yield from _values(f"{where}[{name_of(json.loads(one))}]", json.loads(one), json.loads(other))
+            yield from _values(f"{where}[{name_of(one)}]", one, other)
         return
-    yield from (f"{where}: missing {_short(json.loads(one))}" for one in missing)
-    yield from (f"{where}: not recorded {_short(json.loads(one))}" for one in surplus)
+    yield from (f"{where}: missing {_short(item)}" for item in missing)
+    yield from (f"{where}: not recorded {_short(item)}" for item in surplus)
 
 
 def name_of(item: Any) -> str:
-    """What to call an item in a message."""
-    return str(lookup(item, "metadata.name")) if isinstance(item, dict) and "metadata" in item else "…"
+    """What to call an item in a message: an entity's name, also when it stands inside something; else an ellipsis."""
+    paths = ("metadata.name", "entity.metadata.name", "unprocessed_entity.metadata.name")
+    return next((str(name) for path in paths if (name := lookup(item, path)) is not None), "…")
 
 
 def _values(where: str, recorded: Any, answered: Any) -> Iterator[str]:

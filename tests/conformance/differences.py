@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import msgspec
@@ -29,13 +29,23 @@ class Difference(msgspec.Struct, frozen=True):
 
 
 def documented(page: Path = PAGE) -> dict[str, Difference]:
-    """By `set/request`. Raises ValueError for a row that cannot be read or a request named twice."""
+    """By `set/request`, where a trailing `*` stands for any ending.
+
+    Raises ValueError for a row that cannot be read, or is there twice."""
     found: dict[str, Difference] = {}
     for row in _rows(page.read_text()):
         if row.request in found:
             raise ValueError(f"{page.name} names {row.request} twice")
         found[row.request] = row
     return found
+
+
+def intended(request: str, rows: Mapping[str, Difference]) -> Difference | None:
+    """The row that is about a request: its own, else the longest with a `*` that fits."""
+    if request in rows:
+        return rows[request]
+    fitting = [name for name in rows if name.endswith("*") and request.startswith(name[:-1])]
+    return rows[max(fitting, key=len)] if fitting else None
 
 
 def _rows(text: str) -> Iterator[Difference]:

@@ -25,8 +25,16 @@ def shared_folder() -> Path:
 
 
 def home() -> Path:
-    """Where upstream is installed and its database lives: `ORACLE_HOME`, or a cache of the recorder's own."""
-    return Path(os.environ.get("ORACLE_HOME") or Path.home() / ".cache" / "greenroom-conformance")
+    """Where upstream is installed and its database lives: `ORACLE_HOME`, or a cache of the recorder's own.
+
+    Packages that `oracle.sh` has installed in its usual place already are used from there."""
+    if configured := os.environ.get("ORACLE_HOME"):
+        return Path(configured)
+    own, installed = (Path.home() / ".cache" / name for name in ("greenroom-conformance", "greenroom-oracle"))
+    own.mkdir(parents=True, exist_ok=True)
+    if not (own / "node_modules").exists() and (installed / "node_modules").is_dir():
+        (own / "node_modules").symlink_to(installed / "node_modules")
+    return own
 
 
 class Oracle:
@@ -43,7 +51,9 @@ class Oracle:
         try:
             await asyncio.wait_for(self._quiet(connection), PATIENCE_SECONDS)
         except TimeoutError:
-            raise OracleError(f"the oracle did not come to rest: {dict(await connection.fetchrow(PROGRESS))}") from None
+            raise OracleError(
+                f"the oracle did not come to rest: {dict(await connection.fetchrow(PROGRESS) or {})}"
+            ) from None
         finally:
             await connection.close()
 
@@ -51,6 +61,7 @@ class Oracle:
         quiet, before = 0, None
         while quiet < QUIET_ROUNDS:
             now = await connection.fetchrow(PROGRESS)
+            assert now is not None
             resting = now["entities"] >= self._seeds and not now["due"] and not now["stitches"] and not now["untouched"]
             quiet = quiet + 1 if resting and now == before else 0
             before = now
@@ -92,12 +103,15 @@ async def upstream(seed: Path | None, config: Path) -> AsyncIterator[Oracle]:
     await _oracle_sh("reset", environ)
     try:
         await _oracle_sh("start", environ)
-        seeds = sum(1 for line in seed.read_text().splitlines() if line) if seed else 0
-        oracle = Oracle(f"http://127.0.0.1:{port}", database_port, seeds)
+        oracle = Oracle(f"http://127.0.0.1:{port}", database_port, _lines(seed) if seed else 0)
         await oracle.settle()
         yield oracle
     finally:
         await _oracle_sh("reset", environ)
+
+
+def _lines(path: Path) -> int:
+    return sum(1 for line in path.read_text().splitlines() if line)
 
 
 async def _oracle_sh(command: str, environ: dict[str, str]) -> None:

@@ -21,6 +21,7 @@ import msgspec
 
 from tests.conformance.client import Run, copied_files, serving, variables
 from tests.conformance.compare import Outcome, differences
+from tests.conformance.differences import documented, intended
 from tests.conformance.oracle import upstream
 from tests.conformance.script import Script, fill, load, names
 
@@ -48,43 +49,52 @@ def read(script: Script) -> dict[str, Outcome]:
     return {outcome.name: outcome for outcome in (msgspec.json.decode(line, type=Outcome) for line in lines)}
 
 
-def compared(script: Script, recorded: dict[str, Outcome], answered: Sequence[Outcome]) -> list[str]:
-    """One line per difference, with the request's name before it."""
-    lines: list[str] = []
+def compared(script: Script, recorded: dict[str, Outcome], answered: Sequence[Outcome]) -> dict[str, list[str]]:
+    """The requests whose answers differ, by `set/request`, with a line for each difference."""
+    found: dict[str, list[str]] = {}
     for request, outcome in zip(script.requests, answered, strict=True):
-        if request.name not in recorded:
-            lines.append(f"{script.name}/{request.name}: not recorded")
-            continue
-        found = differences(recorded[request.name], outcome, request.order)
-        lines += [f"{script.name}/{request.name}: {line}" for line in found]
-    return lines
+        before = recorded.get(request.name)
+        lines = differences(before, outcome, request.order) if before else ["not recorded"]
+        if lines:
+            found[f"{script.name}/{request.name}"] = lines
+    return found
 
 
-async def _run(command: str, script: Script) -> list[str]:
+async def _run(command: str, script: Script) -> dict[str, list[str]]:
     asked = await ask_upstream(script)
     if command == "record":
         write(script, asked)
-        return []
+        return {}
     if command == "check":
         return compared(script, read(script), asked)
     from tests.conformance.server import ask_greenroom, fresh_database
 
     async with fresh_database() as database:
-        return compared(script, {outcome.name: outcome for outcome in asked}, await ask_greenroom(script, database))
+        found = compared(script, {outcome.name: outcome for outcome in asked}, await ask_greenroom(script, database))
+    rows = documented()
+    return {name: lines for name, lines in found.items() if not intended(name, rows)}
+
+
+def _say(*lines: str) -> None:
+    sys.stdout.writelines(f"{line}\n" for line in lines)
+    sys.stdout.flush()
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(prog="python -m tests.conformance.record", description=__doc__.partition("\n")[0])
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.conformance.record", description=(__doc__ or "").partition("\n")[0]
+    )
     parser.add_argument("command", choices=["record", "check", "live"])
     parser.add_argument("sets", nargs="*", help="data sets (default: all)")
     asked = parser.parse_args()
-    found: list[str] = []
+    found: dict[str, list[str]] = {}
     for name in asked.sets or names():
         script = load(name)
         lines = asyncio.run(_run(asked.command, script))
-        print(f"{name}: {len(script.requests)} requests, {len(lines)} differences", flush=True)  # noqa: T201
-        found += lines
-    print("\n".join(found))  # noqa: T201
+        _say(f"{name}: {len(script.requests)} requests, {len(lines)} that differ")
+        found |= lines
+    for request, differing in found.items():
+        _say(request, *(f"    {line}" for line in differing))
     return 1 if found else 0
 
 

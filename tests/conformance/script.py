@@ -14,6 +14,7 @@ import msgspec
 import yaml
 
 HERE = Path(__file__).parent
+LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 TOKEN = "oracle-token-for-tests"
 """The static service token that both sides accept, and that a request carries unless it says otherwise (`as`)."""
 
@@ -50,7 +51,7 @@ class Request(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     walk: bool = False
     """Follow `nextCursor` to the end and `prevCursor` back again; the pages compare as a whole."""
     save: dict[str, str] = {}
-    """Variables for later requests: name -> dotted path into the answer (`items.0.metadata.uid`, `@link` for the Link header's URL)."""
+    """Variables for later requests: name -> dotted path into the answer (`items.0.metadata.uid`), or `@link`, `@etag`."""
     security: bool = False
     """Record the security headers too."""
 
@@ -143,9 +144,7 @@ def names() -> list[str]:
 
 def load(name: str) -> Script:
     """Raises msgspec.ValidationError for an entry that is not well formed, ValueError for a name used twice."""
-    source = yaml.load(
-        (HERE / "requests" / f"{name}.yaml").read_text(), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-    )  # noqa: S506
+    source = yaml.load((HERE / "requests" / f"{name}.yaml").read_text(), Loader=LOADER)  # noqa: S506  it is a safe one
     listed = msgspec.convert(source, RequestList)
     steps = [_step(entry) for entry in listed.steps]
     seen: set[str] = set()
@@ -158,7 +157,9 @@ def load(name: str) -> Script:
 
 
 def _step(entry: Mapping[str, Any]) -> Step:
-    return msgspec.convert(entry, Request if any(verb in entry for verb in VERBS) else Act)
+    if any(verb in entry for verb in VERBS):
+        return msgspec.convert(entry, Request)
+    return msgspec.convert(entry, Act)
 
 
 def fill(value: Any, variables: Mapping[str, str]) -> Any:

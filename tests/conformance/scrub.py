@@ -48,7 +48,16 @@ SECURITY_HEADERS = (
 )
 IGNORED_KEYS = {"stack"}
 """Upstream sometimes leaks stacks of Node: never part of the contract."""
-PRIVATE_KEYS = {"result_hash", "unprocessed_hash", "cache", "nextCursor", "prevCursor", "location_key", "token"}
+PRIVATE_KEYS = {
+    "cache",
+    "expiresInSeconds",
+    "location_key",
+    "nextCursor",
+    "prevCursor",
+    "result_hash",
+    "token",
+    "unprocessed_hash",
+}
 """Values that only their own side understands; that they are there at all is compared."""
 
 
@@ -83,8 +92,11 @@ class Scrubber:
         return LOG_ID.sub("logId=<id>", text)
 
     def value(self, value: Any, key: str = "") -> Any:
+        if key in PRIVATE_KEYS and value is not None:
+            return f"<{key}>"
         if isinstance(value, dict):
-            return {self.text(name): self.value(item, name) for name, item in value.items() if name not in IGNORED_KEYS}
+            kept = value if key != "processed_entity" else _as_processed(value)
+            return {self.text(name): self.value(item, name) for name, item in kept.items() if name not in IGNORED_KEYS}
         if isinstance(value, list):
             return [self.value(item) for item in value]
         if isinstance(value, str):
@@ -92,8 +104,6 @@ class Scrubber:
         return value
 
     def _string(self, value: str, key: str) -> str:
-        if key in PRIVATE_KEYS:
-            return f"<{key}>"
         if key == "etag" and not value.startswith("authored"):
             return "<etag>"
         return self.text(value)
@@ -111,4 +121,11 @@ def _integer(text: str) -> int | str:
 
 
 def _number(text: str) -> str:
-    return f"<number {text}>"
+    """Kept as it was spelled, but for the plus sign of an exponent, which JavaScript writes and others do not."""
+    return f"<number {re.sub(r'e(?=[0-9])', 'e+', text)}>"
+
+
+def _as_processed(entity: dict[str, Any]) -> dict[str, Any]:
+    """A stored entity before it is stitched: whether its identity is in it already is its owner's business."""
+    metadata = {key: value for key, value in entity.get("metadata", {}).items() if key not in ("uid", "etag")}
+    return {**entity, "metadata": metadata}

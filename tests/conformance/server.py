@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -19,15 +20,12 @@ from tests.conformance.client import Run, copied_files, serving, variables
 from tests.conformance.compare import Outcome
 from tests.conformance.script import HERE, Script, fill
 
-QUIET_ROUNDS, ROUND_SECONDS, PATIENCE_SECONDS = 4, 0.05, 30.0
+QUIET_ROUNDS, ROUND_SECONDS, PATIENCE_SECONDS = 6, 0.05, 30.0
 
 PROGRESS = """
-select (select count(*) from refresh_schedule where next_update_at <= now()) as due,
-       (select count(*) from refresh_state where processed_entity is null and errors is null) as untouched,
-       (select count(*) from stitch_queue) as stitches,
-       (select max(next_update_at) from refresh_schedule) as latest,
-       (select count(*) from refresh_state) as entities,
-       (select md5(string_agg(id || f.hash::text, ',' order by id)) from final_entities f) as served
+select (select md5(string_agg(s::text, ',' order by id)) from refresh_state s) as known,
+       (select md5(string_agg(s::text, ',' order by id)) from refresh_schedule s) as scheduled,
+       (select md5(string_agg(f::text, ',' order by id)) from final_entities f) as served
 """
 
 
@@ -38,6 +36,7 @@ async def ask_greenroom(script: Script, database: Database) -> list[Outcome]:
         root = copied_files(script, folder)
         async with serving(root) as files, aiohttp.ClientSession() as session:
             with bind("127.0.0.1", 0) as listening:
+                listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                 known = variables(script, files, root, f"http://127.0.0.1:{listening.getsockname()[1]}")
                 config = _config(script, folder, known)
                 environ = {"GREENROOM_DATA": str(folder / "data")}
@@ -67,17 +66,15 @@ async def settle(house: Running, database: Database) -> None:
     """Wait until every provider has run, nothing is due or waits for a stitch, and the tables stopped changing.
 
     Raises AssertionError, with what is still waited for, when that takes too long."""
-    quiet, before, providers = 0, None, {}
+    quiet, before = 0, None
     deadline = asyncio.get_running_loop().time() + PATIENCE_SECONDS
     while quiet < QUIET_ROUNDS:
-        now = await database.fetchrow(PROGRESS)
-        assert now is not None
-        providers = {run["name"]: run for run in (await house.house.status())["Catalog"]["providers"]}
-        ran = all(run["last run"] != "never" and not run["running"] for run in providers.values())
-        resting = ran and not now["due"] and not now["untouched"] and not now["stitches"]
+        facts, now = (await house.house.status())["Catalog"], await database.fetchrow(PROGRESS)
+        ran = all(run["last run"] != "never" and not run["running"] for run in facts["providers"])
+        resting = ran and not facts["waiting to be processed"] and not facts["waiting to be stitched"]
         quiet = quiet + 1 if resting and now == before else 0
         before = now
-        assert asyncio.get_running_loop().time() < deadline, f"Greenroom did not come to rest: {dict(now)}, {providers}"
+        assert asyncio.get_running_loop().time() < deadline, f"Greenroom did not come to rest: {facts}"
         await asyncio.sleep(ROUND_SECONDS)
 
 
