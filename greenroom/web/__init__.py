@@ -2,6 +2,7 @@
 
 from greenroom.web.documents import load_document
 from greenroom.web.door import Door, build_asgi
+from greenroom.web.json_errors import explain
 from greenroom.web.lifecycle import Lifecycle, Phase
 from greenroom.web.responses import empty, json_response, weak_etag
 from greenroom.web.routes import Asked, Routes, asked
@@ -17,6 +18,7 @@ __all__ = [
     "bind",
     "build_asgi",
     "empty",
+    "explain",
     "json_response",
     "load_document",
     "serve",
