@@ -9,8 +9,7 @@ from typing import Any
 import msgspec
 
 from greenroom.errors import InputError
-from greenroom.web import shapes
-from greenroom.web.json_errors import explain
+from greenroom.web import explain, shapes
 from greenroom_catalog.model.values import from_json, js_json
 from greenroom_catalog.query.conditions import PREDICATE, Predicate, check_depth, from_search_filter
 from greenroom_catalog.query.filters import After, Order, storable
