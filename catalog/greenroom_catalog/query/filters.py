@@ -245,6 +245,7 @@ class Statement:
         )
 
     def _facet(self, name: str, condition: Condition) -> str:
+        """A query for `value, count`, where a value may come twice: from the column and from elsewhere."""
         where = self._matches(condition)
         if name == TAGS:
             return f"select t as value, count(*) as count from search s, unnest(s.tags) t where ({where}) group by 1"
@@ -252,19 +253,21 @@ class Statement:
             source = "search s join refresh_state r on r.id = s.id"
             return f"select r.entity_id::text as value, count(*) as count from {source} where ({where}) group by 1"
         column = COLUMNS.get(name)
+        if column is None:
+            return self._facet_elsewhere(name, where)
         by_column = (
             f"select coalesce(s.facet_{column}, s.{column}) as value, count(*) as count"
             f" from search s where ({where}) and s.{column} is not null group by s.{column}, s.facet_{column}"
         )
         if name in SINGLE:
             return by_column
-        elsewhere = (
+        return f"{by_column} union all {self._facet_elsewhere(name, f'({where}) and s.{column} is null')}"
+
+    def _facet_elsewhere(self, name: str, where: str) -> str:
+        return (
             f"select {_ORIGINAL} as value, count(*) as count from search s join {self._held(name)} on f.id = s.id"
             f" where ({where}) and s.tok @> {_tokens(name)} group by 1"
         )
-        if column is None:
-            return elsewhere
-        return f"{by_column} union all {elsewhere.replace(' group by 1', f' and s.{column} is null group by 1')}"
 
 
 _LOWER = "case jsonb_typeof(e) when 'array' then e ->> 0 else e #>> '{}' end"
