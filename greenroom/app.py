@@ -302,14 +302,16 @@ async def running(
 ) -> AsyncIterator[Running]:
     """The house, started: migrated, its loops turning, ready to answer. At the end, loops finish what they are at.
 
-    A `door` that is given may answer requests already, and lets those to plugins in once all is started. Raises
-    ConfigError, ServiceUnavailableError, and ConflictError for a database that is newer than the code."""
+    A `door` that is given may answer requests already, and lets those to plugins in once all is started; without the role
+    `api` it answers health and metrics only. Raises ConfigError, ServiceUnavailableError, and ConflictError for a database
+    that is newer than the code."""
     async with opened(config, environ, database=database) as house:
         await house.migrate()
         services = house.services
         loops = Loops(services.all(Loop), services.get(Events, FLOOR), roles)
         door = door or Door(config=house.backend, state=Lifecycle())
-        door.mount(services.all(Routes), auth=services.get(Auth, FLOOR), telemetry=services.get(Telemetry, FLOOR))
+        routes = services.all(Routes) if "api" in roles else ()
+        door.mount(routes, auth=services.get(Auth, FLOOR), telemetry=services.get(Telemetry, FLOOR))
         door.state.unready = lambda: standstill(loops)
         loops.start()
         door.state.started()

@@ -34,11 +34,15 @@ def serve(layers: tuple[Path, ...], more: tuple[Path, ...], api_only: bool) -> N
 @click.command()
 @config_option
 @more_layers
-def worker(layers: tuple[Path, ...], more: tuple[Path, ...]) -> None:
-    """Do the work behind the API, without serving requests. Any number of workers may share one database."""
+@click.option("--port", type=click.IntRange(0, 65535), help="Answer health and metrics on this port.  [default: no]")
+def worker(layers: tuple[Path, ...], more: tuple[Path, ...], port: int | None) -> None:
+    """Do the work behind the API, without serving requests. Any number of workers may share one database.
+
+    With --port, an orchestrator can ask after it at /.backstage/health/v1/liveness and /readiness, and at /metrics.
+    """
     from greenroom.cli.server import run_worker
 
-    _run(run_worker(load_config([*layers, *more], environ=os.environ)))
+    _run(run_worker(load_config([*layers, *more], environ=os.environ), port=port))
 
 
 @click.command()

@@ -87,7 +87,7 @@ def pair(files: str) -> Iterator[Pair]:
         def start(name: str, *arguments: str) -> Process:
             return stack.enter_context(started(folder / f"{name}.log", [*arguments, "--config", config], environ))
 
-        both = Pair(start("api", "serve", "--api-only"), start("worker", "worker"), config, data, files)
+        both = Pair(start("api", "serve", "--api-only"), start("worker", "worker", "--port", "0"), config, data, files)
         both.api.until_ready()
         both.worker.until_logged("Started")
         yield both

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import urllib.error
+import urllib.request
+
+import pytest
 import yaml
 
 from tests.greenroom.cli.conftest import Pair, Run
@@ -25,6 +29,16 @@ def test_the_provider_ran_once_and_in_the_worker(pair: Pair) -> None:
     runs = [message for message in pair.worker.messages() if message.startswith("Provider ndjson:shops")]
     assert runs == ["Provider ndjson:shops: Mutation(added=1, changed=0, removed=0, unchanged=0)"]
     assert not any(message.startswith("Provider") for message in pair.api.messages())
+
+
+def test_an_orchestrator_can_ask_after_a_worker_and_nobody_gets_anything_else_there(pair: Pair) -> None:
+    pair.worker.until_ready()
+    with urllib.request.urlopen(f"{pair.worker.url}/metrics") as answer:  # noqa: S310 (our own server)
+        assert b"# TYPE catalog_" in answer.read()
+    with pytest.raises(urllib.error.HTTPError) as refused:
+        urllib.request.urlopen(f"{pair.worker.url}{SHOP}")  # noqa: S310
+    with refused.value as error:
+        assert (error.code, error.read()) == (404, b"")
 
 
 def test_the_status_is_read_from_the_database_and_tells_of_both(pair: Pair, greenroom: Run) -> None:
