@@ -76,7 +76,7 @@ _LIFECYCLES = ["production"] * 7 + ["experimental"] * 2 + ["deprecated"]
 
 def many(count: int, seed: int = 1) -> list[Entity]:
     """Entities of about 2 kB in the proportions of a large company's catalog, the same for the same arguments."""
-    rng = random.Random(seed)  # noqa: S311 - data, no secrets
+    rng = random.Random(seed)
     return [_one(rng, number, max(count // 50, 1)) for number in range(count)]
 
 
