@@ -6,7 +6,6 @@ The order of the checks is upstream's, and so are the messages, since users find
 from __future__ import annotations
 
 import asyncio
-import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -33,8 +32,6 @@ REGISTRABLE = ("url",)
 
 LARGE = 100_000
 """Bytes of a file from which on it is parsed in a thread, so that requests are answered meanwhile."""
-
-_COMMIT = re.compile(r"\b[0-9a-f]{40,}\b")
 
 
 class Child(msgspec.Struct, frozen=True):
@@ -192,8 +189,7 @@ def annotate(entity: Entity, location: Location, origin: Location, urls: Urls) -
     marks: dict[str, str | None] = {LOCATION: str(location), ORIGIN_LOCATION: str(origin)}
     if location.type == "url":
         marks[VIEW_URL] = location.target
-        if not _COMMIT.search(location.target):
-            marks[EDIT_URL] = urls.edit_url(location.target)
+        marks[EDIT_URL] = urls.edit_url(location.target)
         marks[SOURCE_LOCATION] = urls.source_location(location.target)
     own = entity["metadata"].get("annotations")
     merged = {name: value for name, value in marks.items() if value} | (own if isinstance(own, dict) else {})
