@@ -310,7 +310,9 @@ class Door:
         parameters = match.parameters and _decode(match.parameters, documented=match.target.operation is not None)
         query = parse_query(visit.query) if visit.query else {}
         operation = match.target.operation
-        if operation is not None:
+        if operation is not None and visit.method == "HEAD":
+            query, parameters = operation.forgive(query, parameters)
+        elif operation is not None:
             value = {} if body.value is None else body.value
             query, parameters = operation.check(query, visit.query, parameters, value, visit.content_type)
             body = body._replace(value=value)

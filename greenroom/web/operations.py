@@ -75,6 +75,23 @@ class Operation:
             raise InputError(", ".join(wrong))
         return query, path
 
+    def forgive(self, query: dict[str, Any], path: dict[str, str]) -> tuple[dict[str, Any], dict[str, Any]]:
+        """The parameters for HEAD, which upstream does not check: what is unknown, or not of its type, is left out.
+
+        Raises InputError where a required one is missing, which upstream's handlers refuse too."""
+        missing = next((name for name in self._required if name not in query), None)
+        if missing is not None:
+            raise InputError(f"request/query must have required property '{missing}'")
+        typed: dict[str, Any] = {}
+        for name, value in self._arrays(query).items():
+            parameter = self._query.get(name)
+            coerced = coerce(value, parameter.types) if parameter else value
+            if self._free if parameter is None else not parameter.check(coerced, name):
+                typed[name] = coerced
+        path = dict(path)
+        _coerce_path(self._path, path)
+        return typed, path
+
     def _refuse_reserved(self, raw_query: str) -> None:
         for pair in raw_query.split("&"):
             name, _, value = pair.partition("=")

@@ -3,6 +3,7 @@
 import logging
 import re
 
+import msgspec
 import pytest
 
 from greenroom.errors import GreenroomError
@@ -176,6 +177,21 @@ async def test_head_is_get_without_the_body(door: Client) -> None:
     assert {name: head.headers[name] for name in ("etag", "content-length", "content-type", "vary")} == {
         name: got.headers[name] for name in ("etag", "content-length", "content-type", "vary")
     }
+
+
+async def test_head_is_not_held_against_the_document(door: Client) -> None:
+    """As upstream, which checks only the verbs that the document has: its answers are those of the oracle."""
+    for query in ("limit=x", "bogus=1", "limit=2&fields=a:b"):
+        assert (await door.request("HEAD", f"/api/catalog/entities/by-query?{query}")).status == 200
+        assert (await door.get(f"/api/catalog/entities/by-query?{query}")).status == (200 if "fields" in query else 400)
+    assert (await door.request("HEAD", "/api/catalog/entity-facets")).status == 400
+
+
+async def test_what_a_handler_gets_of_a_head_has_its_type(door: Client) -> None:
+    target = "/entities/by-query?limit=2&offset=x&bogus=1&facets[]=1&fields=a,b"
+    seen = {"operation": "GetEntitiesByQuery", "query": {"limit": 2, "fields": ["a", "b"]}, "path": {}, "body": {}}
+    reply = await door.request("HEAD", f"/api/catalog{target}")
+    assert reply.headers["etag"] == weak_etag(msgspec.json.encode({**seen, "url": target}))
 
 
 @pytest.mark.parametrize(
