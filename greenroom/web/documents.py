@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
@@ -29,6 +29,16 @@ def _read(name: str) -> dict[str, Any]:
 def load_document(name: str) -> dict[str, Any]:
     """The reviewed document `openapi/<name>.yaml`, from the wheel or the checkout. It is shared: do not change it."""
     return _read(name)
+
+
+def served_part(document: Mapping[str, Any], operation_ids: Collection[str]) -> dict[str, Any]:
+    """The document without the operations that nobody serves: what is told to exist is there."""
+    paths = {path: _served(item, operation_ids) for path, item in document["paths"].items()}
+    return {**document, "paths": {path: item for path, item in paths.items() if item}}
+
+
+def _served(item: Mapping[str, Any], operation_ids: Collection[str]) -> dict[str, Any]:
+    return {verb: one for verb, one in item.items() if one.get("operationId") in operation_ids}
 
 
 def served_copy(document: Mapping[str, Any], mount: str) -> dict[str, Any]:

@@ -159,7 +159,7 @@ class Door:
         """Hand over the plugins, once they are built. Raises ConfigError and SchemaError for what cannot be served."""
         self._auth = auth
         self._inner, self._plugins = mount_all(routes, self._config.limits)
-        self._root |= DocsPage([(one.plugin, one.document) for one in routes if one.document is not None]).answers
+        self._root |= DocsPage([(one.id, one.document) for one in self._plugins.values() if one.document]).answers
         self._record_with(telemetry)
 
     def _record_with(self, telemetry: Telemetry) -> None:
@@ -340,7 +340,7 @@ class Door:
         except ClientGoneError:
             raise
         except BodyError as error:
-            if plugin.documented:  # upstream's validator makes one kind of error of all of them
+            if plugin.document is not None:  # upstream's validator makes one kind of error of all of them
                 raise InputError(error.message) from None
             raise
 

@@ -14,7 +14,7 @@ from greenroom.auth import PathPolicy
 from greenroom.errors import GreenroomError
 from greenroom.settings import RateLimit
 from greenroom.web.asgi import ASGIApp
-from greenroom.web.documents import served_copy
+from greenroom.web.documents import served_copy, served_part
 from greenroom.web.envelope import envelope
 from greenroom.web.limits import RateLimiter
 from greenroom.web.operations import Operation, compile_operations
@@ -40,7 +40,8 @@ class Mounted(msgspec.Struct, frozen=True):
     mount: str
     table: Table[Target]
     policy: PathPolicy
-    documented: bool
+    document: Mapping[str, Any] | None
+    """What of its OpenAPI document is served."""
     body_limit: int
     limiter: RateLimiter | None
 
@@ -57,7 +58,7 @@ def mount_all(routes: Sequence[Routes], limits: RateLimit | None) -> tuple[ASGIA
     entries: dict[str, HTTPRouteHandler] = {}
     for plugin, parts in by_plugin.items():
         handlers = [handler for part in parts for handler in part.handlers]
-        document = _document(plugin, parts)
+        document = told_document(plugin, parts)
         if document is not None:
             handlers.append(_document_route(served_copy(document, f"/api/{plugin}")))
         limit = limits.plugin.get(plugin) if limits else None
@@ -71,18 +72,20 @@ def mount_all(routes: Sequence[Routes], limits: RateLimit | None) -> tuple[ASGIA
                 open_paths=[path for part in parts for path in part.open_paths],
                 cookie_paths=[path for part in parts for path in part.cookie_paths],
             ),
-            documented=document is not None,
+            document=document,
             body_limit=max(part.body_limit for part in parts),
             limiter=RateLimiter(limit) if limit else None,
         )
     return _litestar([Router(path=path, route_handlers=[handler]) for path, handler in entries.items()]), mounted
 
 
-def _document(plugin: str, parts: Sequence[Routes]) -> Mapping[str, Any] | None:
+def told_document(plugin: str, parts: Sequence[Routes]) -> Mapping[str, Any] | None:
+    """The one document of a plugin, without the operations that none of its handlers serves. Raises GreenroomError."""
     documents = [part.document for part in parts if part.document is not None]
     if len(documents) > 1:
         raise GreenroomError(f"Plugin {plugin} brings {len(documents)} OpenAPI documents; one is the limit")
-    return documents[0] if documents else None
+    served = {str(handler.operation_id) for part in parts for handler in part.handlers}
+    return served_part(documents[0], served) if documents else None
 
 
 def _document_route(document: Mapping[str, Any]) -> HTTPRouteHandler:

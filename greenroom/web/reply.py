@@ -70,6 +70,9 @@ class Reply:
         if status in (204, 304):
             headers = [pair for pair in headers if pair[0].lower() not in _ENTITY]
             body, named = b"", {}
+        elif not body and not more and named.get(b"content-length", b"0") == b"0":
+            headers = [pair for pair in headers if pair[0].lower() != b"content-type"]  # litestar calls nothing JSON
+            named.pop(b"content-type", None)
         vary = self.vary
         content_type = named.get(b"content-type")
         if content_type is not None and compressible(content_type) and not _fixed_form(named):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import socket
 import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -36,7 +35,6 @@ async def ask_greenroom(script: Script, database: Database) -> list[Outcome]:
         root = copied_files(script, folder)
         async with serving(root) as files, aiohttp.ClientSession() as session:
             with bind("127.0.0.1", 0) as listening:
-                listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                 known = variables(script, files, root, f"http://127.0.0.1:{listening.getsockname()[1]}")
                 config = _config(script, folder, known)
                 environ = {"GREENROOM_DATA": str(folder / "data")}

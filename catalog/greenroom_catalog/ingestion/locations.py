@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from greenroom.entity import LOCATION, ORIGIN_LOCATION, Entity
 from greenroom.errors import GreenroomError, InputError
-from greenroom.urls import Urls
+from greenroom.urls import InvalidUrlError, Urls
 
 SCRIPT_URL = re.compile(r"[\x00-\x20]*" + r"[\r\n\t]*".join("javascript") + r"[\r\n\t]*:", re.IGNORECASE)
 
@@ -92,7 +92,10 @@ def absolute_target(target: str, type_: str, base: Location, urls: Urls) -> str:
     if base.type != type_:
         return target
     if type_ == "url":
-        return urls.resolve(target, base.target)
+        try:
+            return urls.resolve(target, base.target)
+        except InvalidUrlError:
+            return target  # reading it will tell
     if type_ == "file" and target.startswith("."):
         return os.path.normpath(os.path.join(os.path.dirname(base.target), target))  # noqa: PTH118, PTH120 - text, not a file
     return target

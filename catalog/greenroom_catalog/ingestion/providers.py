@@ -14,9 +14,15 @@ import msgspec
 
 from greenroom.db import Connection
 from greenroom.entity import Entity, ref_of
-from greenroom.errors import ConflictError, InputError, NotFoundError
+from greenroom.errors import ConflictError, InputError, NotFoundError, describe
 from greenroom.plugin import Deferred, EntitySource, Mutation
-from greenroom_catalog.ingestion.locations import Location, location_entity, location_ref
+from greenroom_catalog.ingestion.locations import (
+    Location,
+    LocationRefError,
+    location_entity,
+    location_ref,
+    parse_location,
+)
 from greenroom_catalog.ingestion.processor import REGISTRABLE, Processed, Processor
 from greenroom_catalog.model import validate_envelope
 from greenroom_catalog.model.values import from_json
@@ -267,6 +273,10 @@ def _registrable(type_: str, target: str) -> Location:
     if type_ not in REGISTRABLE:
         listed = ",".join(f'"{name}"' for name in REGISTRABLE)
         raise InputError(f"Registered locations must be of an allowed type [{listed}]")
+    try:
+        parse_location(f"{type_}:{target}")
+    except LocationRefError as error:
+        raise InputError(describe(error)) from error
     if "\0" in target or len(target.encode("utf-8", "replace")) > LONGEST_TARGET:
         raise InputError(f"The target of a location is at most {LONGEST_TARGET} bytes of text without NUL characters")
     return Location(type_, target)

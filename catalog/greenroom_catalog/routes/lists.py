@@ -65,7 +65,7 @@ def list_routes(queries: EntityQueries, permissions: Permissions) -> list[HTTPRo
         cut = Projection(wanted.fields) if wanted.fields else None
         return json_response(_page(page, cut), etag=cut is not None)
 
-    return [entities, by_query, by_predicate]
+    return [entities, by_predicate, by_query]  # OPTIONS tells the verbs in this order, which is upstream's
 
 
 def facet_routes(queries: EntityQueries, permissions: Permissions) -> list[HTTPRouteHandler]:

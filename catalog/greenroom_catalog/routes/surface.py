@@ -35,7 +35,7 @@ def catalog_routes(
         *facet_routes(queries, permissions),
         *change_routes(writer, permissions, auth),
         *location_routes(locations, permissions, readonly=readonly),
-        *unprocessed_routes(queries, permissions),
+        *unprocessed_routes(queries, writer, permissions),
         _permissions_metadata(),
     ]
     return Routes("catalog", handlers, document=load_document("catalog"))

@@ -6,23 +6,26 @@ from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
-from litestar import Request, Response, get
+from litestar import Request, Response, delete, get
 from litestar.handlers import HTTPRouteHandler
 
 from greenroom.auth import Credentials
 from greenroom.errors import NotAllowedError
-from greenroom.permissions import Decision, Permissions
-from greenroom.web import asked, json_response
-from greenroom_catalog.query.permissions import UNPROCESSED_READ
-from greenroom_catalog.query.query import EntityQueries, Pending
+from greenroom.permissions import Decision, Permission, Permissions
+from greenroom.web import asked, empty, json_response
+from greenroom_catalog.query.permissions import UNPROCESSED_DELETE, UNPROCESSED_READ
+from greenroom_catalog.query.query import EntityQueries, Pending, as_uid
 from greenroom_catalog.routes.requests import only
+from greenroom_catalog.routes.services import EntityWriter
 
 
-def unprocessed_routes(queries: EntityQueries, permissions: Permissions) -> list[HTTPRouteHandler]:
+def unprocessed_routes(
+    queries: EntityQueries, writer: EntityWriter, permissions: Permissions
+) -> list[HTTPRouteHandler]:
     """The routes of upstream's module for unprocessed entities."""
 
-    async def check(credentials: Credentials) -> None:
-        if await permissions.authorize(credentials, UNPROCESSED_READ) is not Decision.ALLOW:
+    async def check(credentials: Credentials, permission: Permission = UNPROCESSED_READ) -> None:
+        if await permissions.authorize(credentials, permission) is not Decision.ALLOW:
             raise NotAllowedError("Unauthorized")
 
     @get("/entities/unprocessed/failed")
@@ -38,7 +41,16 @@ def unprocessed_routes(queries: EntityQueries, permissions: Permissions) -> list
         found = [one for one in await queries.pending() if not owner or _owner(one) == owner]
         return json_response({"type": "pending", "entities": [_to_wire(one) for one in found]})
 
-    return [failed, pending]
+    @delete("/entities/unprocessed/delete/{uid:str}", status_code=200)
+    async def remove(request: Request[Any, Any, Any]) -> Response[bytes]:
+        ask = asked(request)
+        await check(ask.credentials, UNPROCESSED_DELETE)
+        known = as_uid(ask.path["uid"])
+        if known is not None:  # what was never there is gone all the same
+            await writer.delete_by_uid(known)
+        return empty(204)
+
+    return [failed, pending, remove]
 
 
 def _owner(pending: Pending) -> Any:
@@ -58,7 +70,7 @@ def _to_wire(pending: Pending) -> dict[str, Any]:
         "cache": {},
         "next_update_at": _moment(pending.next_update_at),
         "last_discovery_at": _moment(pending.last_discovery_at),
-        "errors": pending.errors,
+        "errors": pending.errors or [],
         "location_key": pending.location_key,
         "hash": None,
         "final_entity": None,
