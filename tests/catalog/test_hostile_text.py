@@ -98,6 +98,7 @@ ADDRESSES = [
     "/entity-facets?facet={}",
     "/entity-facets?facet=kind&filter={}",
     "/entities/unprocessed/pending?owner={}",
+    "/entities/unprocessed/delete/{}",
     "/locations/{}",
     "/locations/by-entity/{}/x/y",
     "/{}",

@@ -199,19 +199,22 @@ class Statement:
         values = f"search s cross join lateral ({self._values(key)}) v(value)"
         return "v.value", f"select s.id, v.value from {values} where ({where}){known} and v.value is not null"
 
-    def page(self, rows: str, ordering: str, limit: int, offset: int, total: str | None) -> str:
-        """A query for `id, value, final_entity, total` of some of the rows, of a page and the total in one round trip."""
+    def page(
+        self, rows: str, ordering: str, limit: int, offset: int, total: str | None, *, documents: bool = True
+    ) -> str:
+        """A query for `id, value, total, final_entity` of some of the rows, of a page and the total in one round trip."""
         window = f"limit {self.argument(limit)}::bigint" + (
             f" offset {self.argument(offset)}::bigint" if offset else ""
         )
         counted = f"({total})" if total else "null::bigint"
+        document, join = (", f.final_entity", " join final_entities f on f.id = p.id") if documents else ("", "")
         return (
-            f"select p.id, p.value, f.final_entity, {counted} as total"
-            f" from ({rows} order by {ordering} {window}) p join final_entities f on f.id = p.id order by {ordering}"
+            f"select p.id, p.value, {counted} as total{document}"
+            f" from ({rows} order by {ordering} {window}) p{join} order by {ordering}"
         )
 
     def listed(self, condition: Condition, orders: Sequence[Order], limit: int | None, offset: int) -> str:
-        """A query for `final_entity` as paged `GET /entities` sorts: entities without a value come last, not never."""
+        """A query for `id` as paged `GET /entities` sorts: entities without a value come last, not never."""
         where = self._matches(condition)
         joins, columns = "", ""
         for number, order in enumerate(orders):
@@ -221,7 +224,7 @@ class Statement:
         window = f" limit {self.argument(limit)}::bigint" if limit is not None else ""
         window += f" offset {self.argument(offset)}::bigint" if offset else ""
         source = f"search s join final_entities f on f.id = s.id{joins}"
-        return f"select f.final_entity from {source} where ({where}) order by {columns or 'f.entity_ref, '}s.id{window}"
+        return f"select s.id from {source} where ({where}) order by {columns or 'f.entity_ref, '}s.id{window}"
 
     def among(self, refs: Sequence[str], condition: Condition) -> str:
         """A query for `entity_ref, final_entity` of those of some refs that match."""

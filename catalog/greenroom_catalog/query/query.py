@@ -22,7 +22,7 @@ PAGE = 200
 """Entities of a page whose length nobody asked for (upstream's default)."""
 
 CHUNK = 500
-"""Entities that a stream holds at a time; between chunks it holds no connection."""
+"""Entities that a stream or a longer page holds at a time; between chunks it holds no connection."""
 
 _BIGGEST = 2**62
 
@@ -34,6 +34,8 @@ class Page(msgspec.Struct, frozen=True):
     total: int
     next: Cursor | None = None
     previous: Cursor | None = None
+    unread: Sequence[int] = ()
+    """If more than CHUNK were asked for: the ids of the documents, still to be read (`EntityQueries.read`)."""
 
 
 class Ancestor(msgspec.Struct, frozen=True):
@@ -122,7 +124,8 @@ class EntityQueries:
             return Page([], await self._total(cursor, asked))
         count = statement.counted(asked, cursor.order) if cursor.total is None else None
         more = 0 if cursor.backwards else 1
-        sql = statement.page(rows_sql, ordering, min(wanted + more, _BIGGEST), min(offset, _BIGGEST), count)
+        window = min(wanted + more, _BIGGEST), min(offset, _BIGGEST)
+        sql = statement.page(rows_sql, ordering, *window, count, documents=wanted <= CHUNK)
         rows = await self._fetch(statement, sql)
         if cursor.total is not None:
             total = cursor.total
@@ -141,12 +144,19 @@ class EntityQueries:
 
     async def listed(
         self, query: Predicate | None, orders: Sequence[Order], limit: int | None, offset: int
-    ) -> list[bytes]:
-        """Documents as paged `GET /entities` gives them: by ref, or by some keys, entities without a value last."""
+    ) -> list[int]:
+        """Ids as paged `GET /entities` sorts them: by ref, or by some keys, entities without a value last."""
         statement = Statement()
         window = None if limit is None else min(limit, _BIGGEST)
         sql = statement.listed(_condition(query), orders, window, min(offset, _BIGGEST))
         return [row[0] for row in await self._fetch(statement, sql)]
+
+    async def read(self, ids: Sequence[int], chunk: int = CHUNK) -> AsyncIterator[list[bytes]]:
+        """The documents of entities in the order of the ids, in chunks that are never empty. What is gone is left out."""
+        for start in range(0, len(ids), chunk):
+            rows = await self._db.fetch(self.sql.documents_in_order, ids[start : start + chunk])
+            if rows:
+                yield [row["final_entity"] for row in rows]
 
     async def stream(
         self, query: Predicate | None, order: Order | None, chunk: int = CHUNK
@@ -224,16 +234,17 @@ def _as_page(cursor: Cursor, rows: Sequence[Any], limit: int, total: int) -> Pag
     shown = list(rows[:limit])
     if cursor.backwards:
         shown.reverse()
-    documents = [row["final_entity"] for row in shown]
     if not shown:
-        return Page(documents, total)
+        return Page([], total)
+    unread = [row["id"] for row in shown] if limit > CHUNK else []
+    documents = [] if unread else [row["final_entity"] for row in shown]
     ends = [_position(cursor.order, row) for row in (shown[0], shown[-1])]
     first = ends[0] if cursor.first is None else cursor.first
     around = msgspec.structs.replace(cursor, first=first, total=total)
     following = msgspec.structs.replace(around, position=ends[1], backwards=False) if more else None
     is_first = cursor.first is None or ends[0] == cursor.first
     before = None if is_first else msgspec.structs.replace(around, position=ends[0], backwards=True)
-    return Page(documents, total, following, before)
+    return Page(documents, total, following, before, unread)
 
 
 def _position(order: Order | None, row: Any) -> list[str | None]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -18,9 +18,8 @@ from greenroom_catalog.query.cursors import encode
 from greenroom_catalog.query.filters import Order
 from greenroom_catalog.query.permissions import ENTITY_READ
 from greenroom_catalog.query.projection import Projection, parse_fields
-from greenroom_catalog.query.query import EntityQueries, FacetValue, Page
+from greenroom_catalog.query.query import CHUNK, EntityQueries, FacetValue, Page
 from greenroom_catalog.routes import requests
-from greenroom_catalog.routes.entities import joined
 from greenroom_catalog.routes.requests import PageRequest, Window
 
 Cut = Callable[[bytes], bytes]
@@ -43,27 +42,30 @@ def list_routes(queries: EntityQueries, permissions: Permissions) -> list[HTTPRo
         cut = Projection(fields) if fields else None
         if window is None:
             order = Order(orders[0].key.lower(), orders[0].direction) if orders else None
-            return await _streamed(queries, query, order, cut)
+            return await _streamed(queries.stream(query, order), cut)
         return await _listed(queries, query, orders, window, cut, ask.url)
 
     @get("/entities/by-query", operation_id="GetEntitiesByQuery")
-    async def by_query(request: Request[Any, Any, Any]) -> Response[bytes]:
+    async def by_query(request: Request[Any, Any, Any]) -> Response[Any]:
         ask = asked(request)
         wanted = requests.page_from_query(ask.query)
         return await answer(wanted, ask.credentials)
 
     @post("/entities/by-query", operation_id="QueryEntitiesByPredicate", status_code=200)
-    async def by_predicate(request: Request[Any, Any, Any]) -> Response[bytes]:
+    async def by_predicate(request: Request[Any, Any, Any]) -> Response[Any]:
         ask = asked(request)
         wanted = requests.page_from_body(requests.body_of(ask) or {})
         return await answer(wanted, ask.credentials)
 
-    async def answer(wanted: PageRequest, credentials: Credentials) -> Response[bytes]:
+    async def answer(wanted: PageRequest, credentials: Credentials) -> Response[Any]:
         if not await _may_read(permissions, credentials):
             return json_response({"items": [], "totalItems": 0, "pageInfo": {}})
         page = await queries.page(wanted.cursor, limit=wanted.limit, offset=wanted.offset)
         cut = Projection(wanted.fields) if wanted.fields else None
-        return json_response(_page(page, cut), etag=cut is not None)
+        head, tail = b'{"items":[', _trailer(page)
+        if page.unread:
+            return await _sent(queries.read(page.unread), len(page.unread), cut, head, tail)
+        return json_response(head + _inside(page.documents, cut) + tail, etag=cut is not None)
 
     return [entities, by_predicate, by_query]  # OPTIONS tells the verbs in this order, which is upstream's
 
@@ -96,12 +98,11 @@ async def _may_read(permissions: Permissions, credentials: Credentials) -> bool:
     return await permissions.authorize(credentials, ENTITY_READ) is Decision.ALLOW
 
 
-def _page(page: Page, cut: Cut | None) -> bytes:
-    documents = page.documents if cut is None else [cut(document) for document in page.documents]
+def _trailer(page: Page) -> bytes:
+    """What follows the items."""
     around = {"nextCursor": page.next, "prevCursor": page.previous}
     info = {name: encode(cursor) for name, cursor in around.items() if cursor is not None}
-    trailer = msgspec.json.encode({"totalItems": page.total, "pageInfo": info})
-    return b'{"items":' + joined(documents) + b"," + trailer[1:]
+    return b"]," + msgspec.json.encode({"totalItems": page.total, "pageInfo": info})[1:]
 
 
 async def _listed(
@@ -111,35 +112,51 @@ async def _listed(
     window: Window,
     cut: Cut | None,
     url: str,
-) -> Response[bytes]:
-    """One page. One entity more than asked for is read, to know whether there is a next one."""
+) -> Response[Any]:
+    """One page. One entity more than asked for is looked up, to know whether there is a next one."""
     limit = window.limit
-    documents = await queries.listed(query, orders, None if limit is None else limit + 1, window.offset)
+    ids = await queries.listed(query, orders, None if limit is None else limit + 1, window.offset)
     headers: dict[str, str] = {}
-    if limit is not None and len(documents) > limit:
-        documents = documents[:limit]
+    if limit is not None and len(ids) > limit:
+        ids = ids[:limit]
         headers["Link"] = requests.next_link(url, window.next())
-    if cut is not None:
-        documents = [cut(document) for document in documents]
-    return json_response(joined(documents), headers=headers, etag=cut is not None)
+    return await _sent(queries.read(ids), len(ids), cut, headers=headers)
+
+
+async def _sent(
+    chunks: AsyncIterator[list[bytes]],
+    count: int,
+    cut: Cut | None,
+    head: bytes = b"[",
+    tail: bytes = b"]",
+    headers: Mapping[str, str] | None = None,
+) -> Response[Any]:
+    """A page. A long one is sent as it is read, unless it needs an ETag: then it is cut as it is read."""
+    if count > CHUNK and cut is None:
+        return await _streamed(chunks, cut, head, tail, headers)
+    documents = [document if cut is None else cut(document) async for chunk in chunks for document in chunk]
+    return json_response(head + b",".join(documents) + tail, headers=headers, etag=cut is not None)
 
 
 async def _streamed(
-    queries: EntityQueries, query: Predicate | None, order: Order | None, cut: Cut | None
+    chunks: AsyncIterator[list[bytes]],
+    cut: Cut | None,
+    head: bytes = b"[",
+    tail: bytes = b"]",
+    headers: Mapping[str, str] | None = None,
 ) -> Response[Any]:
     """All of them. The first chunk is read before the answer begins, so that what goes wrong by then is told properly."""
-    chunks = queries.stream(query, order)
     first = await anext(chunks, None)
     if first is None:
-        return json_response(b"[]")
-    return Stream(_bytes(first, chunks, cut), media_type=JSON)
+        return json_response(head + tail, headers=headers)
+    return Stream(_bytes(head + _inside(first, cut), chunks, cut, tail), media_type=JSON, headers=headers)
 
 
-async def _bytes(first: list[bytes], rest: AsyncIterator[list[bytes]], cut: Cut | None) -> AsyncIterator[bytes]:
-    yield b"[" + _inside(first, cut)
+async def _bytes(begun: bytes, rest: AsyncIterator[list[bytes]], cut: Cut | None, tail: bytes) -> AsyncIterator[bytes]:
+    yield begun
     async for chunk in rest:
         yield b"," + _inside(chunk, cut)
-    yield b"]"
+    yield tail
 
 
 def _inside(documents: list[bytes], cut: Cut | None) -> bytes:

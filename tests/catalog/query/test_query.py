@@ -165,13 +165,47 @@ async def test_facets_count_values_as_they_were_written(small_catalog: EntityQue
 
 
 async def test_paged_lists_put_entities_without_a_value_last(small_catalog: EntityQueries) -> None:
-    by_title = await small_catalog.listed(None, [Order("metadata.title", "desc")], None, 0)
-    assert _names(by_title) == ["gamma", "Beta", "api", "alpha"]
-    by_two = await small_catalog.listed(None, [Order("kind", "desc"), Order("metadata.name")], 3, 1)
-    assert _names(by_two) == ["Beta", "gamma", "api"]
-    assert _names(await small_catalog.listed(None, [], None, 0)) == ["api", "alpha", "Beta", "gamma"]
-    in_capitals = await small_catalog.listed(None, [Order("metadata.NAME")], None, 0)
-    assert _names(in_capitals) == ["Beta", "alpha", "gamma", "api"]
+    async def listed(orders: list[Order], limit: int | None = None, offset: int = 0) -> list[str]:
+        ids = await small_catalog.listed(None, orders, limit, offset)
+        return _names([document async for chunk in small_catalog.read(ids) for document in chunk])
+
+    assert await listed([Order("metadata.title", "desc")]) == ["gamma", "Beta", "api", "alpha"]
+    assert await listed([Order("kind", "desc"), Order("metadata.name")], 3, 1) == ["Beta", "gamma", "api"]
+    assert await listed([]) == ["api", "alpha", "Beta", "gamma"]
+    assert await listed([Order("metadata.NAME")]) == ["Beta", "alpha", "gamma", "api"]
+
+
+async def test_documents_are_read_in_the_order_of_their_ids_without_those_that_are_gone(
+    small_catalog: EntityQueries,
+) -> None:
+    ids = await small_catalog.listed(None, [Order("metadata.name")], None, 0)
+    gone = max(ids) + 1
+    chunks = [chunk async for chunk in small_catalog.read([ids[3], ids[0], ids[0], gone, gone, ids[2]], chunk=2)]
+    assert list(map(_names, chunks)) == [["gamma", "alpha"], ["alpha"], ["Beta"]]
+
+
+@pytest.mark.parametrize("direction", ["asc", "desc"])
+@pytest.mark.parametrize("key", [None, "metadata.name", "metadata.tags"])
+async def test_a_long_page_has_what_short_ones_have_there_and_back(
+    large_catalog: Database, key: str | None, direction: Any
+) -> None:
+    queries = EntityQueries(large_catalog)
+    start = Cursor(query={"spec.type": "service"}, orders=(Order(key, direction),) if key else ())
+
+    async def whole(cursor: Cursor, limit: int) -> tuple[list[bytes], Page]:
+        page = await queries.page(cursor, limit=limit)
+        return page.documents + [document async for chunk in queries.read(page.unread) for document in chunk], page
+
+    first, _ = await whole(start, 200)
+    more, short = await whole((await queries.page(start, limit=200)).next or start, 500)
+    found, long = await whole(start, 700)
+    assert (found, long.documents, len(long.unread)) == (first + more, [], 700)
+    assert (long.next and long.next.position, long.total) == (short.next and short.next.position, short.total)
+    assert long.next is not None
+    rest, last = await whole(long.next, 10_000_000)
+    assert last.previous is not None
+    assert (await whole(last.previous, 10_000_000))[0] == found
+    assert len(found + rest) >= long.total
 
 
 @pytest.mark.parametrize("order", [None, Order("metadata.name", "desc"), Order("metadata.tags")])

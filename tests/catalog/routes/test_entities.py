@@ -83,6 +83,31 @@ async def test_the_whole_catalog_is_a_stream_and_an_empty_one_an_array(surface: 
     assert response.json() == [{"kind": "Component"}] * 1203
 
 
+async def test_a_page_of_any_length_is_sent_as_it_is_read(surface: Surface) -> None:
+    await serve(surface.database, [entity(f"e{number:04}") for number in range(1203)])
+    names = [f"e{number:04}" for number in range(1203)]
+    response = await surface.http.get("/entities?limit=10000000")
+    assert [one["metadata"]["name"] for one in response.json()] == names
+    assert not {"etag", "content-length", "link"} & set(response.headers)
+    response = await surface.http.get("/entities?limit=1202")
+    assert len(response.json()) == 1202
+    assert "after=" in response.headers["link"]
+    response = await surface.http.get("/entities/by-query?limit=10000000&orderField=metadata.name,desc")
+    body = response.json()
+    assert list(body) == ["items", "totalItems", "pageInfo"]
+    assert [one["metadata"]["name"] for one in body["items"]] == names[::-1]
+    assert (body["totalItems"], body["pageInfo"]) == (1203, {})
+    assert not {"etag", "content-length"} & set(response.headers)
+    response = await surface.http.post("/entities/by-query", json={"limit": 1000, "fields": ["kind"]})
+    assert (response.json()["items"], "etag" in response.headers) == ([{"kind": "Component"}] * 1000, True)
+    assert list(response.json()["pageInfo"]) == ["nextCursor"]
+    response = await surface.http.get("/entities/by-query?limit=1000&filter=metadata.name=e0007")
+    assert ([one["metadata"]["name"] for one in response.json()["items"]], "content-length" in response.headers) == (
+        ["e0007"],
+        True,
+    )
+
+
 async def test_pages_of_the_plain_list_link_to_the_next_one(surface: Surface, served: dict[str, int]) -> None:
     response = await surface.http.get("/entities?fields=a~b*c%20d,metadata.name&limit=1&offset=1")
     link = "</entities?fields=a%7Eb*c+d%2Cmetadata.name&limit=1&after=eyJsaW1pdCI6MSwib2Zmc2V0IjoyfQ%3D%3D>"

@@ -10,6 +10,11 @@ SELECT f.final_entity FROM refresh_state r JOIN final_entities f USING (id) WHER
 -- The documents of those refs that are served.
 SELECT entity_ref, final_entity FROM final_entities WHERE entity_ref = ANY($1::text[])
 
+-- name: documents_in_order
+-- The documents of entities by id, each as often and where it is named.
+SELECT f.final_entity FROM unnest($1::bigint[]) WITH ORDINALITY AS wanted (id, nth) JOIN final_entities f USING (id)
+ORDER BY wanted.nth
+
 -- name: ancestors
 -- Every edge from an entity up to the entities that emitted it, and on to those above them.
 WITH RECURSIVE upward AS (
