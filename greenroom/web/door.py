@@ -159,7 +159,8 @@ class Door:
         """Hand over the plugins, once they are built. Raises ConfigError and SchemaError for what cannot be served."""
         self._auth = auth
         self._inner, self._plugins = mount_all(routes, self._config.limits)
-        self._root |= DocsPage([(one.id, one.document) for one in self._plugins.values() if one.document]).answers
+        documents = [(one.id, one.document) for one in self._plugins.values() if one.document]
+        self._root |= DocsPage(documents).answers if documents else {}
         self._record_with(telemetry)
 
     def _record_with(self, telemetry: Telemetry) -> None:

@@ -35,10 +35,11 @@ def test_an_orchestrator_can_ask_after_a_worker_and_nobody_gets_anything_else_th
     pair.worker.until_ready()
     with urllib.request.urlopen(f"{pair.worker.url}/metrics") as answer:  # noqa: S310 (our own server)
         assert b"# TYPE catalog_" in answer.read()
-    with pytest.raises(urllib.error.HTTPError) as refused:
-        urllib.request.urlopen(f"{pair.worker.url}{SHOP}")  # noqa: S310
-    with refused.value as error:
-        assert (error.code, error.read()) == (404, b"")
+    for path in (SHOP, "/.greenroom/docs"):
+        with pytest.raises(urllib.error.HTTPError) as refused:
+            urllib.request.urlopen(pair.worker.url + path)  # noqa: S310
+        with refused.value as error:
+            assert (error.code, error.read()) == (404, b"")
 
 
 def test_the_status_is_read_from_the_database_and_tells_of_both(pair: Pair, greenroom: Run) -> None:
