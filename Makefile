@@ -37,8 +37,8 @@ format: .venv/.dev ## Format the code
 bench: .venv/.dev ## Measure the catalog's promises (needs nothing but this machine)
 	$(BIN)/python -m tests.bench.catalog
 
-conformance: .venv/.dev ## Ask a live upstream the recorded requests again, and compare (needs Node and GREENROOM_SHARED)
-	$(BIN)/python -m tests.conformance.record --check
+conformance: .venv/.dev ## Ask a live upstream and Greenroom the same requests, and compare (needs Node and GREENROOM_SHARED)
+	$(BIN)/python -m tests.conformance.record live
 
 openapi: .venv/.run ## Print the served OpenAPI document of the catalog
 	@$(BIN)/greenroom openapi catalog

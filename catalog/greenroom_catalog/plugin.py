@@ -85,7 +85,7 @@ def catalog(config: CatalogConfig, host: Host) -> Iterable[Contribution]:
     yield Provides(CatalogProviders, Triggers(runs))
     yield Loop("catalog.providers", runner.run_due, wakes=(TO_PROVIDE,), concurrency=4)
     yield Loop("catalog.process", engine.process_due, wakes=(TO_PROCESS,), concurrency=2)
-    yield Loop("catalog.stitch", engine.stitch_due, wakes=(TO_STITCH,))
+    yield Loop("catalog.stitch", engine.stitch_due, wakes=(TO_STITCH,), concurrency=2)
     yield Loop("catalog.census", Census(database, store, meters).count, runs_in="every")
 
 
