@@ -1,0 +1,283 @@
+"""The catalog's promises, measured: `python -m tests.bench.catalog [--entities 20000] [--json FILE]`.
+
+An empty Postgres with a data folder on disk, the whole house above it, and a file of entities that its ndjson provider reads.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import msgspec
+
+from greenroom.app import Running, running
+from greenroom.db import Database, open_pool
+from greenroom.embedded import embedded_postgres
+from greenroom.entity import ref_of
+from greenroom.plugin import CatalogProviders
+from greenroom.settings import load
+from tests.bench.entities import HOST, entities
+from tests.support.asgi import Client
+
+SERVED_SECONDS = 15.0
+"""Until 20,000 new entities are served; other numbers in proportion."""
+PAGE_MILLISECONDS = 5.0
+"""For a filtered page with its total, in the median."""
+
+PROVIDER = "ndjson:bench"
+PATIENCE = 600.0
+REQUESTS = 300
+
+CONFIG = """
+backend:
+  baseUrl: http://localhost:7007
+  auth: {{dangerouslyDisableDefaultAuthPolicy: true}}
+integrations:
+  github: [{{host: {host}}}]
+catalog:
+  processingInterval: {{hours: 24}}
+  rules: [{{allow: [Component, API, Resource, System, Domain, Group, User]}}]
+  providers: {{ndjson: {{bench: {{path: {path}}}}}}}
+"""
+
+TABLES = (
+    "refresh_state",
+    "processed",
+    "refresh_schedule",
+    "refresh_state_references",
+    "refresh_keys",
+    "relations",
+    "stitch_queue",
+    "final_entities",
+    "search",
+)
+
+Timed = tuple[float, float]
+"""Median and 95th percentile, in milliseconds."""
+
+
+class Figures(msgspec.Struct):
+    """What was measured."""
+
+    entities: int
+    served_seconds: float
+    """From the provider's start until the last entity is served."""
+    cpu_seconds: float
+    """Of this process meanwhile; what Postgres takes comes on top."""
+    filtered_page: Timed
+    by_name: Timed
+    facets: Timed
+    unchanged_seconds: float
+    """The same file once more."""
+    unchanged_rows_written: int
+    bytes_per_entity: dict[str, int]
+    """By table, with its indexes; and `all` of them."""
+
+    def broken(self) -> list[str]:
+        """The promises that do not hold."""
+        most = SERVED_SECONDS * max(1.0, self.entities / 20_000)
+        checks = {
+            f"{self.served_seconds:.1f} s until all are served, promised {most:.0f}": self.served_seconds <= most,
+            f"{self.filtered_page[0]:.1f} ms for a filtered page, promised {PAGE_MILLISECONDS:.0f}": self.filtered_page[
+                0
+            ]
+            <= PAGE_MILLISECONDS,
+            f"{self.unchanged_rows_written} rows written for an unchanged file": self.unchanged_rows_written == 0,
+        }
+        return [text for text, kept in checks.items() if not kept]
+
+
+async def measure(number: int) -> Figures:
+    """Load, ask, load again, weigh."""
+    with tempfile.TemporaryDirectory(prefix="greenroom-bench-", dir="/var/tmp") as name:  # a disk, not memory
+        folder = Path(name)
+        refs = _prepare(folder, number)
+        async with _house(folder) as (house, database):
+            cpu = time.process_time()
+            served = await _until_served(database, number)
+            cpu = time.process_time() - cpu
+            client = Client(house.asgi, token=None)
+            await _rested(house, database)
+            return Figures(
+                entities=number,
+                served_seconds=served,
+                cpu_seconds=cpu,
+                filtered_page=await _timed(client, _pages()),
+                by_name=await _timed(client, [_by_name(ref) for ref in refs[:: max(1, number // REQUESTS)]]),
+                facets=await _timed(client, ["/entity-facets?facet=kind&facet=spec.type&facet=metadata.tags"] * 30),
+                **await _unchanged(house, database),
+                bytes_per_entity=await _sizes(database, number),
+            )
+
+
+def _prepare(folder: Path, number: int) -> list[str]:
+    """Write what the house is given, and return the refs of the entities."""
+    folder.chmod(0o711)  # as root, Postgres runs as another user
+    documents = list(entities(number))
+    file = folder / "entities.ndjson"
+    file.write_bytes(b"\n".join(map(msgspec.json.encode, documents)))
+    (folder / "config.yaml").write_text(CONFIG.format(host=HOST, path=file))
+    return [ref_of(document) for document in documents]
+
+
+@asynccontextmanager
+async def _house(folder: Path) -> AsyncIterator[tuple[Running, Database]]:
+    config = load([folder / "config.yaml"], {})
+    async with (
+        embedded_postgres(folder / "data") as server,
+        open_pool(server.dsn) as database,
+        running(config, {"GREENROOM_DATA": str(folder / "data")}, database=database) as house,
+    ):
+        yield house, database
+
+
+async def _until(condition: Callable[[], Awaitable[bool]]) -> None:
+    deadline = time.perf_counter() + PATIENCE
+    while not await condition():
+        if time.perf_counter() > deadline:
+            raise TimeoutError(f"it took more than {PATIENCE:.0f} s")
+        await asyncio.sleep(0.2)
+
+
+async def _until_served(database: Database, number: int) -> float:
+    async def served() -> bool:
+        return bool(await database.fetchval("select count(*) = $1 from final_entities", number))
+
+    await _until(served)
+    started = "select extract(epoch from clock_timestamp() - started_at)::float8 from providers where name = $1"
+    return float(await database.fetchval(started, PROVIDER))
+
+
+async def _rested(house: Running, database: Database) -> None:
+    """Nothing is due, and the statistics are those of the full tables."""
+
+    async def at_rest() -> bool:
+        facts = (await house.house.status())["Catalog"]
+        return not (facts["waiting to be processed"] or facts["waiting to be stitched"])
+
+    await _until(at_rest)
+    await database.execute("vacuum analyze")
+
+
+def _pages() -> list[str]:
+    """The lists of a catalog page, filtered as people do, with their totals."""
+    filters = [
+        "kind=component,spec.type=service",
+        "kind=component,spec.lifecycle=production",
+        "kind=component,metadata.tags=java",
+        "kind=component,relations.ownedBy=group:default/team-3",
+        "kind=api",
+    ]
+    order = "orderField=metadata.name,asc&limit=20"
+    queries = [f"/entities/by-query?{order}&filter={quote(one, safe='=,')}" for one in filters]
+    return queries * (REQUESTS // len(queries))
+
+
+def _by_name(ref: str) -> str:
+    kind, _, rest = ref.partition(":")
+    return f"/entities/by-name/{kind}/{rest}"
+
+
+async def _timed(client: Client, targets: Sequence[str]) -> Timed:
+    for target in dict.fromkeys(targets[:20]):
+        await client.get(f"/api/catalog{target}")
+    taken = []
+    for target in targets:
+        began = time.perf_counter()
+        answer = await client.get(f"/api/catalog{target}")
+        taken.append((time.perf_counter() - began) * 1000)
+        if answer.status != 200:
+            raise RuntimeError(f"{target}: {answer.status} {answer.text[:500]}")
+    return round(statistics.median(taken), 2), round(statistics.quantiles(taken, n=20)[-1], 2)
+
+
+async def _unchanged(house: Running, database: Database) -> dict[str, Any]:
+    """Have the provider read its file again."""
+    before = await _rows(database)
+    last = await database.fetchval("select finished_at from providers where name = $1", PROVIDER)
+
+    async def finished() -> bool:
+        return bool(await database.fetchval("select finished_at > $2 from providers where name = $1", PROVIDER, last))
+
+    await house.house.services.get(CatalogProviders, "bench").trigger(PROVIDER)
+    await _until(finished)
+    spent = "select extract(epoch from finished_at - started_at)::float8 from providers where name = $1"
+    return {
+        "unchanged_seconds": round(float(await database.fetchval(spent, PROVIDER)), 2),
+        "unchanged_rows_written": len(before ^ await _rows(database)),
+    }
+
+
+async def _rows(database: Database) -> set[tuple[Any, ...]]:
+    """Every version of every row: where it stands, and who wrote it."""
+    found: set[tuple[Any, ...]] = set()
+    for table in TABLES:
+        rows = await database.fetch(f"select ctid::text, xmin::text from {table}")  # noqa: S608 - ours
+        found.update((table, *row) for row in rows)
+    return found
+
+
+async def _sizes(database: Database, number: int) -> dict[str, int]:
+    sizes = {
+        table: round(await database.fetchval("select pg_total_relation_size($1::text::regclass)", table) / number)
+        for table in TABLES
+    }
+    return dict(sorted(sizes.items(), key=lambda item: -item[1])) | {"all": sum(sizes.values())}
+
+
+def report(figures: Figures) -> str:
+    """For people."""
+    rows = [
+        (f"until {figures.entities:,} new entities are served", f"{figures.served_seconds:.1f} s"),
+        ("  of it CPU of this process, Postgres apart", f"{figures.cpu_seconds:.1f} s"),
+        *(
+            (f"{name}, median and 95 %", f"{timed[0]:.1f} ms  {timed[1]:.1f} ms")
+            for name, timed in (
+                ("a filtered page with its total", figures.filtered_page),
+                ("an entity by name", figures.by_name),
+                ("three facets of all", figures.facets),
+            )
+        ),
+        ("the same file again", f"{figures.unchanged_seconds:.1f} s, {figures.unchanged_rows_written} rows written"),
+        ("bytes of an entity, indexes included", f"{figures.bytes_per_entity['all']:,}"),
+        *((f"  {table}", f"{size:,}") for table, size in figures.bytes_per_entity.items() if table != "all" and size),
+    ]
+    return "\n".join(f"{name:<52}{value}" for name, value in rows)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Measure and tell. Returns 1 when a promise does not hold."""
+    parser = argparse.ArgumentParser(prog="python -m tests.bench.catalog", description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--entities", type=int, default=20_000, metavar="N", help="how many (20,000)")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there, too")
+    options = parser.parse_args(arguments)
+    figures = _run(measure(options.entities))
+    sys.stdout.write(report(figures) + "\n")
+    if options.json:
+        options.json.write_bytes(msgspec.json.format(msgspec.json.encode(figures)))
+    broken = figures.broken()
+    for text in broken:
+        sys.stderr.write(f"NOT KEPT: {text}\n")
+    return 1 if broken else 0
+
+
+def _run(work: Coroutine[Any, Any, Figures]) -> Figures:
+    """On the event loop that the server uses."""
+    try:
+        import uvloop
+    except ImportError:  # Windows
+        return asyncio.run(work)
+    return uvloop.run(work)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
