@@ -20,6 +20,7 @@ MOST_DRAINED = 16 * 1024 * 1024
 
 _decode = msgspec.json.Decoder().decode
 
+_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]|[\ud800-\udfff]")
 _FIRST = re.compile(r"[ \t\n\r]*([^ \t\n\r])")
 _CHARSET = re.compile(r';[ \t]*charset[ \t]*=[ \t]*"?([^";\s]+)', re.IGNORECASE)
 _JSON = re.compile(
@@ -181,11 +182,21 @@ def _parse_text(text: str) -> Any:
     if first[1] not in "{[":
         raise JsonSyntaxError(unexpected(text, first.start(1)))
     try:
-        return json.loads(text, parse_constant=_refuse)
+        value = json.loads(text, parse_constant=_refuse)
+        return _whole(value) if _SURROGATE.search(text) else value
     except ValueError:
         raise JsonSyntaxError(explain(text)) from None
     except RecursionError:
         raise JsonSyntaxError("The JSON is nested too deeply") from None
+
+
+def _whole(value: Any) -> Any:
+    """The value with U+FFFD for each lone surrogate, which no answer could quote and no table can hold."""
+    if isinstance(value, str):
+        return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    if isinstance(value, dict):
+        return {_whole(key): _whole(inner) for key, inner in value.items()}
+    return [_whole(inner) for inner in value] if isinstance(value, list) else value
 
 
 def _refuse(constant: str) -> Any:

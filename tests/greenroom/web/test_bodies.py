@@ -5,8 +5,10 @@ import json
 import zlib
 from pathlib import Path
 
+import msgspec
 import pytest
 
+from greenroom.web import bodies
 from greenroom.web.bodies import is_json
 from greenroom.web.json_errors import explain
 from tests.support.asgi import Client
@@ -124,3 +126,14 @@ async def test_bad_json_is_refused_even_where_no_route_is(door: Client) -> None:
 )
 def test_only_json_itself_is_parsed(content_type: str, expected: bool) -> None:
     assert is_json(content_type) is expected
+
+
+@pytest.mark.parametrize(
+    "text", [r'{"a": "x\ud800y"}', r'{"a": "x\udc00y"}', r'{"a": ["\ud800\ud800"]}', r'{"\ud800": 1}']
+)
+def test_half_a_character_becomes_one_that_can_be_answered(text: str) -> None:
+    msgspec.json.encode(bodies._parse_text(text))
+
+
+def test_a_whole_character_written_as_two_escapes_stays_itself() -> None:
+    assert bodies._parse_text(r'{"a": "\ud83d\ude00"}') == {"a": "😀"}

@@ -146,8 +146,9 @@ async def test_dribbling_does_not_win_time(monkeypatch: pytest.MonkeyPatch) -> N
             async with asyncio.timeout(10):
                 while not rest.done():
                     writer.write(b"a")
-                    await asyncio.wait([rest], timeout=0.01)
-            assert rest.result().startswith(b"HTTP/1.1 408 ")
+                    await asyncio.wait([rest], timeout=0.05)
+            if not isinstance(rest.exception(), ConnectionResetError):  # which is what becomes of writing on
+                assert rest.result().startswith(b"HTTP/1.1 408 ")
 
 
 async def test_a_slow_answer_is_not_held_against_the_client(monkeypatch: pytest.MonkeyPatch) -> None:
