@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Collection, Iterable, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -230,29 +230,33 @@ class Store:
         self, conn: Connection, good: Sequence[Good], bad: Sequence[Bad], rests: Sequence[tuple[Claimed, timedelta]]
     ) -> list[Conflict]:
         conflicts: list[Conflict] = []
-        changed: list[int] = []
         neighbours: list[str] = []
-        if bad:
-            changed += await self._save_bad(conn, bad)
+        stored = await self._save_bad(conn, bad) if bad else set()
         if good:
-            stored = await self._save_good(conn, good)
+            stored |= await self._save_good(conn, good)
             kept = [item for item in good if item.claimed.id in stored]
             conflicts, released = await self._save_children(conn, kept)
             neighbours = await self._replace_relations(conn, kept)
             await self._replace_refresh_keys(conn, kept)
-            changed += stored
             await self._let_go(conn, released)
+        tried = {item.claimed.id for item in good} | {item.claimed.id for item in bad}
+        await self._reschedule(conn, rests, tried - stored)
+        await self.request_stitch(conn, sorted(stored), neighbours)
+        return conflicts
+
+    async def _reschedule(
+        self, conn: Connection, rests: Sequence[tuple[Claimed, timedelta]], unstored: Collection[int]
+    ) -> None:
+        """Let entities rest; those whose result could not be stored are due again at once."""
         await conn.execute(
             self.sql.reschedule,
             [item.id for item, _ in rests],
             [item.lease for item, _ in rests],
             [item.hash for item, _ in rests],
-            [rest for _, rest in rests],
+            [timedelta(0) if item.id in unstored else rest for item, rest in rests],
         )
-        await self.request_stitch(conn, changed, neighbours)
-        return conflicts
 
-    async def _save_bad(self, conn: Connection, bad: Sequence[Bad]) -> list[int]:
+    async def _save_bad(self, conn: Connection, bad: Sequence[Bad]) -> set[int]:
         rows = await conn.fetch(
             self.sql.save_errors,
             [item.claimed.id for item in bad],
@@ -261,7 +265,7 @@ class Store:
             [item.errors for item in bad],
             [item.result_hash for item in bad],
         )
-        return [row["id"] for row in rows]
+        return {row["id"] for row in rows}
 
     async def _save_good(self, conn: Connection, good: Sequence[Good]) -> set[int]:
         own = [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
@@ -313,6 +314,24 @@ async def test_an_emission_waits_for_the_saving_of_what_it_replaces(catalog: Cat
         await _until_somebody_waits(catalog.database)
     await emitting
     assert set(await claim(store)) == {"a"}
+
+
+@pytest.mark.parametrize("kept", [True, False])
+async def test_a_worker_does_not_wait_for_a_provider_and_loses_nothing_by_it(
+    catalog: Catalog, store: Store, kept: bool
+) -> None:
+    """Each could hold what the other waits for. What the provider is changing is processed again, whatever becomes of it."""
+    await emit(store, "p", emitted("a"), emitted("b"))
+    claimed = await claim(store, timedelta(0))
+    with contextlib.suppress(ConnectionError):
+        async with store.transaction() as provider:
+            await store.emit_from_source(provider, "p", [emitted("a", title="New")])
+            await asyncio.wait_for(save(store, good(claimed["a"]), good(claimed["b"])), 10)
+            if not kept:
+                raise ConnectionError("the source went away")
+    assert set(again := await claim(store)) == {"a"}
+    assert again["a"].hash == emitted("a", **({"title": "New"} if kept else {})).hash
+    assert again["a"].result_hash is None
 
 
 async def test_the_last_state_is_served_however_processing_and_stitching_meet(catalog: Catalog) -> None:

@@ -44,17 +44,20 @@ WHERE s.id = r.target_id AND r.source_key = $1 AND s.entity_ref = ANY($2::text[]
 WITH wanted AS (
     SELECT DISTINCT ON (target_id) source_id, target_id
     FROM unnest($2::bigint[], $3::bigint[]) WITH ORDINALITY AS w (source_id, target_id, nth) ORDER BY target_id, nth DESC
-), forgotten AS (
+), dropped AS (
     DELETE FROM refresh_state_references r
-    WHERE (r.source_id = ANY($1::bigint[]) OR r.target_id IN (SELECT target_id FROM wanted))
+    WHERE r.source_id = ANY($1::bigint[])
       AND NOT EXISTS (SELECT FROM wanted w WHERE w.source_id = r.source_id AND w.target_id = r.target_id)
     RETURNING r.target_id
+), taken_over AS (
+    DELETE FROM refresh_state_references r USING wanted w
+    WHERE r.target_id = w.target_id AND (r.source_id IS NULL OR r.source_id <> ALL($1::bigint[]))
 ), added AS (
     INSERT INTO refresh_state_references (source_id, target_id)
     SELECT w.source_id, w.target_id FROM wanted w
     WHERE NOT EXISTS (SELECT FROM refresh_state_references r WHERE r.source_id = w.source_id AND r.target_id = w.target_id)
 )
-SELECT target_id FROM forgotten EXCEPT SELECT target_id FROM wanted
+SELECT target_id FROM dropped EXCEPT SELECT target_id FROM wanted
 
 -- name: doomed_by_removal
 -- What goes when a provider lets go of these refs: they and all below them that nothing else holds up.

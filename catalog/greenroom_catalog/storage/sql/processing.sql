@@ -12,21 +12,26 @@ SELECT s.id, s.entity_id, s.entity_ref, s.unprocessed_entity, s.unprocessed_hash
 FROM claimed c JOIN refresh_state s USING (id) LEFT JOIN processed p USING (id)
 
 -- name: reschedule
--- Let claimed entities rest until their next turn, but for those that became due, or became other ones, meanwhile.
-UPDATE refresh_schedule c SET next_update_at = now() + CASE WHEN s.unprocessed_hash = d.hash THEN d.rest ELSE '0' END
-FROM unnest($1::bigint[], $2::timestamptz[], $3::bytea[], $4::interval[]) AS d (id, lease, hash, rest)
-    JOIN refresh_state s USING (id)
-WHERE c.id = d.id AND c.next_update_at = d.lease
+-- Let claimed entities rest until their next turn, but for those that became due, or became other ones, meanwhile. What is
+-- locked is just being made due; if that fails, it is due again when the lease ends.
+WITH held AS (
+    SELECT c.id, d.hash, d.rest FROM unnest($1::bigint[], $2::timestamptz[], $3::bytea[], $4::interval[]) AS d (id, lease, hash, rest)
+        JOIN refresh_schedule c USING (id)
+    WHERE c.next_update_at = d.lease FOR UPDATE OF c SKIP LOCKED
+)
+UPDATE refresh_schedule c SET next_update_at = now() + CASE WHEN s.unprocessed_hash = h.hash THEN h.rest ELSE '0' END
+FROM held h JOIN refresh_state s USING (id) WHERE c.id = h.id
 
 -- name: save_processed
--- Store good results; return those stored. Left out is what changed while it was processed, and what another worker took
--- over because the lease had ended (its lease ends later). The lock makes a change that is under way wait or be waited for.
+-- Store good results; return those stored. Left out is what changed while it was processed or is changing now (it is locked:
+-- a worker never waits for a provider, which may hold thousands of rows), and what another worker took over because the
+-- lease had ended (its lease ends later).
 WITH current AS (
     SELECT d.* FROM unnest($1::bigint[], $2::bytea[], $3::timestamptz[], $4::bytea[], $5::smallint[], $6::bytea[], $7::json[])
         AS d (id, unprocessed_hash, lease, entity, relations, result_hash, read_etags)
         JOIN refresh_state s USING (id) JOIN refresh_schedule c USING (id)
     WHERE s.unprocessed_hash = d.unprocessed_hash AND c.next_update_at <= d.lease
-    ORDER BY s.id FOR NO KEY UPDATE OF s
+    FOR NO KEY UPDATE OF s SKIP LOCKED
 ), forgiven AS (
     UPDATE refresh_state s SET errors = NULL FROM current WHERE s.id = current.id AND s.errors IS NOT NULL
 )
@@ -38,14 +43,16 @@ RETURNING id
 
 -- name: save_errors
 -- Store why entities failed; what they last were stays. Left out is the same as with good results.
-WITH failed AS (
-    UPDATE refresh_state s SET errors = d.errors
-    FROM unnest($1::bigint[], $2::bytea[], $3::timestamptz[], $4::json[], $5::bytea[])
-            AS d (id, unprocessed_hash, lease, errors, result_hash) JOIN refresh_schedule c USING (id)
-    WHERE s.id = d.id AND s.unprocessed_hash = d.unprocessed_hash AND c.next_update_at <= d.lease
-    RETURNING s.id, d.result_hash
+WITH current AS (
+    SELECT d.* FROM unnest($1::bigint[], $2::bytea[], $3::timestamptz[], $4::json[], $5::bytea[])
+        AS d (id, unprocessed_hash, lease, errors, result_hash)
+        JOIN refresh_state s USING (id) JOIN refresh_schedule c USING (id)
+    WHERE s.unprocessed_hash = d.unprocessed_hash AND c.next_update_at <= d.lease
+    FOR NO KEY UPDATE OF s SKIP LOCKED
+), failed AS (
+    UPDATE refresh_state s SET errors = current.errors FROM current WHERE s.id = current.id
 )
-INSERT INTO processed (id, result_hash) SELECT id, result_hash FROM failed
+INSERT INTO processed (id, result_hash) SELECT id, result_hash FROM current
 ON CONFLICT (id) DO UPDATE SET result_hash = excluded.result_hash, read_etags = NULL
 RETURNING id
 
@@ -94,9 +101,7 @@ WITH RECURSIVE up (id, depth) AS (
     SELECT r.source_id, up.depth + 1 FROM up JOIN refresh_state_references r ON r.target_id = up.id
     WHERE r.source_id IS NOT NULL AND up.depth < 32
 )
-UPDATE refresh_schedule c SET next_update_at = now()
-FROM up JOIN refresh_state s USING (id)
-WHERE c.id = up.id AND (up.depth = 0 OR s.entity_ref LIKE 'location:%')
+UPDATE refresh_schedule c SET next_update_at = now() FROM up WHERE c.id = up.id AND (up.depth = 0 OR c.reads)
 
 -- name: touch_parents
 -- Make the parents of an entity due, and their next result count as a change, so that they emit it again.
