@@ -10,10 +10,11 @@ import asyncio
 import contextlib
 import logging
 import random
-from collections.abc import AsyncIterable, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from hashlib import blake2b
 from time import perf_counter
+from typing import TypeVar
 
 import msgspec
 
@@ -26,8 +27,10 @@ from greenroom_catalog.stitching.stitcher import stitch
 from greenroom_catalog.storage.runs import ProviderRuns
 from greenroom_catalog.storage.store import UNSTORABLE, Bad, Claimed, Final, Good, Store, Ticket, explain
 
-BATCH = 200
-"""Entities a step takes: enough for set-based writes, few enough that a batch blocks the event loop for some 30 ms only."""
+BATCH = 400
+"""Entities a step takes: enough for set-based writes, which gain nothing beyond that."""
+BREATH = 100
+"""Entities after which a step lets requests be answered: some 10 ms."""
 LEASE = timedelta(seconds=90)
 """How long a claimed entity is kept from other workers; longer than the slowest read."""
 POLL = 1.0
@@ -38,13 +41,16 @@ READS = 16
 """Entities whose processing may wait for the outside at the same time."""
 MOST_LATE = 100
 """Slow reads under way, beyond which no more are begun."""
-STITCH_PATIENCE = timedelta(seconds=3)
+STITCH_PATIENCE = timedelta(seconds=10)
 """While entities are still being processed, a ticket waits this long for more of them: each may add to the same neighbour."""
 NEVER = timedelta(days=36500)
 TRY_AGAIN = timedelta(minutes=1)
 """A provider that failed is run again after this, also one that otherwise runs only at a start."""
 TIDY_AFTER = 1000
 """Stitched entities after which the planner's statistics are brought up to date, once the queue is empty."""
+
+
+T = TypeVar("T")
 
 
 class _ReadEtags(msgspec.Struct):
@@ -88,7 +94,7 @@ class Engine:
         late, self._late = self._late, set()
         if not claimed and not late:
             return POLL
-        results = [await self._result(item) for item in claimed if not _reads(item)]
+        results = [await self._result(item) async for item in _breathing(claimed) if not _reads(item)]
         tasks = late | {asyncio.ensure_future(self._read(item)) for item in claimed if _reads(item)}
         if tasks:
             done, pending = await asyncio.wait(tasks, timeout=STRAGGLERS)
@@ -198,7 +204,7 @@ class Engine:
         age = STITCH_PATIENCE if self._busy else timedelta(0)
         async with self._store.transaction() as conn:
             taken, tickets = await self._store.claim_tickets(conn, limit, age)
-            finals = [final for final in map(self._stitch, tickets) if final is not None]
+            finals = [final async for ticket in _breathing(tickets) if (final := self._stitch(ticket)) is not None]
             await self._store.save_final(conn, finals)
             await self._store.drop_tickets(conn, taken)
         self._stitched += len(finals)
@@ -227,6 +233,14 @@ class Engine:
         if self._stitched >= TIDY_AFTER and not self._busy:
             self._stitched = 0
             await self._store.tidy()
+
+
+async def _breathing(items: Sequence[T]) -> AsyncIterator[T]:
+    """The items, with a pause for others after every few."""
+    for number, item in enumerate(items, 1):
+        yield item
+        if number % BREATH == 0:
+            await asyncio.sleep(0)
 
 
 def _reads(claimed: Claimed) -> bool:
