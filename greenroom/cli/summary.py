@@ -82,5 +82,6 @@ async def _first_round(house: Running) -> Mapping[str, Any] | None:
 
 def _is_settled(facts: Mapping[str, Any]) -> bool:
     waiting = [count for name, count in facts.items() if name.startswith("waiting")]
-    providers = _rows(facts, "providers")
-    return not any(waiting) and all(one.get("last run") != "never" and not one.get("running") for one in providers)
+    if any(waiting) or facts.get("providers") == []:  # none are known yet, for there are always some
+        return False
+    return all(one.get("last run") != "never" and not one.get("running") for one in _rows(facts, "providers"))

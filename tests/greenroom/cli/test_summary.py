@@ -65,3 +65,17 @@ async def test_what_does_not_settle_is_told_as_far_as_it_is(
 
     await summary.summarise(house(read))
     assert "Entities   2 served: 2 api" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("facts", "settled"),
+    [
+        ({"waiting to be processed": 0, "providers": []}, False),  # the first round has not begun
+        ({"waiting to be processed": 0, "providers": [{"last run": "never", "running": False}]}, False),
+        ({"waiting to be processed": 0, "providers": [{"last run": "now", "running": True}]}, False),
+        ({"waiting to be processed": 1, "providers": [{"last run": "now", "running": False}]}, False),
+        ({"waiting to be processed": 0, "providers": [{"last run": "now", "running": False}]}, True),
+    ],
+)
+def test_nothing_is_summed_up_before_the_first_round_is_over(facts: dict[str, Any], settled: bool) -> None:
+    assert summary._is_settled(facts) is settled
