@@ -81,7 +81,7 @@ class Integrations(msgspec.Struct, frozen=True):
 
     def edit_url(self, url: str) -> str | None:
         """Where a person edits the file; None on an unknown host, and for a URL that names a commit."""
-        integration = None if _names_a_commit(url) else self.by_url(url)
+        integration = None if _COMMIT.search(url) else self.by_url(url)
         return None if integration is None else _EDIT.get(integration.type, _as_it_is)(url, integration)
 
     def source_location(self, url: str) -> str | None:
@@ -91,11 +91,6 @@ class Integrations(msgspec.Struct, frozen=True):
     def view_url(self, url: str) -> str:
         """Where a person looks at the file."""
         return url
-
-
-def _names_a_commit(url: str) -> bool:
-    """Whether the URL is of one state for ever. The first look takes a twentieth of the second."""
-    return max(map(len, url.split("/"))) >= 40 and _COMMIT.search(url) is not None
 
 
 def _of_type(kind: HostType, known: str | None, configured: Any) -> Iterable[Integration]:

@@ -25,6 +25,10 @@ _WHITE_SPACE = (
     "\u2028\u2029\u202f\u205f\u3000\ufeff"
 )
 _SURPRISES = re.compile(rb'[0-9]{16}|"[0-9]+"[ \t\r\n]*:|\\u[dD][89a-fA-F]|[0-9][eE][+]?[0-9]{3}')
+_SHAPE = bytes.maketrans(b"123456789E\t\r\n", b"000000000e   ")
+_SHAPES = (b"0" * 16, b'0":', b'0" ', b"0e0", b"0e+")
+"""One of these is in whatever `_SURPRISES` finds, with digits and white space made alike. To look for them is ten times as fast."""
+
 _SURROGATES = re.compile("[\ud800-\udfff]")
 
 
@@ -36,7 +40,7 @@ def from_json(content: bytes | str) -> Any:
     """
     data = content.encode("utf-8", "replace") if isinstance(content, str) else content
     try:
-        if _SURPRISES.search(data) is None:
+        if not _has_surprises(data):
             return _decode(data)
         value = json.loads(data, parse_float=_number, parse_int=_number, parse_constant=_not_json)
         return normalise(value)
@@ -44,6 +48,12 @@ def from_json(content: bytes | str) -> Any:
         raise InputError(f"Invalid JSON: {error}") from error
     except RecursionError:
         raise InputError("Invalid JSON: nested too deeply") from None
+
+
+def _has_surprises(data: bytes) -> bool:
+    shape = data.translate(_SHAPE)
+    suspicious = b"\\u" in data or any(one in shape for one in _SHAPES)
+    return suspicious and _SURPRISES.search(data) is not None
 
 
 def normalise(value: Any) -> Any:

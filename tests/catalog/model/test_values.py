@@ -10,7 +10,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from greenroom.errors import InputError
-from greenroom_catalog.model.values import from_json, js_json, js_sorted, js_text, js_trim, normalise
+from greenroom_catalog.model.values import (
+    _SURPRISES,
+    _has_surprises,
+    from_json,
+    js_json,
+    js_sorted,
+    js_text,
+    js_trim,
+    normalise,
+)
 from greenroom_catalog.model.weburl import is_url
 
 
@@ -114,3 +123,12 @@ def test_texts_of_other_values() -> None:
 )
 def test_links_are_judged_as_upstream_judges_them(text: str, expected: bool) -> None:
     assert is_url(text) is expected
+
+
+@given(st.text('0123456789" :\t\n\\udD8fFeE+x').map(str.encode))
+def test_the_quick_look_for_surprises_misses_none(data: bytes) -> None:
+    assert _has_surprises(data) == (_SURPRISES.search(data) is not None)
+    assert _has_surprises(data + b"1234567890123456")
+    assert _has_surprises(data + b'"7"\n:')
+    assert _has_surprises(data + b"1E+300")
+    assert _has_surprises(data + b"\\uDc00")
