@@ -62,7 +62,7 @@ TABLES = (
 )
 
 Timed = tuple[float, float]
-"""Median and 95th percentile, in milliseconds."""
+"""Two of median, 95th percentile and longest, in milliseconds."""
 
 
 class Figures(msgspec.Struct):
@@ -73,6 +73,8 @@ class Figures(msgspec.Struct):
     """From the provider's start until the last entity is served."""
     cpu_seconds: float
     """Of this process meanwhile; what Postgres takes comes on top."""
+    pauses: Timed
+    """How much later than it might a request has got its turn meanwhile: 95th percentile and longest, in milliseconds."""
     filtered_page: Timed
     by_name: Timed
     facets: Timed
@@ -102,7 +104,7 @@ async def measure(number: int) -> Figures:
         folder = Path(name)
         refs = _prepare(folder, number)
         async with _house(folder) as (house, database):
-            cpu = time.process_time()
+            cpu, pauses = time.process_time(), _Pauses()
             served = await _until_served(database, number)
             cpu = time.process_time() - cpu
             client = Client(house.asgi, token=None)
@@ -111,12 +113,31 @@ async def measure(number: int) -> Figures:
                 entities=number,
                 served_seconds=served,
                 cpu_seconds=cpu,
+                pauses=pauses.stop(),
                 filtered_page=await _timed(client, _pages()),
                 by_name=await _timed(client, [_by_name(ref) for ref in refs[:: max(1, number // REQUESTS)]]),
                 facets=await _timed(client, ["/entity-facets?facet=kind&facet=spec.type&facet=metadata.tags"] * 30),
                 **await _unchanged(house, database),
                 bytes_per_entity=await _sizes(database, number),
             )
+
+
+class _Pauses:
+    """Looks how long the event loop is kept by others."""
+
+    def __init__(self) -> None:
+        self._late: list[float] = []
+        self._task = asyncio.create_task(self._watch())
+
+    def stop(self) -> Timed:
+        self._task.cancel()
+        return round(statistics.quantiles(self._late, n=20)[-1], 1), round(max(self._late), 1)
+
+    async def _watch(self) -> None:
+        while True:
+            before = time.perf_counter()
+            await asyncio.sleep(0.005)
+            self._late.append((time.perf_counter() - before - 0.005) * 1000)
 
 
 def _prepare(folder: Path, number: int) -> list[str]:
@@ -239,6 +260,7 @@ def report(figures: Figures) -> str:
     rows = [
         (f"until {figures.entities:,} new entities are served", f"{figures.served_seconds:.1f} s"),
         ("  of it CPU of this process, Postgres apart", f"{figures.cpu_seconds:.1f} s"),
+        ("  a request waits for it, 95 % and longest", f"{figures.pauses[0]:.0f} ms  {figures.pauses[1]:.0f} ms"),
         *(
             (f"{name}, median and 95 %", f"{timed[0]:.1f} ms  {timed[1]:.1f} ms")
             for name, timed in (

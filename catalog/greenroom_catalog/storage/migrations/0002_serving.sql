@@ -9,7 +9,8 @@ CREATE TABLE final_entities (
 -- STORAGE MAIN: over 2 kB both are compressed, and stay in the row.
 
 -- A column holds the lower-cased value of its key if the key has exactly one that is not null; `facet_…` holds the
--- original spelling where it differs. `tok` holds blake2b-64 of every "key" and "key=value" (spec 02 §2.2).
+-- original spelling where it differs. `tok` holds blake2b-64 of every "key" and "key=value" (spec 02 §2.2) but of kind, name
+-- and namespace.
 CREATE TABLE search (
     id              bigint PRIMARY KEY REFERENCES refresh_state ON DELETE CASCADE,
     kind            text COLLATE "C" NOT NULL,
