@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import os.path
-import re
 from hashlib import sha1
 from typing import NamedTuple
 
 from greenroom.entity import LOCATION, ORIGIN_LOCATION, Entity
 from greenroom.errors import GreenroomError, InputError
 from greenroom.urls import InvalidUrlError, Urls
-
-SCRIPT_URL = re.compile(r"[\x00-\x20]*" + r"[\r\n\t]*".join("javascript") + r"[\r\n\t]*:", re.IGNORECASE)
+from greenroom_catalog.model.weburl import is_script_url
 
 
 class LocationRefError(GreenroomError):
@@ -41,7 +39,7 @@ def parse_location(ref: object) -> Location:
         )
     if kind in ("http", "https"):
         raise LocationRefError(f"Invalid location ref '{ref}', please prefix it with 'url:', e.g. 'url:{ref}'")
-    if SCRIPT_URL.match(target):
+    if is_script_url(target):
         raise LocationRefError(f"Invalid location ref '{ref}', target is a javascript: URL")
     return Location(kind, target)
 

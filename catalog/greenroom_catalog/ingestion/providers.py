@@ -96,10 +96,9 @@ class Source:
         """Add or replace some, remove some (by ref); unchanged ones are left as they are."""
         items = list({item.ref: item for item in map(emission, added)}.values())
         async with self._store.transaction() as conn:
-            held_before = await self._store.held(conn, removed)
-            held = await self._store.held(conn, [item.ref for item in items])
+            held = await self._store.held(conn, [*removed, *(item.ref for item in items)])
             news = [item for item in items if is_news(item, held.get(item.ref))]
-            leaving = held_before.keys() & set(removed)
+            leaving = held.keys() & set(removed)
             await self._store.remove_from_source(conn, self.name, sorted(leaving))
             written = await self._write(conn, news, held)
         new = sum(ref not in held for ref in written)

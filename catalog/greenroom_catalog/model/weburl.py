@@ -161,3 +161,11 @@ def _ipv4_number(part: str) -> int | None:
         return int(digits, base) if digits else 0
     except ValueError:
         return None
+
+
+_SCRIPT = re.compile(r"[\x00-\x20]*" + r"[\r\n\t]*".join("javascript") + r"[\r\n\t]*:", re.IGNORECASE)
+
+
+def is_script_url(text: str) -> bool:
+    """Whether a browser would run it as a `javascript:` URL, however it is disguised (upstream's pattern)."""
+    return _SCRIPT.match(text) is not None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from hashlib import sha1
 from typing import Any
@@ -10,13 +9,13 @@ from typing import Any
 import msgspec
 
 from greenroom.entity import EDIT_URL, ORPHAN, VIEW_URL, Entity
+from greenroom_catalog.model.weburl import is_script_url
 from greenroom_catalog.stitching.tokens import COLUMNS, Projection, project
 from greenroom_catalog.storage.store import Final, Ticket
 
 REJECTED_URL = "https://backstage.io/annotation-rejected-for-security-reasons"
 PROCESSING_STATUS = "backstage.io/catalog-processing"
 
-_SCRIPT_URL = re.compile(r"[\x00-\x20]*" + r"[\r\n\t]*".join("javascript") + r"[\r\n\t]*:", re.IGNORECASE)
 _PLAIN = tuple(COLUMNS.values())
 
 
@@ -50,7 +49,7 @@ def _annotate(entity: Entity, *, orphan: bool) -> None:
     annotations: dict[str, Any] = metadata.get("annotations") or {}
     for name in (VIEW_URL, EDIT_URL):
         value = annotations.get(name)
-        if isinstance(value, str) and _SCRIPT_URL.match(value):
+        if isinstance(value, str) and is_script_url(value):
             annotations[name] = REJECTED_URL
     if orphan:
         metadata["annotations"] = {**annotations, ORPHAN: "true"}
