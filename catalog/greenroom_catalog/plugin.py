@@ -25,17 +25,13 @@ from greenroom.plugin import (
 from greenroom.settings import AppConfig
 from greenroom.telemetry import Metrics
 from greenroom.urls import Urls
-from greenroom_catalog.ingestion.engine import Engine, ProviderRunner
+from greenroom_catalog.ingestion.engine import Engine
 from greenroom_catalog.ingestion.meters import Census, Meters
 from greenroom_catalog.ingestion.processor import Processor
-from greenroom_catalog.ingestion.providers import (
-    REGISTERED_LOCATIONS,
-    ConfigLocations,
-    RegisteredLocations,
-    Source,
-    Triggers,
-)
+from greenroom_catalog.ingestion.providers import ConfigLocations, Source, Triggers
 from greenroom_catalog.ingestion.reader import Reader
+from greenroom_catalog.ingestion.registry import REGISTERED_LOCATIONS, RegisteredLocations
+from greenroom_catalog.ingestion.runner import ProviderRunner
 from greenroom_catalog.model import Rules, read_rules
 from greenroom_catalog.query.query import EntityQueries, LentReader
 from greenroom_catalog.routes.surface import catalog_routes

@@ -45,7 +45,7 @@ class TriedOut(Protocol):
 
 
 class Locations(Protocol):
-    """Registers locations (`ingestion.providers.RegisteredLocations`)."""
+    """Registers locations (`ingestion.registry.RegisteredLocations`)."""
 
     async def all(self) -> Sequence[Location]:
         """All registered locations."""

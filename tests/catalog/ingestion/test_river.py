@@ -12,8 +12,8 @@ import msgspec
 import pytest
 
 from greenroom.plugin import Deferred, EntitySource
-from greenroom_catalog.ingestion.engine import ProviderRunner
 from greenroom_catalog.ingestion.locations import Location, location_entity
+from greenroom_catalog.ingestion.runner import ProviderRunner
 from greenroom_catalog.stitching.tokens import token
 from greenroom_catalog.storage.runs import ProviderRuns
 from greenroom_catalog.storage.store import MIGRATIONS
