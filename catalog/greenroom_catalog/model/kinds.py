@@ -50,6 +50,7 @@ class KindError(GreenroomError):
     def __init__(self, problem: Problem) -> None:
         """Also keeps where the problem is, so that a message can point at the line of a file."""
         super().__init__(quote(problem))
+        self.problem = problem
         self.path = problem.path()
 
 

@@ -12,6 +12,7 @@ from typing import Any
 
 from greenroom.entity import DEFAULT_NAMESPACE, Entity, ref_of
 from greenroom.errors import GreenroomError, InputError
+from greenroom.urls import is_url
 from greenroom_catalog.model.kinds import quote
 from greenroom_catalog.model.schema import (
     Problem,
@@ -25,7 +26,6 @@ from greenroom_catalog.model.schema import (
     thing,
 )
 from greenroom_catalog.model.values import js_trim
-from greenroom_catalog.model.weburl import is_url
 
 
 class EnvelopeError(InputError):
@@ -36,15 +36,17 @@ class EnvelopeError(InputError):
     def __init__(self, problem: Problem) -> None:
         """Also keeps where the problem is, so that a message can point at the line of a file."""
         super().__init__(quote(problem))
+        self.problem = problem
         self.path = problem.path()
 
 
 class FieldError(GreenroomError):
     """A field of the entity is not valid"""
 
-    def __init__(self, message: str, path: list[str | int]) -> None:
-        """`path` leads to the field, so that a message can point at the line of a file."""
+    def __init__(self, message: str, path: list[str | int], problem: Problem | None = None) -> None:
+        """`path` leads to the field, so that a message can point at the line of a file; `problem` is the schema's, if it was one."""
         super().__init__(message)
+        self.problem = problem
         self.path = path
 
 
@@ -118,7 +120,7 @@ def check_schema(entity: Entity) -> None:
     """The first policy: metadata and spec have the right shape. Raises FieldError."""
     problem = _entity(entity)
     if problem is not None:
-        raise FieldError(f"Malformed envelope, {problem.pointer or '<root>'} {problem.message}", problem.path())
+        raise FieldError(f"Malformed envelope, {problem.pointer or '<root>'} {problem.message}", problem.path(), problem)
 
 
 def in_namespace(entity: Entity) -> Entity:
