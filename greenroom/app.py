@@ -35,7 +35,8 @@ from greenroom.plugin import (
 )
 from greenroom.settings import AppConfig, BackendConfig, PermissionConfig
 from greenroom.telemetry import Metrics, Telemetry, open_telemetry
-from greenroom.urls import HttpReader, Integrations, Urls
+from greenroom.urls import Integrations, Urls
+from greenroom.urls.reading import HttpReader
 from greenroom.web import Door, Lifecycle, Routes
 
 ENTRY_POINTS = "greenroom.plugins"

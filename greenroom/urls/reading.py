@@ -11,9 +11,10 @@ from datetime import timedelta
 import aiohttp
 from yarl import URL
 
-from greenroom.errors import GreenroomError, InputError, NotFoundError, NotModifiedError
+from greenroom.errors import InputError, NotFoundError, NotModifiedError
 from greenroom.plugin import Document
 from greenroom.settings import AllowedHost, ReadingConfig
+from greenroom.urls.service import UnreadableUrlError
 from greenroom.urls.whatwg import PORTS, Url, parse
 
 MAX_REDIRECTS = 5
@@ -21,10 +22,6 @@ MAX_BYTES = 20 * 1024 * 1024
 MAX_TIME = timedelta(seconds=30)
 _REDIRECTS = (301, 302, 307, 308)
 _CHUNK = 64 * 1024
-
-
-class UnreadableUrlError(GreenroomError):
-    """The URL could not be read"""
 
 
 def allows(host: AllowedHost, url: Url) -> bool:

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 
-from greenroom.errors import NotAllowedError
+from greenroom.errors import GreenroomError, NotAllowedError
 from greenroom.plugin import Document, UrlReader
 from greenroom.urls.integrations import Integrations
 from greenroom.urls.whatwg import parse
+
+
+class UnreadableUrlError(GreenroomError):
+    """The URL could not be read"""
 
 
 class Urls:

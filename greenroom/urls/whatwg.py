@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
+import unicodedata
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from urllib.parse import parse_qsl, quote, unquote_to_bytes
@@ -22,11 +23,16 @@ PORTS = {"http": 80, "https": 443, "ws": 80, "wss": 443, "ftp": 21, "file": None
 
 _AROUND = "".join(map(chr, range(0x21)))
 _NEVER = re.compile(r"[\t\n\r]")
+_HALF = re.compile("[\ud800-\udfff]")
 _UNRESERVED = re.compile(r"[A-Za-z0-9_.~-]*")
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.\-]*):")
 _DRIVE = re.compile(r"[A-Za-z][:|]")
 _FORBIDDEN_IN_HOST = re.compile(r"[\x00-\x20#/:<>?@\[\\\]^|]")
 _FORBIDDEN_IN_DOMAIN = re.compile(r"[\x00-\x20#/:<>?@\[\\\]^|%\x7f]")
+_PLAIN_HTTP = re.compile(r"https?://[a-z0-9-]*[a-z][a-z0-9-]*(?:\.[a-z0-9-]*[a-z][a-z0-9-]*)*(?:[/?#][^\x00-\x20]*)?")
+"""What is a URL beyond doubt, if nothing in it is in punycode: nearly all that are asked about."""
+_RIGHT_TO_LEFT = frozenset({"R", "AL", "AN", "EN", "ES", "CS", "ET", "ON", "BN", "NSM"})
+_MAY_END = frozenset({"R", "AL", "EN", "AN"})
 _DOT = {".", "%2e"}
 _TWO_DOTS = {"..", ".%2e", "%2e.", "%2e%2e"}
 
@@ -116,6 +122,7 @@ class Url:
 @lru_cache(maxsize=256)  # who asks one thing about a URL mostly goes on to ask another
 def parse(text: str, base: str | Url | None = None) -> Url:
     """Raises InvalidUrlError, as `new URL(text, base)` throws a TypeError."""
+    text = _HALF.sub("\ufffd", text)
     text = _NEVER.sub("", text.strip(_AROUND))
     found = _SCHEME.match(text)
     context = parse(base) if isinstance(base, str) else base
@@ -134,6 +141,9 @@ def parse(text: str, base: str | Url | None = None) -> Url:
 
 
 def is_url(text: str) -> bool:
+    """Whether `new URL(text)` takes it."""
+    if _PLAIN_HTTP.fullmatch(text) is not None and "xn--" not in text:
+        return True
     try:
         parse(text)
     except InvalidUrlError:
@@ -158,7 +168,7 @@ def _absolute(scheme: str, rest: str) -> Url:
     userinfo, _, address = authority.rpartition("@")
     username, _, password = userinfo.partition(":")
     hostname, port = _host_and_port(address, scheme)
-    if not hostname and (special or userinfo or port is not None or "@" in authority):
+    if not hostname and (special or "@" in authority or address.startswith(":")):
         raise InvalidUrlError
     url = Url(scheme, _encode(username, _IN_USERINFO), _encode(password, _IN_USERINFO), hostname, port)
     return _with_rest(url, rest)
@@ -278,12 +288,11 @@ def _opaque_host(host: str) -> str:
 def _domain(host: str) -> str:
     if host.startswith("["):
         return _ipv6(host)
-    domain = unquote_to_bytes(host).decode("utf-8", "replace")
-    try:
-        domain = domain.lower() if domain.isascii() else domain.encode("idna").decode("ascii").lower()
-    except UnicodeError as error:
-        raise InvalidUrlError from error
-    if _FORBIDDEN_IN_DOMAIN.search(domain):
+    domain = unquote_to_bytes(host.encode()).decode("utf-8", "replace")
+    domain = domain.lower() if domain.isascii() else domain
+    if not domain.isascii() or "xn--" in domain:
+        domain = _to_ascii(domain)
+    if not domain or _FORBIDDEN_IN_DOMAIN.search(domain):
         raise InvalidUrlError
     labels = domain.removesuffix(".").split(".")
     if re.fullmatch(r"[0-9]+|0x[0-9a-f]*", labels[-1]):
@@ -291,13 +300,63 @@ def _domain(host: str) -> str:
     return domain
 
 
+def _to_ascii(domain: str) -> str:
+    """Domain to ASCII by UTS 46, with nothing asked of hyphens and lengths."""
+    import idna  # its tables take a while to load, and are hardly ever needed
+
+    try:
+        labels = idna.uts46_remap(domain, std3_rules=False).split(".")
+        unicode = [_decoded_label(label) for label in labels]
+        if any(idna.uts46_remap(label, std3_rules=False) != label for label in unicode):
+            raise InvalidUrlError
+        for label in unicode:
+            _check_label(label)
+    except UnicodeError as error:  # idna's own errors are of this kind
+        raise InvalidUrlError from error
+    return ".".join(label if label.isascii() else f"xn--{label.encode('punycode').decode()}" for label in unicode)
+
+
+def _decoded_label(label: str) -> str:
+    if not label.startswith("xn--"):
+        return label
+    decoded = label[4:].encode("ascii").decode("punycode")
+    if decoded.isascii():
+        raise InvalidUrlError
+    return decoded
+
+
+def _check_label(label: str) -> None:
+    """Combining marks do not come first, joiners only join, and directions do not mix."""
+    import idna
+
+    if not _is_one_way(label) or (label and unicodedata.category(label[0]).startswith("M")):
+        raise InvalidUrlError
+    for index, character in enumerate(label):
+        if character in "\u200c\u200d" and not idna.valid_contextj(label, index):
+            raise InvalidUrlError
+
+
+def _is_one_way(label: str) -> bool:
+    """The rules of RFC 5893, section 2, as far as Node keeps them."""
+    ways = [unicodedata.bidirectional(character) for character in label]
+    if not {"R", "AL", "AN"}.intersection(ways):
+        return True
+    end = max((index for index, way in enumerate(ways) if way != "NSM"), default=0)
+    if ways[0] == "L":
+        return not {"R", "AL", "AN"}.intersection(ways[:end])
+    return _RIGHT_TO_LEFT.issuperset(ways) and not {"EN", "AN"}.issubset(ways) and ways[end] in _MAY_END
+
+
 def _ipv6(host: str) -> str:
     if not host.endswith("]") or "%" in host:
         raise InvalidUrlError
     try:
-        return f"[{ipaddress.IPv6Address(host[1:-1])}]"
+        address = ipaddress.IPv6Address(host[1:-1])
     except ValueError as error:
         raise InvalidUrlError from error
+    if mapped := address.ipv4_mapped:  # which later versions of Python print with dots
+        return f"[::ffff:{int(mapped) >> 16:x}:{int(mapped) & 0xFFFF:x}]"
+    return f"[{address}]"
 
 
 def _ipv4(labels: list[str]) -> str:
@@ -322,7 +381,7 @@ def _ipv4_number(label: str) -> int:
 def _encode(text: str, keep: str) -> str:
     if _UNRESERVED.fullmatch(text):  # most segments are; the general way takes ten times as long
         return text
-    return quote(text.encode("utf-8", "replace"), safe=keep.encode())
+    return quote(text.encode(), safe=keep.encode())
 
 
 def _form(text: str) -> str:

@@ -16,8 +16,8 @@ from aiohttp.test_utils import TestServer
 from greenroom.errors import ConfigError, InputError, NotAllowedError, NotFoundError, NotModifiedError
 from greenroom.plugin import Document
 from greenroom.settings import ReadingConfig, load
-from greenroom.urls import HttpReader, UnreadableUrlError, Urls, parse
-from greenroom.urls.reading import allows
+from greenroom.urls import UnreadableUrlError, Urls, parse
+from greenroom.urls.reading import HttpReader, allows
 
 
 def read(entries: list[dict[str, Any]]) -> ReadingConfig:

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from greenroom.errors import InputError
+from greenroom.urls import is_url
 from greenroom_catalog.model.values import (
     _SURPRISES,
     _has_surprises,
@@ -20,7 +21,6 @@ from greenroom_catalog.model.values import (
     js_trim,
     normalise,
 )
-from greenroom_catalog.model.weburl import is_url
 
 
 @pytest.mark.parametrize(
