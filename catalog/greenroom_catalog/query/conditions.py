@@ -12,7 +12,7 @@ import msgspec
 
 from greenroom.errors import InputError
 from greenroom.web import shapes
-from greenroom_catalog.model.values import js_json, js_text
+from greenroom_catalog.model.values import js_json, js_text, js_trim
 
 Predicate = dict[str, Any]
 """Predicate JSON, known to be well-formed."""
@@ -94,8 +94,8 @@ def from_filters(filters: Sequence[str] | None) -> Predicate | None:
 def _statements(text: str) -> dict[str, list[str] | None]:
     """`a=1,a=2,b` -> {"a": ["1", "2"], "b": None}."""
     found: dict[str, list[str] | None] = {}
-    for statement in filter(None, (part.strip() for part in text.split(","))):
-        key, equals, value = (part.strip() for part in statement.partition("="))
+    for statement in filter(None, (js_trim(part) for part in text.split(","))):
+        key, equals, value = map(js_trim, statement.partition("="))
         if not key:
             form = "expected a string on the form a=b or a= or a"
             raise InputError(f"Invalid filter, '{statement}' is not a valid statement ({form})")

@@ -126,6 +126,8 @@ def decode(text: str) -> Cursor:
 def _query(found: dict[str, Any]) -> Predicate | None:
     """The predicate, joined with the older `filter` member if there is one."""
     query: Predicate | None = found.get("query")
+    if not query and not isinstance(query, dict):
+        query = None  # 0, false and "" have the shape of predicates, and say nothing
     if "filter" not in found:
         return query
     older = from_search_filter(found["filter"])

@@ -172,12 +172,18 @@ class Statement:
     # --- statements -----------------------------------------------------------------------------------------------
 
     def rows(
-        self, condition: Condition, order: Order | None, after: After | None = None, *, backwards: bool = False
+        self,
+        condition: Condition,
+        order: Order | None,
+        after: After | None = None,
+        like: str | None = None,
+        *,
+        backwards: bool = False,
     ) -> tuple[str, str]:
         """A query for `id, value` of the matching rows past a point, and its ORDER BY, as by-query sorts.
 
-        An entity with several values of the key is there once for each, one without any is not there. Ids go the way
-        of the values, so that one index serves both directions."""
+        An entity with several values of the key is there once for each, if it is LIKE `like`; one without any is not
+        there. Ids go the way of the values, so that one index serves both directions."""
         down = backwards is not (order is not None and order.direction == "desc")
         turn, past = (" desc", "<") if down else ("", ">")
         where = self._matches(condition)
@@ -185,6 +191,8 @@ class Statement:
             start = f" and s.id {past} {self.argument(after.id)}" if after else ""
             return f"select s.id, null::text as value from search s where ({where}){start}", f"id{turn}"
         value, source = self._sorted(order.key, where)
+        if like is not None:
+            source += f" and {value} like {self.argument(like)}" if storable(like) else " and false"
         if after:
             source += (
                 f" and ({value}, s.id) {past} ({self.argument(after.value)}::text, {self.argument(after.id)}::bigint)"

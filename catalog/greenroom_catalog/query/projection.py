@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from greenroom.errors import InputError
-from greenroom_catalog.model.values import is_index
+from greenroom_catalog.model.values import is_index, js_trim
 
 _object = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _array = msgspec.json.Decoder(list[msgspec.Raw]).decode
@@ -25,7 +25,7 @@ Tree = dict[str, Any]
 
 def parse_fields(*given: Iterable[str] | None) -> list[str] | None:
     """Comma-separated and repeated paths -> each once, in order; None when there are none. Raises InputError."""
-    parts = [part.strip() for texts in given for text in texts or () for part in text.split(",")]
+    parts = [js_trim(part) for texts in given for text in texts or () for part in text.split(",")]
     fields = list(dict.fromkeys(filter(None, parts)))
     for field in fields:
         if "[" in field:

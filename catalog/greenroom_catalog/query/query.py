@@ -13,6 +13,7 @@ import msgspec
 from greenroom.db import Database
 from greenroom.entity import Entity
 from greenroom.sql import Queries, load
+from greenroom_catalog.model.values import js_trim
 from greenroom_catalog.query.conditions import EVERYTHING, Condition, Like, Predicate, both, condition
 from greenroom_catalog.query.cursors import Cursor
 from greenroom_catalog.query.filters import After, Order, Statement, storable
@@ -85,9 +86,11 @@ class EntityQueries:
         return await self._db.fetchval(self.sql.entity_by_uid, known) if known else None
 
     async def by_refs(self, refs: Sequence[str], query: Predicate | None = None) -> list[bytes | None]:
-        """One document or None for each ref, in order. Those that the predicate is not true of count as missing."""
+        """One document or None for each ref, in order. Those that the predicate is not true of count as missing.
+
+        Without refs nobody looks at the predicate."""
         wanted = [ref for ref in refs if storable(ref)]
-        if query is None:
+        if query is None or not refs:
             rows: list[Any] = await self._db.fetch(self.sql.entities_by_refs, wanted)
         else:
             statement = Statement()
@@ -117,11 +120,12 @@ class EntityQueries:
     async def page(self, cursor: Cursor, *, limit: int | None = None, offset: int = 0) -> Page:
         """One page of by-query: of `cursor.total` None it counts too, in the same round trip."""
         wanted = PAGE if limit is None else limit
-        asked = _conditions(cursor)
-        statement = Statement()
-        rows_sql, ordering = statement.rows(asked, cursor.order, cursor.after(), backwards=cursor.backwards)
-        if wanted <= 0:
-            return Page([], await self._total(cursor, asked))
+        if wanted <= 0:  # nobody looks at what else is asked, unless something is to be counted
+            return Page([], await self._total(cursor))
+        asked, statement = _conditions(cursor), Statement()
+        sorted_by = _sorted_text(cursor)
+        shown = asked if sorted_by is None else _condition(cursor.query)
+        rows_sql, ordering = statement.rows(shown, cursor.order, cursor.after(), sorted_by, backwards=cursor.backwards)
         count = statement.counted(asked, cursor.order) if cursor.total is None else None
         more = 0 if cursor.backwards else 1
         window = min(wanted + more, _BIGGEST), min(offset, _BIGGEST)
@@ -132,14 +136,14 @@ class EntityQueries:
         elif rows:
             total = rows[0]["total"]
         else:
-            total = await self._total(cursor, asked) if offset or cursor.position else 0
+            total = await self._total(cursor) if offset or cursor.position else 0
         return _as_page(cursor, rows, wanted, total)
 
-    async def _total(self, cursor: Cursor, asked: Condition) -> int:
+    async def _total(self, cursor: Cursor) -> int:
         if cursor.total is not None:
             return cursor.total
         statement = Statement()
-        rows = await self._fetch(statement, statement.counted(asked, cursor.order))
+        rows = await self._fetch(statement, statement.counted(_conditions(cursor), cursor.order))
         return int(rows[0][0])
 
     async def listed(
@@ -221,11 +225,23 @@ def _condition(query: Predicate | None) -> Condition:
 
 def _conditions(cursor: Cursor) -> Condition:
     """What a by-query request asks for, in words and in text."""
-    term = (cursor.term or "").strip().lower()
-    if not term:
+    pattern = _pattern(cursor)
+    if pattern is None:
         return _condition(cursor.query)
     fields = cursor.fields if cursor.fields is not None else [cursor.order.key if cursor.order else "metadata.uid"]
-    return both(_condition(cursor.query), Like(tuple(field.lower() for field in fields), f"%{term}%"))
+    return both(_condition(cursor.query), Like(tuple(field.lower() for field in fields), pattern))
+
+
+def _sorted_text(cursor: Cursor) -> str | None:
+    """The pattern of a text that is looked for in the sorted field alone: of an entity with several values only the rows of
+    those that match are shown, and it is counted if one does."""
+    alone = cursor.order is not None and cursor.fields in (None, [cursor.order.key])
+    return _pattern(cursor) if alone else None
+
+
+def _pattern(cursor: Cursor) -> str | None:
+    term = js_trim(cursor.term or "").lower()
+    return f"%{term}%" if term else None
 
 
 def _as_page(cursor: Cursor, rows: Sequence[Any], limit: int, total: int) -> Page:

@@ -63,5 +63,5 @@ class Reports:
 
 
 def _location(entity: Mapping[str, Any]) -> str:
-    annotations = entity.get("metadata", {}).get("annotations") or {}
-    return str(annotations.get(LOCATION, "unknown"))
+    annotations = entity.get("metadata", {}).get("annotations")
+    return str(annotations.get(LOCATION, "unknown")) if isinstance(annotations, dict) else "unknown"

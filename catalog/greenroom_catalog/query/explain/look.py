@@ -1,0 +1,109 @@
+"""location -> look: what stands behind a location at this moment, read by the rules by which the catalog itself reads."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Any
+
+import msgspec
+
+from greenroom.entity import LOCATION, ORIGIN_LOCATION, Entity
+from greenroom.errors import GreenroomError
+from greenroom_catalog.ingestion.findings import Examination, Finding, FoundEntity, examine
+from greenroom_catalog.ingestion.locations import Location, LocationRefError, absolute_target, parse_location
+from greenroom_catalog.ingestion.reader import File, Reader
+from greenroom_catalog.model import Rules
+
+PATIENCE = timedelta(seconds=10)
+"""For all that is read for one explanation."""
+
+MOST_FILES = 50
+"""Files of one location that are examined."""
+
+
+class Seen(msgspec.Struct, frozen=True):
+    """One file, examined."""
+
+    location: Location
+    examination: Examination
+
+    def of(self, ref: str) -> list[FoundEntity]:
+        """Every document of the file that is this entity."""
+        return [entity for entity in self.examination.entities if entity.ref == ref]
+
+    def complaints(self, ref: str | None = None) -> list[Finding]:
+        """The errors of the file, or those about one of its entities."""
+        found = self.examination.findings if ref is None else self.examination.of(ref)
+        return [finding for finding in found if finding.severity == "error"]
+
+
+class Look(msgspec.Struct, frozen=True):
+    """What came of reading a location now. `error` stands where it could not be read."""
+
+    location: Location
+    files: Sequence[Seen] = ()
+    error: str | None = None
+    optional: bool = False
+
+    def with_entity(self, ref: str) -> Seen | None:
+        """The file that has the entity."""
+        return next((seen for seen in self.files if seen.of(ref)), None)
+
+    @property
+    def refs(self) -> list[str]:
+        """All entities that were found."""
+        return [entity.ref for seen in self.files for entity in seen.examination.entities]
+
+
+class Looker:
+    """Reads and examines, for as long as its patience lasts."""
+
+    def __init__(self, reader: Reader, rules: Rules, patience: timedelta = PATIENCE) -> None:
+        self._reader = reader
+        self._rules = rules
+        self._deadline = asyncio.get_running_loop().time() + patience.total_seconds()
+
+    async def at(self, location: Location, *, origin: str | None = None, optional: bool = False) -> Look:
+        """Never raises for what is wrong with the location."""
+        try:
+            async with asyncio.timeout_at(self._deadline):
+                reading = await self._reader.read(location, optional=optional)
+        except TimeoutError:
+            return Look(location, error=f"Unable to read {location.type}, no complete answer within the time of an explanation")
+        except GreenroomError as error:
+            return Look(location, error=error.message)
+        if reading.error is not None:
+            return Look(location, error=reading.error.message, optional=optional)
+        seen = [await self._examined(file, origin or str(location)) for file in reading.files[:MOST_FILES]]
+        return Look(location, seen, optional=optional)
+
+    async def behind(self, entity: Entity) -> list[Look]:
+        """What the targets of a Location entity hold now."""
+        spec: dict[str, Any] = entity.get("spec") or {}
+        annotations = entity["metadata"].get("annotations") or {}
+        try:
+            base = parse_location(annotations.get(LOCATION))
+        except LocationRefError:
+            return []
+        type_ = spec.get("type", base.type)
+        targets = [*filter(None, [spec.get("target")]), *(spec.get("targets") or ())]
+        origin = annotations.get(ORIGIN_LOCATION, str(base))
+        looks: list[Look] = []
+        for written in targets:
+            try:
+                target = absolute_target(written, type_, base, self._reader.urls)
+            except GreenroomError as error:
+                looks.append(Look(Location(type_, written), error=error.message))
+                continue
+            optional = spec.get("presence") == "optional"
+            looks.append(await self.at(Location(type_, target), origin=origin, optional=optional))
+        return looks
+
+    async def _examined(self, file: File, origin: str) -> Seen:
+        name = file.location.target
+        examination = await asyncio.to_thread(
+            examine, file.content, name, location=str(file.location), origin=origin, rules=self._rules
+        )
+        return Seen(file.location, examination)
