@@ -23,6 +23,16 @@ from greenroom.settings.backend import (
 )
 from greenroom.settings.config import AppConfig, default_paths, load
 from greenroom.settings.durations import parse_duration
+from greenroom.settings.integrations import (
+    AzureConfig,
+    BitbucketCloudConfig,
+    BitbucketServerConfig,
+    GerritConfig,
+    GiteaConfig,
+    GithubConfig,
+    GitlabConfig,
+    IntegrationsConfig,
+)
 from greenroom.settings.permission import PermissionConfig
 from greenroom.settings.redaction import SECRET, hide_in_text
 from greenroom.settings.sections import Cautious, FieldError, FromShorthand, MaybeEmpty, Strings, not_yet
@@ -33,7 +43,10 @@ __all__ = [
     "AllowedHost",
     "AppConfig",
     "AuthConfig",
+    "AzureConfig",
     "BackendConfig",
+    "BitbucketCloudConfig",
+    "BitbucketServerConfig",
     "Cautious",
     "Connection",
     "Cors",
@@ -42,7 +55,12 @@ __all__ = [
     "ExternalAccess",
     "FieldError",
     "FromShorthand",
+    "GerritConfig",
+    "GiteaConfig",
+    "GithubConfig",
+    "GitlabConfig",
     "HealthConfig",
+    "IntegrationsConfig",
     "LifecycleConfig",
     "Listen",
     "MaybeEmpty",

@@ -7,36 +7,32 @@ hold them against its own answers.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Literal
 from urllib.parse import unquote
 
 import msgspec
 
-from greenroom.errors import ConfigError, InputError
+from greenroom.errors import InputError
 from greenroom.urls.whatwg import InvalidUrlError, Url, is_url, parse
 
 HostType = Literal[
-    "awsS3", "azureBlobStorage", "azure", "bitbucketCloud", "bitbucketServer", "github", "gitlab", "gitea", "googleGcs"
+    "awsS3",
+    "azureBlobStorage",
+    "azure",
+    "bitbucketCloud",
+    "bitbucketServer",
+    "gerrit",
+    "github",
+    "gitlab",
+    "gitea",
+    "googleGcs",
 ]
-
-_KNOWN_HOSTS: tuple[tuple[HostType, str | None], ...] = (
-    ("awsS3", "amazonaws.com"),
-    ("azureBlobStorage", "blob.core.windows.net"),
-    ("azure", "dev.azure.com"),
-    ("bitbucketCloud", "bitbucket.org"),
-    ("bitbucketServer", None),
-    ("github", "github.com"),
-    ("gitlab", "gitlab.com"),
-    ("gitea", None),
-    ("googleGcs", "storage.cloud.google.com"),
-)
-"""In the order in which a host is looked up, with the host that each type knows without configuration."""
 
 _COMMIT = re.compile(r"\b[0-9a-f]{40,}\b")
 _GITHUB_VIEW = re.compile(r"//([^/]+)/([^/]+)/([^/]+)/(?:blob|tree|edit)/")
 _GITLAB_VIEW = re.compile(r"/-/(?:blob|tree|edit)/")
-_BITBUCKET_SERVER = re.compile(r"(?:projects|users)/(.*?)/repos/(.*?)(/.*$|$)")
+_BITBUCKET_SERVER = re.compile(r"(projects|users)/(.*?)/repos/(.*?)(/.*$|$)")
 
 
 class Integration(msgspec.Struct, frozen=True):
@@ -45,18 +41,39 @@ class Integration(msgspec.Struct, frozen=True):
     type: HostType
     host: str
     base_url: str
+    gitiles_base_url: str = ""
+    """Of a Gerrit: where it shows files."""
+    has_editor: bool = True
+    """Of a Gerrit: whether files have edit links."""
+
+
+_PUBLIC = (
+    Integration("awsS3", "amazonaws.com", "https://amazonaws.com"),
+    Integration("azureBlobStorage", "blob.core.windows.net", "https://blob.core.windows.net"),
+    Integration("azure", "dev.azure.com", "https://dev.azure.com"),
+    Integration("bitbucketCloud", "bitbucket.org", "https://bitbucket.org"),
+    Integration("github", "github.com", "https://github.com"),
+    Integration("gitlab", "gitlab.com", "https://gitlab.com"),
+    Integration("googleGcs", "storage.cloud.google.com", "https://storage.cloud.google.com"),
+)
+"""The hosts that are known without configuration. The order of the types is that in which a host is looked up."""
 
 
 class Integrations(msgspec.Struct, frozen=True):
     """All hosts whose URLs we can read the structure of."""
 
-    hosts: tuple[Integration, ...] = ()
+    hosts: tuple[Integration, ...] = _PUBLIC
 
     @classmethod
     def from_config(cls, integrations: Mapping[str, Any] | None = None) -> Integrations:
-        """From the config section `integrations`: the hosts in it, and the public ones that are always known."""
-        section = integrations or {}
-        return cls(tuple(host for kind, known in _KNOWN_HOSTS for host in _of_type(kind, known, section.get(kind))))
+        """From the raw config section `integrations`: the hosts in it, and the public ones that are always known.
+
+        Raises ConfigError. (A section that was read is made so by `greenroom.urls.configured`.)"""
+        if not integrations:
+            return cls()
+        from greenroom.urls.configured import known_hosts, read_section  # config is not needed to look at a URL
+
+        return known_hosts(read_section(integrations))
 
     def by_url(self, url: str) -> Integration | None:
         """The integration of the URL's host, None when it is unknown or the URL invalid."""
@@ -74,6 +91,8 @@ class Integrations(msgspec.Struct, frozen=True):
         integration = self.by_url(base)
         if integration is not None and integration.type == "azure":
             return _resolve_azure(target, base)
+        if integration is not None and integration.type == "gerrit":
+            return _resolve_gerrit(target, base, integration)
         resolved = _resolve(target, base)
         if integration is not None and integration.type == "github":
             return _GITHUB_VIEW.sub(r"//\1/\2/\3/tree/", resolved, count=1)
@@ -93,26 +112,6 @@ class Integrations(msgspec.Struct, frozen=True):
         return url
 
 
-def _of_type(kind: HostType, known: str | None, configured: Any) -> Iterable[Integration]:
-    entries = configured if isinstance(configured, list) else [configured] if isinstance(configured, dict) else []
-    found = [_integration(kind, known, entry, f"integrations.{kind}[{n}]") for n, entry in enumerate(entries)]
-    if known and not any(integration.host == known for integration in found):
-        found.append(Integration(kind, known, f"https://{known}"))
-    return found
-
-
-def _integration(kind: HostType, known: str | None, entry: Mapping[str, Any], path: str) -> Integration:
-    endpoint = entry.get("endpoint") if kind in ("awsS3", "azureBlobStorage") else None
-    host = parse(endpoint).host if isinstance(endpoint, str) else entry.get("host") or known
-    if not isinstance(host, str) or not is_url(f"https://{host}") or parse(f"https://{host}").host != host:
-        raise ConfigError(f"{path}.host", "is not a host", value=host, hint="a name and maybe a port, without https://")
-    return Integration(kind, host, _base_url(host, entry))
-
-
-def _base_url(host: str, entry: Mapping[str, Any]) -> str:
-    return str(entry.get("baseUrl") or f"https://{host}").rstrip("/")
-
-
 # --- relative targets --------------------------------------------------------------------------------------------
 
 
@@ -125,9 +124,7 @@ def _resolve(target: str, base: str) -> str:
 
 def _in_repository(target: str, base: str) -> Url:
     """`/x` -> x in the root of the base's repository: the base's path without what it says about a file."""
-    filepath, _ = _file_and_ref(base)
-    if any(segment in (".", "..") for segment in _fully_decoded(filepath).split("/")):
-        raise InputError("Invalid SCM URL: path traversal is not allowed in the URL")
+    filepath = repository_file(base).path
     url = parse(parse(base).href.removesuffix("/"))
     # Cut by the length of the *decoded* path, as upstream does, although the URL's own path may be longer.
     root = url.pathname[: max(0, len(url.pathname) - len(filepath))].rstrip("/")
@@ -145,22 +142,54 @@ def _fully_decoded(text: str) -> str:
     return text
 
 
-def _file_and_ref(url: str) -> tuple[str, str]:
-    """What a repository URL says about a file: its path and its branch, both maybe empty (git-url-parse's reading)."""
-    parsed = parse(url)
-    parts = _decoded(re.sub(r"^/|/$", "", parsed.pathname).removesuffix(".git")).split("/")
+class RepositoryFile(msgspec.Struct, frozen=True):
+    """What a repository URL says, in the reading of git-url-parse; parts that it does not tell are empty."""
+
+    owner: str
+    """With slashes, where groups may have groups."""
+    name: str
+    view: str = ""
+    """`blob`, `tree`, `raw`, `src`, `edit` or `browse`."""
+    ref: str = ""
+    path: str = ""
+
+
+def repository_file(url: str) -> RepositoryFile:
+    """Raises InvalidUrlError, and InputError for a path that tries to leave the repository."""
+    found = _file(url)
+    if any(segment in (".", "..") for segment in _fully_decoded(found.path).split("/")):
+        raise InputError("Invalid SCM URL: path traversal is not allowed in the URL")
+    return found
+
+
+def _file(url: str) -> RepositoryFile:
+    return _on_bitbucket_server(url) or _in_path(url)
+
+
+def _in_path(url: str) -> RepositoryFile:
+    """`/owner/name/blob/ref/path`, GitLab's `/-/` before the view included."""
+    parts = _decoded(re.sub(r"^/|/$", "", parse(url).pathname).removesuffix(".git")).split("/")
     name = _index_of_name(parts)
+    owner = "/".join(parts[:name])
     offset = name + 1 if parts[name + 1 : name + 2] == ["-"] else name
-    filepath, ref = "", ""
     if len(parts) > offset + 2 and parts[offset + 1] in ("raw", "src", "blob", "tree", "edit"):
-        filepath, ref = "/".join(parts[offset + 3 :]), parts[offset + 2]
-    on_server = _BITBUCKET_SERVER.search(parsed.pathname)
-    if on_server:
-        parts = on_server[3].split("/")
-        if len(parts) > 2 and parts[1] in ("raw", "browse"):
-            filepath = "/".join(parts[2:])
-        ref = dict(parsed.parameters()).get("at", "")
-    return filepath, ref
+        return RepositoryFile(owner, parts[name], parts[offset + 1], parts[offset + 2], "/".join(parts[offset + 3 :]))
+    return RepositoryFile(owner, parts[name])
+
+
+def _on_bitbucket_server(url: str) -> RepositoryFile | None:
+    """`/projects/owner/repos/name/browse/path?at=ref`."""
+    parsed = parse(url)
+    found = _BITBUCKET_SERVER.search(parsed.pathname)
+    if found is None:
+        return None
+    kind, owner, name, rest = found.groups()
+    parts = rest.split("/")
+    view = parts[1] if len(parts) > 1 and parts[1] in ("raw", "browse") else ""
+    ref = dict(parsed.parameters()).get("at", "")
+    return RepositoryFile(
+        f"~{owner}" if kind == "users" else owner, name, view, ref, "/".join(parts[2:]) if view else ""
+    )
 
 
 def _decoded(path: str) -> str:
@@ -210,6 +239,43 @@ def _is_azure_repository(url: Url) -> bool:
     return at is not None and all(parts[1:at]) and parts[at + 1 : at + 2] not in ([], [""])
 
 
+class GitilesFile(msgspec.Struct, frozen=True):
+    """What a URL of Gitiles says: `<project>/+/<HEAD, refs/heads/x, refs/tags/x or a commit>/<path>`."""
+
+    project: str
+    ref_type: Literal["head", "sha", "branch", "tag"]
+    ref: str
+    path: str
+    """Still in the URL's encoding; `/` for the root."""
+    base: str
+    """The URL of the root of that version."""
+
+
+def gitiles_file(url: str, gitiles_base_url: str) -> GitilesFile:
+    """Raises InputError for a URL that names no version."""
+    path = parse(url).pathname
+    path = (path[2:] if path.startswith("/a/") else path).replace(parse(gitiles_base_url).pathname, "", 1)
+    project, _, rest = "/".join(part for part in path.split("/") if part).partition("/+/")
+    found = _GITILES_REF.match(rest)
+    if not project or found is None:
+        raise InputError(f"Unable to parse gitiles url: {url}")
+    inside = rest[found.end() :]
+    base = url.replace(inside, "", 1).rstrip("/") if inside else url.rstrip("/")
+    kind, ref = next((kind, ref) for kind, ref in found.groupdict().items() if ref is not None)
+    return GitilesFile(project, kind, ref, inside or "/", base)  # type: ignore[arg-type]
+
+
+_GITILES_REF = re.compile(
+    r"(?:(?P<head>HEAD)|(?P<sha>[^/]{40})|refs/heads/(?P<branch>[^/]*)|refs/tags/(?P<tag>[^/]*))(?:/|$)"
+)
+
+
+def _resolve_gerrit(target: str, base: str, integration: Integration) -> str:
+    if target.startswith("/"):
+        return gitiles_file(base, integration.gitiles_base_url).base + target
+    return parse(target, base).href if target else parse(base).href
+
+
 # --- edit links --------------------------------------------------------------------------------------------------
 
 
@@ -218,8 +284,7 @@ def _as_it_is(url: str, integration: Integration) -> str:
 
 
 def _edit_on_bitbucket(url: str, integration: Integration) -> str:
-    _, ref = _file_and_ref(url)
-    return parse(url).with_parameter(mode="edit", at=ref).href
+    return parse(url).with_parameter(mode="edit", at=_file(url).ref).href
 
 
 def _edit_on_gitea(url: str, integration: Integration) -> str:
@@ -229,10 +294,19 @@ def _edit_on_gitea(url: str, integration: Integration) -> str:
     return f"{integration.base_url}/{owner}/{name}/_edit/{ref}/{'/'.join(path).removeprefix('/')}"
 
 
+def _edit_on_gerrit(url: str, integration: Integration) -> str:
+    if not integration.has_editor:
+        return url
+    file = gitiles_file(url, integration.gitiles_base_url)
+    repository = f"{integration.base_url}/admin/repos/edit/repo/{file.project}"
+    return f"{repository}/branch/refs/heads/{file.ref}/file/{file.path.lstrip('/')}"
+
+
 _EDIT: dict[str, Callable[[str, Integration], str]] = {
     "github": lambda url, _: _GITHUB_VIEW.sub(r"//\1/\2/\3/edit/", url, count=1),
     "gitlab": lambda url, _: _GITLAB_VIEW.sub("/-/edit/", url, count=1),
     "bitbucketCloud": _edit_on_bitbucket,
     "bitbucketServer": lambda url, _: url.partition("?")[0],
+    "gerrit": _edit_on_gerrit,
     "gitea": _edit_on_gitea,
 }
