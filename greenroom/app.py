@@ -33,9 +33,11 @@ from greenroom.plugin import (
     Status,
     UrlReader,
 )
-from greenroom.settings import AppConfig, BackendConfig, PermissionConfig
+from greenroom.settings import AppConfig, BackendConfig, IntegrationsConfig, PermissionConfig
 from greenroom.telemetry import Metrics, Telemetry, open_telemetry
-from greenroom.urls import Integrations, Urls
+from greenroom.urls import Urls
+from greenroom.urls.configured import known_hosts
+from greenroom.urls.outgoing import open_outgoing
 from greenroom.urls.reading import HttpReader
 from greenroom.web import Door, Lifecycle, Routes
 
@@ -239,9 +241,10 @@ async def opened(
         services.lend(Events, events)
         services.lend(Metrics, telemetry.metrics)
         services.lend(Telemetry, telemetry)
-        http = HttpReader(session, backend.reading)
+        integrations = config.section("integrations", IntegrationsConfig)
+        http = HttpReader(await stack.enter_async_context(open_outgoing()), backend.reading)
         # the readers of the plugins come first, then plain HTTP for the hosts that the config allows
-        services.lend(Urls, Urls(lambda: [*services.all(UrlReader), http], _integrations(config)))
+        services.lend(Urls, Urls(lambda: [*services.all(UrlReader), http], known_hosts(integrations)))
         build(in_order(plugins, services.lent), config, services)
         yield House(config, backend, services, database)
 
@@ -266,10 +269,6 @@ def _lend_the_floor(services: Services, config: AppConfig, backend: BackendConfi
     services.add(FLOOR, AUTH_MIGRATIONS)
 
 
-def _integrations(config: AppConfig) -> Integrations:
-    return Integrations.from_config(config.get("integrations"))
-
-
 def check_config(config: AppConfig) -> list[str]:
     """Read every section that some part of the house reads, and build what needs nothing but the config.
 
@@ -277,7 +276,7 @@ def check_config(config: AppConfig) -> list[str]:
     backend = config.section("backend", BackendConfig)
     Door(config=backend, state=Lifecycle())
     config.section("permission", PermissionConfig)
-    _integrations(config)
+    config.section("integrations", IntegrationsConfig)
     for plugin in installed_plugins():
         config.section(plugin.section, plugin.config)
     return config.warnings

@@ -264,15 +264,21 @@ class AllowedHost(msgspec.Struct, frozen=True):
     @property
     def hostname(self) -> str:
         """`example.com`, or `*.example.com` for every name below it."""
-        return self.host.partition(":")[0]
+        return self._parts()[0]
 
     @property
     def ports(self) -> range | None:
         """None: only the scheme's own port, unwritten."""
-        text = self.host.partition(":")[2]
+        text = self._parts()[1]
         found = _PORTS.match(text)
         first, last = (int(found[1]), int(found[2] or found[1])) if found else (0, -1)
         return range(first, last + 1) if text else None
+
+    def _parts(self) -> tuple[str, str]:
+        """An address of version 6 stands in brackets, and is full of colons."""
+        end = self.host.find("]") + 1
+        hostname, _, ports = self.host[end:].partition(":")
+        return self.host[:end] + hostname, ports
 
 
 class ReadingConfig(msgspec.Struct, frozen=True):

@@ -2,26 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
 import posixpath
 import re
 from collections.abc import Sequence
-from datetime import timedelta
-
-import aiohttp
-from yarl import URL
 
 from greenroom.errors import InputError, NotFoundError, NotModifiedError
 from greenroom.plugin import Document
 from greenroom.settings import AllowedHost, ReadingConfig
+from greenroom.urls.conditions import asking, mark
+from greenroom.urls.outgoing import Outgoing
 from greenroom.urls.service import UnreadableUrlError
 from greenroom.urls.whatwg import PORTS, Url, parse
-
-MAX_REDIRECTS = 5
-MAX_BYTES = 20 * 1024 * 1024
-MAX_TIME = timedelta(seconds=30)
-_REDIRECTS = (301, 302, 307, 308)
-_CHUNK = 64 * 1024
 
 
 def allows(host: AllowedHost, url: Url) -> bool:
@@ -50,83 +41,43 @@ def _normal_path(path: str) -> str:
 
 
 class HttpReader:
-    """A `UrlReader` for what no other reader knows: no credentials, few redirects, bounded in size and time."""
+    """A `UrlReader` for what no other reader knows: without credentials, and only for what the list allows."""
 
-    def __init__(
-        self,
-        session: aiohttp.ClientSession,
-        reading: ReadingConfig,
-        *,
-        max_bytes: int = MAX_BYTES,
-        max_time: timedelta = MAX_TIME,
-    ) -> None:
-        self._session, self._allow, self._max_bytes = session, tuple(reading.allow), max_bytes
-        self._max_time = max_time
+    def __init__(self, outgoing: Outgoing, reading: ReadingConfig) -> None:
+        self._outgoing, self._allow = outgoing, tuple(reading.allow)
 
     def reads(self, url: str) -> bool:
-        return self._allowed(parse(url))
+        return self._entry(parse(url)) is not None
 
     async def read(self, url: str, etag: str | None = None) -> Document:
-        """Raises NotFoundError, NotModifiedError, UnreadableUrlError (upstream's texts)."""
-        try:
-            async with asyncio.timeout(self._max_time.total_seconds()):
-                return await self._follow(url, etag)
-        except TimeoutError as error:
-            seconds = self._max_time.total_seconds()
-            raise UnreadableUrlError(f"Unable to read {url}, no complete answer within {seconds:g} s") from error
+        """Raises NotFoundError, NotModifiedError, NotAllowedError, UnreadableUrlError (upstream's texts)."""
+        answer = await self._outgoing.get(url, asking(etag), self._named)
+        if answer.ok:
+            return Document(answer.content, mark(answer.headers))
+        if answer.status == 304:
+            raise NotModifiedError
+        message = f"could not read {answer.url}, {answer.said}"
+        raise NotFoundError(message) if answer.status == 404 else UnreadableUrlError(message)
 
-    async def search(self, url: str) -> Sequence[tuple[str, Document]]:
+    async def search(self, url: str, etag: str | None = None) -> Sequence[tuple[str, Document]]:
         """One file, or none where the server says 404. Raises InputError for a pattern."""
         if re.search(r"[*?]", parse(url).pathname):
             raise InputError("Unsupported search pattern URL")
         try:
-            return [(url, await self.read(url))]
+            return [(url, await self.read(url, etag))]
         except NotFoundError:
             return []
 
-    def _allowed(self, url: Url) -> bool:
+    def _named(self, url: Url, current: str) -> bool:
+        entry = self._entry(url)
+        if entry is None:
+            raise UnreadableUrlError(f"URL not allowed by backend.reading.allow configuration: {current}")
+        return entry.hostname == url.hostname
+
+    def _entry(self, url: Url) -> AllowedHost | None:
+        """The entry that lets the URL be read, one that names its host if there is any."""
         # A URL with a user name is refused by upstream's fetch; here it also keeps secrets out of requests and logs.
-        plain = url.scheme in ("http", "https") and not (url.username or url.password)
-        return plain and any(allows(host, url) for host in self._allow)
-
-    async def _follow(self, url: str, etag: str | None) -> Document:
-        current = url
-        for _ in range(MAX_REDIRECTS):
-            parsed = parse(current)
-            if not self._allowed(parsed):
-                raise UnreadableUrlError(f"URL not allowed by backend.reading.allow configuration: {current}")
-            answer = await self._get(parsed, current, etag)
-            if isinstance(answer, Document):
-                return answer
-            current = answer
-        raise UnreadableUrlError(f"Too many redirects (max {MAX_REDIRECTS}) when reading {url}")
-
-    async def _get(self, parsed: Url, current: str, etag: str | None) -> Document | str:
-        """The document, or the URL to which the server sends us."""
-        address = URL(parsed.href.partition("#")[0], encoded=True)
-        headers = {"If-None-Match": etag} if etag else {}
-        try:
-            async with self._session.get(address, headers=headers, allow_redirects=False) as response:
-                if 200 <= response.status < 300:
-                    return Document(await self._body(response, current), response.headers.get("ETag"))
-                return _redirection(response, parsed, current)
-        except aiohttp.ClientError as error:
-            raise UnreadableUrlError(f"Unable to read {current}, {error}") from error
-
-    async def _body(self, response: aiohttp.ClientResponse, current: str) -> bytes:
-        content = bytearray()
-        async for chunk in response.content.iter_chunked(_CHUNK):
-            content += chunk
-            if len(content) > self._max_bytes:
-                raise UnreadableUrlError(f"could not read {current}, it is larger than {self._max_bytes} bytes")
-        return bytes(content)
-
-
-def _redirection(response: aiohttp.ClientResponse, parsed: Url, current: str) -> str:
-    if response.status == 304:
-        raise NotModifiedError
-    location = response.headers.get("Location")
-    if response.status in _REDIRECTS and location:
-        return parse(location, parsed).href
-    message = f"could not read {current}, {response.status} {response.reason or ''}".rstrip()
-    raise NotFoundError(message) if response.status == 404 else UnreadableUrlError(message)
+        if url.scheme not in ("http", "https") or url.username or url.password:
+            return None
+        found = [entry for entry in self._allow if allows(entry, url)]
+        return next((entry for entry in found if entry.hostname == url.hostname), found[0] if found else None)

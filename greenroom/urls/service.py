@@ -36,11 +36,12 @@ class Urls:
         current, InvalidUrlError, and UnreadableUrlError for what else may go wrong on the way."""
         return await self._reader(url).read(url, etag)
 
-    async def search(self, url: str) -> Sequence[tuple[str, Document]]:
+    async def search(self, url: str, etag: str | None = None) -> Sequence[tuple[str, Document]]:
         """The files that a URL with `*`, `**` or `?` in its path stands for; without these the one file, or none.
 
-        Raises as `read` does, but never NotFoundError; InputError where the host cannot list files."""
-        return await self._reader(url).search(url)
+        The etag of a pattern is that of any of its documents. Raises as `read` does, but never NotFoundError for a single
+        file; InputError where the host cannot list files."""
+        return await self._reader(url).search(url, etag)
 
     def resolve(self, target: str, base: str) -> str:
         """The URL that `target` means in the file at `base`. Raises InvalidUrlError."""

@@ -8,7 +8,6 @@ from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import Any
 
-import aiohttp
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
@@ -17,6 +16,7 @@ from greenroom.errors import ConfigError, InputError, NotAllowedError, NotFoundE
 from greenroom.plugin import Document
 from greenroom.settings import ReadingConfig, load
 from greenroom.urls import UnreadableUrlError, Urls, parse
+from greenroom.urls.outgoing import open_outgoing
 from greenroom.urls.reading import HttpReader, allows
 
 
@@ -30,9 +30,9 @@ async def serving(answer: Any, **limits: Any) -> AsyncIterator[tuple[str, HttpRe
     """The base URL of a server on this machine, and a reader that may read it."""
     app = web.Application()
     app.router.add_route("*", "/{path:.*}", answer)
-    async with TestServer(app) as server, aiohttp.ClientSession() as session:
+    async with TestServer(app) as server, open_outgoing(**limits) as outgoing:
         allow = read([{"host": f"127.0.0.1:{server.port}", "paths": ["/open", "/open/"]}])
-        yield f"http://127.0.0.1:{server.port}", HttpReader(session, allow, **limits)
+        yield f"http://127.0.0.1:{server.port}", HttpReader(outgoing, allow)
 
 
 async def hello(request: web.Request) -> web.Response:
@@ -80,8 +80,8 @@ def test_a_rule_that_could_never_match_stops_the_start(host: str) -> None:
 
 
 async def test_nobody_can_make_the_server_read_other_schemes_or_send_a_password() -> None:
-    async with aiohttp.ClientSession() as session:
-        urls = Urls([HttpReader(session, read([{"host": "example.com"}]))])
+    async with open_outgoing() as outgoing:
+        urls = Urls([HttpReader(outgoing, read([{"host": "example.com"}]))])
         for url in ["file:///etc/passwd", "ftp://example.com/x", "https://user:pw@example.com/x", "https://other.com/"]:
             with pytest.raises(NotAllowedError) as caught:
                 await urls.read(url)
@@ -191,8 +191,8 @@ async def test_a_silent_server_is_given_up() -> None:
 
 
 async def test_a_server_that_is_down_is_named() -> None:
-    async with aiohttp.ClientSession() as session:
-        reader = HttpReader(session, read([{"host": "127.0.0.1:1"}]))
+    async with open_outgoing() as outgoing:
+        reader = HttpReader(outgoing, read([{"host": "127.0.0.1:1"}]))
         with pytest.raises(UnreadableUrlError, match=r"Unable to read http://127\.0\.0\.1:1/x, "):
             await reader.read("http://127.0.0.1:1/x")
 
@@ -217,7 +217,7 @@ class Own:
     async def read(self, url: str, etag: str | None = None) -> Document:
         return Document(b"own")
 
-    async def search(self, url: str) -> Sequence[tuple[str, Document]]:
+    async def search(self, url: str, etag: str | None = None) -> Sequence[tuple[str, Document]]:
         return [(url, Document(b"own"))]
 
 

@@ -46,7 +46,7 @@ class Files:
         self.reads_whole += 1
         return Document(self.content[url].encode(), self.content[url])
 
-    async def search(self, url: str) -> Sequence[tuple[str, Document]]:
+    async def search(self, url: str, etag: str | None = None) -> Sequence[tuple[str, Document]]:
         prefix = url.partition("*")[0]
         return [(name, await self.read(name)) for name in self.content if name.startswith(prefix)]
 

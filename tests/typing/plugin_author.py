@@ -91,8 +91,8 @@ class Reader:
     async def read(self, url: str, etag: str | None = None) -> Document:
         return Document(b"", etag)
 
-    async def search(self, url: str) -> Sequence[tuple[str, Document]]:
-        return [(url, await self.read(url))]
+    async def search(self, url: str, etag: str | None = None) -> Sequence[tuple[str, Document]]:
+        return [(url, await self.read(url, etag))]
 
 
 @get("/rota/{team:str}")

@@ -18,9 +18,9 @@ from greenroom.entity import LOCATION, ORIGIN_LOCATION, Entity
 from greenroom.errors import GreenroomError
 from greenroom.plugin import Deferred, EntitySource
 from greenroom.urls import Integrations
+from greenroom.urls.globs import compile_globs
 from greenroom_plugins.git.addresses import Address, fill, forms
 from greenroom_plugins.git.command import Access, Git, GitError
-from greenroom_plugins.git.globs import compile_globs
 from greenroom_plugins.git.mirror import File, Mirror, Tip
 from greenroom_plugins.git.settings import GitConfig
 from greenroom_plugins.git.state import LEASE, Claim, Difference, Repositories, Wanted

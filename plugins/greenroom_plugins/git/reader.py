@@ -10,8 +10,8 @@ from urllib.parse import unquote
 from greenroom.errors import NotFoundError, NotModifiedError
 from greenroom.plugin import Document
 from greenroom.urls import Integrations
+from greenroom.urls.globs import compile_globs, expand, is_glob, translate
 from greenroom_plugins.git.addresses import Address, fill, forms, prefix, prefixes
-from greenroom_plugins.git.globs import compile_globs, expand, is_glob, translate
 from greenroom_plugins.git.mirror import File, Mirror
 from greenroom_plugins.git.provider import GitProvider
 from greenroom_plugins.git.state import Place, Repositories
@@ -61,18 +61,20 @@ class GitReader:
             raise NotModifiedError
         return Document(await mirror.content(blob), blob)
 
-    async def search(self, url: str) -> Sequence[tuple[str, Document]]:
-        """All files that a URL with wildcards stands for; without, the one file, or none."""
+    async def search(self, url: str, etag: str | None = None) -> Sequence[tuple[str, Document]]:
+        """All files that a URL with wildcards stands for, their etag being the commit; without, the one file, or none."""
         try:
             place = await self._place(url)
             if not is_glob(place.path.decode("utf-8", "replace")):
-                return [(url, await self.read(url))]
+                return [(url, await self.read(url, etag))]
         except NotFoundError:
             return []
         mirror = self._mirror(place)
         commit = await mirror.ensure(place.commit, place.branch)
+        if commit == etag:
+            raise NotModifiedError
         found = [
-            (fill(place.form, place.branch, file.path), Document(await mirror.content(file.blob), file.blob))
+            (fill(place.form, place.branch, file.path), Document(await mirror.content(file.blob), commit))
             for file in await _matching(mirror, commit, place.path)
         ]
         return sorted(found, key=lambda item: item[0])

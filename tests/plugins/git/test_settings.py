@@ -10,9 +10,9 @@ import pytest
 from greenroom.errors import ConfigError
 from greenroom.settings import load
 from greenroom.urls import Integrations
+from greenroom.urls.globs import compile_globs
 from greenroom_plugins.git.addresses import Address, InvalidAddressError, fill, forms, path_in
 from greenroom_plugins.git.command import Access
-from greenroom_plugins.git.globs import compile_globs
 from greenroom_plugins.git.settings import GitConfig
 
 HOSTS = Integrations.from_config({"gitea": [{"host": "gitea.example.com"}], "gitlab": [{"host": "git.corp:8443"}]})
