@@ -18,12 +18,7 @@ ENTITY_COLUMNS = ("kind", "metadata.namespace", "metadata.name", "spec.type", "s
 PAGE = 500
 
 
-@click.group()
-def catalog() -> None:
-    """Look at the entities of a running server."""
-
-
-@catalog.command("list")
+@click.command("list")
 @click.argument("filters", nargs=-1, metavar="[FILTER]...")
 @click.option("--limit", type=click.IntRange(min=1), default=100, show_default=True, help="Entities to show.")
 @click.option("--order", default="metadata.name", show_default=True, help="The field to order by.")
@@ -66,7 +61,7 @@ def list_entities(
         console().print(f"{len(found)} of {total} entities", style="dim")
 
 
-@catalog.command("get")
+@click.command("get")
 @click.argument("ref")
 @click.option("-o", "--output", type=click.Choice(["yaml", "json"]), default="yaml", show_default=True)
 @server_option
@@ -83,7 +78,7 @@ def get_entity(ref: str, output: str, server: str | None, token: str | None, lay
     show(with_client(server, token, layers, work), output)
 
 
-@catalog.command("refresh")
+@click.command("refresh")
 @click.argument("refs", nargs=-1, required=True)
 @server_option
 @token_option

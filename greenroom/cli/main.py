@@ -1,7 +1,7 @@
 """arguments -> a command: the tree of commands, and what becomes of an error.
 
 Exit codes: 0 done; 1 the work failed; 2 wrong usage or configuration; 3 the server or the database cannot be reached.
-Heavy imports are made by the commands that need them, so that `--help` answers at once.
+Nothing is imported but what the one command needs (`commands`), so that `--help` answers at once, and checks of a file are quick.
 """
 
 from __future__ import annotations
@@ -11,23 +11,40 @@ import sys
 
 import click
 
-from greenroom.cli.catalog import catalog, locations
-from greenroom.cli.configuration import config
-from greenroom.cli.output import ReaderGoneError, say_error
-from greenroom.cli.running import migrate, openapi, plugins, serve, status, worker
+from greenroom.cli.commands import Commands, Lazy
 from greenroom.errors import ConfigError, GreenroomError, ServiceUnavailableError
 
 FAILED, MISUSED, UNREACHABLE = 1, 2, 3
 
+catalog = Commands(
+    "catalog",
+    {
+        "list": Lazy("greenroom.cli.catalog:list_entities", "List entities."),
+        "get": Lazy("greenroom.cli.catalog:get_entity", "Print one entity."),
+        "refresh": Lazy("greenroom.cli.catalog:refresh_entities", "Read entities again from where they come from."),
+    },
+    help="Look at the entities of a running server, and check files of entities.",
+)
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
-@click.version_option(package_name="greenroom")
-def cli() -> None:
-    """Greenroom: the backend that a Backstage frontend cannot tell from upstream."""
-
-
-for command in (serve, worker, migrate, status, catalog, locations, config, plugins, openapi):
-    cli.add_command(command)
+cli = Commands(
+    "greenroom",
+    {
+        "serve": Lazy("greenroom.cli.running:serve", "Serve the API, and do the work behind it."),
+        "worker": Lazy("greenroom.cli.running:worker", "Do the work behind the API, without serving requests."),
+        "migrate": Lazy("greenroom.cli.running:migrate", "Bring the database up to date."),
+        "status": Lazy(
+            "greenroom.cli.running:status", "Tell how things stand: database, providers, backlog, failures."
+        ),
+        "locations": Lazy("greenroom.cli.catalog:locations", "Registered locations of a running server."),
+        "config": Lazy("greenroom.cli.configuration:config", "Look at the configuration."),
+        "plugins": Lazy("greenroom.cli.running:plugins", "List the installed plugins."),
+        "openapi": Lazy("greenroom.cli.running:openapi", "Print the OpenAPI document of an API."),
+    },
+    help="Greenroom: the backend that a Backstage frontend cannot tell from upstream.",
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+cli.add_command(catalog)
+click.version_option(package_name="greenroom")(cli)
 
 
 def main() -> None:
@@ -40,16 +57,20 @@ def main() -> None:
         code = error.exit_code
     except click.Abort:
         code = 130
-    except ConfigError as error:
-        say_error("Configuration", error.message)
-        code = MISUSED
-    except ServiceUnavailableError as error:
-        say_error("Not available", error.message)
-        code = UNREACHABLE
-    except GreenroomError as error:
-        say_error(error.name, error.message)
-        code = FAILED
-    except (ReaderGoneError, BrokenPipeError):
+    except BrokenPipeError:  # nobody reads on, which is no fault
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 0
+    except ConfigError as error:
+        code = _fail("Configuration", error, MISUSED)
+    except ServiceUnavailableError as error:
+        code = _fail("Not available", error, UNREACHABLE)
+    except GreenroomError as error:
+        code = _fail(error.name, error, FAILED)
     sys.exit(code or 0)
+
+
+def _fail(name: str, error: GreenroomError, code: int) -> int:
+    from greenroom.cli.output import say_error
+
+    say_error(name, error.message)
+    return code

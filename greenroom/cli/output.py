@@ -27,8 +27,8 @@ output_option = click.option(
 )
 
 
-class ReaderGoneError(Exception):
-    """`greenroom … | head`: nobody reads on, which is no fault."""
+class ReaderGoneError(BrokenPipeError):
+    """`greenroom … | head`: nobody reads on, which is no fault. Without a number, so that click lets it pass."""
 
 
 def show(value: Any, output: str, columns: Sequence[str] = ()) -> None:

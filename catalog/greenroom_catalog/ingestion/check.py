@@ -29,6 +29,7 @@ from greenroom_catalog.model.schema import Problem
 
 MOST = 50
 """Faults of one document that are told."""
+NAMELESS = "an entity without a name"
 
 Path: TypeAlias = tuple[str | int, ...]
 Refuse: TypeAlias = Callable[[Any], GreenroomError | None]
@@ -82,7 +83,7 @@ def faults_of(
     refuse: Refuse = partial(refusal_of, location=location, origin=origin, rules=rules)
     draft = value
     while len(found) < MOST and (error := refuse(draft)) is not None:
-        faults = list(_read(error, draft, _ref(value)))
+        faults = list(_read(error, draft, _ref(value) or NAMELESS))
         if not (faults[0].path in _KIND and any(fault.path in _KIND for fault in found)):
             found.extend(faults)
         if draft is value:
@@ -130,7 +131,7 @@ def _is_allowed(entity: Entity, origin: str | None, rules: Rules) -> bool:
 def _read(error: GreenroomError, draft: Entity, ref: str) -> Iterator[Fault]:
     """What one error complains of: one thing, or each of the references that cannot be read."""
     message = error.message
-    if ref and (mended := _ref(draft)) != ref:
+    if ref and (mended := _ref(draft)) not in ("", ref):
         message = message.replace(f" {mended}", f" {ref}")
     cause = error.cause if isinstance(error, InputError) and isinstance(error.cause, GreenroomError) else error
     path: Sequence[str | int] | None = getattr(cause, "path", None)

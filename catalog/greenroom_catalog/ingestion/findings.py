@@ -6,13 +6,16 @@ the file points at is not looked for here.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Literal, NamedTuple
 
 from greenroom.entity import Entity, ref_of
 from greenroom.errors import GreenroomError
 from greenroom_catalog.ingestion.advice import Advice, Fix, advise, advise_on_yaml
-from greenroom_catalog.ingestion.check import Path, faults_of
+from greenroom_catalog.ingestion.check import Fault, Path, faults_of
+from greenroom_catalog.ingestion.holes import OPAQUE, filled, holes_of
+from greenroom_catalog.ingestion.lint import warnings_of
 from greenroom_catalog.ingestion.parser import Broken, Parsed, parse
 from greenroom_catalog.ingestion.places import Places, Span
 from greenroom_catalog.model import Rules, validate_envelope
@@ -30,7 +33,7 @@ class Finding(NamedTuple):
 
     code: str
     """A stable slug, such as `missing-field`."""
-    severity: Literal["error", "warning"]
+    severity: Literal["error", "warning", "note"]
     """An error keeps the entity, or the whole file, out of the catalog."""
     message: str
     """Of an error: the catalog's own words, which are upstream's."""
@@ -46,6 +49,20 @@ class Finding(NamedTuple):
     hint: str | None = None
     replacement: Replacement | None = None
 
+    @property
+    def brief(self) -> str:
+        """The message without what stands beside it anyway: whose it is, where it is, and where to learn more."""
+        text = self.message.partition(" at line ")[0] if self.code.startswith("yaml-") else self.message
+        return _ENDS.sub("", _BEGINNINGS.sub("", text))
+
+
+_BEGINNINGS = re.compile(
+    r"\A(?:(?:Policy check failed for|Processor \w+ threw an error while) .*?; caused by \w+: "
+    r"|(?:YAML error|Failed to parse YAML) at .*?, \w+: )",
+    re.DOTALL,
+)
+_ENDS = re.compile(r"(?:\. To learn more about catalog file format, visit: .*| - \w+: .*)\Z")
+
 
 class FoundEntity(NamedTuple):
     """A document that has an apiVersion, a kind and a name."""
@@ -54,7 +71,8 @@ class FoundEntity(NamedTuple):
     value: Entity
     file: str
     line: int
-    column: int
+    """Where its document starts, for `places`."""
+    places: Places
 
 
 class Examination(NamedTuple):
@@ -88,8 +106,65 @@ def examine(
     are asked about `origin`, where the chain of locations began, or, without it, as if every place of a rule were meant."""
     text = content.decode("utf-8", "replace").removeprefix("\ufeff")
     reader = _Reader(file, location or f"file:{file}", origin, rules, text)
-    findings = list(reader.findings())
+    findings = [*reader.findings(), *reader.oddities(content)]
     return Examination(findings, reader.entities, reader.places)
+
+
+ABOUT: Mapping[str, str] = {
+    "byte-order-mark": "The file begins with a byte order mark.",
+    "catalog-writes-this": "The catalog writes the field itself.",
+    "duplicate-entity": "Two documents describe one entity.",
+    "empty-file": "The file holds no entity.",
+    "empty-value": "A text that may not be empty is.",
+    "impossible-reference": "No entity can have the name that a reference says.",
+    "kind-not-allowed": "The rules of the catalog refuse the kind.",
+    "location-target-absolute": "The target of a location is a path of one machine.",
+    "location-target-bare": "The target of a location is not taken to be relative.",
+    "location-target-missing": "The target of a location is not there.",
+    "location-type-file": "A location of type file works only in the configuration.",
+    "location-without-target": "A location points at nothing.",
+    "malformed-annotation-key": "The key of an annotation is not spelled as it must be.",
+    "malformed-api-version": "The apiVersion is not spelled as it must be.",
+    "malformed-kind": "The kind is not spelled as it must be.",
+    "malformed-label-key": "The key of a label is not spelled as it must be.",
+    "malformed-label-value": "The value of a label is not spelled as it must be.",
+    "malformed-link": "A link has no valid address, or a blank text.",
+    "malformed-name": "The name is not spelled as it must be.",
+    "malformed-namespace": "The namespace is not spelled as it must be.",
+    "malformed-reference": "A reference cannot be read.",
+    "malformed-tag": "A tag is not spelled as it must be.",
+    "malformed-value": "A value does not have the form it must have.",
+    "missing-field": "A field that must be there is missing.",
+    "misspelled-annotation": "An annotation is nearly one in wide use.",
+    "misspelled-field": "A field is nearly one that the catalog knows.",
+    "misspelled-kind": "The kind of a reference is nearly one that the catalog knows.",
+    "not-an-object": "A document is no mapping.",
+    "not-utf-8": "The file is not stored as UTF-8.",
+    "nul-character": "The file holds a NUL character.",
+    "placeholder-file-missing": "The file that a placeholder reads is not there.",
+    "reference-not-found": "The catalog has no entity of that reference.",
+    "reference-without-kind": "A reference says no kind, and none goes without saying.",
+    "unknown-api-version": "The apiVersion is none that the kind has.",
+    "unknown-field": "The field is none that is allowed there.",
+    "unknown-kind": "The catalog does not know the kind.",
+    "unknown-value": "The value is none of those that are allowed.",
+    "would-add": "The catalog would have a new entity.",
+    "would-change": "The catalog would serve the entity otherwise.",
+    "would-conflict": "Another location holds the entity.",
+    "would-keep": "The catalog would serve the entity as it does.",
+    "wrong-type": "A value is of another type than it must be.",
+    "yaml-alias": "An alias cannot be followed.",
+    "yaml-colon": "A value that holds a colon is not quoted.",
+    "yaml-duplicate-key": "A mapping has a key twice.",
+    "yaml-escape": "An escape sequence is not one of YAML's.",
+    "yaml-indentation": "The indentation is not even.",
+    "yaml-limit": "The file is nested too deeply.",
+    "yaml-quote": "A quote is not closed.",
+    "yaml-reserved-character": "A value that begins with a reserved character is not quoted.",
+    "yaml-syntax": "The document cannot be read.",
+    "yaml-tab": "A tab stands where only spaces may.",
+}
+"""What each code means."""
 
 
 class _Reader:
@@ -104,11 +179,35 @@ class _Reader:
         self.entities: list[FoundEntity] = []
 
     def findings(self) -> Iterator[Finding]:
-        for document in parse(self._text):
+        documents = parse(self._text)
+        refs: dict[str, int] = {}
+        for document in documents:
             if isinstance(document, Broken):
                 yield self._broken(document)
             else:
-                yield from self._entity(document)
+                yield from self._entity(document, refs)
+        if not documents:
+            yield self._of_file("empty-file", "the file holds no entity")
+
+    def oddities(self, content: bytes) -> Iterator[Finding]:
+        """Warnings about how the file is stored."""
+        if content.startswith((b"\xff\xfe", b"\xfe\xff")):
+            yield self._of_file("not-utf-8", "the file is UTF-16", "store it as UTF-8")
+        elif content.startswith(b"\xef\xbb\xbf"):
+            yield self._of_file("byte-order-mark", "the file begins with a byte order mark", "store it without one")
+        if "\ufffd" in self._text and b"\xef\xbf\xbd" not in content:
+            yield self._at_text("\ufffd", "not-utf-8", "a byte is no UTF-8", "store the file as UTF-8")
+        if "\0" in self._text:
+            yield self._at_text("\0", "nul-character", "the file holds a NUL character", "remove it")
+
+    def _of_file(self, code: str, message: str, hint: str | None = None) -> Finding:
+        return Finding(code, "warning", message, self._file, 1, 1, 1, 1, hint=hint)
+
+    def _at_text(self, text: str, code: str, message: str, hint: str) -> Finding:
+        offset = self._text.index(text)
+        line = self._text.count("\n", 0, offset) + 1
+        column = offset - self._text.rfind("\n", 0, offset)
+        return Finding(code, "warning", message, self._file, line, column, line, column + 1, hint=hint)
 
     def _broken(self, broken: Broken) -> Finding:
         line, column = broken.line, broken.column
@@ -116,16 +215,37 @@ class _Reader:
         message = broken.error_at(self._location).message
         return Finding(advice.code, "error", message, self._file, line, column, line, column, hint=advice.hint)
 
-    def _entity(self, document: Parsed) -> Iterator[Finding]:
-        value, line = document.value, document.line
+    def _entity(self, document: Parsed, refs: dict[str, int]) -> Iterator[Finding]:
+        value, line = document
         ref = _ref(value)
         if ref is not None:
-            self.entities.append(FoundEntity(ref, value, self._file, line, 1))
-        for fault in faults_of(value, self._location, self._origin, self._rules):
-            advice = advise(fault, value)
+            self.entities.append(FoundEntity(ref, value, self._file, line, self.places))
+            if ref in refs:
+                advice = Advice("duplicate-entity", f"it is also at line {refs[ref]}: rename one of the two")
+                message = f"Duplicate nested entity: {ref}"
+                yield self._finding(advice, "error", message, line, ("metadata", "name"), of_key=False, entity=ref)
+            refs.setdefault(ref, line)
+        fixed: set[Path] = set()
+        for fault, advice in self._faults(value):
             path = fault.path[:-1] if fault.is_missing else fault.path
+            fixed |= {path} if advice.fix is None else {path, advice.fix.path}
             of_key = advice.code in _OF_KEY or fault.is_missing
             yield self._finding(advice, "error", fault.message, line, path, of_key=of_key, entity=ref)
+        if ref is None:
+            return
+        for warn in warnings_of(value):
+            if warn.path not in fixed:
+                yield self._finding(
+                    warn.advice, "warning", warn.message, line, warn.path, of_key=warn.of_key, entity=ref
+                )
+
+    def _faults(self, value: dict[str, Any]) -> Iterator[tuple[Fault, Advice]]:
+        """Faults of what placeholders stand for are left out: only who reads it can know."""
+        holes = list(holes_of(value))
+        unknown = [hole.path for hole in holes if hole.key in OPAQUE]
+        for fault in faults_of(filled(value, holes), self._location, self._origin, self._rules):
+            if not any(fault.path[: len(path)] == path for path in unknown):
+                yield fault, advise(fault, value)
 
     def _finding(
         self,

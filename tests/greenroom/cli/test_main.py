@@ -17,10 +17,15 @@ from tests.support.processes import command, environment, run, run_on_terminal
 HEAVY = {"aiohttp", "asyncpg", "joserfc", "litestar", "prometheus_client", "uvicorn", "uvloop", "greenroom_catalog"}
 
 
-def every_command(group: click.Group, above: tuple[str, ...] = ()) -> list[tuple[str, ...]]:
+def every_command(
+    group: click.Group, above: tuple[str, ...] = (), context: click.Context | None = None
+) -> list[tuple[str, ...]]:
     found: list[tuple[str, ...]] = []
-    for name, one in group.commands.items():
-        found += every_command(one, (*above, name)) if isinstance(one, click.Group) else [(*above, name)]
+    context = context or click.Context(group, info_name="greenroom")
+    for name in group.list_commands(context):
+        one = group.get_command(context, name)
+        inner = click.Context(group, context, name)
+        found += every_command(one, (*above, name), inner) if isinstance(one, click.Group) else [(*above, name)]
     return found
 
 
@@ -43,6 +48,7 @@ def test_the_commands_are_those_of_the_manual() -> None:
         "catalog list",
         "catalog get",
         "catalog refresh",
+        "catalog validate",
         "locations list",
         "locations add",
         "locations rm",
