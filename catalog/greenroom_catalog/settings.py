@@ -25,6 +25,21 @@ class StitchingConfig(msgspec.Struct, rename="camel"):
     stitch_timeout: timedelta | None = None
 
 
+class ProcessorOptions(msgspec.Struct, rename="camel"):
+    """`catalog.processorOptions.NAME`; `timeout` is of each call of a plugin's hook."""
+
+    disabled: bool = False
+    priority: float | None = None
+    timeout: timedelta | None = None
+
+
+class ProviderOptions(msgspec.Struct, rename="camel"):
+    """`catalog.providerOptions.<name of a provider>`"""
+
+    disabled: bool = False
+    """It is as if it were not installed: what it brought goes, unless `orphanProviderStrategy` is `keep`."""
+
+
 class CatalogConfig(msgspec.Struct, rename="camel"):
     """`catalog`"""
 
@@ -35,7 +50,10 @@ class CatalogConfig(msgspec.Struct, rename="camel"):
     orphan_provider_strategy: Literal["keep", "delete"] = "delete"
     processing_interval: timedelta | bool | None = None
     default_location_conflict_strategy: Literal["reject", "refresh"] = "reject"
+    provider_options: dict[str, ProviderOptions] = {}
     stitching_strategy: StitchingConfig | None = None
     import_: dict[str, Any] = msgspec.field(name="import", default_factory=dict)
     providers: dict[str, Any] = {}
     processors: dict[str, Any] = {}
+    processor_options: dict[str, ProcessorOptions] = {}
+    disable_default_processors: bool = False

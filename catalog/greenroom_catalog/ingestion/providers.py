@@ -12,8 +12,8 @@ from typing import TypeVar
 import msgspec
 
 from greenroom.db import Connection
-from greenroom.entity import Entity, ref_of
-from greenroom.errors import InputError, NotFoundError
+from greenroom.entity import DEFAULT_NAMESPACE, Entity, ref_of
+from greenroom.errors import GreenroomError, NotFoundError, describe
 from greenroom.plugin import Deferred, EntitySource, Mutation
 from greenroom_catalog.ingestion.locations import (
     Location,
@@ -22,14 +22,14 @@ from greenroom_catalog.ingestion.locations import (
 from greenroom_catalog.model import validate_envelope
 from greenroom_catalog.model.values import from_json
 from greenroom_catalog.settings import LocationConfig
-from greenroom_catalog.storage.runs import ProviderRuns
+from greenroom_catalog.storage.runs import MOST_FAILURES, Failure, ProviderRuns, Tally
 from greenroom_catalog.storage.store import UNSTORABLE, Conflict, Emitted, Held, Store, explain, is_news
 
 CONFIG_LOCATIONS = "ConfigLocationProvider"
 """Upstream's name, which users know from logs and from the database."""
 
-CHUNK = 1000
-"""Entities written by one statement."""
+CHUNK = 500
+"""Entities written by one statement, after which requests are answered again."""
 
 T = TypeVar("T")
 
@@ -54,60 +54,128 @@ def stored(entity: Entity, location_key: str | None) -> Emitted:
 
 
 class Source:
-    """One provider's hand in the catalog (`greenroom.plugin.EntitySource`)."""
+    """One provider's hand in the catalog (`greenroom.plugin.EntitySource`). `tally` tells what it has done so far."""
 
     def __init__(self, name: str, store: Store, log: logging.Logger) -> None:
         self.name = name
+        self.tally = Tally()
         self._store = store
         self._log = log
+        self._unknown = 0
 
     async def full(self, entities: Iterable[Deferred] | AsyncIterable[Deferred]) -> Mutation:
-        """These are now all of this provider's entities. One transaction: a source that fails half-way changes nothing."""
-        added = changed = unchanged = 0
+        """These are now all of this provider's entities. One transaction: a source that raises half-way changes nothing.
+
+        What is no entity, or cannot be stored, is left out and counted as failed; what it was before stays. A failure of
+        which nobody knows what it was keeps everything that is not seen."""
         async with self._store.transaction() as conn:
-            held = await self._store.held_by_source(conn, self.name)
-            seen: set[str] = set()
-            async for chunk in _chunks(entities):
-                items = {item.ref: item for item in map(emission, chunk) if item.ref not in seen}
-                seen.update(items)
-                news = [item for item in items.values() if is_news(item, held.get(item.ref))]
-                written = await self._write(conn, news, held)
-                added += sum(ref not in held for ref in written)
-                changed += sum(ref in held for ref in written)
-                unchanged += len(items) - len(news)
-            gone = held.keys() - seen
-            await self._store.remove_from_source(conn, self.name, sorted(gone))
+            done = await self._replace(conn, entities)
+        return self._count(done)
+
+    async def _replace(self, conn: Connection, entities: Iterable[Deferred] | AsyncIterable[Deferred]) -> Mutation:
+        added = changed = unchanged = 0
+        unknown_before, lost = self._unknown, list[Conflict]()
+        held = await self._store.held_by_source(conn, self.name)
+        seen: set[str] = set()
+        async for chunk in _chunks(entities):
+            items = self._emissions(chunk, seen)
+            news = [item for item in items if is_news(item, held.get(item.ref))]
+            written, conflicts = await self._write(conn, news, held)
+            lost += conflicts
+            added += sum(ref not in held for ref in written)
+            changed += sum(ref in held for ref in written)
+            unchanged += len(items) - len(news)
+        gone = held.keys() - seen if self._unknown == unknown_before else set()
+        await self._store.remove_from_source(conn, self.name, sorted(gone))
+        await self._store.note_conflicts_of_source(conn, self.name, lost, of=None)
         return Mutation(added, changed, len(gone), unchanged)
 
     async def delta(self, *, added: Sequence[Deferred] = (), removed: Sequence[str] = ()) -> Mutation:
         """Add or replace some, remove some (by ref); unchanged ones are left as they are."""
-        items = list({item.ref: item for item in map(emission, added)}.values())
-        async with self._store.transaction() as conn:
-            held = await self._store.held(conn, [*removed, *(item.ref for item in items)])
-            news = [item for item in items if is_news(item, held.get(item.ref))]
-            leaving = held.keys() & set(removed)
-            await self._store.remove_from_source(conn, self.name, sorted(leaving))
-            written = await self._write(conn, news, held)
+        items = self._emissions(added, set())
+        return self._count(await self._store.retrying(lambda conn: self._change(conn, items, removed)))
+
+    async def _change(self, conn: Connection, items: Sequence[Emitted], removed: Sequence[str]) -> Mutation:
+        held = await self._store.held(conn, [*removed, *(item.ref for item in items)])
+        news = [item for item in items if is_news(item, held.get(item.ref))]
+        leaving = held.keys() & set(removed)
+        await self._store.remove_from_source(conn, self.name, sorted(leaving))
+        written, lost = await self._write(conn, news, held)
+        claimed = [*removed, *(item.ref for item in items)]
+        await self._store.note_conflicts_of_source(conn, self.name, lost, of=claimed)
         new = sum(ref not in held for ref in written)
         return Mutation(new, len(written) - new, len(leaving), len(items) - len(news))
 
-    async def _write(self, conn: Connection, news: Sequence[Emitted], held: Mapping[str, Held]) -> list[str]:
-        """Write what is new or changed; what was held under another key is removed first. Returns the refs written.
-
-        Raises InputError for what cannot be stored."""
-        rekeyed = [item.ref for item in news if _is_rekeyed(item, held.get(item.ref))]
-        try:
-            await self._store.remove_from_source(conn, self.name, rekeyed)
-            conflicts = await self._store.emit_from_source(conn, self.name, news)
-        except UNSTORABLE as error:
-            raise InputError(f"An entity of {self.name} cannot be stored: {explain(error)}") from error
-        self._tell(conflicts)
-        lost = {conflict.ref for conflict in conflicts}
-        return [item.ref for item in news if item.ref not in lost]
-
     async def refresh(self, keys: Iterable[str]) -> int:
         """Make due whatever was made from these refresh keys."""
-        return await self._store.refresh_by_keys([refresh_key(key) for key in keys])
+        due = await self._store.refresh_by_keys([refresh_key(key) for key in keys])
+        self.tally.refreshed += due
+        return due
+
+    def progress(self, done: int, total: int | None = None) -> None:
+        """How far the provider has come, by its own measure."""
+        self.tally.done, self.tally.total = done, total
+
+    def failed(self, what: str, error: Exception | str) -> None:
+        """Count an item as failed. What it was in the catalog, if anything, is not known: nothing is removed for want of it."""
+        self._unknown += 1
+        self._fail(what, error)
+
+    def _fail(self, what: str, error: Exception | str) -> None:
+        reason = error if isinstance(error, str) else describe(error)
+        self.tally.failed += 1
+        if len(self.tally.failures) < MOST_FAILURES:
+            self.tally.failures.append(Failure(what, reason))
+        self._log.warning("%s: %s: %s", self.name, what, reason)
+
+    def _emissions(self, entities: Sequence[Deferred], seen: set[str]) -> list[Emitted]:
+        """What can be stored of these, but for what was `seen` before, to which it is added. Of one ref, the last."""
+        found: dict[str, Emitted] = {}
+        self.tally.found += len(entities)
+        for entity in entities:
+            try:
+                item = emission(entity)
+            except (GreenroomError, TypeError, ValueError, RecursionError) as error:
+                ref = _ref_at_least(entity.entity)
+                if ref is None:
+                    self.failed(f"entity {self.tally.found}", error)
+                else:
+                    self._fail(ref, error)
+                    seen.add(ref)
+                continue
+            if item.ref not in seen or item.ref in found:
+                found[item.ref] = item
+                seen.add(item.ref)
+        return list(found.values())
+
+    async def _write(
+        self, conn: Connection, news: Sequence[Emitted], held: Mapping[str, Held]
+    ) -> tuple[list[str], list[Conflict]]:
+        """Write what is new or changed; what was held under another key is removed first.
+
+        Returns the refs written, and the conflicts. What cannot be stored is found one by one, and left out."""
+        rekeyed = [item.ref for item in news if _is_rekeyed(item, held.get(item.ref))]
+        try:
+            async with conn.transaction():
+                await self._store.remove_from_source(conn, self.name, rekeyed)
+                conflicts = await self._store.emit_from_source(conn, self.name, news)
+        except UNSTORABLE as error:
+            if len(news) == 1:
+                self._fail(news[0].ref, f"it cannot be stored: {explain(error)}")
+                return [], []
+            halves = news[: len(news) // 2], news[len(news) // 2 :]
+            (first, some), (second, more) = [await self._write(conn, half, held) for half in halves]
+            return first + second, some + more
+        self._tell(conflicts)
+        lost = {conflict.ref for conflict in conflicts}
+        return [item.ref for item in news if item.ref not in lost], conflicts
+
+    def _count(self, done: Mutation) -> Mutation:
+        self.tally.added += done.added
+        self.tally.changed += done.changed
+        self.tally.removed += done.removed
+        self.tally.unchanged += done.unchanged
+        return done
 
     def _tell(self, conflicts: Sequence[Conflict]) -> None:
         for conflict in conflicts:
@@ -115,6 +183,17 @@ class Source:
                 "Source %s detected conflicting entityRef %s already referenced by %s and now also %s",
                 self.name, conflict.ref, conflict.held_by, conflict.wanted_by,
             )  # fmt: skip
+
+
+def _ref_at_least(entity: object) -> str | None:
+    """The reference of what is no sound entity, if it has what a reference is made of."""
+    metadata = entity.get("metadata") if isinstance(entity, dict) else None
+    if not isinstance(entity, dict) or not isinstance(metadata, dict):
+        return None
+    parts = (entity.get("kind"), metadata.get("namespace") or DEFAULT_NAMESPACE, metadata.get("name"))
+    if not all(isinstance(part, str) and part for part in parts):
+        return None
+    return "{}:{}/{}".format(*parts).lower()
 
 
 def _is_rekeyed(item: Emitted, held: Held | None) -> bool:
@@ -176,7 +255,7 @@ class Triggers:
     def __init__(self, runs: ProviderRuns) -> None:
         self._runs = runs
 
-    async def trigger(self, provider: str) -> None:
-        """Make a provider due now. Raises NotFoundError."""
-        if not await self._runs.trigger(provider):
+    async def trigger(self, provider: str, *, by: str | None = None) -> None:
+        """Make a provider due now; `by` is told with the run. Raises NotFoundError."""
+        if not await self._runs.trigger(provider, by):
             raise NotFoundError(f"No such entity provider: {provider}")

@@ -1,26 +1,30 @@
-"""What is due of the providers -> their runs: each in one process at a time, recorded with what it did."""
+"""What is due of the providers -> their runs: each in one process at a time, recorded with what it does while it does it."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncIterable, Callable, Iterable, Sequence
-from datetime import datetime, timedelta
+import os
+import socket
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
+from contextlib import asynccontextmanager
+from datetime import timedelta
 
 import msgspec
 
 from greenroom.errors import GreenroomError
-from greenroom.plugin import Deferred, EntityProvider, Mutation
+from greenroom.plugin import EntityProvider
 from greenroom_catalog.ingestion.providers import Source
-from greenroom_catalog.storage.runs import ProviderRuns
+from greenroom_catalog.storage.runs import LONGEST_TEXT, MOST_FAILURES, Failure, ProviderRuns, RunClaim, Tally
 from greenroom_catalog.storage.store import Store
 
 LEASE = timedelta(seconds=90)
 """How long a provider whose process died is kept from the others."""
-NEVER = timedelta(days=36500)
 TRY_AGAIN = timedelta(minutes=1)
 """A provider that failed is run again after this, also one that otherwise runs only at a start."""
+TELL = 1.0
+"""Seconds between two records of how far a run has come."""
 
 
 class ProviderRunner:
@@ -34,15 +38,21 @@ class ProviderRunner:
         log: logging.Logger,
         *,
         evict: bool,
+        disabled: Collection[str] = (),
+        hide: Callable[[str], str] = str,
     ) -> None:
         """`providers` is called at the first step, when all plugins are built; `evict` is
-        `catalog.orphanProviderStrategy: delete`."""
+        `catalog.orphanProviderStrategy: delete`; `disabled` names those that `catalog.providerOptions` disables; `hide` takes
+        secrets out of a text."""
         self._runs = runs
         self._store = store
         self._all = providers
         self._providers: dict[str, EntityProvider] = {}
         self._log = log
         self._evict = evict
+        self._disabled = frozenset(disabled)
+        self._hide = hide
+        self._process = f"{socket.gethostname()}:{os.getpid()}"
         self._started = False
         self._starting = asyncio.Lock()
 
@@ -51,67 +61,77 @@ class ProviderRunner:
         async with self._starting:
             if not self._started:
                 await self._start()
-        claim = await self._runs.claim(list(self._providers), LEASE)
+        claim = await self._runs.claim(list(self._providers), LEASE, self._process)
         if claim is None:
             return await self._runs.seconds_until_next(list(self._providers))
-        await self._run(self._providers[claim.name], claim.started_at)
+        await self._run(self._providers[claim.name], claim)
         return 0
 
     async def _start(self) -> None:
-        self._providers = {provider.name: provider for provider in self._all()}
-        await self._runs.register(list(self._providers))
+        installed = {provider.name: provider for provider in self._all()}
+        self._providers = {name: one for name, one in installed.items() if name not in self._disabled}
+        for name in self._disabled - installed.keys():
+            self._log.warning("catalog.providerOptions.%s: there is no such provider", name)
+        await self._runs.register({name: provider.every for name, provider in self._providers.items()})
         await self._runs.restart([name for name, provider in self._providers.items() if provider.every is None])
         if self._evict:
-            for name in await self._store.source_keys():
-                if name not in self._providers:
-                    self._log.warning("Removing the entities of %s, a provider that is no longer there", name)
-                    await Source(name, self._store, self._log).full([])
+            await self._evict_others()
         self._started = True
 
-    async def _run(self, provider: EntityProvider, started_at: datetime) -> None:
-        source = _Counted(provider.name, self._store, self._log)
+    async def _evict_others(self) -> None:
+        for name in await self._store.source_keys():
+            if name not in self._providers:
+                self._log.warning("Removing the entities of %s, a provider that is no longer there", name)
+                await Source(name, self._store, self._log).full([])
+
+    async def _run(self, provider: EntityProvider, claim: RunClaim) -> None:
+        source = Source(provider.name, self._store, self._log)
         error: str | None = None
-        keeping = asyncio.ensure_future(self._keep(provider.name))
+        async with self._keeping(claim, source.tally):
+            try:
+                await provider.run(source)
+            except Exception as raised:  # noqa: BLE001 - a plugin's fault is its own: it is recorded, and tried again when due
+                self._log.exception("Provider %s failed", provider.name)
+                error = raised.message if isinstance(raised, GreenroomError) else f"{type(raised).__name__}: {raised}"
+        rest = min(provider.every or TRY_AGAIN, TRY_AGAIN) if error else provider.every
+        tally = self._tellable(source.tally)
+        await self._runs.finish(claim, tally, self._told(error) if error is not None else None, rest)
+        if tally.added or tally.changed or tally.removed or tally.failed:
+            self._log.info(
+                "Provider %s: %d found, %d added, %d changed, %d removed, %d failed",
+                provider.name, tally.found, tally.added, tally.changed, tally.removed, tally.failed,
+            )  # fmt: skip
+
+    @asynccontextmanager
+    async def _keeping(self, claim: RunClaim, tally: Tally) -> AsyncIterator[None]:
+        keeping = asyncio.ensure_future(self._keep(claim, tally))
         try:
-            await provider.run(source)
-        except Exception as raised:  # noqa: BLE001 - a plugin's fault is its own: it is recorded, and tried again when due
-            self._log.exception("Provider %s failed", provider.name)
-            error = raised.message if isinstance(raised, GreenroomError) else f"{type(raised).__name__}: {raised}"
+            yield
         finally:
             keeping.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await keeping
-        outcome = msgspec.json.encode(source.total)
-        rest = provider.every or NEVER
-        await self._runs.finish(provider.name, started_at, error, outcome, min(rest, TRY_AGAIN) if error else rest)
-        if source.total.added or source.total.changed or source.total.removed:
-            self._log.info("Provider %s: %s", provider.name, source.total)
 
-    async def _keep(self, name: str) -> None:
+    async def _keep(self, claim: RunClaim, tally: Tally) -> None:
+        """Extend the lease in time, and record progress when there is some. A database that is away ends neither."""
+        told = msgspec.json.encode(tally)
+        extended = asyncio.get_running_loop().time()
         while True:
-            await asyncio.sleep(LEASE.total_seconds() / 3)
-            await self._runs.extend(name, LEASE)
+            await asyncio.sleep(TELL)
+            try:
+                if (now := asyncio.get_running_loop().time()) - extended > LEASE.total_seconds() / 3:
+                    await self._runs.extend(claim.name, LEASE)
+                    extended = now
+                if (current := msgspec.json.encode(tally)) != told:
+                    await self._runs.report(claim.id, self._tellable(tally))
+                    told = current
+            except Exception:  # noqa: BLE001 - the run itself will meet the same trouble, and tell of it
+                self._log.warning("The progress of %s could not be recorded", claim.name, exc_info=True)
 
+    def _tellable(self, tally: Tally) -> Tally:
+        """Without secrets, and no longer than is kept."""
+        failures = [Failure(self._told(one.what), self._told(one.error)) for one in tally.failures[:MOST_FAILURES]]
+        return msgspec.structs.replace(tally, failures=failures)
 
-class _Counted(Source):
-    """A source that adds up what one run did."""
-
-    def __init__(self, name: str, store: Store, log: logging.Logger) -> None:
-        super().__init__(name, store, log)
-        self.total = Mutation()
-
-    async def full(self, entities: Iterable[Deferred] | AsyncIterable[Deferred]) -> Mutation:
-        return self._add(await super().full(entities))
-
-    async def delta(self, *, added: Sequence[Deferred] = (), removed: Sequence[str] = ()) -> Mutation:
-        return self._add(await super().delta(added=added, removed=removed))
-
-    def _add(self, done: Mutation) -> Mutation:
-        total = self.total
-        self.total = Mutation(
-            total.added + done.added,
-            total.changed + done.changed,
-            total.removed + done.removed,
-            total.unchanged + done.unchanged,
-        )
-        return done
+    def _told(self, text: str) -> str:
+        return self._hide(text).replace("\0", "\N{REPLACEMENT CHARACTER}")[:LONGEST_TEXT]

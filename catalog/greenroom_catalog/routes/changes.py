@@ -28,7 +28,7 @@ def change_routes(writer: EntityWriter, permissions: Permissions, auth: Auth) ->
         ref, token = body["entityRef"], body.get("authorizationToken")
         credentials = await auth.authenticate(token, "catalog") if token else ask.credentials
         await permissions.require(credentials, ENTITY_REFRESH, ref)
-        if not storable(ref) or not await writer.refresh(ref.lower()):
+        if not storable(ref) or not await writer.refresh(ref):
             raise NotFoundError(f"Entity {ref.lower()} not found")
         return empty()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
@@ -10,10 +11,11 @@ import msgspec
 from greenroom.db import Database
 from greenroom.entity import LOCATION
 from greenroom_catalog.storage.packing import unpack
-from greenroom_catalog.storage.runs import ProviderRuns
+from greenroom_catalog.storage.runs import ProviderRuns, Standing
 from greenroom_catalog.storage.store import Store
 
 MOST_FAILURES = 50
+COUNTS = ("found", "added", "changed", "removed", "unchanged", "failed")
 
 
 class Reports:
@@ -38,16 +40,7 @@ class Reports:
         }
 
     async def _providers(self) -> list[dict[str, Any]]:
-        return [
-            {
-                "name": run.name,
-                "last run": run.finished_at.isoformat(timespec="seconds") if run.finished_at else "never",
-                "running": bool(run.running),
-                **(msgspec.json.decode(run.outcome) if run.outcome else {}),
-                "error": run.error,
-            }
-            for run in await self._runs.all()
-        ]
+        return [_provider(one) for one in await self._runs.standings()]
 
     async def _failures(self) -> list[dict[str, Any]]:
         rows = await self._db.fetch(self._store.sql.failures, MOST_FAILURES)
@@ -60,6 +53,40 @@ class Reports:
             }
             for row in rows
         ]
+
+
+def _provider(one: Standing) -> dict[str, Any]:
+    """A row of the table. `last run` is when the last one ended, or `never`."""
+    run = one.last
+    ended = run.finished_at if run else None
+    facts: dict[str, Any] = {
+        "name": one.name,
+        "state": _state(one),
+        "last run": _second(ended) or "never",
+        "running": one.running,
+    }
+    if run is not None:
+        facts |= {"by": run.caused_by or run.cause}
+        facts |= {name: getattr(run.tally, name) for name in COUNTS}
+        facts |= {"error": run.error}
+    return facts
+
+
+def _state(one: Standing) -> str:
+    if one.running and one.last is not None:
+        done, total = one.last.tally.done, one.last.tally.total
+        share = f" {done}/{total}" if done is not None and total else ""
+        expected = one.last.expected_at(datetime.now(UTC))
+        return f"running{share}" + (f", until about {_second(expected)}" if expected else "")
+    if one.paused_at is not None:
+        return f"paused by {one.paused_by}" if one.paused_by else "paused"
+    if one.last is None or one.triggered:
+        return "waiting"
+    return "failed" if one.last.error is not None else "ok"
+
+
+def _second(moment: datetime | None) -> str | None:
+    return moment.isoformat(timespec="seconds") if moment else None
 
 
 def _location(entity: Mapping[str, Any]) -> str:

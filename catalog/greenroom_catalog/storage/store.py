@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Collection, Iterable, Sequence
+import asyncio
+import random
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
+from time import monotonic
+from typing import TypeVar
 from uuid import UUID
 
 import asyncpg
 import msgspec
 
 from greenroom.db import Connection, Database, Record
+from greenroom.errors import NotFoundError
 from greenroom.plugin import Migrations
 from greenroom.sql import Queries, load
 from greenroom_catalog.storage.packing import pack, pack_processed, unpack, unpack_processed
@@ -21,8 +26,16 @@ MIGRATIONS = Migrations("catalog", Path(__file__).with_name("migrations"))
 UNSTORABLE = (asyncpg.DataError, asyncpg.ProgramLimitExceededError)
 """What Postgres raises for text that it cannot hold (NUL) or index (over 2,700 bytes)."""
 
+LOCK_TIMEOUT = "700ms"
+"""How long a worker waits for what another has locked: shorter than Postgres' deadlock_timeout of 1 s, so that of a worker
+and a provider which wait for one another, it is the worker that loses, which can try again."""
+GIVING_WAY = 45.0
+"""Seconds for which it tries: half a lease."""
+
 BULKY = ("search", "final_entities", "refresh_state", "processed", "refresh_state_references", "relations")
 """The tables that a bulk load fills."""
+
+T = TypeVar("T")
 
 TO_PROCESS = "catalog.process"
 TO_STITCH = "catalog.stitch"
@@ -57,7 +70,7 @@ class Claimed(msgspec.Struct, frozen=True):
     hash: bytes
     result_hash: bytes | None
     location_key: str | None
-    read_etags: bytes | None
+    memory: bytes | None
     lease: datetime
     waited: float
 
@@ -68,7 +81,7 @@ class Good(msgspec.Struct, frozen=True):
     claimed: Claimed
     document: bytes
     result_hash: bytes
-    read_etags: bytes | None
+    memory: bytes | None
     children: Sequence[Emitted]
     relations: Sequence[tuple[str, str, str]]
     refresh_keys: Sequence[str]
@@ -80,14 +93,23 @@ class Bad(msgspec.Struct, frozen=True):
     claimed: Claimed
     errors: bytes
     result_hash: bytes
+    memory: bytes | None = None
 
 
 class Conflict(msgspec.Struct, frozen=True):
-    """An emission that was turned away because another location key holds the entity."""
+    """An emission that was turned away because another location key holds the entity. `parent`: of which entity it was."""
 
     ref: str
     wanted_by: str | None
     held_by: str | None
+    parent: int = 0
+
+
+class Claim(msgspec.Struct, frozen=True):
+    """That this entity be so. `parent` is the id of the entity that emitted it, 0 for a provider."""
+
+    emitted: Emitted
+    parent: int = 0
 
 
 class Ticket(msgspec.Struct, frozen=True):
@@ -120,8 +142,12 @@ class Final(msgspec.Struct, frozen=True):
 class Store:
     """The catalog's tables, written. Reading for the sake of writing is here too; all other reading is `query`'s."""
 
-    def __init__(self, database: Database, *, keep_orphans: bool = False) -> None:
-        """`keep_orphans`: entities that nothing refers to any more are marked, and not deleted."""
+    def __init__(
+        self, database: Database, *, keep_orphans: bool = False, lane: Callable[[str, bytes], int] = lambda ref, doc: 0
+    ) -> None:
+        """`keep_orphans`: entities that nothing refers to any more are marked, and not deleted. `lane`: what processing an
+        entity (by ref and document) may wait for, as a number that `claim_due` is asked for."""
+        self._lane = lane
         self._db = database
         self._keep_orphans = keep_orphans
         self.sql: Queries = load(Path(__file__).with_name("sql"))
@@ -131,6 +157,10 @@ class Store:
         """One connection inside BEGIN … COMMIT."""
         async with self._db.transaction() as conn:
             yield conn
+
+    async def retrying(self, work: Callable[[Connection], Awaitable[T]]) -> T:
+        """Do the work in a transaction, and again when it lost against another."""
+        return await self._db.retrying(work)
 
     # --- what providers and parents emit -------------------------------------------------------------------------
 
@@ -146,34 +176,49 @@ class Store:
 
     async def emit_from_source(self, conn: Connection, source: str, emitted: Sequence[Emitted]) -> list[Conflict]:
         """Write root entities of a provider and make them due. A conflicting one is left to its holder."""
-        written, conflicts = await self._emit(conn, emitted)
+        written, conflicts = await self._emit(conn, [Claim(item) for item in emitted], {})
         if written:
             await conn.execute(self.sql.own_by_source, source, list(written.values()))
         if conflicts:
             await conn.execute(self.sql.disown_by_source, source, [conflict.ref for conflict in conflicts])
         return conflicts
 
-    async def _emit(self, conn: Connection, emitted: Sequence[Emitted]) -> tuple[dict[str, int], list[Conflict]]:
-        """Write unprocessed entities; return ids by ref, and what was turned away."""
-        by_ref = {item.ref: item for item in emitted}
-        if not by_ref:
+    async def _emit(
+        self, conn: Connection, claims: Sequence[Claim], held: Mapping[str, Held]
+    ) -> tuple[dict[str, int], list[Conflict]]:
+        """Write unprocessed entities; return ids by ref, and what was turned away. `held`: what the catalog has of some."""
+        if not claims:
             return {}, []
-        items = list(by_ref.values())
+        winners, conflicts = arbitrate(claims, held)
+        items = [claim.emitted for claim in winners.values()]
         rows = await conn.fetch(
             self.sql.emit,
             [item.ref for item in items],
             [pack(item.document) for item in items],
             [item.hash for item in items],
             [item.location_key for item in items],
+            [self._lane(item.ref, item.document) for item in items],
         )
         written = {row["entity_ref"]: row["id"] for row in rows}
         if written:
             await self._wake(conn, TO_PROCESS)
-        turned_away = [item for item in items if item.ref not in written]
-        if not turned_away:
-            return written, []
-        holders = await self.held(conn, [item.ref for item in turned_away])
-        return written, [Conflict(item.ref, item.location_key, holders[item.ref].location_key) for item in turned_away]
+        refused = {ref for ref in winners if ref not in written}
+        if refused:
+            holders = await self.held(conn, sorted(refused))
+            conflicts = [conflict for conflict in conflicts if conflict.ref not in refused]
+            conflicts += [
+                _conflict(claim, holders[claim.emitted.ref]) for claim in claims if claim.emitted.ref in refused
+            ]
+        return written, conflicts
+
+    async def note_conflicts_of_source(
+        self, conn: Connection, source: str, conflicts: Sequence[Conflict], *, of: Sequence[str] | None
+    ) -> None:
+        """Remember which claims of a provider were turned away just now. `of`: only these refs were claimed; None: all that
+        it claims."""
+        await conn.execute(self.sql.settle_conflicts_of_source, source, of)
+        if conflicts:
+            await conn.execute(self.sql.note_conflicts, source, *_columns(conflicts))
 
     async def remove_from_source(self, conn: Connection, source: str, refs: Sequence[str]) -> int:
         """Let go of root entities: they and what only they held up are deleted. Returns how many went."""
@@ -183,11 +228,13 @@ class Store:
         return len(rows)
 
     async def delete(self, conn: Connection, ids: Sequence[int]) -> None:
-        """Delete entities, and restitch those that had relations through them."""
+        """Delete entities, and restitch those that had relations through them. Who claimed one in vain is made due."""
         if not ids:
             return
         rows = await conn.fetch(self.sql.related_to, ids)
-        await conn.execute(self.sql.delete_entities, ids)
+        claimants = await conn.fetch(self.sql.delete_entities, ids)
+        for topic in {row["topic"] for row in claimants}:
+            await self._wake(conn, topic)
         await self.request_stitch(conn, [row["id"] for row in rows], [])
 
     async def _let_go(self, conn: Connection, children: Sequence[int]) -> None:
@@ -203,9 +250,12 @@ class Store:
 
     async def refresh_by_keys(self, keys: Sequence[str]) -> int:
         """Make due whatever was made from these refresh keys. Returns how many entities."""
-        async with self._db.transaction() as conn:
+
+        async def refresh(conn: Connection) -> int:
             await self._wake(conn, TO_PROCESS)
             return _count(await conn.execute(self.sql.refresh_by_keys, keys))
+
+        return await self._db.retrying(refresh)
 
     async def source_keys(self) -> list[str]:
         """The providers that have something in the catalog."""
@@ -213,22 +263,43 @@ class Store:
 
     # --- processing ----------------------------------------------------------------------------------------------
 
-    async def claim_due(self, limit: int, lease: timedelta, *, reading: bool = True) -> list[Claimed]:
-        """Due entities, held for the length of the lease; without `reading`, only those that wait for nothing outside."""
-        rows = await self._db.fetch(self.sql.claim_due, limit, lease, reading)
+    async def claim_due(self, limit: int, lease: timedelta, lanes: Sequence[int] = (0, 1, 2)) -> list[Claimed]:
+        """Due entities of these lanes, held for the length of the lease."""
+        rows = await self._db.fetch(self.sql.claim_due, limit, lease, list(lanes))
         return [Claimed(id_, uid, ref, unpack(document), *rest) for id_, uid, ref, document, *rest in rows]
+
+    async def prolong(self, claimed: Sequence[Claimed], lease: timedelta) -> dict[int, Claimed]:
+        """Hold claimed entities for another length of time, unless somebody else has them by now. Returns those held, by id."""
+        rows = await self._db.fetch(
+            self.sql.prolong, [item.id for item in claimed], [item.lease for item in claimed], lease
+        )
+        leases = {row["id"]: row["lease"] for row in rows}
+        return {item.id: msgspec.structs.replace(item, lease=leases[item.id]) for item in claimed if item.id in leases}
+
+    async def set_lane(self, lane: int, kinds: Sequence[str] | None) -> None:
+        """Put all entities of these kinds (in lower case; None: all) in a lane."""
+        await self._db.execute(self.sql.set_lane, lane, kinds)
 
     async def save_results(
         self, good: Sequence[Good], bad: Sequence[Bad], rests: Sequence[tuple[Claimed, timedelta]]
     ) -> list[Conflict]:
-        """Store what a batch came to and let all its entities rest, as one transaction; deadlocks are tried again.
+        """Store what a batch came to and let all its entities rest, as one transaction.
 
-        Returns the conflicts met."""
-        return await self._db.retrying(lambda conn: self._save_results(conn, good, bad, rests))
+        A worker gives way: whoever else has locked what it wants, it lets go of everything and tries again. Returns the
+        conflicts met. Raises asyncpg.LockNotAvailableError when that took longer than GIVING_WAY."""
+        deadline = monotonic() + GIVING_WAY
+        while True:
+            try:
+                return await self._db.retrying(lambda conn: self._save_results(conn, good, bad, rests))
+            except asyncpg.LockNotAvailableError:
+                if monotonic() > deadline:
+                    raise
+                await asyncio.sleep(random.uniform(0.05, 0.5))  # noqa: S311 - spreads rivals, hides nothing
 
     async def _save_results(
         self, conn: Connection, good: Sequence[Good], bad: Sequence[Bad], rests: Sequence[tuple[Claimed, timedelta]]
     ) -> list[Conflict]:
+        await conn.execute(self.sql.give_way, LOCK_TIMEOUT)
         conflicts: list[Conflict] = []
         neighbours: list[str] = []
         stored = await self._save_bad(conn, bad) if bad else set()
@@ -264,6 +335,7 @@ class Store:
             [item.claimed.lease for item in bad],
             [item.errors for item in bad],
             [item.result_hash for item in bad],
+            [item.memory for item in bad],
         )
         return {row["id"] for row in rows}
 
@@ -279,25 +351,25 @@ class Store:
             [pack_processed(item.document, relations) for item, relations in zip(good, own, strict=True)],
             [len(relations) for relations in own],
             [item.result_hash for item in good],
-            [item.read_etags for item in good],
+            [item.memory for item in good],
         )
         return {row["id"] for row in rows}
 
     async def _save_children(self, conn: Connection, good: Sequence[Good]) -> tuple[list[Conflict], list[int]]:
         """Write what these entities emitted. Returns the conflicts, and the children that were let go."""
-        refs = [child.ref for item in good for child in item.children]
-        held = await self.held(conn, refs) if refs else {}
-        fresh = [child for item in good for child in item.children if is_news(child, held.get(child.ref))]
-        written, conflicts = await self._emit(conn, fresh)
-        lost = {conflict.ref for conflict in conflicts}
+        claims = [Claim(child, item.claimed.id) for item in good for child in item.children]
+        held = await self.held(conn, [claim.emitted.ref for claim in claims]) if claims else {}
+        fresh = [claim for claim in claims if is_news(claim.emitted, held.get(claim.emitted.ref))]
+        written, conflicts = await self._emit(conn, fresh, held)
+        lost = {(conflict.parent, conflict.ref) for conflict in conflicts}
         ids = {ref: row.id for ref, row in held.items()} | written
-        pairs = [(item.claimed.id, ids[child.ref]) for item in good for child in item.children if child.ref not in lost]
+        pairs = [(claim.parent, ids[ref]) for claim in claims if (claim.parent, ref := claim.emitted.ref) not in lost]
         rows = await conn.fetch(
             self.sql.own_by_entities, [item.claimed.id for item in good], [p for p, _ in pairs], [c for _, c in pairs]
         )
-        losers = [item.claimed.id for item in good if any(child.ref in lost for child in item.children)]
-        if losers:
-            await conn.execute(self.sql.forget_results, losers)
+        if conflicts:
+            await conn.execute(self.sql.forget_results, sorted({conflict.parent for conflict in conflicts}))
+            await conn.execute(self.sql.note_conflicts, None, *_columns(conflicts))
         return conflicts, [row["target_id"] for row in rows]
 
     async def _replace_relations(self, conn: Connection, good: Sequence[Good]) -> list[str]:
@@ -322,16 +394,27 @@ class Store:
         )
 
     async def refresh(self, ref: str) -> int:
-        """Make an entity and the locations above it due. Returns how many; 0: there is no such entity."""
-        async with self._db.transaction() as conn:
+        """Make an entity and the locations above it due. Returns how many; 0: there is no such entity, or nothing refers to it.
+
+        Raises NotFoundError where a location above it is an orphan (upstream: listAncestors)."""
+
+        async def refresh(conn: Connection) -> int:
+            chain = await conn.fetch(self.sql.ancestors, ref.lower())
+            for row in chain[1:]:
+                if row["is_orphan"]:
+                    raise NotFoundError(f"Entity {ref} has a broken parent reference chain at {row['entity_ref']}")
+            due = [row["id"] for row in chain if not row["is_orphan"] and (row["depth"] == 0 or row["reads"])]
             await self._wake(conn, TO_PROCESS)
-            return _count(await conn.execute(self.sql.refresh_with_ancestors, ref))
+            return _count(await conn.execute(self.sql.refresh_entities, due))
+
+        return await self._db.retrying(refresh)
 
     async def delete_by_uid(self, uid: UUID) -> bool:
         """Delete an entity, and what only it held up. Its parents are made due: what they still emit comes back.
 
-        Returns whether there was one."""
-        async with self._db.transaction() as conn:
+        What a provider emitted comes back when that does so again, as upstream. Returns whether there was one."""
+
+        async def delete(conn: Connection) -> bool:
             found = await conn.fetchval(self.sql.id_of, uid)
             if found is None:
                 return False
@@ -341,6 +424,8 @@ class Store:
             await self._let_go(conn, children)
             await self._wake(conn, TO_PROCESS)
             return True
+
+        return await self._db.retrying(delete)
 
     # --- stitching -----------------------------------------------------------------------------------------------
 
@@ -416,6 +501,35 @@ def explain(error: Exception) -> str:
     if isinstance(error, asyncpg.CharacterNotInRepertoireError):
         return "a name, reference or address in it holds a NUL character"
     return str(error)
+
+
+def arbitrate(claims: Sequence[Claim], held: Mapping[str, Held]) -> tuple[dict[str, Claim], list[Conflict]]:
+    """Who wins each entity, one claim after another as if each was written before the next was looked at (spec 02 §4.7).
+
+    Of two location keys the first wins; of two claims under one key the last; who has none holds nothing."""
+    winners: dict[str, Claim] = {}
+    conflicts: list[Conflict] = []
+    for claim in claims:
+        ref, key = claim.emitted.ref, claim.emitted.location_key
+        before = winners[ref].emitted if ref in winners else held.get(ref)
+        if before is None or before.location_key is None or before.location_key == key:
+            winners[ref] = claim
+        else:
+            conflicts.append(Conflict(ref, key, before.location_key, claim.parent))
+    return winners, conflicts
+
+
+def _conflict(claim: Claim, holder: Held) -> Conflict:
+    return Conflict(claim.emitted.ref, claim.emitted.location_key, holder.location_key, claim.parent)
+
+
+def _columns(conflicts: Sequence[Conflict]) -> tuple[list[int | None], list[str], list[str | None], list[str | None]]:
+    return (
+        [conflict.parent or None for conflict in conflicts],
+        [conflict.ref for conflict in conflicts],
+        [conflict.wanted_by for conflict in conflicts],
+        [conflict.held_by for conflict in conflicts],
+    )
 
 
 def is_news(emitted: Emitted, held: Held | None) -> bool:

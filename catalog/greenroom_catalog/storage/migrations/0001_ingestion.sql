@@ -9,6 +9,7 @@ CREATE TABLE refresh_state (
     location_key        text COLLATE "C",
     last_discovery_at   timestamptz NOT NULL DEFAULT now()
 );
+CREATE INDEX refresh_state_failed ON refresh_state (entity_ref) WHERE errors IS NOT NULL;
 
 -- What processing came to, apart from refresh_state so that each wide row is written once.
 CREATE TABLE processed (
@@ -16,14 +17,14 @@ CREATE TABLE processed (
     processed_entity bytea STORAGE MAIN, -- of the last time it went well; with its own relations, storage/packing.py
     own_relations    smallint NOT NULL DEFAULT 0, -- how many
     result_hash      bytea, -- null: the next result counts as a change
-    read_etags       json -- what its location targets answered, so that an unchanged source costs no parsing
+    memory           json -- what the next processing should know of this one: etags of what was read, caches of plugins
 );
 
 -- Apart from the wide row, so that a claim writes 40 bytes and not a document.
 CREATE TABLE refresh_schedule (
     id             bigint PRIMARY KEY REFERENCES refresh_state ON DELETE CASCADE,
     next_update_at timestamptz NOT NULL DEFAULT now(),
-    reads          boolean NOT NULL DEFAULT false -- processing it waits for the outside, as Locations do
+    lane           smallint NOT NULL DEFAULT 0 -- what processing it may wait for: 0 nothing, 1 URLs, 2 the code of plugins
 );
 CREATE INDEX refresh_schedule_due ON refresh_schedule (next_update_at);
 
@@ -73,14 +74,63 @@ CREATE TABLE locations (
     UNIQUE (type, target)
 );
 
--- When each provider ran, and when it is due.
+-- Providers: when each is due, and who holds it back.
 CREATE TABLE providers (
     name         text COLLATE "C" PRIMARY KEY,
-    next_run_at  timestamptz,
-    triggered_at timestamptz,
-    lease_until  timestamptz,
-    started_at   timestamptz,
-    finished_at  timestamptz,
-    error        text,
-    outcome      json
+    every        interval, -- from one run to the next; null: once at each start
+    next_run_at  timestamptz, -- null: not before it is triggered
+    triggered_at timestamptz, -- by the last trigger that no run has answered yet
+    triggered_by text, -- whoever pulled it: the ref of a principal, or `webhook`
+    retry        boolean NOT NULL DEFAULT false, -- due because the last run failed
+    paused_at    timestamptz, -- null: not paused
+    paused_by    text,
+    lease_until  timestamptz -- while a process runs it
+);
+
+-- What each run of a provider did: the last 50 of each. Of runs by schedule that changed nothing, one after another, the last.
+CREATE TABLE provider_runs (
+    id          bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    provider    text COLLATE "C" NOT NULL REFERENCES providers ON DELETE CASCADE,
+    cause       text NOT NULL CHECK (cause IN ('start', 'schedule', 'trigger', 'retry')),
+    caused_by   text, -- of a trigger: who pulled it
+    process     text NOT NULL, -- host:pid
+    started_at  timestamptz NOT NULL DEFAULT now(),
+    finished_at timestamptz, -- null: under way, or its process died
+    found       integer NOT NULL DEFAULT 0, -- entities that the provider emitted
+    added       integer NOT NULL DEFAULT 0,
+    changed     integer NOT NULL DEFAULT 0,
+    removed     integer NOT NULL DEFAULT 0,
+    unchanged   integer NOT NULL DEFAULT 0,
+    refreshed   integer NOT NULL DEFAULT 0, -- entities that it asked to be processed again
+    failed      integer NOT NULL DEFAULT 0, -- items that could not be made entities
+    done        bigint, -- as the provider says, in units of its own (repositories, bytes); null: it said nothing
+    total       bigint,
+    error       text, -- why the run ended early; secrets are taken out
+    failures    json, -- [{"what", "error"}], the first 50 of `failed`
+    eventful    boolean GENERATED ALWAYS AS (
+        cause <> 'schedule' OR error IS NOT NULL OR added + changed + removed + refreshed + failed > 0
+    ) STORED
+);
+CREATE INDEX provider_runs_provider ON provider_runs (provider, id);
+
+-- Claims that were turned away: an entity that another location key holds. A row goes when its claim is won, or is no longer
+-- made; when the entity goes, its claimants are made due.
+CREATE TABLE conflicts (
+    entity_ref text COLLATE "C" NOT NULL, -- what is claimed
+    source_key text COLLATE "C", -- who claims it: a provider,
+    source_id  bigint REFERENCES refresh_state ON DELETE CASCADE, -- or the entity (a Location) that emitted it
+    wanted_by  text COLLATE "C", -- the location key of the claim
+    held_by    text COLLATE "C" NOT NULL, -- the location key that won
+    seen_at    timestamptz NOT NULL DEFAULT now(), -- the last time it was turned away
+    CHECK (num_nonnulls(source_key, source_id) = 1)
+);
+CREATE INDEX conflicts_entity ON conflicts (entity_ref);
+CREATE INDEX conflicts_source ON conflicts (source_id) WHERE source_id IS NOT NULL;
+CREATE INDEX conflicts_key ON conflicts (source_key) WHERE source_key IS NOT NULL;
+
+-- Entities that were processed well and cannot be served, such as one whose keys differ only in case.
+CREATE TABLE stitch_failures (
+    id      bigint PRIMARY KEY REFERENCES refresh_state ON DELETE CASCADE,
+    error   text NOT NULL,
+    seen_at timestamptz NOT NULL DEFAULT now()
 );

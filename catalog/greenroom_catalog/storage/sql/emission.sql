@@ -22,10 +22,9 @@ WITH written AS (
         WHERE s.location_key IS NULL OR s.location_key = excluded.location_key
     RETURNING s.id, s.entity_ref
 ), due AS (
-    INSERT INTO refresh_schedule (id, reads) SELECT id, entity_ref LIKE 'location:%' FROM written
-    ON CONFLICT (id) DO UPDATE SET next_update_at = now()
-), forgotten AS (
-    UPDATE processed p SET read_etags = NULL FROM written w WHERE p.id = w.id AND p.read_etags IS NOT NULL
+    INSERT INTO refresh_schedule (id, lane)
+    SELECT w.id, i.lane FROM written w JOIN unnest($1::text[], $5::smallint[]) AS i (entity_ref, lane) USING (entity_ref)
+    ON CONFLICT (id) DO UPDATE SET next_update_at = now(), lane = excluded.lane
 )
 SELECT id, entity_ref FROM written
 
@@ -40,7 +39,8 @@ DELETE FROM refresh_state_references r USING refresh_state s
 WHERE s.id = r.target_id AND r.source_key = $1 AND s.entity_ref = ANY($2::text[])
 
 -- name: own_by_entities
--- Make each parent the one referrer of its children, and of nothing else; return the children that were let go.
+-- Make each parent the one referrer of its children, and of nothing else; return the children that were let go. Its claims that
+-- were turned away before are forgotten.
 WITH wanted AS (
     SELECT DISTINCT ON (target_id) source_id, target_id
     FROM unnest($2::bigint[], $3::bigint[]) WITH ORDINALITY AS w (source_id, target_id, nth) ORDER BY target_id, nth DESC
@@ -52,6 +52,8 @@ WITH wanted AS (
 ), taken_over AS (
     DELETE FROM refresh_state_references r USING wanted w
     WHERE r.target_id = w.target_id AND (r.source_id IS NULL OR r.source_id <> ALL($1::bigint[]))
+), settled AS (
+    DELETE FROM conflicts WHERE source_id = ANY($1::bigint[])
 ), added AS (
     INSERT INTO refresh_state_references (source_id, target_id)
     SELECT w.source_id, w.target_id FROM wanted w
@@ -92,8 +94,29 @@ SELECT DISTINCT s.id FROM relations r JOIN refresh_state s ON s.entity_ref = r.s
 WHERE r.originating_id = ANY($1::bigint[]) AND s.id <> ALL($1::bigint[])
 
 -- name: delete_entities
--- Delete these entities with everything that was made from them.
-DELETE FROM refresh_state WHERE id = ANY($1::bigint[])
+-- Delete these entities with everything that was made from them. Who claimed one of them in vain is made due, at once; returns
+-- the topics that wake them.
+WITH gone AS (
+    DELETE FROM refresh_state WHERE id = ANY($1::bigint[]) RETURNING entity_ref
+), freed AS (
+    SELECT c.source_key, c.source_id FROM conflicts c JOIN gone USING (entity_ref)
+), parents AS (
+    UPDATE refresh_schedule s SET next_update_at = now() FROM freed f WHERE s.id = f.source_id
+), providers AS (
+    UPDATE providers p SET next_run_at = now() FROM freed f WHERE p.name = f.source_key
+)
+SELECT DISTINCT CASE WHEN source_id IS NULL THEN 'catalog.provide' ELSE 'catalog.process' END AS topic FROM freed
+
+-- name: settle_conflicts_of_source
+-- Forget the claims of a provider that were turned away: all, or those to some refs.
+DELETE FROM conflicts WHERE source_key = $1 AND ($2::text[] IS NULL OR entity_ref = ANY($2::text[]))
+
+-- name: note_conflicts
+-- Remember the claims, of a provider or of entities, that were turned away just now.
+INSERT INTO conflicts (source_key, source_id, entity_ref, wanted_by, held_by)
+SELECT DISTINCT ON (source_id, entity_ref) CASE WHEN source_id IS NULL THEN $1 END, source_id, entity_ref, wanted_by, held_by
+FROM unnest($2::bigint[], $3::text[], $4::text[], $5::text[]) AS c (source_id, entity_ref, wanted_by, held_by)
+WHERE held_by IS NOT NULL
 
 -- name: refresh_by_keys
 -- Make due whatever was made from these refresh keys.

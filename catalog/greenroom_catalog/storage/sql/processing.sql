@@ -1,15 +1,27 @@
 -- name: claim_due
--- Take due entities for the length of a lease; a crashed worker's come back when it ends. $3: also those that read.
+-- Take due entities for the length of a lease; a crashed worker's come back when it ends. $3: of these lanes.
 WITH due AS (
-    SELECT id, next_update_at FROM refresh_schedule WHERE next_update_at <= now() AND ($3 OR NOT reads)
+    SELECT id, next_update_at FROM refresh_schedule WHERE next_update_at <= now() AND lane = ANY($3::smallint[])
     ORDER BY next_update_at LIMIT $1 FOR UPDATE SKIP LOCKED
 ), claimed AS (
     UPDATE refresh_schedule c SET next_update_at = now() + $2::interval FROM due WHERE c.id = due.id
     RETURNING c.id, c.next_update_at AS lease, extract(epoch FROM now() - due.next_update_at)::float8 AS waited
 )
-SELECT s.id, s.entity_id, s.entity_ref, s.unprocessed_entity, s.unprocessed_hash, p.result_hash, s.location_key, p.read_etags,
+SELECT s.id, s.entity_id, s.entity_ref, s.unprocessed_entity, s.unprocessed_hash, p.result_hash, s.location_key, p.memory,
        c.lease, c.waited
 FROM claimed c JOIN refresh_state s USING (id) LEFT JOIN processed p USING (id)
+
+-- name: prolong
+-- Hold claimed entities for longer, but for those that became due or another worker's meanwhile.
+UPDATE refresh_schedule c SET next_update_at = now() + $3::interval
+FROM unnest($1::bigint[], $2::timestamptz[]) AS d (id, lease)
+WHERE c.id = d.id AND c.next_update_at = d.lease
+RETURNING c.id, c.next_update_at AS lease
+
+-- name: set_lane
+-- Put the entities of these kinds (null: all) in the lane $1, which plugins that came may need.
+UPDATE refresh_schedule c SET lane = $1 FROM refresh_state s
+WHERE s.id = c.id AND c.lane <> $1 AND ($2::text[] IS NULL OR split_part(s.entity_ref, ':', 1) = ANY($2))
 
 -- name: reschedule
 -- Let claimed entities rest until their next turn, but for those that became due, or became other ones, meanwhile. What is
@@ -28,37 +40,37 @@ FROM held h JOIN refresh_state s USING (id) WHERE c.id = h.id
 -- lease had ended (its lease ends later).
 WITH current AS (
     SELECT d.* FROM unnest($1::bigint[], $2::bytea[], $3::timestamptz[], $4::bytea[], $5::smallint[], $6::bytea[], $7::json[])
-        AS d (id, unprocessed_hash, lease, entity, relations, result_hash, read_etags)
+        AS d (id, unprocessed_hash, lease, entity, relations, result_hash, memory)
         JOIN refresh_state s USING (id) JOIN refresh_schedule c USING (id)
     WHERE s.unprocessed_hash = d.unprocessed_hash AND c.next_update_at <= d.lease
     FOR NO KEY UPDATE OF s SKIP LOCKED
 ), forgiven AS (
     UPDATE refresh_state s SET errors = NULL FROM current WHERE s.id = current.id AND s.errors IS NOT NULL
 )
-INSERT INTO processed (id, processed_entity, own_relations, result_hash, read_etags)
-SELECT id, entity, relations, result_hash, read_etags FROM current
+INSERT INTO processed (id, processed_entity, own_relations, result_hash, memory)
+SELECT id, entity, relations, result_hash, memory FROM current
 ON CONFLICT (id) DO UPDATE SET processed_entity = excluded.processed_entity, own_relations = excluded.own_relations,
-    result_hash = excluded.result_hash, read_etags = excluded.read_etags
+    result_hash = excluded.result_hash, memory = excluded.memory
 RETURNING id
 
 -- name: save_errors
 -- Store why entities failed; what they last were stays. Left out is the same as with good results.
 WITH current AS (
-    SELECT d.* FROM unnest($1::bigint[], $2::bytea[], $3::timestamptz[], $4::json[], $5::bytea[])
-        AS d (id, unprocessed_hash, lease, errors, result_hash)
+    SELECT d.* FROM unnest($1::bigint[], $2::bytea[], $3::timestamptz[], $4::json[], $5::bytea[], $6::json[])
+        AS d (id, unprocessed_hash, lease, errors, result_hash, memory)
         JOIN refresh_state s USING (id) JOIN refresh_schedule c USING (id)
     WHERE s.unprocessed_hash = d.unprocessed_hash AND c.next_update_at <= d.lease
     FOR NO KEY UPDATE OF s SKIP LOCKED
 ), failed AS (
     UPDATE refresh_state s SET errors = current.errors FROM current WHERE s.id = current.id
 )
-INSERT INTO processed (id, result_hash) SELECT id, result_hash FROM current
-ON CONFLICT (id) DO UPDATE SET result_hash = excluded.result_hash, read_etags = NULL
+INSERT INTO processed (id, result_hash, memory) SELECT id, result_hash, memory FROM current
+ON CONFLICT (id) DO UPDATE SET result_hash = excluded.result_hash, memory = excluded.memory
 RETURNING id
 
 -- name: forget_results
 -- Make the next processing of these entities count as a change, as after a conflict that may since be gone.
-UPDATE processed SET result_hash = NULL, read_etags = NULL WHERE id = ANY($1::bigint[])
+UPDATE processed SET result_hash = NULL WHERE id = ANY($1::bigint[])
 
 -- name: replace_relations
 -- Make these the relations of others that these entities emit; return the refs whose served relations change by it.
@@ -92,23 +104,32 @@ WITH desired AS (
 INSERT INTO refresh_keys (id, key)
 SELECT id, key FROM desired EXCEPT SELECT id, key FROM refresh_keys WHERE id = ANY($1::bigint[])
 
--- name: refresh_with_ancestors
--- Make an entity and the locations above it due; return how many were. Upstream does not find an orphan, and so we don't.
+-- name: ancestors
+-- An entity and all above it, itself first.
 WITH RECURSIVE up (id, depth) AS (
-    SELECT s.id, 0 FROM refresh_state s
-    WHERE s.entity_ref = $1 AND EXISTS (SELECT FROM refresh_state_references r WHERE r.target_id = s.id)
+    SELECT s.id, 0 FROM refresh_state s WHERE s.entity_ref = $1
     UNION
     SELECT r.source_id, up.depth + 1 FROM up JOIN refresh_state_references r ON r.target_id = up.id
     WHERE r.source_id IS NOT NULL AND up.depth < 32
 )
-UPDATE refresh_schedule c SET next_update_at = now() FROM up WHERE c.id = up.id AND (up.depth = 0 OR c.reads)
+SELECT up.id, s.entity_ref, up.depth, s.entity_ref LIKE 'location:%' AS reads,
+       NOT EXISTS (SELECT FROM refresh_state_references r WHERE r.target_id = up.id) AS is_orphan
+FROM up JOIN refresh_state s USING (id) ORDER BY up.depth
+
+-- name: refresh_entities
+-- Make these due.
+UPDATE refresh_schedule SET next_update_at = now() WHERE id = ANY($1::bigint[])
+
+-- name: give_way
+-- In this transaction, wait no longer than that for what another has locked.
+SELECT set_config('lock_timeout', $1, true)
 
 -- name: touch_parents
 -- Make the parents of an entity due, and their next result count as a change, so that they emit it again.
 WITH parents AS (
     SELECT source_id AS id FROM refresh_state_references WHERE target_id = $1 AND source_id IS NOT NULL
 ), forgotten AS (
-    UPDATE processed s SET result_hash = NULL, read_etags = NULL FROM parents p WHERE s.id = p.id
+    UPDATE processed s SET result_hash = NULL FROM parents p WHERE s.id = p.id
 )
 UPDATE refresh_schedule c SET next_update_at = now() FROM parents p WHERE c.id = p.id
 
