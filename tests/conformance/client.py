@@ -104,7 +104,7 @@ class Run:
             if isinstance(step, Act):
                 await self._act(step)
             else:
-                results.append(await self._outcome(step))
+                results.append(await self.outcome(step))
         return results
 
     async def _act(self, act: Act) -> None:
@@ -117,7 +117,8 @@ class Run:
         if act.settle:
             await self.settle()
 
-    async def _outcome(self, request: Request) -> Outcome:
+    async def outcome(self, request: Request) -> Outcome:
+        """Ask one request, with what it saves and walks."""
         raw = await self._ask(request)
         for name, path in request.save.items():
             self.known[name] = self._saved(raw, path)

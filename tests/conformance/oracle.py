@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -43,13 +43,13 @@ class Oracle:
     def __init__(self, base: str, database_port: int, seeds: int) -> None:
         self.base, self._database_port, self._seeds = base, database_port, seeds
 
-    async def settle(self) -> None:
+    async def settle(self, rounds: int = QUIET_ROUNDS) -> None:
         """Wait until nothing is due, nothing waits for stitching, and the tables stopped changing. Raises OracleError."""
         connection = await asyncpg.connect(
             host="127.0.0.1", port=self._database_port, user="postgres", database="backstage_plugin_catalog"
         )
         try:
-            await asyncio.wait_for(self._quiet(connection), PATIENCE_SECONDS)
+            await asyncio.wait_for(self._quiet(connection, rounds), PATIENCE_SECONDS)
         except TimeoutError:
             raise OracleError(
                 f"the oracle did not come to rest: {dict(await connection.fetchrow(PROGRESS) or {})}"
@@ -57,9 +57,9 @@ class Oracle:
         finally:
             await connection.close()
 
-    async def _quiet(self, connection: asyncpg.Connection) -> None:
+    async def _quiet(self, connection: asyncpg.Connection, rounds: int) -> None:
         quiet, before = 0, None
-        while quiet < QUIET_ROUNDS:
+        while quiet < rounds:
             now = await connection.fetchrow(PROGRESS)
             assert now is not None
             resting = now["entities"] >= self._seeds and not now["due"] and not now["stitches"] and not now["untouched"]
@@ -88,8 +88,10 @@ def free_port() -> int:
 
 
 @asynccontextmanager
-async def upstream(seed: Path | None, config: Path) -> AsyncIterator[Oracle]:
-    """A freshly emptied upstream with this seed and config layer, seeded and at rest; stopped at the end."""
+async def upstream(seed: Path | None, config: Path, more: Mapping[str, str] | None = None) -> AsyncIterator[Oracle]:
+    """A freshly emptied upstream with this seed and config layer, seeded and at rest; stopped at the end.
+
+    `more` is what else its environment says."""
     port, database_port = free_port(), free_port()
     environ = {
         **os.environ,
@@ -98,6 +100,7 @@ async def upstream(seed: Path | None, config: Path) -> AsyncIterator[Oracle]:
         "ORACLE_PG_PORT": str(database_port),
         "CONFIG": str(config),
         **({"SEED": str(seed)} if seed else {}),
+        **(more or {}),
     }
     home().mkdir(parents=True, exist_ok=True)
     await _oracle_sh("reset", environ)

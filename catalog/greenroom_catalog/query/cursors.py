@@ -62,8 +62,9 @@ def encode(cursor: Cursor) -> str:
         content["query"] = cursor.query
     if cursor.term is not None:
         content["fullTextFilter"] = {"term": cursor.term} | ({"fields": cursor.fields} if cursor.fields else {})
-    content["orderFieldValues"] = cursor.position
-    content["firstSortFieldValues"] = cursor.first
+    content["orderFieldValues"] = cursor.position or []
+    if cursor.first is not None:
+        content["firstSortFieldValues"] = cursor.first
     content["totalItems"] = cursor.total
     return base64.b64encode(js_json(content).encode()).decode()
 

@@ -16,7 +16,7 @@ import msgspec
 
 from greenroom.errors import InputError
 from greenroom_catalog.query.conditions import All, AnyOf, Condition, Equals, Has, Not, StartsWith
-from greenroom_catalog.stitching.tokens import COLUMNS, SINGLE, TAGS, UID, token
+from greenroom_catalog.stitching.tokens import COLUMNS, SINGLE, TAGS, UID, pair, token
 
 MOST_PARTS = 2000
 """Parts of a condition that could not be merged, and arguments, in one statement. Upstream has no bound."""
@@ -80,6 +80,8 @@ class Statement:
             return self._any(condition)
         if isinstance(condition, Not):
             return f"({self.where(condition.part)}) is not true"
+        if isinstance(condition, Equals | Has) and "\0" in condition.key:
+            return "false"
         if isinstance(condition, Equals):
             return self._equals(condition)
         if isinstance(condition, Has):
@@ -92,7 +94,7 @@ class Statement:
         needed: list[str] = []
         fragments: list[str] = []
         for part in _flat(All, condition.parts):
-            if isinstance(part, Has | Equals) and part.key not in SINGLE | _BY_COLUMN and len(_texts(part)) == 1:
+            if isinstance(part, Has | Equals) and _by_tokens(part.key) and len(_texts(part)) == 1:
                 needed += _texts(part)
             else:
                 fragments.append(self.where(part))
@@ -104,7 +106,7 @@ class Statement:
         wanted: list[str] = []
         fragments: list[str] = []
         for part in _merged(_flat(AnyOf, condition.parts)):
-            if isinstance(part, Has | Equals) and part.key not in SINGLE | _BY_COLUMN:
+            if isinstance(part, Has | Equals) and _by_tokens(part.key):
                 wanted += _texts(part)
             else:
                 fragments.append(self.where(part))
@@ -116,7 +118,7 @@ class Statement:
         key, values = condition.key, [value for value in condition.values if storable(value)]
         if not values:
             return "false"
-        any_token = f"s.tok {'@>' if len(values) == 1 else '&&'} {_tokens(*(f'{key}={value}' for value in values))}"
+        any_token = f"s.tok {'@>' if len(values) == 1 else '&&'} {_tokens(*(pair(key, value) for value in values))}"
         if key not in SINGLE | _BY_COLUMN:
             return any_token
         column = f"s.{COLUMNS[key]}"
@@ -144,7 +146,7 @@ class Statement:
     # --- values ---------------------------------------------------------------------------------------------------
 
     def _values(self, key: str) -> str:
-        """A query for the lower-cased values of a key of the entity `s`, one a row, null for none."""
+        """A query for the lower-cased values of a key of the entity `s`, one a row; null for one that cannot be compared."""
         if key in SINGLE:
             return f"select s.{COLUMNS[key]}"
         if key == TAGS:
@@ -153,7 +155,9 @@ class Statement:
             return "select r.entity_id::text from refresh_state r where r.id = s.id"
         elsewhere = f"select {_LOWER} from {self._held(key)} where f.id = s.id"
         column = COLUMNS.get(key)
-        return f"select s.{column} union all {elsewhere} and s.{column} is null" if column else elsewhere
+        if column is None:
+            return elsewhere
+        return f"select s.{column} where s.{column} is not null union all {elsewhere} and s.{column} is null"
 
     def _held(self, key: str) -> str:
         held = f"f.search_values -> {self.argument(key)}" if storable(key) else "null::jsonb"
@@ -222,12 +226,15 @@ class Statement:
         )
 
     def listed(self, condition: Condition, orders: Sequence[Order], limit: int | None, offset: int) -> str:
-        """A query for `id` as paged `GET /entities` sorts: entities without a value come last, not never."""
+        """A query for `id` as paged `GET /entities` sorts: entities without a value come last, not never.
+
+        An entity with several values is there once for each, by more than one key also for the null among them."""
         where = self._matches(condition)
         joins, columns = "", ""
+        shown = "o{}.value is not null" if len(orders) == 1 else "true"
         for number, order in enumerate(orders):
             values = self._values(order.key) if order.key == order.key.lower() else "select null::text"
-            joins += f" left join lateral ({values}) o{number}(value) on o{number}.value is not null"
+            joins += f" left join lateral ({values}) o{number}(value) on {shown.format(number)}"
             columns += f"o{number}.value {order.direction} nulls last, "
         window = f" limit {self.argument(limit)}::bigint" if limit is not None else ""
         window += f" offset {self.argument(offset)}::bigint" if offset else ""
@@ -289,8 +296,13 @@ def _tokens(*texts: str) -> str:
     return "'{" + ",".join(str(token(text)) for text in dict.fromkeys(texts)) + "}'::bigint[]"
 
 
+def _by_tokens(key: str) -> bool:
+    """Whether tokens alone say what of the key there is. Of one with NUL there is nothing."""
+    return key not in SINGLE | _BY_COLUMN and "\0" not in key
+
+
 def _texts(part: Has | Equals) -> list[str]:
-    return [part.key] if isinstance(part, Has) else [f"{part.key}={value}" for value in part.values]
+    return [part.key] if isinstance(part, Has) else [pair(part.key, value) for value in part.values]
 
 
 def _flat(kind: type[All | AnyOf], parts: Sequence[Condition]) -> list[Condition]:

@@ -250,8 +250,9 @@ def _as_page(cursor: Cursor, rows: Sequence[Any], limit: int, total: int) -> Pag
     shown = list(rows[:limit])
     if cursor.backwards:
         shown.reverse()
-    if not shown:
-        return Page([], total)
+    if not shown:  # a client that went back past what is gone can go forward again, from the start
+        start = msgspec.structs.replace(cursor, position=None, backwards=False, total=total)
+        return Page([], total, start if cursor.backwards else None)
     unread = [row["id"] for row in shown] if limit > CHUNK else []
     documents = [] if unread else [row["final_entity"] for row in shown]
     ends = [_position(cursor.order, row) for row in (shown[0], shown[-1])]

@@ -1,7 +1,7 @@
 """entity -> Projection: the columns, tokens and values by which it is found (spec 02 §2.2).
 
-A search key is the lower-cased dotted path of a scalar. A filter compares whole values, so each `key` and `key=value` becomes
-one 64-bit token and a row holds an array of them; what sorting, prefixes and facets need stays readable beside it.
+A search key is the lower-cased dotted path of a scalar. A filter compares whole values, so each key, and each key with a value,
+becomes one 64-bit token and a row holds an array of them; what sorting, prefixes and facets need stays readable beside it.
 """
 
 from __future__ import annotations
@@ -57,11 +57,17 @@ class Projection(msgspec.Struct, frozen=True):
     columns: dict[str, Value]
     tags: list[str]
     tokens: list[int]
-    values: dict[str, list[Value]]
+    values: dict[str, list[Value | None]]
+    """None stands for null, or a value too long to compare, beside others of the key: paged lists show it as a row."""
+
+
+def pair(key: str, value: str) -> str:
+    """The text whose token says that the key has the value. NUL, which no key has, parts them: `a=b` may be a key."""
+    return f"{key}\0{value}"
 
 
 def token(text: str) -> int:
-    """blake2b-64 of a `key` or `key=value`, signed as Postgres wants it.
+    """blake2b-64 of a key, or of a `pair`, signed as Postgres wants it.
 
     Cryptographic, so that nobody can write an entity which by chance of hashing matches another team's filter."""
     return int.from_bytes(blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).digest(), "big", signed=True)
@@ -69,14 +75,15 @@ def token(text: str) -> int:
 
 def project(entity: Entity, uid: str) -> Projection:
     """Project a stitched entity. Raises InputError when two of its keys differ only in letter case."""
-    found, tokens = _collect(_flatten(entity, uid))
+    found, tokens, gaps = _collect(_flatten(entity, uid))
     columns: dict[str, Value] = {}
-    values: dict[str, list[Value]] = {}
+    values: dict[str, list[Value | None]] = {}
     for key, held in found.items():
-        if len(held) == 1 and key in COLUMNS and _fits(only := next(iter(held.values()))):
+        alone = len(held) == 1 and (key not in gaps or key in SINGLE)
+        if alone and key in COLUMNS and _fits(only := next(iter(held.values()))):
             columns[COLUMNS[key]] = only
         elif held and key not in _ELSEWHERE:
-            values[key.replace("\0", "")] = list(held.values())
+            values[key] = [*held.values(), None] if key in gaps else list(held.values())
     return Projection(columns, [original(tag) for tag in found.get(TAGS, {}).values()], tokens, values)
 
 
@@ -98,10 +105,12 @@ Found = dict[str, dict[str, Value]]
 """Search key -> its values by their lower-cased form, as first written. An empty dict: the key exists, without a value."""
 
 
-def _collect(rows: Iterable[Row]) -> tuple[Found, list[int]]:
-    """What can be searched for, and the token of each key and of each pair of key and value."""
+def _collect(rows: Iterable[Row]) -> tuple[Found, list[int], set[str]]:
+    """What can be searched for, the token of each key and of each pair of key and value, and the keys with a gap: where
+    null stands, or a value that is too long."""
     found: Found = {}
     tokens: list[int] = []
+    gaps: set[str] = set()
     spelling: dict[str, str] = {}
     clashes: dict[str, str] = {}
     for path, text in rows:
@@ -115,20 +124,22 @@ def _collect(rows: Iterable[Row]) -> tuple[Found, list[int]]:
             held = found[key] = {}
             if key not in SINGLE:
                 tokens.append(key_token)
-        if text is not None and (lower := text.lower()) not in held and not _is_long(lower):
+        if text is None or _is_long(lower := text.lower()):
+            gaps.add(key)
+        elif lower not in held:
             held[lower] = _storable(lower) if lower == text else (_storable(lower), _storable(text))
             if key not in SINGLE:
-                tokens.append(token(f"{key}={lower}"))
+                tokens.append(token(f"{key}\0{lower}"))
     if clashes:
         listed = "', '".join(clashes.values())
         raise InputError(f"Entity has duplicate keys that vary only in casing, '{listed}'")
-    return found, tokens
+    return found, tokens, gaps
 
 
 @lru_cache(maxsize=1 << 14)
 def _key(path: str) -> tuple[str, int | None]:
     """The search key of a path, and its token; None when it is too long. Most entities have most of their keys in common."""
-    key = path.lower()
+    key = path.lower().replace("\0", "")
     return key, None if _is_long(key) else token(key)
 
 

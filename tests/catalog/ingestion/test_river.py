@@ -14,7 +14,7 @@ import pytest
 from greenroom.plugin import Deferred, EntitySource
 from greenroom_catalog.ingestion.locations import Location, location_entity
 from greenroom_catalog.ingestion.runner import ProviderRunner
-from greenroom_catalog.stitching.tokens import token
+from greenroom_catalog.stitching.tokens import pair, token
 from greenroom_catalog.storage.runs import ProviderRuns
 from greenroom_catalog.storage.store import MIGRATIONS
 from tests.support.catalog import Catalog, component, yaml_component
@@ -281,7 +281,7 @@ async def test_long_words_of_any_alphabet_are_served_and_found(catalog: Catalog)
     await catalog.settle()
     assert set(await catalog.served()) == {"component:default/long"}
     tokens = await catalog.database.fetchval("select tok from search")
-    assert token(f"spec.type={word.lower()}") in tokens
+    assert token(pair("spec.type", word.lower())) in tokens
 
 
 async def test_hanging_reads_do_not_keep_other_entities_from_being_processed(catalog: Catalog) -> None:
@@ -320,12 +320,12 @@ async def test_a_provider_that_fails_at_the_start_is_run_again_soon(catalog: Cat
     provider, runs = Flaky(), ProviderRuns(catalog.database)
     runner = ProviderRunner(runs, catalog.store, lambda: [provider], catalog.log, evict=True)
     await runner.run_due()
-    (run,) = await runs.all()
+    (run,) = await runs.runs("flaky")
     assert run.error == "ConnectionError: not yet"
     assert await runs.seconds_until_next(["flaky"]) <= 60
-    await runs.trigger("flaky")
+    await runs.trigger("flaky", None)
     await runner.run_due()
-    assert (provider.runs, (await runs.all())[0].error) == (2, None)
+    assert (provider.runs, (await runs.runs("flaky"))[0].error) == (2, None)
 
 
 def random_text(length: int) -> str:

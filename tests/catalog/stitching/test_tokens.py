@@ -8,7 +8,7 @@ import pytest
 
 from greenroom.errors import InputError
 from greenroom_catalog.stitching.stitcher import search_row
-from greenroom_catalog.stitching.tokens import COLUMNS, Projection, project, token
+from greenroom_catalog.stitching.tokens import COLUMNS, Projection, pair, project, token
 
 UID = "0a0b0c0d-0000-4000-8000-000000000000"
 
@@ -30,7 +30,7 @@ def projected(spec: dict[str, Any] | None = None, **metadata: Any) -> Projection
 
 def finds(found: Projection, *texts: str) -> bool:
     """Whether each `key` or `key=value` is among the tokens."""
-    return all(token(text) in found.tokens for text in texts)
+    return all(token(text.replace("=", "\0", 1)) in found.tokens for text in texts)
 
 
 def test_a_key_is_found_by_its_lower_cased_dotted_path() -> None:
@@ -90,7 +90,7 @@ def test_objects_in_lists_share_the_path_of_the_list() -> None:
 def test_a_value_that_stands_there_twice_counts_once_as_it_was_first_written() -> None:
     found = projected({"x": ["Red", "RED", "red"]})
     assert found.values["spec.x"] == [("red", "Red")]
-    assert found.tokens.count(token("spec.x=red")) == 1
+    assert found.tokens.count(token(pair("spec.x", "red"))) == 1
 
 
 def test_spellings_of_one_tag_are_no_clash() -> None:
@@ -200,8 +200,19 @@ def test_nul_is_dropped_from_what_postgres_has_to_hold() -> None:
 
 def test_a_token_is_the_same_for_ever() -> None:
     """Of another, nothing that is stored would be found."""
-    assert token("metadata.tags=java") == 3811455174277402855
-    assert token("metadata.tags=java") != token("metadata.tags=Java")
+    assert token(pair("metadata.tags", "java")) == 2718243689420891933
+    assert token(pair("metadata.tags", "java")) != token(pair("metadata.tags", "Java"))
+
+
+def test_a_key_with_an_equals_sign_is_no_other_key_with_a_value() -> None:
+    assert not set(projected({"a=b": "c"}).tokens) & set(projected({"a": "b=c"}).tokens) - set(projected().tokens)
+
+
+def test_null_among_the_values_of_a_key_is_kept_as_a_gap() -> None:
+    assert projected({"x": ["a", None, None]}).values["spec.x"] == ["a", None]
+    assert projected({"x": [None, "y" * 201, "a"]}).values["spec.x"] == ["a", None]
+    assert projected({"type": ["a", None]}).values["spec.type"] == ["a", None]
+    assert "spec.x" not in projected({"x": [None]}).values
 
 
 def test_a_row_of_the_search_table_has_its_columns_in_their_order() -> None:

@@ -4,13 +4,13 @@ CREATE TABLE final_entities (
     entity_ref    text COLLATE "C" NOT NULL UNIQUE,
     hash          text COLLATE "C" NOT NULL, -- of the stitched entity before uid and etag are put in
     final_entity  json STORAGE MAIN NOT NULL,
-    search_values jsonb STORAGE MAIN NOT NULL -- search key -> ["value" | ["lower", "Original"]] of the keys without a column
+    search_values jsonb STORAGE MAIN NOT NULL -- search key -> ["value" | ["lower", "Original"] | null] of the keys without a column
 );
 -- STORAGE MAIN: over 2 kB both are compressed, and stay in the row.
 
 -- A column holds the lower-cased value of its key if the key has exactly one that is not null; `facet_…` holds the
--- original spelling where it differs. `tok` holds blake2b-64 of every "key" and "key=value" (spec 02 §2.2) but of kind, name
--- and namespace.
+-- original spelling where it differs. `tok` holds blake2b-64 of every key, and of every key, NUL and value (spec 02 §2.2), but
+-- of kind, name and namespace.
 CREATE TABLE search (
     id              bigint PRIMARY KEY REFERENCES refresh_state ON DELETE CASCADE,
     kind            text COLLATE "C" NOT NULL,

@@ -1,0 +1,73 @@
+"""Differences that are meant: each a named rule about a request and two answers, as narrow as can be said.
+
+They are the rows of DIFFERENCES.md in general terms: those name single requests, and the fuzz never asks the same twice."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from tests.conformance.compare import Outcome
+from tests.conformance.script import Request
+
+Rule = Callable[[Request, Outcome, Outcome], bool]
+
+
+def upstream_failed(_: Request, theirs: Outcome, ours: Outcome) -> bool:
+    """Bad input is the caller's mistake: where upstream says 500, we say anything but that."""
+    pages = [theirs.answer, *theirs.forward]
+    return pages[-1].status == 500 and all(page.status < 500 for page in (ours.answer, *ours.forward))
+
+
+def broken_off(request: Request, theirs: Outcome, _: Outcome) -> bool:
+    """NUL in a query: upstream says 200, and then fails before the first byte."""
+    asked = [text for value in request.query.values() for text in _texts(value)]
+    return (
+        theirs.answer.status == 200
+        and "content-type" not in theirs.answer.headers
+        and any("\0" in text for text in asked)
+    )
+
+
+def prototype(request: Request, _: Outcome, ours: Outcome) -> bool:
+    """Fields that JavaScript's values have by nature: a `constructor`, a `length`, and the characters of a string by number."""
+    body = request.json if isinstance(request.json, dict) else {}
+    given = [*_texts(request.query.get("fields")), *_texts(body.get("fields"))]
+    parts = {part for text in given for field in text.split(",") for part in field.strip().split(".")}
+    inherited = {"constructor", "length", "toString", "__proto__"}
+    return ours.answer.status == 200 and any(part in inherited or part.isdigit() for part in parts)
+
+
+def _texts(value: object) -> list[str]:
+    if isinstance(value, str):
+        return [value]
+    return [text for text in value if isinstance(text, str)] if isinstance(value, list) else []
+
+
+def no_direction(request: Request, theirs: Outcome, ours: Outcome) -> bool:
+    """An order field without a direction is ascending on every page; upstream forgets it, and refuses its own cursor."""
+    order = request.query.get("orderField")
+    first = order[0] if isinstance(order, list) and order else order
+    bare = isinstance(first, str) and "," not in first
+    return bare and request.walk and any(page.status == 400 for page in theirs.forward)
+
+
+def strict_window(request: Request, theirs: Outcome, ours: Outcome) -> bool:
+    """A limit or an offset that is no count is refused by POST as by GET."""
+    body = request.json if isinstance(request.json, dict) else {}
+    window = [body.get(name, 0) for name in ("limit", "offset")]
+    odd = any(isinstance(one, int | float) and (one < 0 or one != one // 1) for one in window)
+    return request.method == "POST" and odd and ours.answer.status == 400
+
+
+EXEMPTIONS: dict[str, Rule] = {
+    "upstream answers 500": upstream_failed,
+    "upstream breaks off at NUL": broken_off,
+    "a path into a prototype": prototype,
+    "an order without a direction": no_direction,
+    "a window that is no count": strict_window,
+}
+
+
+def exempted(request: Request, theirs: Outcome, ours: Outcome) -> str | None:
+    """The name of the rule that a difference falls under, if there is one."""
+    return next((name for name, rule in EXEMPTIONS.items() if rule(request, theirs, ours)), None)
