@@ -24,12 +24,16 @@ from greenroom.permissions import Permissions
 from greenroom.plugin import (
     Contribution,
     DataFolder,
+    EntityKind,
     EntityProvider,
     Loop,
     Migrations,
     MissingServiceError,
+    PlaceholderResolver,
     Plugin,
+    Processor,
     Provides,
+    Ready,
     Status,
     UrlReader,
 )
@@ -37,6 +41,7 @@ from greenroom.settings import AppConfig, BackendConfig, IntegrationsConfig, Per
 from greenroom.telemetry import Metrics, Telemetry, open_telemetry
 from greenroom.urls import Urls
 from greenroom.urls.configured import known_hosts
+from greenroom.urls.hosts import host_readers
 from greenroom.urls.outgoing import open_outgoing
 from greenroom.urls.reading import HttpReader
 from greenroom.web import Door, Lifecycle, Routes
@@ -102,6 +107,12 @@ def _ids(contribution: Contribution) -> Iterator[str]:
         yield f"the migrations of {contribution.part}"
     elif isinstance(contribution, Status):
         yield f"the status {contribution.title}"
+    elif isinstance(contribution, Processor):
+        yield f"the processor {contribution.name}"
+    elif isinstance(contribution, PlaceholderResolver):
+        yield f"the placeholder resolver ${contribution.key}"
+    elif isinstance(contribution, EntityKind):
+        yield from (f"the kind {contribution.kind} of {version}" for version in contribution.versions)
     elif isinstance(contribution, EntityProvider):
         yield f"the entity provider {contribution.name}"
 
@@ -177,6 +188,8 @@ def build(plugins: Sequence[Plugin[Any]], config: AppConfig, services: Services)
             services.add(plugin.name, contribution)
         if broken := [service.__name__ for service in plugin.provides if service not in services.lent]:
             raise ConfigError(f"plugins.{plugin.name}", f"does not provide {', '.join(broken)}, as it promised")
+    for ready in services.all(Ready):
+        ready.check()
 
 
 class House:
@@ -242,9 +255,11 @@ async def opened(
         services.lend(Metrics, telemetry.metrics)
         services.lend(Telemetry, telemetry)
         integrations = config.section("integrations", IntegrationsConfig)
-        http = HttpReader(await stack.enter_async_context(open_outgoing()), backend.reading)
-        # the readers of the plugins come first, then plain HTTP for the hosts that the config allows
-        services.lend(Urls, Urls(lambda: [*services.all(UrlReader), http], known_hosts(integrations)))
+        known = known_hosts(integrations)
+        outgoing = await stack.enter_async_context(open_outgoing())
+        readers = [*host_readers(integrations, known, outgoing), HttpReader(outgoing, backend.reading)]
+        # the readers of the plugins come first, then those of Git hosts, then plain HTTP for what the config allows
+        services.lend(Urls, Urls(lambda: [*services.all(UrlReader), *readers], known))
         build(in_order(plugins, services.lent), config, services)
         yield House(config, backend, services, database)
 

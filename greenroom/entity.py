@@ -20,6 +20,16 @@ EDIT_URL = "backstage.io/edit-url"
 ORPHAN = "backstage.io/orphan"
 
 
+class Location(NamedTuple):
+    """Where something comes from: `url` and an address, `file` and a path, or a type of a plugin's own."""
+
+    type: str
+    target: str
+
+    def __str__(self) -> str:
+        return f"{self.type}:{self.target}"
+
+
 class EntityRefError(GreenroomError):
     """Entity reference must not be empty"""
 

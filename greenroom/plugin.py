@@ -14,14 +14,14 @@ contributions that need a web or command-line library live on the floor (`greenr
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncIterable, Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterable, Awaitable, Callable, Collection, Iterable, Mapping, MutableMapping, Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, Generic, Literal, Protocol, TypeVar, runtime_checkable
 
 import msgspec
 
-from greenroom.entity import Entity
+from greenroom.entity import Entity, Location
 from greenroom.errors import GreenroomError
 
 C = TypeVar("C")
@@ -143,6 +143,14 @@ class Mutation(msgspec.Struct, frozen=True):
     unchanged: int = 0
 
 
+class Ready(msgspec.Struct, frozen=True):
+    """Called once all plugins are built, before anything starts: the time to look at what others contributed (`Host.all`).
+
+    Raises ConfigError, which stops the start."""
+
+    check: Callable[[], None]
+
+
 class Status(msgspec.Struct, frozen=True):
     """What a part tells of itself to `greenroom status` and at the start: a heading, and a function that reads the facts.
 
@@ -156,7 +164,9 @@ class EntitySource(Protocol):
     """A provider's hand in the catalog: it can touch only what the provider itself put there."""
 
     async def full(self, entities: Iterable[Deferred] | AsyncIterable[Deferred]) -> Mutation:
-        """These are now all entities of this provider. Unchanged ones cost a comparison of hashes and no write."""
+        """These are now all entities of this provider. Unchanged ones cost a comparison of hashes and no write.
+
+        All or nothing: where iterating them raises, nothing changes."""
         ...
 
     async def delta(self, *, added: Sequence[Deferred] = (), removed: Sequence[str] = ()) -> Mutation:
@@ -165,6 +175,20 @@ class EntitySource(Protocol):
 
     async def refresh(self, keys: Iterable[str]) -> int:
         """Process again, soon, whatever was made from these refresh keys (such as `url:https://…`). Returns how many."""
+        ...
+
+    def progress(self, done: int, total: int | None = None) -> None:
+        """Say how far this run has come, in any unit (repositories, bytes): shown, with a time of arrival, while it lasts.
+
+        Costs nothing to call often."""
+        ...
+
+    def failed(self, what: str, error: Exception | str) -> None:
+        """Say that an item (a repository, a line) could not be made an entity, and go on with the others.
+
+        It is counted and shown with the run. A full mutation during which this is called removes nothing: what is missing
+        may be what failed. Entities that are none, or cannot be stored, are left out and counted so by the catalog itself,
+        and stay what they were."""
         ...
 
 
@@ -187,11 +211,153 @@ class EntityProvider(Protocol):
         ...
 
 
+class Work(Protocol):
+    """One entity on its way through processing, as a hook of a `Processor` sees it: where it is from, and what follows from it.
+
+    What is put forth here counts if the whole processing of the entity goes well, and until the hook has returned."""
+
+    @property
+    def location(self) -> Location:
+        """Where the entity stands."""
+        ...
+
+    @property
+    def origin(self) -> Location:
+        """Where the chain of locations that led to the entity begins."""
+        ...
+
+    @property
+    def cache(self) -> MutableMapping[str, Any]:
+        """What this processor remembers of this entity, in JSON of at most 100 kB. It outlives five failures in a row, and
+        is lost with the entity."""
+        ...
+
+    def emit(self, entity: Entity, at: Location, *, location_key: str | None = "") -> None:
+        """Another entity, found at a location. It is claimed under the location, or under the key given (see `Deferred`).
+
+        Annotations say where it is from; `catalog.rules` must allow it. Raises InputError for what is no entity."""
+        ...
+
+    def emit_file(self, content: bytes, at: Location) -> None:
+        """The entities of a YAML or JSON file. What is wrong with the file is an error of the entity that is processed."""
+        ...
+
+    def follow(self, location: Location, *, optional: bool = False) -> None:
+        """Have another location read: emits a Location entity for it."""
+        ...
+
+    def relate(self, source: str, type: str, target: str) -> None:  # noqa: A002 - upstream's word for it
+        """A relation between two entities, by ref; usually one is the entity at hand. Emit both directions.
+
+        Raises EntityRefError."""
+        ...
+
+    def fail(self, error: Exception) -> None:
+        """Something is wrong with the entity: it stays what it last was, and shows the error. The other hooks still run."""
+        ...
+
+    def watch(self, key: str) -> None:
+        """A refresh key, such as `url:https://…`: what changes there makes the entity due."""
+        ...
+
+
+class Processor(msgspec.Struct, frozen=True):
+    """A step of processing. Each hook is asked of every entity (of the `kinds` given), in the order of priorities.
+
+        async def owned(entity: Entity, work: Work) -> Entity: ...
+
+        yield Processor("acme-owners", before=owned, kinds=["Component"])
+
+    An exception is the entity's error, and so is a hook that takes longer than 30 s (`catalog.processorOptions.NAME.timeout`).
+    `catalog.processorOptions.NAME` can also say `disabled` and another `priority`."""
+
+    name: str
+    """Unique: errors and options name it."""
+    before: Callable[[Entity, Work], Awaitable[Entity]] | None = None
+    """The entity as found -> as it shall be checked. Kind, namespace and name must stay."""
+    check: Callable[[Entity], Awaitable[bool]] | None = None
+    """Whether this is a sound entity of a kind that this processor knows; raises if it is not sound. Of all processors one must
+    know the kind."""
+    read: Callable[[Location, bool, Work], Awaitable[bool]] | None = None
+    """Read a target of a Location entity (which may be missing if the second argument is true), and emit what is there. Returns
+    whether the location is of a type that this processor reads."""
+    after: Callable[[Entity, Work], Awaitable[Entity]] | None = None
+    """The checked entity -> as it shall be served. The place to relate and emit."""
+    kinds: Collection[str] | None = None
+    """None: all. Entities of other kinds do not wait for this processor; `read` is asked of Location entities in any case."""
+    priority: float = 20
+    """Lower comes first. The catalog's own steps have 20, and come before others of 20."""
+
+
+class Placeholder(Protocol):
+    """An object `{$key: value}` in an entity, about to be replaced by what it stands for."""
+
+    @property
+    def key(self) -> str:
+        """Without the `$`."""
+        ...
+
+    @property
+    def value(self) -> Any:
+        """What the author wrote behind the key."""
+        ...
+
+    @property
+    def base(self) -> str:
+        """The target of the location where the entity stands."""
+        ...
+
+    def resolve(self, reference: str, base: str | None = None) -> str:
+        """The URL that a reference means in the file at `base`. Raises InvalidUrlError."""
+        ...
+
+    async def read(self, url: str) -> bytes:
+        """What is there. A change there makes the entity due. Raises as `Urls.read` does."""
+        ...
+
+
+class PlaceholderResolver(msgspec.Struct, frozen=True):
+    """What stands for `{$key: …}` in the files of entities. One for a built-in key replaces it.
+
+    Time limits and errors are those of a `Processor`; the name for options is `$key`."""
+
+    key: str
+    """Without the `$`."""
+    resolve: Callable[[Placeholder], Awaitable[Any]]
+    """Returns JSON. The words of what it raises are the entity's error."""
+
+
+class RelationField(msgspec.Struct, frozen=True):
+    """A field of an entity that refers to others, by a string or a list of strings."""
+
+    field: str
+    """Dotted, from the root: `spec.owner`."""
+    relation: str
+    """The relation from the entity to what it refers to: `ownedBy`."""
+    reverse: str | None = None
+    """The relation back: `ownerOf`."""
+    kind: str | None = None
+    """The kind of a reference that names none. Without it such a reference is an error."""
+
+
+class EntityKind(msgspec.Struct, frozen=True):
+    """A kind of entities, described by JSON Schema."""
+
+    kind: str
+    versions: Sequence[str]
+    """Values of `apiVersion`."""
+    schema: Mapping[str, Any]
+    """Of the whole entity, in any draft (`$schema`; draft 7 unless it says). References to elsewhere are not followed."""
+    relations: Sequence[RelationField] = ()
+
+
 class CatalogProviders(Protocol):
     """Lent by the catalog: run a provider now."""
 
-    async def trigger(self, provider: str) -> None:
-        """Make the provider due. A run that is under way is followed by another. Raises NotFoundError."""
+    async def trigger(self, provider: str, *, by: str | None = None) -> None:
+        """Make the provider due. A run that is under way is followed by another; a paused one runs when it is resumed.
+
+        `by` says who or what asks, to those who look at the run: `user:default/jo`, `webhook`. Raises NotFoundError."""
         ...
 
 
@@ -203,11 +369,27 @@ class CatalogReader(Protocol):
         ...
 
 
+@runtime_checkable
+class LocationAnalyzer(Protocol):
+    """Finds the catalog files that a repository already has, for whoever is about to register it."""
+
+    def analyzes(self, url: str) -> bool:
+        """Whether this analyzer is the one for the URL. The first of all analyzers to say so is used."""
+        ...
+
+    async def find(self, url: str, filename: str) -> Sequence[str]:
+        """The URLs of the files of that name in the repository, none if it has none. Raises NotFoundError, NotAllowedError."""
+        ...
+
+
 class Document(msgspec.Struct, frozen=True):
     """What a reader found behind a URL."""
 
     content: bytes
     etag: str | None = None
+    """By which the same reader can tell next time whether there is something newer; to all others a text without meaning.
+
+    It is the server's ETag, `Last-Modified: <date>` where it has none, or a commit. None: it cannot be told."""
 
 
 @runtime_checkable
@@ -222,8 +404,9 @@ class UrlReader(Protocol):
         """Raises NotFoundError; NotModifiedError when `etag` is still current; NotAllowedError."""
         ...
 
-    async def search(self, url: str) -> Sequence[tuple[str, Document]]:
-        """The URLs (and contents) that a URL with `*`, `**` or `?` in its path stands for.
+    async def search(self, url: str, etag: str | None = None) -> Sequence[tuple[str, Document]]:
+        """The URLs (and contents) that a URL with `*`, `**` or `?` in its path stands for; without these the one file, or none.
 
-        Raises InputError where that is not possible."""
+        What a pattern stands for has one etag, which all its documents carry. Raises NotModifiedError when `etag` is still
+        current, and InputError where files cannot be listed."""
         ...

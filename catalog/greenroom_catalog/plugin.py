@@ -15,31 +15,43 @@ from greenroom.plugin import (
     CatalogProviders,
     CatalogReader,
     Contribution,
+    EntityKind,
     EntityProvider,
     Host,
+    LocationAnalyzer,
     Loop,
+    PlaceholderResolver,
     Provides,
+    Ready,
     Status,
     plugin,
 )
-from greenroom.settings import AppConfig
-from greenroom.telemetry import Metrics
+from greenroom.plugin import Processor as ProcessorOfPlugin
+from greenroom.settings import AppConfig, hide_in_text
+from greenroom.telemetry import Metrics, Redaction
 from greenroom.urls import Urls
+from greenroom_catalog.ingestion.analysis import Analysis
 from greenroom_catalog.ingestion.engine import Engine
 from greenroom_catalog.ingestion.meters import Census, Meters
 from greenroom_catalog.ingestion.processor import Processor
 from greenroom_catalog.ingestion.providers import ConfigLocations, Source, Triggers
 from greenroom_catalog.ingestion.reader import Reader
 from greenroom_catalog.ingestion.registry import REGISTERED_LOCATIONS, RegisteredLocations
-from greenroom_catalog.ingestion.runner import ProviderRunner
+from greenroom_catalog.ingestion.runner import SLOTS, ProviderRunner
+from greenroom_catalog.ingestion.steps import Extensions
+from greenroom_catalog.ingestion.sweeping import CADENCE, TASK, Sweeper
+from greenroom_catalog.ingestion.validation import Validation
 from greenroom_catalog.model import Rules, read_rules
 from greenroom_catalog.query.query import EntityQueries, LentReader
+from greenroom_catalog.routes.own import greenroom_routes
+from greenroom_catalog.routes.scheduler import SweepTask, scheduler_routes
 from greenroom_catalog.routes.surface import catalog_routes
 from greenroom_catalog.settings import CatalogConfig
+from greenroom_catalog.storage.chores import Chores
 from greenroom_catalog.storage.locations import LocationTable
 from greenroom_catalog.storage.reports import Reports
 from greenroom_catalog.storage.runs import ProviderRuns
-from greenroom_catalog.storage.store import MIGRATIONS, TO_PROCESS, TO_PROVIDE, TO_STITCH, Store
+from greenroom_catalog.storage.store import MIGRATIONS, TO_DO, TO_PROCESS, TO_PROVIDE, TO_STITCH, Store
 
 
 @plugin("catalog", CatalogConfig, provides=(CatalogReader, CatalogProviders))
@@ -47,8 +59,8 @@ def catalog(config: CatalogConfig, host: Host) -> Iterable[Contribution]:
     """Ingest entities from providers and locations, and serve them at `/api/catalog`."""
     database, urls = host.get(Database), host.get(Urls)
     rules = _rules(host.get(AppConfig))
-    store = Store(database, keep_orphans=config.orphan_strategy == "keep")
     processor = Processor(rules, Reader(urls))
+    store = Store(database, keep_orphans=config.orphan_strategy == "keep", lane=processor.lane)
     meters = Meters(host.get(Metrics))
     engine = Engine(store, processor, host.log, meters, interval=config.processing_interval, rules=fingerprint(config))
     locations = RegisteredLocations(
@@ -59,34 +71,61 @@ def catalog(config: CatalogConfig, host: Host) -> Iterable[Contribution]:
         conflict=config.default_location_conflict_strategy,
     )
     runs = ProviderRuns(database)
+    known_secrets = Redaction(host.get(AppConfig).secrets())
     runner = ProviderRunner(
-        runs, store, lambda: host.all(EntityProvider), host.log, evict=config.orphan_provider_strategy == "delete"
+        runs,
+        store,
+        lambda: host.all(EntityProvider),
+        host.log,
+        evict=config.orphan_provider_strategy == "delete",
+        disabled=[name for name, options in config.provider_options.items() if options.disabled],
+        hide=lambda text: hide_in_text(known_secrets(text)),
     )
 
     queries = EntityQueries(database)
 
     yield MIGRATIONS
+    yield Ready(lambda: processor.extend(_extensions(config, host)))
     yield catalog_routes(
         queries,
         store,
         locations,
+        Analysis(locations, urls.integrations, lambda: host.all(LocationAnalyzer)),
+        Validation(processor),
         permissions=host.get(Permissions),
         auth=host.get(Auth),
         readonly=config.readonly,
     )
+    chores = Chores(database)
+    sweeps = config.orphan_strategy == "delete"
+    yield scheduler_routes(runs, chores, SweepTask(TASK, CADENCE) if sweeps else None)
+    yield greenroom_routes(runs, permissions=host.get(Permissions))
     yield Provides(CatalogReader, LentReader(queries))
     yield ConfigLocations(config.locations)
     yield locations
     yield Status("Catalog", Reports(database, store, runs).status)
     yield Provides(CatalogProviders, Triggers(runs))
-    yield Loop("catalog.providers", runner.run_due, wakes=(TO_PROVIDE,), concurrency=4)
+    yield Loop("catalog.providers", runner.run_due, wakes=(TO_PROVIDE,), concurrency=SLOTS)
     yield Loop("catalog.process", engine.process_due, wakes=(TO_PROCESS,), concurrency=2)
     yield Loop("catalog.stitch", engine.stitch_due, wakes=(TO_STITCH,), concurrency=2)
+    if sweeps:
+        yield Loop("catalog.orphans", Sweeper(store, chores, host.log).sweep_due, wakes=(TO_DO,))
     yield Loop("catalog.census", Census(database, store, meters).count, runs_in="every")
 
 
 def _rules(config: AppConfig) -> Rules:
     return read_rules(config.get("catalog.rules"), config.get("catalog.locations"), folder=Path.cwd())
+
+
+def _extensions(config: CatalogConfig, host: Host) -> Extensions:
+    """What all plugins add to processing. Known once they are built."""
+    return Extensions(
+        processors=host.all(ProcessorOfPlugin),
+        resolvers=host.all(PlaceholderResolver),
+        kinds=host.all(EntityKind),
+        options=config.processor_options,
+        bare=config.disable_default_processors,
+    )
 
 
 def fingerprint(config: CatalogConfig) -> str:

@@ -9,18 +9,20 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
+from collections import Counter
 from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import timedelta
 from hashlib import blake2b
 from time import perf_counter
-from typing import TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 import msgspec
 
 from greenroom.errors import GreenroomError, InputError, to_wire
 from greenroom_catalog.ingestion.meters import Meters
-from greenroom_catalog.ingestion.processor import Processed, Processor, Unchanged
+from greenroom_catalog.ingestion.processor import AT_ONCE, FOREIGN, READS, Processed, Processor, Unchanged
 from greenroom_catalog.ingestion.providers import refresh_key, stored
+from greenroom_catalog.ingestion.work import Memory
 from greenroom_catalog.stitching.stitcher import stitch
 from greenroom_catalog.storage.store import UNSTORABLE, Bad, Claimed, Final, Good, Store, Ticket, explain
 
@@ -34,10 +36,12 @@ POLL = 1.0
 """Seconds between looks at an idle queue, should a wake-up be missed."""
 STRAGGLERS = 0.5
 """Seconds for which a batch waits for slow reads, before the rest of it is saved without them."""
-READS = 16
-"""Entities whose processing may wait for the outside at the same time."""
-MOST_LATE = 100
-"""Slow reads under way, beyond which no more are begun."""
+MOST_LATE = {READS: 100, FOREIGN: 1000}
+"""Entities of each lane under way, beyond which no more are begun. Those that wait for plugins fail by themselves in due time."""
+LONG_LEASE = timedelta(minutes=15)
+"""The lease of what is late. A process that dies keeps these from others so long."""
+FORGETFUL = 5
+"""Failures in a row for which plugins' caches are kept (upstream: CACHE_TTL)."""
 STITCH_PATIENCE = timedelta(seconds=10)
 """While entities are still being processed, a ticket waits this long for more of them: each may add to the same neighbour."""
 NEVER = timedelta(days=36500)
@@ -46,13 +50,18 @@ TIDY_AFTER = 1000
 
 
 T = TypeVar("T")
+Outcome: TypeAlias = tuple[Claimed, Good | Bad | None]
+"""What the processing of an entity came to; None: nothing about it has changed."""
 
 
-class _ReadEtags(msgspec.Struct):
-    """What is remembered of a good processing: the etags of the targets, and the rules under which it was good."""
+class _Kept(msgspec.Struct, omit_defaults=True):
+    """A `Memory` as it is stored, and what it is worth: its etags, as long as document and config are the same; its caches,
+    for so many failures."""
 
-    rules: str
-    etags: dict[str, str]
+    under: str = ""
+    etags: dict[str, str] = {}
+    caches: dict[str, dict[str, Any]] = {}
+    ttl: int = FORGETFUL
 
 
 class Engine:
@@ -75,42 +84,65 @@ class Engine:
         self._meters = meters
         self._interval = interval
         self._rules = rules
-        self._reads = asyncio.Semaphore(READS)
         self._stitching = BATCH
-        self._late: set[asyncio.Task[tuple[Claimed, Good | Bad | None]]] = set()
+        self._late: dict[asyncio.Task[Outcome], Claimed] = {}
+        self._knows_lanes = False
         self._busy = False
         self._stitched = 0
 
     async def process_due(self) -> float:
         """One step of processing: claim, process, save. Returns the seconds to rest."""
         began = perf_counter()
-        claimed = await self._store.claim_due(BATCH, LEASE, reading=len(self._late) < MOST_LATE)
+        await self._set_lanes()
+        claimed = await self._store.claim_due(BATCH, LEASE, self._free_lanes())
         self._busy = len(claimed) == BATCH
-        late, self._late = self._late, set()
-        if not claimed and not late:
+        if not claimed and not self._late:
             return POLL
-        results = [await self._result(item) async for item in _breathing(claimed) if not _reads(item)]
-        tasks = late | {asyncio.ensure_future(self._read(item)) for item in claimed if _reads(item)}
-        if tasks:
-            done, pending = await asyncio.wait(tasks, timeout=STRAGGLERS)
-            results += [task.result() for task in done]
-            self._late |= pending
+        results: list[Outcome] = []
+        started: dict[asyncio.Task[Outcome], Claimed] = {}
+        async for item in _breathing(claimed):
+            if self._lane(item) == AT_ONCE:
+                results.append(await self._result(item))
+            else:
+                started[asyncio.create_task(self._result(item))] = item
+        results += await self._finished(started)
         await self._save(results)
         self._measure(results, perf_counter() - began)
         return 0 if claimed else STRAGGLERS
 
-    def _measure(self, results: Sequence[tuple[Claimed, Good | Bad | None]], seconds: float) -> None:
+    async def _set_lanes(self) -> None:
+        """What was emitted before plugins came may have to pass through their code now."""
+        if not self._knows_lanes:
+            self._knows_lanes = True
+            kinds = self._processor.foreign_kinds
+            await self._store.set_lane(FOREIGN, None if kinds is None else sorted(kinds))
+
+    def _lane(self, claimed: Claimed) -> int:
+        return self._processor.lane(claimed.ref, claimed.document)
+
+    def _free_lanes(self) -> list[int]:
+        late = Counter(map(self._lane, self._late.values()))
+        return [AT_ONCE, *(lane for lane, most in MOST_LATE.items() if late[lane] < most)]
+
+    async def _finished(self, started: Mapping[asyncio.Task[Outcome], Claimed]) -> list[Outcome]:
+        """Those that were started or late and are done soon. The others are late, and kept from other workers for longer."""
+        tasks, self._late = {**self._late, **started}, {}
+        if not tasks:
+            return []
+        done, pending = await asyncio.wait(tasks, timeout=STRAGGLERS)
+        late = [(task, tasks[task]) for task in pending if task in started]
+        longer = await self._store.prolong([claimed for _, claimed in late], LONG_LEASE) if late else {}
+        self._late.update({task: longer.get(tasks[task].id, tasks[task]) for task in pending})
+        return [_of(task.result(), tasks[task]) for task in done]
+
+    def _measure(self, results: Sequence[Outcome], seconds: float) -> None:
         for claimed, result in results:
             name = "unchanged" if result is None else "changed" if isinstance(result, Good) else "errors"
             self._meters.processed.inc(result=name)
             self._meters.processing.observe(seconds, result=name)
             self._meters.delay.observe(claimed.waited)
 
-    async def _read(self, claimed: Claimed) -> tuple[Claimed, Good | Bad | None]:
-        async with self._reads:
-            return await self._result(claimed)
-
-    async def _save(self, results: Sequence[tuple[Claimed, Good | Bad | None]]) -> None:
+    async def _save(self, results: Sequence[Outcome]) -> None:
         """Store a batch. One entity that cannot be stored must not cost the others: then each is stored by itself."""
         try:
             conflicts = await self._store.save_results(
@@ -133,41 +165,54 @@ class Engine:
                 conflict.ref, conflict.held_by, conflict.wanted_by,
             )  # fmt: skip
 
-    async def _result(self, claimed: Claimed) -> tuple[Claimed, Good | Bad | None]:
+    async def _result(self, claimed: Claimed) -> Outcome:
         """Process one entity; None when nothing about it has changed."""
         began = perf_counter()
+        kept = _kept(claimed)
         try:
-            processed = await self._processor.process(msgspec.json.decode(claimed.document), self._etags(claimed))
+            memory = None if kept is None else self._memory(claimed, kept)
+            processed = await self._processor.process(msgspec.json.decode(claimed.document), memory)
         except Exception as error:  # noqa: BLE001 - a fault of ours is logged and shown on the entity; the others go on
             self._log.exception("Processing of %s failed", claimed.ref)
             processed = Processed({}, errors=[GreenroomError(f"Processing failed unexpectedly: {error}")])
         failed = isinstance(processed, Processed) and bool(processed.errors)
         self._meters.processors.observe(perf_counter() - began, result="failed" if failed else "ok")
-        return claimed, self._to_store(claimed, processed)
+        return claimed, self._to_store(claimed, processed, kept)
 
-    def _etags(self, claimed: Claimed) -> Mapping[str, str]:
-        if claimed.read_etags is None or claimed.result_hash is None:
-            return {}
-        remembered = msgspec.json.decode(claimed.read_etags, type=_ReadEtags)
-        return remembered.etags if remembered.rules == self._rules else {}
+    def _under(self, claimed: Claimed) -> str:
+        """Of all that decides how an unchanged source is processed."""
+        return f"{self._rules} {self._processor.fingerprint} {claimed.hash.hex()}"
 
-    def _to_store(self, claimed: Claimed, processed: Processed | Unchanged) -> Good | Bad | None:
+    def _memory(self, claimed: Claimed, kept: _Kept) -> Memory:
+        holds = claimed.result_hash is not None and kept.under == self._under(claimed)
+        return Memory(kept.etags if holds else {}, kept.caches)
+
+    def _to_keep(self, claimed: Claimed, memory: Memory) -> bytes | None:
+        if not memory.etags and not memory.caches:
+            return None
+        etags, caches = dict(memory.etags), {name: dict(cache) for name, cache in memory.caches.items()}
+        return msgspec.json.encode(_Kept(self._under(claimed), etags, caches))
+
+    def _to_store(
+        self, claimed: Claimed, processed: Processed | Unchanged, kept: _Kept | None = None
+    ) -> Good | Bad | None:
         if isinstance(processed, Unchanged):
             return None
         if processed.errors:
             errors = msgspec.json.encode([to_wire(error) for error in processed.errors])
-            result_hash = _digest([errors])
-            return None if result_hash == claimed.result_hash else Bad(claimed, errors, result_hash)
+            memory = _aged(kept)
+            result_hash = _digest([errors, memory or b""])
+            return None if result_hash == claimed.result_hash else Bad(claimed, errors, result_hash, memory)
         document = msgspec.json.encode(processed.entity)
         children = [stored(child.entity, child.location_key) for child in processed.children]
         relations = [(relation.source, relation.type, relation.target) for relation in processed.relations]
         keys = [refresh_key(key) for key in processed.refresh_keys]
-        etags = msgspec.json.encode(_ReadEtags(self._rules, dict(processed.etags))) if processed.etags else None
+        memory = self._to_keep(claimed, processed.memory)
         facts = msgspec.json.encode([relations, keys, [[child.ref, child.location_key] for child in children]])
-        result_hash = _digest([document, facts, etags or b"", *(child.hash for child in children)])
+        result_hash = _digest([document, facts, memory or b"", *(child.hash for child in children)])
         if result_hash == claimed.result_hash:
             return None
-        return Good(claimed, document, result_hash, etags, children, relations, keys)
+        return Good(claimed, document, result_hash, memory, children, relations, keys)
 
     def _rest(self) -> timedelta:
         """Spread out, so that what was ingested at once does not come due at once for ever."""
@@ -238,9 +283,21 @@ async def _breathing(items: Sequence[T]) -> AsyncIterator[T]:
             await asyncio.sleep(0)
 
 
-def _reads(claimed: Claimed) -> bool:
-    """Whether processing this entity waits for the outside."""
-    return claimed.ref.startswith("location:")
+def _of(outcome: Outcome, claimed: Claimed) -> Outcome:
+    """The outcome, under the lease that the entity has by now."""
+    _, result = outcome
+    return claimed, None if result is None else msgspec.structs.replace(result, claimed=claimed)
+
+
+def _kept(claimed: Claimed) -> _Kept | None:
+    return None if claimed.memory is None else msgspec.json.decode(claimed.memory, type=_Kept)
+
+
+def _aged(kept: _Kept | None) -> bytes | None:
+    """What is still remembered after a failure."""
+    if kept is None or not kept.caches or kept.ttl <= 1:
+        return None
+    return msgspec.json.encode(_Kept(caches=kept.caches, ttl=kept.ttl - 1))
 
 
 def _digest(parts: Sequence[bytes]) -> bytes:

@@ -4,28 +4,29 @@ from __future__ import annotations
 
 import os.path
 from hashlib import sha1
-from typing import NamedTuple
 
-from greenroom.entity import LOCATION, ORIGIN_LOCATION, Entity
+from greenroom.entity import LOCATION, ORIGIN_LOCATION, Entity, Location
 from greenroom.errors import GreenroomError, InputError
 from greenroom.urls import InvalidUrlError, Urls
 from greenroom_catalog.model.weburl import is_script_url
+
+__all__ = [
+    "Location",
+    "LocationRefError",
+    "absolute_target",
+    "location_entity",
+    "location_name",
+    "location_of",
+    "location_ref",
+    "origin_of",
+    "parse_location",
+]
 
 
 class LocationRefError(GreenroomError):
     """The location reference is malformed"""
 
     name = "TypeError"  # what upstream's parseLocationRef throws
-
-
-class Location(NamedTuple):
-    """Where something comes from: `url` and an address, or `file` and a path."""
-
-    type: str
-    target: str
-
-    def __str__(self) -> str:
-        return f"{self.type}:{self.target}"
 
 
 def parse_location(ref: object) -> Location:
@@ -55,7 +56,8 @@ def origin_of(entity: Entity, ref: str) -> Location:
 
 
 def _annotated(entity: Entity, ref: str, annotation: str) -> Location:
-    value = (entity["metadata"].get("annotations") or {}).get(annotation)
+    annotations = entity["metadata"].get("annotations")
+    value = annotations.get(annotation) if isinstance(annotations, dict) else None
     if not value:
         raise InputError(f"Entity '{ref}' does not have the annotation {annotation}")
     return parse_location(value)

@@ -9,11 +9,10 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-import msgspec
-
-from greenroom.errors import GreenroomError, InputError, NotFoundError, NotModifiedError
+from greenroom.entity import Location
+from greenroom.errors import GreenroomError, NotFoundError
 from greenroom.urls import Urls
-from greenroom_catalog.ingestion.locations import Location
+from greenroom_catalog.ingestion.work import Reads, Sources, Task
 
 LONGEST_MESSAGE = 5000
 """Characters of a reader's message that are kept."""
@@ -22,72 +21,73 @@ _BRACES = re.compile(r"\{([^{}]*,[^{}]*)\}")
 _WILD = re.compile(r"[*?]")
 
 
-class File(msgspec.Struct, frozen=True):
-    """A file that was found, and where."""
-
-    location: Location
-    content: bytes
-
-
-class Reading(msgspec.Struct, frozen=True):
-    """What a location came to. `error` stands beside no files; `unchanged` says that `etag` is still the last one."""
-
-    files: tuple[File, ...] = ()
-    refresh_keys: tuple[str, ...] = ()
-    etag: str | None = None
-    error: GreenroomError | None = None
-    unchanged: bool = False
-
-
 class Reader:
-    """Reads locations of the types `file` and `url`."""
+    """Reads locations of the types `file` and `url`. What goes wrong is put among what was found, worded as upstream does."""
 
     def __init__(self, urls: Urls) -> None:
         self.urls = urls
+        self.reads = Reads(urls)
 
-    async def read(self, location: Location, *, optional: bool, etag: str | None = None) -> Reading:
-        """Failures come back in the Reading, worded as upstream does. Raises InputError for an unknown type."""
-        if location.type == "file":
-            return await asyncio.to_thread(_read_files, location.target, optional)
-        if location.type == "url":
-            return await self._read_url(location.target, optional, etag)
-        raise InputError(f"No processor was able to handle reading of {location}")
+    async def read_files(self, location: Location, optional: bool, task: Task) -> bool:
+        """Take the entities of every file that a path or pattern stands for. Returns whether this is a `file` location."""
+        if location.type != "file":
+            return False
+        found = task.found
+        found.sources.forget()
+        files, error = await asyncio.to_thread(_read_files, location.target, optional)
+        for path, content in files:
+            found.refresh_keys[f"file:{path}"] = None
+            await found.adopt_file(content, Location("file", path))
+        if error is not None:
+            found.errors.append(error)
+        return True
 
-    async def _read_url(self, target: str, optional: bool, etag: str | None) -> Reading:
-        keys = (f"url:{target}",)
+    async def read_url(self, location: Location, optional: bool, task: Task) -> bool:
+        """Take the entities of every file that a URL stands for. Returns whether this is a `url` location."""
+        if location.type != "url":
+            return False
+        found, target = task.found, location.target
         try:
-            if _WILD.search(target.partition("://")[2].partition("/")[2].partition("?")[0]):
-                found = await self.urls.search(target)
-                files = tuple(File(Location("url", url), document.content) for url, document in found)
-                new_etag = None
-            else:
-                document = await self.urls.read(target, etag)
-                files = (File(Location("url", target), document.content),)
-                new_etag = document.etag
-        except NotModifiedError:
-            return Reading(refresh_keys=keys, etag=etag, unchanged=True)
-        except NotFoundError:
-            files, new_etag = (), None
+            files = await _read_url(target, found.sources)
         except GreenroomError as error:
-            return Reading(error=GreenroomError(f"Unable to read url, {error.message}"[:LONGEST_MESSAGE]))
+            found.errors.append(GreenroomError(f"Unable to read url, {error.message}"[:LONGEST_MESSAGE]))
+            return True
+        found.refresh_keys[f"url:{target}"] = None
         if not files and not optional:
-            message = f"Unable to read url, no matching files found for {target}"
-            return Reading(refresh_keys=keys, error=NotFoundError(message))
-        return Reading(files, keys, new_etag)
+            found.errors.append(NotFoundError(f"Unable to read url, no matching files found for {target}"))
+        for url, content in files:
+            await found.adopt_file(content, Location("url", url))
+        return True
 
 
-def _read_files(pattern: str, optional: bool) -> Reading:
-    """Read every file that a path, or a pattern with `*`, `**`, `?` and `{a,b}`, stands for."""
+def is_pattern(url: str) -> bool:
+    """Whether the path of the URL has wildcards."""
+    return _WILD.search(url.partition("://")[2].partition("/")[2].partition("?")[0]) is not None
+
+
+async def _read_url(target: str, sources: Sources) -> list[tuple[str, bytes]]:
+    """Upstream asks its readers to search for any URL; what is not there is no file, and no error."""
+    try:
+        if is_pattern(target):
+            return [(url, document.content) for url, document in await sources.search(target)]
+        return [(target, await sources.read(target))]
+    except NotFoundError:
+        sources.forget()
+        return []
+
+
+def _read_files(pattern: str, optional: bool) -> tuple[list[tuple[str, bytes]], GreenroomError | None]:
+    """Path and content of every file that a path, or a pattern with `*`, `**`, `?` and `{a,b}`, stands for, up to an error."""
     paths = sorted({path for plain in _expand(pattern) for path in _match(plain)})
     if not paths and not optional:
-        return Reading(error=NotFoundError(f"file {pattern} does not exist"))
-    files: list[File] = []
+        return [], NotFoundError(f"file {pattern} does not exist")
+    files: list[tuple[str, bytes]] = []
     for path in paths:
         try:
-            files.append(File(Location("file", os.path.normpath(path)), Path(path).read_bytes()))
+            files.append((os.path.normpath(path), Path(path).read_bytes()))
         except OSError as error:
-            return Reading(error=GreenroomError(f"file {pattern} could not be read, Error: {_node_message(error)}"))
-    return Reading(tuple(files), tuple(f"file:{file.location.target}" for file in files))
+            return files, GreenroomError(f"file {pattern} could not be read, Error: {_node_message(error)}")
+    return files, None
 
 
 def _match(pattern: str) -> Iterator[str]:

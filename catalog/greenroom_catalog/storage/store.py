@@ -40,6 +40,7 @@ T = TypeVar("T")
 TO_PROCESS = "catalog.process"
 TO_STITCH = "catalog.stitch"
 TO_PROVIDE = "catalog.provide"
+TO_DO = "catalog.chores"
 """Topics (`greenroom.events`) that wake the loops; sent with the commit that gives them something to do."""
 
 
@@ -247,6 +248,16 @@ class Store:
             orphans = [row["id"] for row in await conn.fetch(self.sql.orphans_among, pending)]
             pending = [row["target_id"] for row in await conn.fetch(self.sql.children_of, orphans)]
             await self.delete(conn, orphans)
+
+    async def delete_orphans(self) -> int:
+        """Delete all that nothing refers to, and what only that held up. Returns how many there were."""
+
+        async def delete(conn: Connection) -> int:
+            orphans = [row["id"] for row in await conn.fetch(self.sql.orphans)]
+            await self._let_go(conn, orphans)
+            return len(orphans)
+
+        return await self._db.retrying(delete)
 
     async def refresh_by_keys(self, keys: Sequence[str]) -> int:
         """Make due whatever was made from these refresh keys. Returns how many entities."""

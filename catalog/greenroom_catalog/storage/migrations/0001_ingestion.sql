@@ -84,7 +84,16 @@ CREATE TABLE providers (
     retry        boolean NOT NULL DEFAULT false, -- due because the last run failed
     paused_at    timestamptz, -- null: not paused
     paused_by    text,
-    lease_until  timestamptz -- while a process runs it
+    lease_until  timestamptz, -- while a process runs it
+    cancelled    boolean NOT NULL DEFAULT false -- whoever runs it is to stop
+);
+
+-- Work that one process at a time does now and then.
+CREATE TABLE chores (
+    name        text COLLATE "C" PRIMARY KEY,
+    next_run_at timestamptz NOT NULL,
+    ended_at    timestamptz,
+    error       text -- of the last time
 );
 
 -- What each run of a provider did: the last 50 of each. Of runs by schedule that changed nothing, one after another, the last.

@@ -84,6 +84,10 @@ SELECT id FROM below EXCEPT SELECT subject FROM above WHERE held
 SELECT s.id FROM refresh_state s
 WHERE s.id = ANY($1::bigint[]) AND NOT EXISTS (SELECT FROM refresh_state_references r WHERE r.target_id = s.id)
 
+-- name: orphans
+-- All that nothing refers to.
+SELECT s.id FROM refresh_state s WHERE NOT EXISTS (SELECT FROM refresh_state_references r WHERE r.target_id = s.id)
+
 -- name: children_of
 -- What these entities emitted.
 SELECT DISTINCT target_id FROM refresh_state_references WHERE source_id = ANY($1::bigint[])
