@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import AsyncIterable, Iterable, Mapping, Sequence
+from hashlib import sha256
 from typing import Any, TypeVar, cast
 
+import msgspec
+
 from greenroom.entity import Entity, ref_of
-from greenroom.errors import NotFoundError
+from greenroom.errors import NotFoundError, NotModifiedError, describe
 from greenroom.plugin import Contribution, Deferred, Document, MissingServiceError, Mutation
 
 T = TypeVar("T")
@@ -42,12 +46,18 @@ class RecordingSource:
         self.calls: list[tuple[str, Any]] = []
         """`("full", refs)`, `("delta", (added refs, removed refs))` and `("refresh", keys)`, in order."""
         self.refreshed: list[str] = []
+        self.failures: list[tuple[str, str]] = []
+        """What could not be made an entity, and why."""
+        self.progressed: tuple[int, int | None] | None = None
+        """How far the provider said it had come, last."""
 
     async def full(self, entities: Iterable[Deferred] | AsyncIterable[Deferred]) -> Mutation:
-        """All or nothing, as the catalog: entities that raise half-way change nothing."""
+        """All or nothing, as the catalog: entities that raise half-way change nothing; if some failed, nothing is removed."""
+        failures = len(self.failures)
         found = [one async for one in entities] if isinstance(entities, AsyncIterable) else list(entities)
         new = {ref_of(one.entity): one for one in found}
-        mutation = self._mutation(new, [ref for ref in self.entities if ref not in new])
+        gone = [ref for ref in self.entities if ref not in new] if len(self.failures) == failures else []
+        mutation = self._mutation(new, gone)
         self.calls.append(("full", list(new)))
         return mutation
 
@@ -61,6 +71,12 @@ class RecordingSource:
         self.calls.append(("refresh", asked))
         self.refreshed += asked
         return len(asked)
+
+    def progress(self, done: int, total: int | None = None) -> None:
+        self.progressed = (done, total)
+
+    def failed(self, what: str, error: Exception | str) -> None:
+        self.failures.append((what, error if isinstance(error, str) else describe(error)))
 
     @property
     def targets(self) -> set[str]:
@@ -83,21 +99,49 @@ class RecordingSource:
 
 
 class FakeUrlReader:
-    """A `UrlReader` over a mapping from URL to content."""
+    """A `UrlReader` over a mapping from URL to content, with patterns and etags. Change `documents`, and the etags change."""
 
     def __init__(self, documents: Mapping[str, bytes]) -> None:
         self.documents = dict(documents)
+        self.read_urls: list[str] = []
+        """What was read whole, in order; a URL that had not changed is not among them."""
 
     def reads(self, url: str) -> bool:
-        return url in self.documents
+        return url in self.documents or any(_fits(url, one) for one in self.documents)
 
     async def read(self, url: str, etag: str | None = None) -> Document:
         if url not in self.documents:
             raise NotFoundError(f"could not read {url}, 404 Not Found")
-        return Document(self.documents[url])
+        current = _etag([self.documents[url]])
+        if etag == current:
+            raise NotModifiedError
+        self.read_urls.append(url)
+        return Document(self.documents[url], current)
 
-    async def search(self, url: str) -> Sequence[tuple[str, Document]]:
-        return [(url, await self.read(url))] if url in self.documents else []
+    async def search(self, url: str, etag: str | None = None) -> Sequence[tuple[str, Document]]:
+        if not _WILD.search(url):
+            return [(url, await self.read(url, etag))] if url in self.documents else []
+        found = {one: content for one, content in sorted(self.documents.items()) if _fits(url, one)}
+        current = _etag(found.values())
+        if etag == current:
+            raise NotModifiedError
+        self.read_urls += found
+        return [(one, Document(content, current)) for one, content in found.items()]
+
+
+_WILD = re.compile(r"\*\*/?|[*?]")
+
+
+def _fits(pattern: str, url: str) -> bool:
+    """Whether a URL is one that `*` and `?` (within a folder) and `**` (across them) in another stand for."""
+    wild = {"**/": "(?:[^/]+/)*", "**": ".*", "*": "[^/]*", "?": "[^/]"}
+    plain = [re.escape(part) for part in _WILD.split(pattern)]
+    signs = [*(wild[sign] for sign in _WILD.findall(pattern)), ""]
+    return re.fullmatch("".join(part for pair in zip(plain, signs, strict=True) for part in pair), url) is not None
+
+
+def _etag(contents: Iterable[bytes]) -> str:
+    return f'"{sha256(msgspec.json.encode(list(contents))).hexdigest()[:16]}"'
 
 
 class RecordingProviders:
@@ -106,5 +150,5 @@ class RecordingProviders:
     def __init__(self) -> None:
         self.triggered: list[str] = []
 
-    async def trigger(self, provider: str) -> None:
+    async def trigger(self, provider: str, *, by: str | None = None) -> None:
         self.triggered.append(provider)

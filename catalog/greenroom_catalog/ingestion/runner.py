@@ -23,6 +23,11 @@ LEASE = timedelta(seconds=90)
 """How long a provider whose process died is kept from the others."""
 TRY_AGAIN = timedelta(minutes=1)
 """A provider that failed is run again after this, also one that otherwise runs only at a start."""
+SLOTS = 16
+"""Providers that a process runs at the same time: most wait for the outside, and one may hang."""
+LONGEST_RUN = timedelta(hours=6)
+"""After which a run is ended: a provider that hangs is a slot that nobody else has."""
+STOPPED = "The process that ran it was stopped"
 TELL = 1.0
 """Seconds between two records of how far a run has come."""
 
@@ -87,9 +92,15 @@ class ProviderRunner:
     async def _run(self, provider: EntityProvider, claim: RunClaim) -> None:
         source = Source(provider.name, self._store, self._log)
         error: str | None = None
-        async with self._keeping(claim, source.tally):
+        running = asyncio.ensure_future(self._in_time(provider, source))
+        async with self._keeping(claim, source.tally, running):
             try:
-                await provider.run(source)
+                await running
+            except asyncio.CancelledError:
+                if (current := asyncio.current_task()) is None or current.cancelling():
+                    await self._runs.finish(claim, self._tellable(source.tally), STOPPED, timedelta(0))
+                    raise
+                error = "Task was cancelled"
             except Exception as raised:  # noqa: BLE001 - a plugin's fault is its own: it is recorded, and tried again when due
                 self._log.exception("Provider %s failed", provider.name)
                 error = raised.message if isinstance(raised, GreenroomError) else f"{type(raised).__name__}: {raised}"
@@ -102,18 +113,30 @@ class ProviderRunner:
                 provider.name, tally.found, tally.added, tally.changed, tally.removed, tally.failed,
             )  # fmt: skip
 
+    async def _in_time(self, provider: EntityProvider, source: Source) -> None:
+        try:
+            async with asyncio.timeout(LONGEST_RUN.total_seconds()) as limit:
+                await provider.run(source)
+        except TimeoutError as error:
+            if not limit.expired():
+                raise
+            raise GreenroomError(f"It was not done within {LONGEST_RUN}") from error
+
     @asynccontextmanager
-    async def _keeping(self, claim: RunClaim, tally: Tally) -> AsyncIterator[None]:
-        keeping = asyncio.ensure_future(self._keep(claim, tally))
+    async def _keeping(self, claim: RunClaim, tally: Tally, running: asyncio.Future[None]) -> AsyncIterator[None]:
+        keeping = asyncio.ensure_future(self._keep(claim, tally, running))
         try:
             yield
         finally:
+            running.cancel()
             keeping.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await keeping
 
-    async def _keep(self, claim: RunClaim, tally: Tally) -> None:
-        """Extend the lease in time, and record progress when there is some. A database that is away ends neither."""
+    async def _keep(self, claim: RunClaim, tally: Tally, running: asyncio.Future[None]) -> None:
+        """Extend the lease in time, record progress when there is some, and stop the run when somebody wants that.
+
+        A database that is away ends none of it."""
         told = msgspec.json.encode(tally)
         extended = asyncio.get_running_loop().time()
         while True:
@@ -125,6 +148,8 @@ class ProviderRunner:
                 if (current := msgspec.json.encode(tally)) != told:
                     await self._runs.report(claim.id, self._tellable(tally))
                     told = current
+                if await self._runs.is_cancelled(claim.name):
+                    running.cancel()
             except Exception:  # noqa: BLE001 - the run itself will meet the same trouble, and tell of it
                 self._log.warning("The progress of %s could not be recorded", claim.name, exc_info=True)
 

@@ -153,6 +153,14 @@ class ProviderRuns:
         """Begin runs again, at once if one fell due meanwhile. Returns whether the provider is known."""
         return await self._db.fetchval(self._sql.resume_provider, name) is not None
 
+    async def cancel(self, name: str) -> bool:
+        """Have whoever runs the provider stop, soon. Returns whether anybody does."""
+        return await self._db.fetchval(self._sql.cancel_provider, name) is not None
+
+    async def is_cancelled(self, name: str) -> bool:
+        """Whether a run is to stop."""
+        return bool(await self._db.fetchval(self._sql.is_cancelled, name))
+
     async def seconds_until_next(self, names: Sequence[str]) -> float:
         """How long until the next of these is due, at most a minute."""
         seconds = await self._db.fetchval(self._sql.next_provider_run, names)

@@ -181,7 +181,7 @@ async def test_a_child_that_is_turned_away_is_tried_again_at_the_next_turn(catal
     await emit(store, "p", emitted("a"), emitted("child", "one"))
     parent = (await claim(store))["a"]
     wanted = good(parent, children=[emitted("child", "two")])
-    assert await save(store, wanted) == [Conflict(ref("child"), "two", "one")]
+    assert await save(store, wanted) == [Conflict(ref("child"), "two", "one", parent.id)]
     assert (await claim_again(catalog))["a"].result_hash is None
 
 

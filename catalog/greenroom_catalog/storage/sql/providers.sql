@@ -23,7 +23,7 @@ WITH due AS (
     WHERE name = ANY($1::text[]) AND next_run_at <= now() AND paused_at IS NULL AND (lease_until IS NULL OR lease_until < now())
     ORDER BY next_run_at LIMIT 1 FOR UPDATE SKIP LOCKED
 ), claimed AS (
-    UPDATE providers p SET lease_until = now() + $2::interval, triggered_at = NULL, triggered_by = NULL FROM due WHERE p.name = due.name
+    UPDATE providers p SET lease_until = now() + $2::interval, triggered_at = NULL, triggered_by = NULL, cancelled = false FROM due WHERE p.name = due.name
 ), lost AS (
     UPDATE provider_runs r SET finished_at = now(), error = 'The process that ran it ended'
     FROM due WHERE r.provider = due.name AND r.finished_at IS NULL
@@ -35,6 +35,14 @@ RETURNING provider, id
 -- name: extend_lease
 -- Keep a provider that is still running.
 UPDATE providers SET lease_until = now() + $2::interval WHERE name = $1
+
+-- name: cancel_provider
+-- Have whoever runs a provider stop. Nothing is returned when nobody does.
+UPDATE providers SET cancelled = true WHERE name = $1 AND lease_until > now() RETURNING name
+
+-- name: is_cancelled
+-- Whether a run is to stop.
+SELECT cancelled FROM providers WHERE name = $1
 
 -- name: report_run
 -- How far a run has come.
