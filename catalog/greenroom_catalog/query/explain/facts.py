@@ -12,9 +12,12 @@ import msgspec
 
 from greenroom.db import Database
 from greenroom.entity import ORPHAN, Entity, EntityRef
+from greenroom.errors import InputError
 from greenroom.sql import Queries
 from greenroom_catalog.query.filters import storable
-from greenroom_catalog.storage.packing import unpack
+from greenroom_catalog.stitching.stitcher import stitch
+from greenroom_catalog.storage.packing import unpack, unpack_processed
+from greenroom_catalog.storage.store import Ticket
 
 MOST_SUSPECTS = 40
 """Locations behind which an unknown entity is looked for."""
@@ -165,6 +168,11 @@ class FactFinder:
         above = [served for known in facts.above if (served := _as_served(known)) is not None]
         return msgspec.structs.replace(plain, entity=entity, above=above, absent=facts.absent)
 
+    async def of_nothing(self, ref: EntityRef) -> Facts:
+        """What may be told to whoever may see nothing."""
+        row: Any = await self._db.fetchrow(self._sql.explain_moment)
+        return Facts(ref, Moment(*row), restricted=True)
+
     async def locations_of(self, location: str) -> list[str]:
         """Refs of the Location entities that read `type:target`, or stand for it."""
         if not storable(location):
@@ -225,13 +233,25 @@ def _known(row: Any) -> Known:
         provider=row["source_key"],
         referred_to=row["referred_to"],
         tried=row["tried"],
-        processed=row["processed"],
+        processed=row["processed_entity"] is not None,
         due_at=row["next_update_at"],
         ticket_at=row["requested_at"],
-        stitch_error=row["stitch_error"],
+        stitch_error=row["stitch_error"] or _unstitchable(row),
         stitch_failed_at=row["stitch_failed_at"],
         served=msgspec.json.decode(row["final_entity"]) if row["final_entity"] is not None else None,
     )
+
+
+def _unstitchable(row: Any) -> str | None:
+    """Why what was processed last cannot be put together, if that is so."""
+    if row["processed_entity"] is None or row["requested_at"] is not None:
+        return None
+    document, _ = unpack_processed(row["processed_entity"])
+    try:
+        stitch(Ticket(row["id"], UUID(int=0), row["entity_ref"], document, (), None, False, None))
+    except InputError as error:
+        return error.message
+    return None
 
 
 def _as_served(known: Known) -> Known | None:
@@ -249,5 +269,6 @@ def _as_served(known: Known) -> Known | None:
 
 
 def _provider(row: Any) -> Provider:
-    *plain, failures, good_at = row
-    return Provider(*plain, msgspec.json.decode(failures) if failures is not None else (), good_at)
+    failures = row["failures"]
+    known = {**row, "failures": msgspec.json.decode(failures) if failures is not None else ()}
+    return Provider(**known)

@@ -68,6 +68,12 @@ FAILURES: Mapping[str, Failure] = {
         "mend it at its source, then trigger the provider",
         ("greenroom providers runs {provider}", _TRIGGER),
     ),
+    "provider-disabled": Failure(
+        "provider",
+        "the provider {provider} is disabled by the config",
+        "take `disabled: true` out of `catalog.providerOptions.{provider}`",
+        ("greenroom config print",),
+    ),
     "provider-not-installed": Failure(
         "provider",
         "it came from the provider {provider}, which is not installed or not configured here",
@@ -171,7 +177,9 @@ FAILURES: Mapping[str, Failure] = {
         "{host} has had too many requests from us (429)",
         "raise `catalog.processingInterval`, or use a token under `integrations`: those have higher limits",
     ),
-    "host-failing": Failure("read", "{host} answered with an error of its own", "try again when the host is well", (_REFRESH,)),
+    "host-failing": Failure(
+        "read", "{host} answered with an error of its own", "try again when the host is well", (_REFRESH,)
+    ),
     "host-timeout": Failure(
         "read",
         "{host} did not answer in time",
@@ -261,7 +269,9 @@ FAILURES: Mapping[str, Failure] = {
         "rename one of the two, or remove it from one of the files: the first to come keeps a name",
     ),
     # --- processing -----------------------------------------------------------------------------------------------
-    "fields-invalid": Failure("process", "a field of its metadata is not as it must be", "mend the field", (_VALIDATE,)),
+    "fields-invalid": Failure(
+        "process", "a field of its metadata is not as it must be", "mend the field", (_VALIDATE,)
+    ),
     "kind-unknown": Failure(
         "process",
         "nobody here knows its kind and apiVersion",
@@ -296,16 +306,23 @@ FAILURES: Mapping[str, Failure] = {
         "write it as `<type>:<target>`, such as `url:https://host/path`",
     ),
     "processor-failed": Failure(
-        "process", "a processor failed on it", "look at the plugin that brings the processor, and at the server's log", ("greenroom plugins",)
+        "process",
+        "a processor failed on it",
+        "look at the plugin that brings the processor, and at the server's log",
+        ("greenroom plugins",),
     ),
-    "not-storable": Failure("process", "the database cannot hold it", "shorten the text, or take out the NUL character"),
+    "not-storable": Failure(
+        "process", "the database cannot hold it", "shorten the text, or take out the NUL character"
+    ),
     "server-fault": Failure(
         "process",
         "the server failed in a way it should not",
         "look for the stack trace in the server's log, and report it",
     ),
     "processing-failed": Failure("process", "processing it failed", "see the message", (_REFRESH,)),
-    "pending": Failure("process", "it was found, and has not been processed yet", "wait a moment", ("greenroom status",)),
+    "pending": Failure(
+        "process", "it was found, and has not been processed yet", "wait a moment", ("greenroom status",)
+    ),
     "worker-behind": Failure(
         "process",
         "it has been due for {since}: no worker runs, or the workers cannot keep up",
@@ -344,7 +361,10 @@ FAILURES: Mapping[str, Failure] = {
     ),
     # --- stitching and serving ------------------------------------------------------------------------------------
     "waiting-for-stitch": Failure(
-        "stitch", "it is processed, and waits to be put together with its relations", "wait a moment", ("greenroom status",)
+        "stitch",
+        "it is processed, and waits to be put together with its relations",
+        "wait a moment",
+        ("greenroom status",),
     ),
     "stitcher-behind": Failure(
         "stitch",
@@ -370,7 +390,10 @@ FAILURES: Mapping[str, Failure] = {
     ),
     # --- nothing known --------------------------------------------------------------------------------------------
     "other-kind": Failure(
-        "serve", "there is no such entity, but {near} has its name", "ask for that, or look at the kind", ("greenroom catalog explain {first}",)
+        "serve",
+        "there is no such entity, but {near} has its name",
+        "ask for that, or look at the kind",
+        ("greenroom catalog explain {first}",),
     ),
     "other-namespace": Failure(
         "serve",
@@ -378,7 +401,12 @@ FAILURES: Mapping[str, Failure] = {
         "give the namespace in the reference: `kind:namespace/name`",
         ("greenroom catalog explain {first}",),
     ),
-    "misspelt": Failure("serve", "there is no such entity; do you mean {near}?", "look at the spelling", ("greenroom catalog explain {first}",)),
+    "misspelt": Failure(
+        "serve",
+        "there is no such entity; do you mean {near}?",
+        "look at the spelling",
+        ("greenroom catalog explain {first}",),
+    ),
     "unknown": Failure(
         "serve",
         "nothing here has ever heard of it",
@@ -416,9 +444,13 @@ _PATTERNS: Sequence[tuple[str, re.Pattern[str]]] = tuple(
         ("host-unauthorized", r"\b401\b"),
         ("host-forbidden", r"\b403\b"),
         ("host-rate-limited", r"\b429\b|[Rr]ate limit"),
+        ("glob-without-hits", r"(?:no matching files found for|^file) \S*\*"),
         ("file-not-found", r"no matching files found|file .* does not exist|\b404\b"),
         ("host-failing", r"\b5\d\d\b [A-Z]|, 5\d\d\b"),
-        ("host-unreachable", r"Cannot connect to host|Name or service not known|ECONNREFUSED|ENOTFOUND|[Cc]onnection|disconnected|resolve"),
+        (
+            "host-unreachable",
+            r"Cannot connect to host|Name or service not known|ECONNREFUSED|ENOTFOUND|[Cc]onnection|disconnected|resolve",
+        ),
         ("file-unreadable", r"file .* could not be read"),
         ("reading-failed", r"^Unable to read"),
         ("reference-invalid", r"Entity reference "),

@@ -10,10 +10,11 @@ from typing import Any
 import msgspec
 
 from greenroom.entity import LOCATION, ORIGIN_LOCATION, Entity
-from greenroom.errors import GreenroomError
+from greenroom.errors import GreenroomError, InputError
 from greenroom_catalog.ingestion.findings import Examination, Finding, FoundEntity, examine
 from greenroom_catalog.ingestion.locations import Location, LocationRefError, absolute_target, parse_location
-from greenroom_catalog.ingestion.reader import File, Reader
+from greenroom_catalog.ingestion.reader import Reader
+from greenroom_catalog.ingestion.work import Found, Sources, Task
 from greenroom_catalog.model import Rules
 
 PATIENCE = timedelta(seconds=10)
@@ -57,6 +58,17 @@ class Look(msgspec.Struct, frozen=True):
         return [entity.ref for seen in self.files for entity in seen.examination.entities]
 
 
+class _Files(Found):
+    """What a reader finds: the files themselves, where processing takes the entities in them."""
+
+    def __init__(self, parent: Entity, sources: Sources) -> None:
+        super().__init__(parent, sources)
+        self.files: list[tuple[Location, bytes]] = []
+
+    async def adopt_file(self, content: bytes, location: Location) -> None:
+        self.files.append((location, content))
+
+
 class Looker:
     """Reads and examines, for as long as its patience lasts."""
 
@@ -69,15 +81,28 @@ class Looker:
         """Never raises for what is wrong with the location."""
         try:
             async with asyncio.timeout_at(self._deadline):
-                reading = await self._reader.read(location, optional=optional)
+                found = await self._found(location, optional)
         except TimeoutError:
-            return Look(location, error=f"Unable to read {location.type}, no complete answer within the time of an explanation")
+            return Look(
+                location, error=f"Unable to read {location.type}, no complete answer within the time of an explanation"
+            )
         except GreenroomError as error:
             return Look(location, error=error.message)
-        if reading.error is not None:
-            return Look(location, error=reading.error.message, optional=optional)
-        seen = [await self._examined(file, origin or str(location)) for file in reading.files[:MOST_FILES]]
+        if found.errors:
+            return Look(location, error=found.errors[0].message, optional=optional)
+        files = found.files[:MOST_FILES]
+        seen = [await self._examined(file, content, origin or str(location)) for file, content in files]
         return Look(location, seen, optional=optional)
+
+    async def _found(self, location: Location, optional: bool) -> _Files:
+        """Read as processing reads. Raises InputError for a type that only a plugin can read."""
+        found = _Files({}, Sources(self._reader.reads, {}))
+        task = Task(ref="", kind="location", location=location, origin=location, found=found)
+        if await self._reader.read_files(location, optional, task) or await self._reader.read_url(
+            location, optional, task
+        ):
+            return found
+        raise InputError(f"Only the processing of a location can read the type {location.type}")
 
     async def behind(self, entity: Entity) -> list[Look]:
         """What the targets of a Location entity hold now."""
@@ -101,9 +126,8 @@ class Looker:
             looks.append(await self.at(Location(type_, target), origin=origin, optional=optional))
         return looks
 
-    async def _examined(self, file: File, origin: str) -> Seen:
-        name = file.location.target
+    async def _examined(self, file: Location, content: bytes, origin: str) -> Seen:
         examination = await asyncio.to_thread(
-            examine, file.content, name, location=str(file.location), origin=origin, rules=self._rules
+            examine, content, file.target, location=str(file), origin=origin, rules=self._rules
         )
-        return Seen(file.location, examination)
+        return Seen(file, examination)

@@ -1,0 +1,158 @@
+"""ref -> Explanation: gather the facts, look at the files, and tell what is wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import timedelta
+
+import msgspec
+
+from greenroom.db import Database
+from greenroom.entity import LOCATION, ORIGIN_LOCATION, EntityRef
+from greenroom.settings.redaction import hide_in_text
+from greenroom.sql import Queries
+from greenroom_catalog.ingestion.locations import Location, LocationRefError, parse_location
+from greenroom_catalog.ingestion.reader import Reader
+from greenroom_catalog.query.explain.absence import search
+from greenroom_catalog.query.explain.case import Case, Setup, annotation, finding, reader_of
+from greenroom_catalog.query.explain.chain import chain_of
+from greenroom_catalog.query.explain.diagnosis import diagnose
+from greenroom_catalog.query.explain.facts import FactFinder, Facts, Known
+from greenroom_catalog.query.explain.look import PATIENCE, Look, Looker
+from greenroom_catalog.query.explain.story import HEALTHY, Claim, Explanation, Finding, State
+
+MOST_READ = 10
+"""Locations whose files are read to find an unknown entity."""
+
+
+class Sight(msgspec.Struct, frozen=True):
+    """What the asker may see. `entity`: this entity, were it served; `inside`: what is not served, and why."""
+
+    entity: bool = True
+    inside: bool = True
+
+
+class Explainer:
+    """Explains why an entity is there, missing, stale, orphaned, in conflict or failed."""
+
+    def __init__(
+        self, database: Database, sql: Queries, reader: Reader, setup: Setup, *, patience: timedelta = PATIENCE
+    ) -> None:
+        self._facts = FactFinder(database, sql)
+        self._reader = reader
+        self._setup = setup
+        self._patience = patience
+
+    async def explain(
+        self, ref: EntityRef, *, at: str | None = None, read: bool = True, sight: Sight | None = None
+    ) -> Explanation:
+        """Why the entity is as it is. `at` is the URL of a file that should have it; with `read`, files are looked at.
+
+        What the asker has no sight of is told as what nobody has ever heard of."""
+        sight = sight or Sight()
+        if not sight.entity and not sight.inside:
+            facts = await self._facts.of_nothing(ref)
+        elif not sight.inside:
+            facts = await self._facts.of_served(ref)
+        else:
+            facts = await self._facts.of(ref)
+        case = Case(facts, self._setup)
+        looker = Looker(self._reader, self._setup.rules, self._patience)
+        if at is not None:
+            case = msgspec.structs.replace(case, at=await looker.at(Location("url", at)))
+        if read and sight.inside:
+            case = await self._looked(case, looker)
+        return explanation(case, await self._findings(case, sight))
+
+    async def _findings(self, case: Case, sight: Sight) -> list[Finding]:
+        if case.facts.entity is not None:
+            found = diagnose(case, case.facts.entity)
+            hidden = not sight.entity and case.facts.entity.served is not None
+            return [finding(case, "not-permitted", subject=case.ref), *found] if hidden else found
+        registered = await self._facts.locations_of(str(case.at.location)) if case.at is not None else []
+        return search(case, registered)
+
+    async def _looked(self, case: Case, looker: Looker) -> Case:
+        """The case with the files behind it, as they are now."""
+        entity = case.facts.entity
+        if entity is not None:
+            return msgspec.structs.replace(case, looks=await _at_source(entity, case.facts, looker))
+        behind = {
+            known.ref: await looker.behind(known.document)
+            for known in case.facts.suspects[:MOST_READ]
+            if known.ref != case.ref
+        }
+        return msgspec.structs.replace(case, behind=behind)
+
+
+async def _at_source(entity: Known, facts: Facts, looker: Looker) -> Sequence[Look]:
+    """The file of an entity, or the targets of a Location. A `file` is read only where ingestion itself reads it: below a
+    location of that type."""
+    if entity.ref.startswith("location:"):
+        return await looker.behind(entity.document)
+    try:
+        location = parse_location(annotation(entity, LOCATION))
+    except LocationRefError:
+        return ()
+    below = facts.above[0] if facts.above else None
+    from_files = below is not None and annotation(below, LOCATION).startswith("file:")
+    if location.type == "url" or (location.type == "file" and from_files):
+        origin = annotation(entity, ORIGIN_LOCATION) or str(location)
+        return [await looker.at(location, origin=origin)]
+    return ()
+
+
+def explanation(case: Case, findings: Sequence[Finding]) -> Explanation:
+    """Put the story together: the first error is the verdict."""
+    entity = case.facts.entity
+    ordered = sorted(findings, key=lambda one: one.severity != "error")
+    if entity is None:
+        ordered = list(findings)
+    worst = next((one for one in ordered if one.severity == "error"), None)
+    reading = reader_of(case.facts) if entity is not None else None
+    due = reading.due_at if reading is not None and not reading.never_again else None
+    return Explanation(
+        ref=hide_in_text(case.ref),
+        state=_state(entity, worst),
+        verdict=worst.verdict if worst is not None else HEALTHY,
+        problem=worst is not None,
+        summary=_summary(case, worst),
+        chain=chain_of(case, ordered),
+        findings=ordered,
+        next_refresh=due,
+        last_seen=entity.discovered_at if entity is not None else None,
+        conflicts=[
+            Claim(hide_in_text(claim.wanted_by or claim.provider or claim.ref or "?"), claim.held_by, claim.seen_at)
+            for claim in case.facts.claimants
+        ],
+        alternatives=[] if entity is not None else [*case.facts.same_name, *case.facts.near_names][:10],
+    )
+
+
+_CURRENT = frozenset({"not-permitted", "conflict", "not-in-file"})
+"""Problems of an entity that is served as it should be."""
+
+
+def _state(entity: Known | None, worst: Finding | None) -> State:
+    if entity is None:
+        return "missing"
+    if entity.served is None:
+        return "failed" if entity.errors or entity.stitch_error else "pending"
+    if not entity.referred_to:
+        return "orphaned"
+    return "stale" if worst is not None and worst.verdict not in _CURRENT else "served"
+
+
+_OPENINGS: dict[State, str] = {
+    "served": "is served",
+    "stale": "is served as it last was",
+    "orphaned": "is an orphan",
+    "failed": "is not served",
+    "pending": "is not served yet",
+    "missing": "is not in the catalog",
+}
+
+
+def _summary(case: Case, worst: Finding | None) -> str:
+    opening = f"{case.ref} {_OPENINGS[_state(case.facts.entity, worst)]}"
+    return hide_in_text(f"{opening}: {worst.summary}." if worst is not None else f"{opening}, and up to date.")

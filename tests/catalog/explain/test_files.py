@@ -1,0 +1,258 @@
+"""What is wrong with a file, or with what stands in it."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+
+from greenroom_catalog.query.explain import Explanation
+from greenroom_catalog.settings import LocationConfig
+from tests.catalog.explain.conftest import SHOP, TILL, MakeWorld, World, explains, finding
+from tests.support.catalog import component, yaml_component
+
+REF = "component:default/shop"
+USER = "apiVersion: backstage.io/v1alpha1\nkind: User\nmetadata: {name: eve}\nspec: {memberOf: []}\n"
+
+
+@explains("yaml-broken")
+async def test_broken_yaml_is_told_with_its_line_and_column(world: World) -> Explanation:
+    world.files[SHOP] = yaml_component("shop")
+    await world.register(SHOP)
+    await world.write(SHOP, yaml_component("shop").replace("  name: shop", "  name: shop\n title: [Shop"))
+    told = await world.ask(REF)
+    assert told.state == "stale"
+    first = told.findings[0]
+    assert first.file == SHOP
+    assert first.line is not None
+    assert first.line in (4, 5, 6)
+    assert first.at == f"{SHOP}:{first.line}:{first.column}"
+    assert (first.message or "").startswith(f"YAML error at url:{SHOP}, YAMLParseError: ")
+    assert told.summary == f"{REF} is served as it last was: the file is not valid YAML."
+    return told
+
+
+@explains("yaml-limit")
+async def test_an_alias_that_grows_without_end(world: World) -> Explanation:
+    anchors = "a: &a [x, x, x, x, x, x, x, x, x]\n"
+    anchors += "".join(
+        f"{name}: &{name} [{', '.join([f'*{before}'] * 9)}]\n" for before, name in zip("abcd", "bcde", strict=True)
+    )
+    world.files[SHOP] = yaml_component("shop") + "x:\n" + "".join(f"  {line}\n" for line in anchors.splitlines())
+    await world.register(SHOP)
+    return await world.ask(REF, at=SHOP)
+
+
+@explains("not-an-object")
+async def test_a_list_of_entities_in_place_of_documents(world: World) -> Explanation:
+    world.files[SHOP] = "- kind: Component\n- kind: API\n"
+    await world.register(SHOP)
+    return await world.ask(REF, at=SHOP)
+
+
+@explains("envelope-invalid")
+async def test_a_document_without_a_name(world: World) -> Explanation:
+    world.files[SHOP] = yaml_component("shop").replace("  name: shop\n", "  title: Shop\n")
+    await world.register(SHOP)
+    told = await world.ask(REF, at=SHOP)
+    assert told.findings[0].line == 3
+    return told
+
+
+@explains("duplicate-in-file", warning=True)
+async def test_an_entity_that_its_file_defines_twice(world: World) -> Explanation:
+    world.files[SHOP] = yaml_component("shop", owner="first") + "---\n" + yaml_component("shop", owner="second")
+    await world.register(SHOP)
+    told = await world.ask(REF)
+    assert finding(told, "duplicate-in-file").message == "it stands at the lines 1 and 10"
+    return told
+
+
+@explains("neighbour-refused")
+async def test_a_sound_entity_suffers_for_another_document_of_its_file(world: World) -> Explanation:
+    world.files[SHOP] = yaml_component("shop")
+    await world.register(SHOP)
+    await world.write(SHOP, yaml_component("shop") + "---\n" + USER)
+    told = await world.ask(REF)
+    assert told.findings[0].line == 11
+    assert finding(told, "kind-not-allowed").severity == "warning"
+    return told
+
+
+@explains("neighbour-refused")
+async def test_so_does_one_that_was_never_there(world: World) -> Explanation:
+    world.files[SHOP] = yaml_component("shop") + "---\n" + USER
+    await world.register(SHOP)
+    return await world.ask(REF)
+
+
+@explains("kind-not-allowed")
+async def test_a_refused_kind_is_told_with_the_list_that_refuses_it(world: World) -> Explanation:
+    world.files[SHOP] = USER
+    await world.register(SHOP)
+    told = await world.ask("user:default/eve")
+    first = told.findings[0]
+    assert (first.file, first.line) == (SHOP, 2)
+    assert "`catalog.rules` (not set, so the default) allows Component, API, Location" in first.hint
+    assert "add `User` to its `allow`" in first.hint
+    assert [(step.stage, step.ok) for step in told.chain] == [
+        ("location", True),
+        ("read", True),
+        ("parse", True),
+        ("rule", False),
+        ("serve", None),
+    ]
+    return told
+
+
+@explains("kind-not-allowed")
+async def test_the_rules_of_a_configured_location_are_named_by_their_place(
+    make_world: MakeWorld, tmp_path: Path
+) -> Explanation:
+    (tmp_path / "eve.yaml").write_text(USER)
+    place = LocationConfig("file", str(tmp_path / "eve.yaml"), rules=[{"allow": ["Group"]}])
+    world = await make_world(rules=[{"allow": ["Component"]}], locations=[place])
+    await world.configured()
+    told = await world.ask("user:default/eve")
+    assert "`catalog.rules` with `catalog.locations[0].rules` allows Component, Group" in told.findings[0].hint
+    return told
+
+
+@explains("conflict")
+async def test_two_files_of_one_name_seen_from_the_loser(world: World) -> Explanation:
+    world.files |= {SHOP: yaml_component("shop", owner="first")}
+    await world.register(SHOP)
+    world.files |= {TILL: yaml_component("shop", owner="second")}
+    await world.register(SHOP, TILL)
+    told = await world.ask(REF, at=TILL)
+    assert told.state == "served"
+    assert told.findings[0].at == f"{TILL}:1:1"
+    assert f"url:{SHOP}" in told.summary
+    return told
+
+
+@explains("contested", warning=True)
+async def test_two_files_of_one_name_seen_from_the_winner(world: World) -> Explanation:
+    world.files |= {SHOP: yaml_component("shop", owner="first")}
+    await world.register(SHOP)
+    world.files |= {TILL: yaml_component("shop", owner="second")}
+    await world.register(SHOP, TILL)
+    told = await world.ask(REF)
+    (claim,) = told.conflicts
+    assert (claim.wanted_by, claim.held_by) == (f"url:{TILL}", f"url:{SHOP}")
+    return told
+
+
+@explains("fields-invalid")
+async def test_a_malformed_tag_is_told_where_it_stands(world: World) -> Explanation:
+    world.files[SHOP] = yaml_component("shop", extra="  tags: [fine, Not Fine]\n")
+    await world.register(SHOP)
+    told = await world.ask(REF)
+    assert told.state == "failed"
+    assert (told.findings[0].line, told.findings[0].column) == (5, 16)
+    assert [(step.stage, step.ok) for step in told.chain][-3:] == [
+        ("process", False),
+        ("stitch", None),
+        ("serve", None),
+    ]
+    return told
+
+
+@explains("kind-unknown")
+async def test_a_kind_that_nobody_knows(make_world: MakeWorld) -> Explanation:
+    world = await make_world(rules=[{"allow": ["Component", "Location", "Gadget"]}])
+    world.files[SHOP] = yaml_component("shop").replace("Component", "Gadget")
+    await world.register(SHOP)
+    return await world.ask("gadget:default/shop")
+
+
+@explains("spec-invalid")
+async def test_a_missing_field_keeps_the_last_good_entity(world: World) -> Explanation:
+    world.files[SHOP] = yaml_component("shop")
+    await world.register(SHOP)
+    await world.write(SHOP, yaml_component("shop").replace("  lifecycle: production\n", ""))
+    told = await world.ask(REF)
+    assert told.state == "stale"
+    assert (told.findings[0].file, told.findings[0].line) == (SHOP, 5)
+    assert "lifecycle" in (told.findings[0].message or "")
+    return told
+
+
+@explains("reference-invalid")
+async def test_a_reference_that_cannot_be_read(world: World) -> Explanation:
+    world.files[SHOP] = yaml_component("shop") + "  dependsOn: [no-kind]\n"
+    await world.register(SHOP)
+    told = await world.ask(REF)
+    assert told.findings[0].line == 9
+    return told
+
+
+@explains("placeholder-unreadable")
+async def test_a_placeholder_that_names_a_file_that_is_not_there(world: World) -> Explanation:
+    world.files[SHOP] = yaml_component("shop") + "  notes: {$text: ./notes.md}\n"
+    await world.register(SHOP)
+    return await world.ask(REF)
+
+
+@explains("placeholder-invalid")
+async def test_a_placeholder_whose_value_is_no_text(world: World) -> Explanation:
+    world.files[SHOP] = yaml_component("shop") + "  notes: {$text: 7}\n"
+    await world.register(SHOP)
+    return await world.ask(REF)
+
+
+@explains("annotation-missing")
+async def test_a_provider_that_does_not_say_where_its_entities_come_from(world: World) -> Explanation:
+    shop = component("shop")
+    del shop["metadata"]["annotations"]
+    await world.emit(shop)
+    told = await world.ask(REF)
+    assert "the provider test must set" in told.findings[0].hint
+    return told
+
+
+@explains("annotation-malformed")
+async def test_a_provider_that_says_it_in_a_form_that_cannot_be_read(world: World) -> Explanation:
+    await world.emit(component("shop", annotations={"backstage.io/managed-by-location": "nonsense"}))
+    return await world.ask(REF)
+
+
+@explains("not-storable")
+async def test_a_reference_that_is_too_long_for_an_index(world: World) -> Explanation:
+    endless = random.Random(1).randbytes(4000).hex()
+    await world.emit(component("shop", spec={"dependsOn": [f"component:default/{endless}"]}))
+    return await world.ask(REF)
+
+
+@explains("not-in-file")
+async def test_a_file_that_has_others_but_not_this_one(world: World) -> Explanation:
+    world.files[SHOP] = yaml_component("till")
+    told = await world.ask(REF, at=SHOP)
+    assert "component:default/till" in told.findings[0].hint
+    return told
+
+
+@explains("location-not-registered")
+async def test_a_sound_file_that_nobody_has_registered(world: World) -> Explanation:
+    world.files[SHOP] = "---\n" + yaml_component("shop")
+    told = await world.ask(REF, at=SHOP)
+    assert told.findings[0].at == f"{SHOP}:2:1"
+    assert told.findings[0].commands == [f"greenroom locations add {SHOP}"]
+    return told
+
+
+@explains("not-read-yet")
+async def test_an_entity_that_was_added_since_its_file_was_read(world: World) -> Explanation:
+    world.files[SHOP] = yaml_component("till")
+    await world.register(SHOP)
+    world.files[SHOP] += "---\n" + yaml_component("shop")
+    told = await world.ask(REF)
+    assert "read again in 1" in told.findings[0].hint
+    assert told.findings[0].commands[0].startswith("greenroom catalog refresh location:default/generated-")
+    return told
+
+
+async def test_what_a_registration_would_be_refused_for_is_told_before_it_is_made(world: World) -> None:
+    world.files[SHOP] = USER
+    told = await world.ask("user:default/eve", at=SHOP)
+    assert told.verdict == "kind-not-allowed"
+    assert finding(told, "location-not-registered").at == f"{SHOP}:1:1"

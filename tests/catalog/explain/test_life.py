@@ -1,0 +1,394 @@
+"""Where an entity is on its way, who brings it, who may see it, and whether it is there at all."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from greenroom.errors import InputError
+from greenroom_catalog.query.explain import FAILURES, Explanation, Sight
+from tests.catalog.explain.conftest import SHOP, TILL, MakeWorld, Provider, World, explains, finding
+from tests.support.catalog import component, yaml_component
+
+REF = "component:default/shop"
+
+
+async def test_an_entity_that_is_well_is_told_with_its_whole_way(world: World) -> None:
+    group = {**component("team-a"), "kind": "Group", "spec": {"type": "team", "children": []}}
+    await world.catalog.source("teams").full([_deferred(group)])
+    world.files[SHOP] = yaml_component("shop")
+    await world.register(SHOP)
+    told = await world.ask("Component:Shop")
+    assert (told.ref, told.state, told.verdict, told.problem) == (REF, "served", "served", False)
+    assert told.summary == f"{REF} is served, and up to date."
+    assert [step.stage for step in told.chain] == [
+        "provider", "location", "read", "parse", "rule", "process", "stitch", "serve",
+    ]  # fmt: skip
+    assert all(step.ok for step in told.chain)
+    assert told.chain[5].at == f"{SHOP}:1:1"
+    assert told.next_refresh is not None
+    assert told.findings == []
+
+
+def _deferred(entity: Any) -> Any:
+    from greenroom.plugin import Deferred
+
+    return Deferred(entity)
+
+
+# --- processing ---------------------------------------------------------------------------------------------------
+
+
+@explains("pending")
+async def test_an_entity_that_nobody_has_processed_yet(world: World) -> Explanation:
+    await world.catalog.source().full([_deferred(component("shop"))])
+    told = await world.ask(REF)
+    assert told.state == "pending"
+    return told
+
+
+@explains("worker-behind")
+async def test_an_entity_that_has_been_due_for_long(world: World) -> Explanation:
+    await world.catalog.source().full([_deferred(component("shop"))])
+    await world.database.execute("update refresh_schedule set next_update_at = now() - interval '10 minutes'")
+    told = await world.ask(REF)
+    assert "10 min" in told.summary
+    return told
+
+
+@explains("location-pending")
+async def test_a_location_that_nobody_has_read_yet(world: World) -> Explanation:
+    world.files[SHOP] = yaml_component("shop")
+    await world.found(SHOP)
+    return await world.ask(REF)
+
+
+@explains("refresh-disabled")
+async def test_a_change_that_nobody_will_read_by_itself(world: World) -> Explanation:
+    world.files[SHOP] = yaml_component("shop")
+    await world.found(SHOP)
+    await world.catalog.settle()  # the engine of the tests has `processingInterval: false`
+    world.files[SHOP] = yaml_component("shop", owner="team-b")
+    told = await world.ask(REF)
+    assert told.next_refresh is None
+    return told
+
+
+async def test_without_a_change_that_is_only_worth_knowing(world: World) -> None:
+    world.files[SHOP] = yaml_component("shop")
+    await world.found(SHOP)
+    await world.catalog.settle()
+    told = await world.ask(REF)
+    assert (told.verdict, finding(told, "refresh-disabled").severity) == ("served", "warning")
+
+
+@explains("changed-at-source")
+async def test_a_file_that_has_changed_since_it_was_read(world: World) -> Explanation:
+    world.files[SHOP] = yaml_component("shop")
+    await world.register(SHOP)
+    world.files[SHOP] = yaml_component("shop", owner="team-b")
+    told = await world.ask(REF)
+    assert told.state == "stale"
+    assert "read again in 1" in told.findings[0].hint
+    return told
+
+
+@explains("leaving")
+async def test_an_entity_that_was_taken_out_of_its_file(world: World) -> Explanation:
+    world.files[SHOP] = yaml_component("shop")
+    await world.register(SHOP)
+    world.files[SHOP] = yaml_component("till")
+    return await world.ask(REF)
+
+
+async def test_without_reading_only_the_tables_speak(world: World) -> None:
+    world.files[SHOP] = yaml_component("shop")
+    await world.register(SHOP)
+    world.files[SHOP] = yaml_component("till")
+    told = await world.ask(REF, read=False)
+    assert told.verdict == "served"
+
+
+@explains("orphaned")
+async def test_an_orphan_that_the_config_keeps(make_world: MakeWorld) -> Explanation:
+    world = await make_world(keep=True)
+    world.files[SHOP] = yaml_component("shop") + "---\n" + yaml_component("till")
+    await world.register(SHOP)
+    await world.write(SHOP, yaml_component("till"))
+    told = await world.ask(REF)
+    assert told.state == "orphaned"
+    return told
+
+
+@explains("processor-failed")
+async def test_a_processor_that_fails(world: World) -> Explanation:
+    await _stored_error(world, "Processor AcmeProcessor threw an error while preprocessing; caused by Error: boom")
+    return await world.ask(REF)
+
+
+@explains("server-fault")
+async def test_a_fault_of_the_server(world: World, monkeypatch: pytest.MonkeyPatch) -> Explanation:
+    async def fail(*_: object) -> None:
+        raise ZeroDivisionError("oops")
+
+    monkeypatch.setattr(world.catalog.processor, "process", fail)
+    await world.emit(component("shop"))
+    return await world.ask(REF)
+
+
+@explains("processing-failed")
+async def test_an_error_in_words_that_nobody_knows_is_told_as_it_is(world: World) -> Explanation:
+    await _stored_error(world, "The moon is in the wrong house")
+    told = await world.ask(REF)
+    assert told.findings[0].message == "The moon is in the wrong house"
+    return told
+
+
+async def _stored_error(world: World, message: str) -> None:
+    await world.emit(component("shop"))
+    errors = msgspec.json.encode([{"name": "Error", "message": message}])
+    await world.database.execute("update refresh_state set errors = $1 where entity_ref = $2", errors, REF)
+
+
+# --- stitching ----------------------------------------------------------------------------------------------------
+
+
+@explains("waiting-for-stitch")
+async def test_an_entity_that_waits_to_be_stitched(world: World) -> Explanation:
+    await world.catalog.source().full([_deferred(component("shop"))])
+    await world.catalog.engine.process_due()
+    return await world.ask(REF)
+
+
+@explains("stitcher-behind")
+async def test_an_entity_that_has_waited_long_for_it(world: World) -> Explanation:
+    await world.catalog.source().full([_deferred(component("shop"))])
+    await world.catalog.engine.process_due()
+    await world.database.execute("update stitch_queue set requested_at = now() - interval '10 minutes'")
+    return await world.ask(REF)
+
+
+@explains("keys-differ-in-case")
+async def test_two_keys_that_differ_in_case(world: World) -> Explanation:
+    await world.emit(component("shop", spec={"Owner": "a"}))
+    told = await world.ask(REF)
+    assert told.state == "failed"
+    assert [(step.stage, step.ok) for step in told.chain][-3:] == [
+        ("process", True),
+        ("stitch", False),
+        ("serve", None),
+    ]
+    return told
+
+
+@explains("not-indexable")
+async def test_text_that_the_database_cannot_index(world: World) -> Explanation:
+    await world.emit(component("shop"))
+    await world.database.execute("insert into stitch_failures select id, 'it is too long' from refresh_state")
+    return await world.ask(REF)
+
+
+@explains("dangling-relation", warning=True)
+async def test_an_owner_that_is_not_there_is_worth_knowing_and_no_more(world: World) -> Explanation:
+    await world.emit(component("shop"))
+    told = await world.ask(REF)
+    assert told.verdict == "served"
+    assert "group:default/team-a" in finding(told, "dangling-relation").summary
+    return told
+
+
+# --- providers ----------------------------------------------------------------------------------------------------
+
+
+@explains("provider-failed")
+async def test_a_provider_that_failed_may_be_why(world: World) -> Explanation:
+    await world.run_providers(Provider("acme", error=InputError("no such organisation")))
+    told = await world.ask(REF)
+    assert told.findings[0].message == "no such organisation"
+    return told
+
+
+@explains("provider-failed")
+async def test_what_it_brought_before_is_stale(world: World) -> Explanation:
+    acme = Provider("acme", component("shop"))
+    await world.run_providers(acme)
+    acme.error = InputError("no such organisation")
+    world.providers.clear()
+    await world.runs.trigger("acme", None)
+    await world.run_providers(acme)
+    told = await world.ask(REF)
+    assert told.state == "stale"
+    return told
+
+
+@explains("provider-paused")
+async def test_a_provider_that_somebody_paused(world: World) -> Explanation:
+    await world.run_providers(Provider("acme", component("shop")))
+    await world.runs.pause("acme", "user:default/ops")
+    return await world.ask(REF)
+
+
+@explains("provider-never-run")
+async def test_a_provider_that_has_not_run_yet(world: World) -> Explanation:
+    await world.database.execute("insert into providers (name, next_run_at) values ('acme', now())")
+    return await world.ask(REF)
+
+
+@explains("provider-running")
+async def test_a_provider_in_its_first_run(world: World) -> Explanation:
+    await world.database.execute(
+        "insert into providers (name, next_run_at, lease_until) values ('acme', now(), now() + interval '1 minute');"
+        "insert into provider_runs (provider, cause, process) values ('acme', 'start', 'here:1')"
+    )
+    return await world.ask(REF)
+
+
+@explains("provider-found-nothing")
+async def test_a_provider_that_found_nothing(world: World) -> Explanation:
+    await world.run_providers(Provider("acme"))
+    return await world.ask(REF)
+
+
+@explains("provider-item-failed")
+async def test_an_item_that_a_provider_could_not_use(world: World) -> Explanation:
+    await world.run_providers(Provider("acme", component("till")))
+    failures = msgspec.json.encode([{"what": "acme/shop", "error": "no catalog file"}])
+    await world.database.execute("update provider_runs set failed = 1, failures = $1", failures)
+    told = await world.ask(REF)
+    assert told.findings[0].message == "acme/shop: no catalog file"
+    return told
+
+
+@explains("provider-disabled")
+async def test_a_provider_that_the_config_disables(world: World) -> Explanation:
+    await world.run_providers(Provider("acme", component("shop")))
+    world.disabled.append("acme")
+    return await world.ask(REF)
+
+
+@explains("provider-not-installed")
+async def test_a_provider_that_is_no_longer_there(world: World) -> Explanation:
+    await world.catalog.source("gone").full([_deferred(component("shop"))])
+    await world.settle()
+    return await world.ask(REF)
+
+
+# --- locations ----------------------------------------------------------------------------------------------------
+
+
+@explains("location-unregistered")
+async def test_the_entity_of_a_location_that_was_unregistered(world: World) -> Explanation:
+    return await world.ask(f"location:default/generated-{'0' * 40}")
+
+
+@explains("location-moved", warning=True)
+async def test_a_location_that_was_pointed_at_another_file(world: World) -> Explanation:
+    world.files[SHOP] = yaml_component("shop")
+    await world.register(SHOP)
+    row: Any = await world.database.fetchrow("select entity_ref from refresh_state where entity_ref like 'location:%'")
+    await world.database.execute(
+        "insert into locations (type, target, entity_ref) values ('url', $1, $2)", TILL, row["entity_ref"]
+    )
+    return await world.ask(row["entity_ref"])
+
+
+# --- names --------------------------------------------------------------------------------------------------------
+
+
+@explains("other-kind")
+async def test_the_name_of_something_else(world: World) -> Explanation:
+    await world.emit(component("shop"))
+    told = await world.ask("api:default/shop")
+    assert told.alternatives == [REF]
+    assert told.findings[0].commands == [f"greenroom catalog explain {REF}"]
+    return told
+
+
+@explains("other-namespace")
+async def test_the_name_in_another_namespace(world: World) -> Explanation:
+    await world.emit(component("shop", namespace="retail"))
+    told = await world.ask(REF)
+    assert "component:retail/shop" in told.summary
+    return told
+
+
+@explains("misspelt")
+async def test_a_name_that_is_nearly_another(world: World) -> Explanation:
+    await world.emit(component("payment-service"), component("unrelated"))
+    told = await world.ask("component:paymnet-service")
+    assert told.alternatives == ["component:default/payment-service"]
+    return told
+
+
+@explains("unknown")
+async def test_what_nobody_has_ever_heard_of(world: World) -> Explanation:
+    told = await world.ask(REF)
+    assert told.state == "missing"
+    return told
+
+
+async def test_text_that_no_name_can_have_is_simply_unknown(world: World) -> None:
+    for ref in (
+        "component:default/a\0b",
+        "component:default/\ud800",
+        "component:default/%_'\"",
+        "component:" + "x" * 5000,
+    ):
+        assert (await world.ask(ref)).verdict == "unknown"
+
+
+# --- who may see what ---------------------------------------------------------------------------------------------
+
+
+@explains("not-permitted")
+async def test_an_operator_without_sight_of_the_entity_learns_that_it_is_there(world: World) -> Explanation:
+    await world.emit(component("shop"))
+    return await world.ask(REF, sight=Sight(entity=False))
+
+
+async def test_who_may_see_nothing_learns_nothing(world: World) -> None:
+    await world.emit(component("shop"))
+    world.files[SHOP] = yaml_component("till").replace("  owner: team-a\n", "")
+    await world.run_providers(Provider("acme", error=InputError("no such organisation")))
+    blind = Sight(entity=False, inside=False)
+    told = [await world.ask(ref, sight=blind) for ref in (REF, "component:default/nope")]
+    assert [one.verdict for one in told] == ["unknown", "unknown"]
+    assert str(msgspec.to_builtins(told[0])).replace("shop", "nope") == str(msgspec.to_builtins(told[1]))
+
+
+async def test_who_may_only_read_entities_learns_nothing_of_what_is_not_served(world: World) -> None:
+    world.files[SHOP] = yaml_component("shop").replace("  owner: team-a\n", "")
+    await world.register(SHOP)
+    reader = Sight(inside=False)
+    assert (await world.ask(REF)).verdict == "spec-invalid"
+    told = await world.ask(REF, sight=reader)
+    assert (told.verdict, told.state) == ("unknown", "missing")
+    assert SHOP not in str(told)
+
+
+async def test_who_may_read_entities_is_told_the_errors_that_entities_show(world: World) -> None:
+    world.files[SHOP] = yaml_component("shop")
+    await world.register(SHOP)
+    await world.write(SHOP, "kind: [\n")
+    told = await world.ask(REF, sight=Sight(inside=False))
+    assert (told.verdict, told.state) == ("yaml-broken", "stale")
+
+
+def test_every_class_has_a_test_and_every_text_can_be_filled_in() -> None:
+    source = "".join(file.read_text() for file in Path(__file__).parent.glob("test_*.py"))
+    tested = set(re.findall(r'@explains\("([\w-]+)"', source))
+    assert tested == set(FAILURES)
+    assert len(FAILURES) >= 25
+    for failure in FAILURES.values():
+        texts = " ".join([failure.summary, failure.hint, *failure.commands])
+        assert set(re.findall(r"(?<!\{)\{(\w*)\}(?!\})", texts)) <= BLANKS
+
+
+BLANKS = {
+    *("ref", "kind", "parent", "target", "host", "file", "since", "next", "provider", "origin", "allowed", "rule"),
+    *("holder", "wanted", "near", "first"),
+}
