@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
+from typing import Any
 from uuid import UUID
 
 from greenroom.entity import ref_of
@@ -17,7 +18,7 @@ from greenroom_catalog.ingestion.locations import (
     parse_location,
 )
 from greenroom_catalog.ingestion.processor import REGISTRABLE, Processed, Processor
-from greenroom_catalog.storage.locations import LocationRow, LocationTable
+from greenroom_catalog.storage.locations import LocationPage, LocationRow, LocationTable
 from greenroom_catalog.storage.store import Store
 
 REGISTERED_LOCATIONS = "DefaultLocationStore"
@@ -60,7 +61,7 @@ class RegisteredLocations:
         uid = _uuid(id_)
         row = await self._table.get(uid) if uid else None
         if row is None:
-            raise NotFoundError(f"Found no location with ID {id_}")
+            raise _unknown(id_)
         return row
 
     async def create(self, type_: str, target: str, *, on_conflict: str | None = None) -> LocationRow:
@@ -78,13 +79,45 @@ class RegisteredLocations:
         await self._store.refresh(row.entity_ref)
         return row
 
+    async def update(self, id_: str, type_: str, target: str) -> LocationRow:
+        """Point a location elsewhere: what the old target gave goes, and the new one is read. Its entity keeps its name.
+
+        Raises InputError for another type than `url`, ConflictError when another location points there (whether or not
+        there is the one to change), NotFoundError."""
+        location = _registrable(type_, target)
+        uid = _uuid(id_)
+        row = await self._table.update(uid, type_, target) if uid else None
+        if row is None:
+            if await self.exists(type_, target):
+                raise ConflictError(f"Location {location} already exists")
+            raise _unknown(id_)
+        await self._source.delta(added=[_registered(row)])
+        return row
+
     async def delete(self, id_: str) -> None:
         """Unregister a location, and with it what only it held up. Raises NotFoundError."""
         uid = _uuid(id_)
         row = await self._table.delete(uid) if uid else None
         if row is None:
-            raise NotFoundError(f"Found no location with ID {id_}")
+            raise _unknown(id_)
         await self._source.delta(removed=[row.entity_ref])
+
+    async def find(self, query: Mapping[str, Any] | None, limit: int, after: UUID | None = None) -> LocationPage:
+        """Locations that match a predicate, past an id, by id. Raises InputError for fields that locations do not have."""
+        return await self._table.page(query, limit, after)
+
+    async def of_entity(self, ref: str) -> LocationRow:
+        """The location that brought an entity in, however many files ago. Raises NotFoundError."""
+        origin = await self._table.origin_of(ref)
+        if origin is None:
+            raise NotFoundError(f"found no entity for ref {ref}")
+        if not origin.location:
+            raise NotFoundError(f"found no origin annotation for ref {ref}")
+        type_, target = parse_location(origin.location)
+        row = await self._table.find(type_, target)
+        if row is None:
+            raise NotFoundError(f"Found no location with type {type_} and target {target}")
+        return row
 
     async def exists(self, type_: str, target: str) -> bool:
         """Whether the location is registered."""
@@ -126,6 +159,10 @@ def _registrable(type_: str, target: str) -> Location:
     if "\0" in target or len(target.encode("utf-8", "replace")) > LONGEST_TARGET:
         raise InputError(f"The target of a location is at most {LONGEST_TARGET} bytes of text without NUL characters")
     return Location(type_, target)
+
+
+def _unknown(id_: str) -> NotFoundError:
+    return NotFoundError(f"Found no location with ID {id_}")
 
 
 def _registered(row: LocationRow) -> Deferred:

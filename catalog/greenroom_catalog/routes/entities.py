@@ -25,7 +25,7 @@ def entity_routes(queries: EntityQueries, permissions: Permissions) -> list[HTTP
     async def by_name(request: Request[Any, Any, Any]) -> Response[bytes]:
         ask = asked(request)
         allowed = await permissions.authorize(ask.credentials, ENTITY_READ) is Decision.ALLOW
-        document = await queries.by_ref(_ref(ask.path)) if allowed else None
+        document = await queries.by_ref(ref_of_path(ask.path)) if allowed else None
         if document is None:
             where = f"with kind '{ask.path['kind']}' in namespace '{ask.path['namespace']}'"
             raise NotFoundError(f"No entity named '{ask.path['name']}' found, {where}")
@@ -55,7 +55,7 @@ def entity_routes(queries: EntityQueries, permissions: Permissions) -> list[HTTP
     @get("/entities/by-name/{kind:str}/{namespace:str}/{name:str}/ancestry", operation_id="GetEntityAncestryByName")
     async def ancestry(request: Request[Any, Any, Any]) -> Response[bytes]:
         ask = asked(request)
-        root = _ref(ask.path)
+        root = ref_of_path(ask.path)
         if await permissions.authorize(ask.credentials, ENTITY_READ, root) is not Decision.ALLOW:
             raise NotAllowedError
         found = await queries.ancestry(root)
@@ -67,7 +67,7 @@ def entity_routes(queries: EntityQueries, permissions: Permissions) -> list[HTTP
     return [by_name, by_uid, by_refs, ancestry]
 
 
-def _ref(path: Mapping[str, str]) -> str:
+def ref_of_path(path: Mapping[str, str]) -> str:
     """The canonical reference of a triplet from a URL."""
     return "{kind}:{namespace}/{name}".format_map(path).lower()
 

@@ -226,24 +226,6 @@ def facets_from_body(body: Query) -> tuple[list[str], Predicate | None]:
     return facets, predicate_from_json(body["query"]) if "query" in body else None
 
 
-_LOCATION = shapes.fields(
-    {
-        "type": shapes.STRING,
-        "target": shapes.STRING,
-        "presence": shapes.optional(shapes.union(shapes.literal("required"), shapes.literal("optional"))),
-    },
-    strict=True,
-)
-
-
-def location(body: Any) -> dict[str, str]:
-    """A location as somebody wants it registered: `type`, `target`, perhaps `presence`. Raises InputError."""
-    found, issues = shapes.parse(_LOCATION, body)
-    if issues:
-        raise InputError(f"Malformed request: {shapes.listed(issues)}")
-    return cast(dict[str, str], found)
-
-
 def is_yes(text: str | None) -> bool:
     """`true`, `yes`, `y`, `on` or `1`, as the package yn has it."""
     return text is not None and text.strip().lower() in ("y", "yes", "true", "1", "on")

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Protocol
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
 from uuid import UUID
 
 from greenroom.entity import Entity
+from greenroom.errors import GreenroomError
 
 
 class EntityWriter(Protocol):
@@ -44,6 +45,16 @@ class TriedOut(Protocol):
     def entity(self) -> Entity: ...
 
 
+class LocationPage(Protocol):
+    """Some of the locations that match, and how many do."""
+
+    @property
+    def rows(self) -> Sequence[Location]: ...
+
+    @property
+    def total(self) -> int: ...
+
+
 class Locations(Protocol):
     """Registers locations (`ingestion.registry.RegisteredLocations`)."""
 
@@ -59,8 +70,20 @@ class Locations(Protocol):
         """Raises InputError for a type that may not be registered, ConflictError for what is there already."""
         ...
 
+    async def update(self, id_: str, type_: str, target: str) -> Location:
+        """Point a location elsewhere. Raises InputError, ConflictError, NotFoundError, in this order."""
+        ...
+
     async def delete(self, id_: str) -> None:
         """Raises NotFoundError."""
+        ...
+
+    async def find(self, query: Mapping[str, Any] | None, limit: int, after: UUID | None = None) -> LocationPage:
+        """Locations that match a predicate, past an id, by id. Raises InputError for fields that locations do not have."""
+        ...
+
+    async def of_entity(self, ref: str) -> Location:
+        """The location that brought an entity in. Raises NotFoundError."""
         ...
 
     async def exists(self, type_: str, target: str) -> bool:
@@ -69,4 +92,20 @@ class Locations(Protocol):
 
     async def try_out(self, type_: str, target: str) -> Sequence[TriedOut]:
         """Process a location and what is below it without storing anything. Raises InputError."""
+        ...
+
+
+class Analyzes(Protocol):
+    """Looks into repositories (`ingestion.analysis.Analysis`)."""
+
+    async def analyze(self, target: str, filename: str | None = None) -> Mapping[str, Any]:
+        """The catalog files in a repository, or a draft of one. Raises InputError."""
+        ...
+
+
+class Validates(Protocol):
+    """Tries entities out (`ingestion.validation.Validation`)."""
+
+    async def problems(self, entity: Entity) -> Sequence[GreenroomError]:
+        """What is wrong with an entity, by the processing it would go through."""
         ...

@@ -11,11 +11,12 @@ from greenroom.permissions import Permissions
 from greenroom.web import Routes, json_response, load_document
 from greenroom_catalog.query.permissions import metadata
 from greenroom_catalog.query.query import EntityQueries
+from greenroom_catalog.routes.analysis import analysis_routes
 from greenroom_catalog.routes.changes import change_routes
 from greenroom_catalog.routes.entities import entity_routes
 from greenroom_catalog.routes.lists import facet_routes, list_routes
-from greenroom_catalog.routes.locations import location_routes
-from greenroom_catalog.routes.services import EntityWriter, Locations
+from greenroom_catalog.routes.locations import location_routes, location_search_routes
+from greenroom_catalog.routes.services import Analyzes, EntityWriter, Locations, Validates
 from greenroom_catalog.routes.unprocessed import unprocessed_routes
 
 
@@ -23,6 +24,8 @@ def catalog_routes(
     queries: EntityQueries,
     writer: EntityWriter,
     locations: Locations,
+    analysis: Analyzes,
+    validation: Validates,
     *,
     permissions: Permissions,
     auth: Auth,
@@ -34,7 +37,9 @@ def catalog_routes(
         *list_routes(queries, permissions),
         *facet_routes(queries, permissions),
         *change_routes(writer, permissions, auth),
+        *location_search_routes(locations, permissions),
         *location_routes(locations, permissions, readonly=readonly),
+        *analysis_routes(analysis, validation, permissions),
         *unprocessed_routes(queries, writer, permissions),
         _permissions_metadata(),
     ]

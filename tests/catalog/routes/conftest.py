@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 from uuid import UUID, uuid4
 
-import httpx
 import pytest
 
 from greenroom.auth import Auth, Credentials
@@ -15,7 +15,7 @@ from greenroom.auth.external import ExternalToken
 from greenroom.auth.keys import MemoryKeyStore
 from greenroom.db import Database
 from greenroom.entity import Entity
-from greenroom.errors import ConflictError, NotFoundError
+from greenroom.errors import ConflictError, GreenroomError, NotFoundError
 from greenroom.permissions import Decision, Permission, Permissions
 from greenroom.settings import BackendConfig
 from greenroom.web.door import build_asgi
@@ -23,6 +23,7 @@ from greenroom.web.lifecycle import Lifecycle
 from greenroom_catalog.query.query import EntityQueries
 from greenroom_catalog.routes import catalog_routes
 from greenroom_catalog.storage.store import MIGRATIONS
+from tests.support.asgi import Client, Reply
 from tests.support.postgres import MigratedDatabase
 
 TOKEN = "a-token-of-the-tests"
@@ -54,6 +55,14 @@ class Registered:
 
 
 @dataclass
+class Page:
+    """Some locations."""
+
+    rows: list[Registered]
+    total: int
+
+
+@dataclass
 class TriedOut:
     """An entity of a dry run."""
 
@@ -62,16 +71,18 @@ class TriedOut:
 
 @dataclass
 class Below:
-    """Writer and location registry in one, in memory."""
+    """Writer, location registry and analysis in one, in memory."""
 
     known: set[str] = field(default_factory=set)
     refreshed: list[str] = field(default_factory=list)
     deleted: list[UUID] = field(default_factory=list)
     locations: dict[str, Registered] = field(default_factory=dict)
+    problems_of: dict[str, list[GreenroomError]] = field(default_factory=dict)
+    found: list[tuple[Any, ...]] = field(default_factory=list)
 
     async def refresh(self, ref: str) -> int:
-        self.refreshed.append(ref)
-        return int(ref in self.known)
+        self.refreshed.append(ref.lower())
+        return int(ref.lower() in self.known)
 
     async def delete_by_uid(self, uid: UUID) -> bool:
         self.deleted.append(uid)
@@ -92,6 +103,27 @@ class Below:
         self.locations[str(made.id)] = made
         return made
 
+    async def update(self, id_: str, type_: str, target: str) -> Registered:
+        held = await self.get(id_)
+        held.type, held.target = type_, target
+        return held
+
+    async def find(self, query: Mapping[str, Any] | None, limit: int, after: UUID | None = None) -> Page:
+        self.found.append((query, limit, after))
+        rows = sorted(self.locations.values(), key=lambda one: one.id)
+        return Page([one for one in rows if after is None or one.id > after][:limit], len(rows))
+
+    async def of_entity(self, ref: str) -> Registered:
+        if not self.locations:
+            raise NotFoundError(f"found no entity for ref {ref}")
+        return next(iter(self.locations.values()))
+
+    async def analyze(self, target: str, filename: str | None = None) -> dict[str, Any]:
+        return {"existingEntityFiles": [], "generateEntities": [target, filename]}
+
+    async def problems(self, entity: Entity) -> Sequence[GreenroomError]:
+        return self.problems_of.get(entity["metadata"]["name"], [])
+
     async def delete(self, id_: str) -> None:
         await self.get(id_)
         del self.locations[id_]
@@ -107,7 +139,7 @@ class Below:
 class Surface:
     """The running surface, and what lies around it."""
 
-    http: httpx.AsyncClient
+    http: Client
     database: Database
     below: Below
     policy: Policy
@@ -119,17 +151,21 @@ def readonly() -> bool:
 
 
 @pytest.fixture
-async def surface(migrated_database: MigratedDatabase, readonly: bool) -> AsyncIterator[Surface]:
+async def surface(migrated_database: MigratedDatabase, readonly: bool) -> Surface:
     """`/api/catalog` on an empty catalog; the client carries a service's token."""
     database = await migrated_database([MIGRATIONS])
     below, policy = Below(), Policy()
     token = ExternalToken(hashlib.sha256(TOKEN.encode()).digest(), "tests")
     auth = Auth(base_url="http://test", keys=MemoryKeyStore(), external_tokens=[token])
-    routes = catalog_routes(EntityQueries(database), below, below, permissions=policy, auth=auth, readonly=readonly)
+    routes = catalog_routes(
+        EntityQueries(database), below, below, below, below, permissions=policy, auth=auth, readonly=readonly
+    )
     state = Lifecycle()
     state.started()
     app = build_asgi([routes], config=BackendConfig(), auth=auth, state=state)
-    headers = {"authorization": f"Bearer {TOKEN}", "accept-encoding": "identity"}
-    transport = httpx.ASGITransport(app, raise_app_exceptions=False)
-    async with httpx.AsyncClient(transport=transport, base_url="http://test/api/catalog", headers=headers) as http:
-        yield Surface(http, database, below, policy)
+    return Surface(Client(app, TOKEN, base="/api/catalog"), database, below, policy)
+
+
+def error_of(reply: Reply) -> tuple[int, str, str]:
+    """Status, and the name and message of the envelope."""
+    return reply.status, reply.error["name"], reply.error["message"]
