@@ -157,9 +157,17 @@ class RepositoryFile(msgspec.Struct, frozen=True):
 def repository_file(url: str) -> RepositoryFile:
     """Raises InvalidUrlError, and InputError for a path that tries to leave the repository."""
     found = _file(url)
-    if any(segment in (".", "..") for segment in _fully_decoded(found.path).split("/")):
-        raise InputError("Invalid SCM URL: path traversal is not allowed in the URL")
+    if leaves_repository(found.path):
+        raise InputError(TRAVERSAL)
     return found
+
+
+TRAVERSAL = "Invalid SCM URL: path traversal is not allowed in the URL"
+
+
+def leaves_repository(path: str) -> bool:
+    """Whether a path goes up somewhere, however often its dots are encoded."""
+    return any(segment in (".", "..") for segment in re.split(r"[/\\]", _fully_decoded(path)))
 
 
 def _file(url: str) -> RepositoryFile:
@@ -214,29 +222,53 @@ def _index_of_name(parts: list[str]) -> int:
 _WORDS = ("-", "blob", "issues", "tree", "commit", "src", "raw", "edit")
 
 
+class AzureFile(msgspec.Struct, frozen=True):
+    """What a URL of Azure DevOps says: `/<organization>/<project>/_git/<name>?path=…&version=GB<branch>`."""
+
+    folders: tuple[str, ...]
+    """The organization; on a server, maybe a folder before it; nothing where it is part of the host's name."""
+    project: str
+    name: str
+    path: str = ""
+    ref: str = ""
+
+
+def azure_file(url: str) -> AzureFile | None:
+    """None for a URL that names no repository, or a version of it that is no branch or tag."""
+    parsed = parse(url)
+    try:
+        segments = [_decoded(segment) for segment in parsed.pathname.split("/")[1:]]
+    except InvalidUrlError:
+        return None
+    at = next((index for index in (1, 2, 3) if segments[index : index + 1] == ["_git"]), None)
+    if at is None or not all(segments[: at + 2]) or len(segments) < at + 2:
+        return None
+    parameters = dict(reversed(parsed.parameters()))
+    version = parameters.get("version", "")
+    if version and version[:2] not in ("GB", "GT"):
+        return None
+    before, name = segments[:at], segments[at + 1]
+    if parsed.host.endswith(".visualstudio.com") and at == 1:
+        folders, project = [], before[0]
+    elif at == 1:
+        folders, project = before, name
+    else:
+        folders, project = before[:-1], before[-1]
+    return AzureFile(tuple(folders), project, name, parameters.get("path", ""), version[2:])
+
+
 def _resolve_azure(target: str, base: str) -> str:
     """Azure DevOps keeps the file's path in the query parameter `path`."""
     if is_url(target):
         return target
-    url = parse(base)
-    parameters = dict(reversed(url.parameters()))
-    version = parameters.get("version", "")
-    if not _is_azure_repository(url) or (version and version[:2] not in ("GB", "GT")):
+    file = azure_file(base)
+    if file is None:
         return parse(target, base).href
     try:
-        path = parse(target, f"https://a.com{parameters.get('path', '')}").pathname
+        path = parse(target, f"https://a.com{file.path}").pathname
     except InvalidUrlError:
         return parse(target, base).href
-    return url.with_parameter(path=path).href
-
-
-def _is_azure_repository(url: Url) -> bool:
-    try:
-        parts = _decoded(url.pathname).split("/")
-    except InvalidUrlError:
-        return False
-    at = next((index for index in (2, 3, 4) if parts[index : index + 1] == ["_git"]), None)
-    return at is not None and all(parts[1:at]) and parts[at + 1 : at + 2] not in ([], [""])
+    return parse(base).with_parameter(path=path).href
 
 
 class GitilesFile(msgspec.Struct, frozen=True):

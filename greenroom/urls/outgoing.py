@@ -7,9 +7,10 @@ import socket
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from datetime import timedelta
-from typing import IO, Any, TypeAlias
+from typing import IO, TypeAlias
 
 import aiohttp
+import msgspec
 from aiohttp.abc import AbstractResolver, ResolveResult
 from aiohttp.resolver import DefaultResolver
 from yarl import URL
@@ -20,8 +21,6 @@ from greenroom.urls.service import UnreadableUrlError
 from greenroom.urls.whatwg import Url, parse
 
 MAX_REDIRECTS = 5
-MAX_BYTES = 20 * 1024 * 1024
-MAX_TIME = timedelta(seconds=30)
 LOCALHOST = "localhost"
 
 Named: TypeAlias = Callable[[Url, str], bool]
@@ -32,6 +31,13 @@ Raises for a URL that may not be read at all."""
 _REDIRECTS = (301, 302, 307, 308)
 _CHUNK = 64 * 1024
 _SECRET_HEADERS = ("authorization", "private-token", "x-api-key")
+
+
+class Limits(msgspec.Struct, frozen=True):
+    """How much may come, once decompressed, and how long it may take with all redirects."""
+
+    max_bytes: int = 20 * 1024 * 1024
+    max_time: timedelta = timedelta(seconds=30)
 
 
 class Answer:
@@ -85,11 +91,8 @@ def _check_address(host: str, address: str) -> None:
 class Outgoing:
     """Sends requests: never with cookies, and with the credentials of `headers` only to the server that they are for."""
 
-    def __init__(
-        self, session: aiohttp.ClientSession, *, max_bytes: int = MAX_BYTES, max_time: timedelta = MAX_TIME
-    ) -> None:
-        self._session = session
-        self.max_bytes, self.max_time = max_bytes, max_time
+    def __init__(self, session: aiohttp.ClientSession, limits: Limits | None = None) -> None:
+        self._session, self._limits = session, limits or Limits()
 
     async def get(
         self,
@@ -98,17 +101,18 @@ class Outgoing:
         named: Named,
         *,
         into: IO[bytes] | None = None,
-        max_bytes: int | None = None,
+        limits: Limits | None = None,
     ) -> Answer:
         """The answer at the end of all redirects, whatever its status.
 
         `named` is asked of each URL on the way. The body of an answer that is `ok` goes into the file, if one is given.
         Raises NotAllowedError, UnreadableUrlError (upstream's texts), and what `named` raises."""
+        limits = limits or self._limits
+        seconds = limits.max_time.total_seconds()
         try:
-            async with asyncio.timeout(self.max_time.total_seconds()):
-                return await self._follow(url, headers, named, into, max_bytes or self.max_bytes)
+            async with asyncio.timeout(seconds):
+                return await self._follow(url, headers, named, into, limits.max_bytes)
         except TimeoutError as error:
-            seconds = self.max_time.total_seconds()
             raise UnreadableUrlError(f"Unable to read {url}, no complete answer within {seconds:g} s") from error
 
     async def _follow(
@@ -172,10 +176,12 @@ async def _read(response: aiohttp.ClientResponse, current: str, into: IO[bytes] 
 
 
 @asynccontextmanager
-async def open_outgoing(*, resolver: AbstractResolver | None = None, **limits: Any) -> AsyncIterator[Outgoing]:
+async def open_outgoing(
+    limits: Limits | None = None, *, resolver: AbstractResolver | None = None
+) -> AsyncIterator[Outgoing]:
     """With connections of its own."""
     connector = aiohttp.TCPConnector(resolver=CheckedResolver(resolver or DefaultResolver()))
     headers = {"User-Agent": "greenroom"}
     jar = aiohttp.DummyCookieJar()
     async with aiohttp.ClientSession(connector=connector, cookie_jar=jar, headers=headers) as session:
-        yield Outgoing(session, **limits)
+        yield Outgoing(session, limits)

@@ -16,7 +16,7 @@ from greenroom.errors import ConfigError, InputError, NotAllowedError, NotFoundE
 from greenroom.plugin import Document
 from greenroom.settings import ReadingConfig, load
 from greenroom.urls import UnreadableUrlError, Urls, parse
-from greenroom.urls.outgoing import open_outgoing
+from greenroom.urls.outgoing import Limits, open_outgoing
 from greenroom.urls.reading import HttpReader, allows
 
 
@@ -30,7 +30,7 @@ async def serving(answer: Any, **limits: Any) -> AsyncIterator[tuple[str, HttpRe
     """The base URL of a server on this machine, and a reader that may read it."""
     app = web.Application()
     app.router.add_route("*", "/{path:.*}", answer)
-    async with TestServer(app) as server, open_outgoing(**limits) as outgoing:
+    async with TestServer(app) as server, open_outgoing(Limits(**limits)) as outgoing:
         allow = read([{"host": f"127.0.0.1:{server.port}", "paths": ["/open", "/open/"]}])
         yield f"http://127.0.0.1:{server.port}", HttpReader(outgoing, allow)
 

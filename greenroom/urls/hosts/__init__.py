@@ -1,0 +1,36 @@
+"""Readers of Git hosts: a module for each family, and what they share."""
+
+from collections.abc import Iterator
+
+from greenroom.plugin import UrlReader
+from greenroom.settings import IntegrationsConfig
+from greenroom.urls.hosts.azure import AzureReader
+from greenroom.urls.hosts.bitbucket import BitbucketCloudReader, BitbucketServerReader
+from greenroom.urls.hosts.gerrit import GerritReader
+from greenroom.urls.hosts.gitea import GiteaReader
+from greenroom.urls.hosts.github import GithubReader
+from greenroom.urls.hosts.gitlab import GitlabReader
+from greenroom.urls.integrations import Integrations
+from greenroom.urls.outgoing import Outgoing
+
+__all__ = [
+    "AzureReader",
+    "BitbucketCloudReader",
+    "BitbucketServerReader",
+    "GerritReader",
+    "GiteaReader",
+    "GithubReader",
+    "GitlabReader",
+    "host_readers",
+]
+
+
+def host_readers(config: IntegrationsConfig, integrations: Integrations, outgoing: Outgoing) -> Iterator[UrlReader]:
+    """A reader for each entry of the config, in the order in which they are asked."""
+    yield from (AzureReader(outgoing, integrations, one) for one in config.azure)
+    yield from (BitbucketCloudReader(outgoing, integrations, one) for one in config.bitbucket_cloud)
+    yield from (BitbucketServerReader(outgoing, integrations, one) for one in config.bitbucket_server)
+    yield from (GerritReader(outgoing, integrations, one) for one in config.gerrit)
+    yield from (GithubReader(outgoing, integrations, one) for one in config.github)
+    yield from (GiteaReader(outgoing, integrations, one) for one in config.gitea)
+    yield from (GitlabReader(outgoing, integrations, one) for one in config.gitlab)
