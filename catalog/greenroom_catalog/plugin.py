@@ -42,7 +42,9 @@ from greenroom_catalog.ingestion.steps import Extensions
 from greenroom_catalog.ingestion.sweeping import CADENCE, TASK, Sweeper
 from greenroom_catalog.ingestion.validation import Validation
 from greenroom_catalog.model import Rules, read_rules
+from greenroom_catalog.query.explain import Explainer, Setup
 from greenroom_catalog.query.query import EntityQueries, LentReader
+from greenroom_catalog.routes.explain import explain_routes
 from greenroom_catalog.routes.own import greenroom_routes
 from greenroom_catalog.routes.scheduler import SweepTask, scheduler_routes
 from greenroom_catalog.routes.surface import catalog_routes
@@ -99,7 +101,9 @@ def catalog(config: CatalogConfig, host: Host) -> Iterable[Contribution]:
     chores = Chores(database)
     sweeps = config.orphan_strategy == "delete"
     yield scheduler_routes(runs, chores, SweepTask(TASK, CADENCE) if sweeps else None)
-    yield greenroom_routes(runs, permissions=host.get(Permissions))
+    permissions = host.get(Permissions)
+    explainer = Explainer(database, queries.sql, Reader(urls), _setup(config, host, rules))
+    yield greenroom_routes(runs, permissions=permissions, more=explain_routes(explainer, permissions))
     yield Provides(CatalogReader, LentReader(queries))
     yield ConfigLocations(config.locations)
     yield locations
@@ -115,6 +119,17 @@ def catalog(config: CatalogConfig, host: Host) -> Iterable[Contribution]:
 
 def _rules(config: AppConfig) -> Rules:
     return read_rules(config.get("catalog.rules"), config.get("catalog.locations"), folder=Path.cwd())
+
+
+def _setup(config: CatalogConfig, host: Host, rules: Rules) -> Setup:
+    """What of the config an explanation speaks of."""
+    return Setup(
+        rules=rules,
+        installed=lambda: [provider.name for provider in host.all(EntityProvider)],
+        disabled=[name for name, options in config.provider_options.items() if options.disabled],
+        locations=config.locations,
+        rules_are_set=config.rules is not None,
+    )
 
 
 def _extensions(config: CatalogConfig, host: Host) -> Extensions:

@@ -24,6 +24,9 @@ MOST_FILES = 50
 """Files of one location that are examined."""
 
 
+_READABLE = ("url", "file")
+
+
 class Seen(msgspec.Struct, frozen=True):
     """One file, examined."""
 
@@ -114,6 +117,8 @@ class Looker:
             return []
         type_ = spec.get("type", base.type)
         targets = [*filter(None, [spec.get("target")]), *(spec.get("targets") or ())]
+        if type_ not in _READABLE or (type_ == "file" and base.type != "file"):
+            return []  # processing does not read it either, or by the code of a plugin
         origin = annotations.get(ORIGIN_LOCATION, str(base))
         looks: list[Look] = []
         for written in targets:

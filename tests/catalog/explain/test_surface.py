@@ -1,0 +1,182 @@
+"""The same over HTTP and on the command line."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import httpx
+import msgspec
+import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
+from click.testing import CliRunner, Result
+
+from greenroom.auth import Auth
+from greenroom.auth.external import ExternalToken
+from greenroom.auth.keys import MemoryKeyStore
+from greenroom.cli.main import cli
+from greenroom.settings import BackendConfig
+from greenroom.web.door import build_asgi
+from greenroom.web.lifecycle import Lifecycle
+from greenroom_catalog.model import Rules
+from greenroom_catalog.query.explain import Explainer, Explanation, Setup
+from greenroom_catalog.query.query import EntityQueries
+from greenroom_catalog.routes.explain import explain_routes
+from greenroom_catalog.routes.own import greenroom_routes
+from greenroom_catalog.storage.runs import ProviderRuns
+from tests.catalog.explain.conftest import SHOP, World
+from tests.catalog.routes.conftest import TOKEN, Policy
+from tests.support.catalog import yaml_component
+
+REF = "component:default/shop"
+
+
+@pytest.fixture
+def policy() -> Policy:
+    return Policy()
+
+
+@pytest.fixture
+async def http(world: World, policy: Policy) -> AsyncIterator[httpx.AsyncClient]:
+    """`/api/greenroom/catalog`, asked by a service."""
+    setup = Setup(Rules(), lambda: ["test"])
+    explainer = Explainer(world.database, EntityQueries(world.database).sql, world.reader, setup)
+    routes = greenroom_routes(ProviderRuns(world.database), permissions=policy, more=explain_routes(explainer, policy))
+    token = ExternalToken(hashlib.sha256(TOKEN.encode()).digest(), "tests")
+    auth = Auth(base_url="http://test", keys=MemoryKeyStore(), external_tokens=[token])
+    state = Lifecycle()
+    state.started()
+    app = build_asgi([routes], config=BackendConfig(), auth=auth, state=state)
+    transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+    headers = {"authorization": f"Bearer {TOKEN}"}
+    base = "http://test/api/greenroom/catalog"
+    async with httpx.AsyncClient(transport=transport, base_url=base, headers=headers) as client:
+        yield client
+
+
+async def test_an_explanation_is_json_as_documented(world: World, http: httpx.AsyncClient) -> None:
+    world.files[SHOP] = yaml_component("shop").replace("  owner: team-a\n", "")
+    await world.register(SHOP)
+    response = await http.get("/explain", params={"ref": "Component:Shop"})
+    assert response.status_code == 200
+    told = response.json()
+    assert (told["ref"], told["state"], told["verdict"], told["problem"]) == (REF, "failed", "spec-invalid", True)
+    first = told["findings"][0]
+    assert (first["at"], first["line"], first["severity"]) == (f"{SHOP}:5:1", 5, "error")
+    assert told["nextRefresh"].endswith("Z")
+    assert told["chain"][-1] == {"stage": "serve", "ok": None, "what": "served"}
+
+
+async def test_files_are_not_read_where_that_is_not_wanted(world: World, http: httpx.AsyncClient) -> None:
+    world.files[SHOP] = yaml_component("shop")
+    await world.register(SHOP)
+    world.files[SHOP] = yaml_component("shop", owner="team-b")
+    assert (await http.get("/explain", params={"ref": REF})).json()["verdict"] == "changed-at-source"
+    assert (await http.get("/explain", params={"ref": REF, "read": "false"})).json()["verdict"] == "served"
+
+
+@pytest.mark.parametrize(
+    ("query", "message"),
+    [
+        ({}, "request/query must have required property 'ref'"),
+        (
+            {"ref": "shop"},
+            'Entity reference "shop" had missing or empty kind (e.g. did not start with "component:" or similar)',
+        ),
+        ({"ref": ":shop"}, 'Entity reference ":shop" was not on the form [<kind>:][<namespace>/]<name>'),
+        ({"ref": REF, "read": "perhaps"}, "request/query/read must be boolean"),
+    ],
+)
+async def test_a_question_that_makes_no_sense_is_refused(
+    http: httpx.AsyncClient, query: dict[str, str], message: str
+) -> None:
+    response = await http.get("/explain", params=query)
+    assert (response.status_code, response.json()["error"]["message"]) == (400, message)
+
+
+async def test_what_the_asker_may_not_read_is_told_as_missing(
+    world: World, http: httpx.AsyncClient, policy: Policy
+) -> None:
+    world.files[SHOP] = yaml_component("shop")
+    await world.register(SHOP)
+    policy.denied = {"catalog.entity.read", "catalog.entities.unprocessed.read"}
+    told = [
+        (await http.get("/explain", params={"ref": f"component:default/{name}"})).json() for name in ("shop", "nope")
+    ]
+    assert str(told[0]).replace("shop", "nope") == str(told[1])
+    policy.denied = {"catalog.entity.read"}
+    assert (await http.get("/explain", params={"ref": REF})).json()["verdict"] == "not-permitted"
+    assert ("catalog.entity.read", REF) in policy.asked
+
+
+@pytest.mark.parametrize("missing", ["catalog.location.analyze", "catalog.entities.unprocessed.read"])
+async def test_nobody_has_the_server_read_a_file_without_leave(
+    world: World, http: httpx.AsyncClient, policy: Policy, missing: str
+) -> None:
+    world.files[SHOP] = yaml_component("shop")
+    query = {"ref": REF, "at": SHOP}
+    assert (await http.get("/explain", params=query)).json()["verdict"] == "location-not-registered"
+    policy.denied = {missing}
+    assert (await http.get("/explain", params=query)).status_code == 403
+
+
+# --- the command --------------------------------------------------------------------------------------------------
+
+
+async def _command(told: Explanation, *arguments: str) -> tuple[Result, list[dict[str, str]]]:
+    asked: list[dict[str, str]] = []
+
+    async def answer(request: web.Request) -> web.Response:
+        asked.append(dict(request.query))
+        return web.Response(body=msgspec.json.encode(told), content_type="application/json")
+
+    app = web.Application()
+    app.router.add_get("/api/greenroom/catalog/explain", answer)
+    async with TestServer(app) as server:
+        address = f"http://127.0.0.1:{server.port}"
+        command = ["catalog", "explain", *arguments, "--server", address]
+        return await asyncio.to_thread(CliRunner().invoke, cli, command), asked
+
+
+async def test_the_command_tells_the_story_and_exits_with_1_for_a_problem(world: World) -> None:
+    world.files[SHOP] = yaml_component("shop")
+    await world.register(SHOP)
+    await world.write(SHOP, "kind: [\n")
+    result, asked = await _command(await world.ask(REF), "Component:shop")
+    assert result.exit_code == 1
+    assert asked == [{"ref": REF}]
+    text = result.output
+    assert text.startswith(f"✗ {REF} is served as it last was: the file is not valid YAML.")
+    for line in ("✓ provider", "✓ location", "✓ read", "✗ parse", "· rule", "✓ process", "✓ serve"):
+        assert line in text
+    assert f"at    {SHOP}:" in text
+    assert "says  YAML error at" in text
+    assert f"$ greenroom catalog validate {SHOP}" in text
+
+
+async def test_the_command_exits_with_0_for_what_is_well_and_with_2_for_what_is_no_ref(world: World) -> None:
+    world.files[SHOP] = yaml_component("shop")
+    await world.register(SHOP)
+    told = await world.ask(REF)
+    result, asked = await _command(told, REF, "--at", SHOP, "--no-read", "-o", "json")
+    assert result.exit_code == 0
+    assert asked == [{"ref": REF, "at": SHOP, "read": "false"}]
+    assert msgspec.json.decode(result.output) == msgspec.json.decode(msgspec.json.encode(told))
+    result, _ = await _command(told, "shop")
+    assert result.exit_code == 2
+    assert 'Entity reference "shop" had missing or empty kind' in result.output
+
+
+async def test_text_of_others_is_not_taken_for_markup(world: World) -> None:
+    result, _ = await _command(await world.ask("component:default/[red]"), "component:default/[red]")
+    assert "component:default/[red] is not in the catalog" in result.output
+
+
+def test_the_guide_names_every_class() -> None:
+    from greenroom_catalog.query.explain import FAILURES, failures
+
+    guide = Path(failures.__file__).with_name("README.md").read_text(encoding="utf-8")
+    assert [slug for slug in FAILURES if f"`{slug}`" not in guide] == []
