@@ -6,8 +6,10 @@ becomes `greenroom catalog validate`. It is imported to be run or to be listed, 
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from importlib import import_module
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import click
@@ -40,7 +42,8 @@ class Commands(click.Group):
             return found
         if (lazy := self._lazy.get(cmd_name)) is not None:
             return _load(lazy.where)
-        where = _installed(_path(ctx)).get(cmd_name)
+        path = _path(ctx)
+        where = _of_this_wheel(f"{path}.{cmd_name}") or _installed(path).get(cmd_name)
         return None if where is None else _load(where)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
@@ -73,6 +76,19 @@ def _path(ctx: click.Context) -> str:
         names.insert(0, at.info_name or "")
         at = at.parent
     return ".".join(names)
+
+
+def _of_this_wheel(name: str) -> str | None:
+    """Where a command of greenroom's own wheel is. To ask all packages takes a sixth of the time of a short command."""
+    for folder in sys.path:
+        for file in Path(folder or ".").glob("greenroom-*.dist-info/entry_points.txt"):
+            section = ""
+            for line in file.read_text(encoding="utf-8").splitlines():
+                key, _, value = (part.strip() for part in line.partition("="))
+                section = key if key.startswith("[") else section
+                if section == f"[{GROUP}]" and key == name:
+                    return value
+    return None
 
 
 def _installed(path: str) -> dict[str, str]:

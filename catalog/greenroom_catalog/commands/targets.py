@@ -29,11 +29,18 @@ def pointers_of(entity: FoundEntity) -> Iterator[Pointer]:
     spec = value.get("spec")
     if value["kind"] == "Location" and isinstance(spec, dict):
         for path, target in targets_of(spec):
-            if target.startswith(".") and "{{" not in target:
+            if _is_beside(target, str(spec.get("type"))):
                 yield Pointer(entity, path, target, optional=spec.get("presence") == "optional")
     for hole in holes_of(value):
         if isinstance(hole.argument, str) and "://" not in hole.argument and "{{" not in hole.argument:
             yield Pointer(entity, (*hole.path, f"${hole.key}"), hole.argument, hole.key)
+
+
+def _is_beside(target: str, type_: str) -> bool:
+    """Whether the target is a path relative to the file. `type: file` needs a dot for that."""
+    if "://" in target or "{{" in target or target.startswith("/"):
+        return False
+    return target.startswith(".") or type_ != "file"
 
 
 def files_at(pointer: Pointer) -> list[str]:

@@ -228,6 +228,8 @@ class _Reader:
         fixed: set[Path] = set()
         for fault, advice in self._faults(value):
             path = fault.path[:-1] if fault.is_missing else fault.path
+            if advice.code == "unknown-api-version":
+                path = ("apiVersion",)
             fixed |= {path} if advice.fix is None else {path, advice.fix.path}
             of_key = advice.code in _OF_KEY or fault.is_missing
             yield self._finding(advice, "error", fault.message, line, path, of_key=of_key, entity=ref)

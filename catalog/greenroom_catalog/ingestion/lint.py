@@ -149,9 +149,13 @@ def _reference(ref: EntityRef, written: str, path: Path) -> Iterator[Warn]:
         advice = Advice("misspelled-kind", f"did you mean `{text}`?", Fix(path, plain(text)))
         yield Warn(f"no kind is called `{ref.kind}`", path, advice)
     elif _NAME.fullmatch(ref.name) is None or _NAMESPACE.fullmatch(ref.namespace) is None:
-        name = as_name(ref.name)
-        hint = f"did you mean `{name}`?" if name and _NAME.fullmatch(ref.name) is None else None
-        fix = Fix(path, plain(name)) if hint is not None and written == ref.name else None
+        name = "" if "@" in written or _NAME.fullmatch(ref.name) is not None else as_name(ref.name)
+        hint = (
+            f"did you mean `{name}`?"
+            if name
+            else f"name a {ref.kind.lower()} of the catalog: `name`, or `kind:namespace/name`"
+        )
+        fix = Fix(path, plain(name)) if name and written == ref.name else None
         yield Warn(f"no entity can be called `{written}`", path, Advice("impossible-reference", hint, fix))
 
 
@@ -164,19 +168,21 @@ def _location(spec: Mapping[str, Any]) -> Iterator[Warn]:
     if not targets:
         advice = Advice("location-without-target", "add `targets:`, or remove the location")
         yield Warn("the location points at nothing", ("spec",), advice, True)
-    for path, target in targets:
-        if "{{" in target or "://" in target:
-            continue
-        if target.startswith("/") or re.match(r"[A-Za-z]:[\\/]", target):
-            advice = Advice("location-target-absolute", "write it relative to this file: `./…`")
-            yield Warn(f"`{target}` is a path of one machine", path, advice)
-        elif not target.startswith("."):
-            text = f"./{target}"
-            advice = Advice("location-target-bare", f"write `{text}`", Fix(path, plain(text)))
-            yield Warn(f"`{target}` is not taken relative to this file", path, advice)
     if spec.get("type") == "file":
         advice = Advice("location-type-file", "leave `type` out: what is relative is then read from where this file is")
         yield Warn("`type: file` is refused in files that are read from a URL", ("spec", "type"), advice)
+        for path, target in targets:
+            yield from _file_target(target, path)
+
+
+def _file_target(target: str, path: Path) -> Iterator[Warn]:
+    if target.startswith("/") or re.match(r"[A-Za-z]:[\\/]", target):
+        advice = Advice("location-target-absolute", "write it relative to this file: `./…`")
+        yield Warn(f"`{target}` is a path of one machine", path, advice)
+    elif not target.startswith("."):
+        text = f"./{target}"
+        advice = Advice("location-target-bare", f"write `{text}`", Fix(path, plain(text)))
+        yield Warn(f"`{target}` is not taken relative to this file", path, advice)
 
 
 def targets_of(spec: Mapping[str, Any]) -> Iterator[tuple[Path, str]]:
