@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from urllib.parse import unquote
+
 import msgspec
 
 from greenroom.errors import InputError
@@ -30,7 +32,7 @@ class GiteaReader(RepositoryReader):
         _, owner, name, _, _, ref, *file = path.split("/") + [""] * (6 - len(path.split("/")))
         if not ref:
             raise UnreadableUrlError(f"Incorrect URL: {url}, Error: Invalid Gitea URL or file path")
-        return f"{self._base}/api/v1/repos/{owner}/{name}/contents/{'/'.join(file)}?ref={part(ref)}"
+        return f"{self._base}/api/v1/repos/{owner}/{name}/contents/{'/'.join(file)}?ref={part(unquote(ref))}"
 
     def content(self, answer: Answer) -> bytes:
         file = decoded(answer.content, _Contents, answer.url)
