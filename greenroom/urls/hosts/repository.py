@@ -227,4 +227,4 @@ def part(text: str) -> str:
 
 def parts(text: str) -> str:
     """As several segments of a path."""
-    return quote(text, safe="/")
+    return quote(text, safe="/!$&'()*+,;=:@[]")
