@@ -21,6 +21,7 @@ from greenroom import (
     EntityProvider,
     EntitySource,
     Host,
+    LocationAnalyzer,
     Loop,
     Migrations,
     Mutation,
@@ -95,6 +96,16 @@ class Reader:
         return [(url, await self.read(url, etag))]
 
 
+class Analyzer:
+    """A LocationAnalyzer."""
+
+    def analyzes(self, url: str) -> bool:
+        return url.startswith("https://acme.example/")
+
+    async def find(self, url: str, filename: str) -> Sequence[str]:
+        return [f"{url}/blob/main/{filename}"]
+
+
 @get("/rota/{team:str}")
 async def rota(request: Request[Any, Any, Any]) -> Response[bytes]:
     """Routes are litestar handlers."""
@@ -120,6 +131,7 @@ def acme(config: Config, host: Host) -> Iterable[Contribution]:
 
     yield Teams(config)
     yield Reader()
+    yield Analyzer()
     yield Loop("acme.rota", step, wakes=("acme.changed",), runs_in="every")
     yield Migrations("acme", Path(__file__).with_name("migrations"))
     yield Status("Acme", status)
@@ -129,6 +141,7 @@ def acme(config: Config, host: Host) -> Iterable[Contribution]:
 
 provider: EntityProvider = Teams(Config("https://acme.example"))
 reader: UrlReader = Reader()
+analyzer: LocationAnalyzer = Analyzer()
 service: Rota = Table(FakeHost().get(Database), load(Path()))
 made: Plugin[Any] = acme
 fake_host: Host = FakeHost({CatalogReader: object()})
