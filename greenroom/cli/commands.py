@@ -29,18 +29,18 @@ class Commands(click.Group):
 
     def __init__(self, name: str | None = None, lazy: Mapping[str, Lazy] | None = None, **settings: Any) -> None:
         super().__init__(name, **settings)
-        self._lazy = dict(lazy or {})
+        self.lazy = dict(lazy or {})
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """All names, sorted."""
-        return sorted({*super().list_commands(ctx), *self._lazy, *_installed(_path(ctx))})
+        return sorted({*super().list_commands(ctx), *self.lazy, *_installed(_path(ctx))})
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """The command, imported."""
         found = super().get_command(ctx, cmd_name)
         if found is not None:
             return found
-        if (lazy := self._lazy.get(cmd_name)) is not None:
+        if (lazy := self.lazy.get(cmd_name)) is not None:
             return _load(lazy.where)
         path = _path(ctx)
         where = _of_this_wheel(f"{path}.{cmd_name}") or _installed(path).get(cmd_name)
@@ -54,7 +54,7 @@ class Commands(click.Group):
             formatter.write_dl([(name, self._about(ctx, name, limit)) for name in names])
 
     def _about(self, ctx: click.Context, name: str, limit: int) -> str:
-        if (lazy := self._lazy.get(name)) is not None:
+        if (lazy := self.lazy.get(name)) is not None:
             return click.Command(name, help=lazy.about).get_short_help_str(limit)
         found = self.get_command(ctx, name)
         return "" if found is None else found.get_short_help_str(limit)

@@ -22,7 +22,10 @@ catalog = Commands(
         "list": Lazy("greenroom.cli.catalog:list_entities", "List entities."),
         "get": Lazy("greenroom.cli.catalog:get_entity", "Print one entity."),
         "refresh": Lazy("greenroom.cli.catalog:refresh_entities", "Read entities again from where they come from."),
-        "explain": Lazy("greenroom.cli.explain:explain", "Tell why an entity is as it is: there, missing, stale or refused."),
+        "explain": Lazy(
+            "greenroom.cli.explain:explain",
+            "Tell why an entity is as it is: there, missing, stale, orphaned, in conflict or failed.",
+        ),
     },
     help="Look at the entities of a running server, and check files of entities.",
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +32,7 @@ def findings() -> list[Finding]:
     return list(examine(TEXT.encode(), "infra/my file,50%.yaml").findings)
 
 
-def lines(name: str) -> list[str]:
+def lines(name: str) -> Sequence[str]:
     return TEXT.split("\n")
 
 

@@ -10,7 +10,7 @@ import click
 import pytest
 import yaml
 
-from greenroom.cli.main import cli
+from greenroom.cli.main import catalog, cli
 from tests.greenroom.cli.conftest import Run
 from tests.support.processes import command, environment, run, run_on_terminal
 
@@ -48,6 +48,7 @@ def test_the_commands_are_those_of_the_manual() -> None:
         "catalog list",
         "catalog get",
         "catalog refresh",
+        "catalog explain",
         "catalog validate",
         "locations list",
         "locations add",
@@ -57,6 +58,33 @@ def test_the_commands_are_those_of_the_manual() -> None:
         "plugins",
         "openapi",
     }
+
+
+def test_the_help_says_of_a_command_what_the_command_says_of_itself() -> None:
+    for group in (cli, catalog):
+        context = click.Context(group)
+        for name, lazy in group.lazy.items():
+            command = group.get_command(context, name)
+            assert command is not None
+            assert lazy.about == (command.help or "").partition(".")[0].partition("\n\n")[0].replace("\n", " ") + "."
+
+
+def test_other_packages_bring_commands(tmp_path: Path) -> None:
+    package = tmp_path / "acme-1.dist-info"
+    package.mkdir()
+    (package / "METADATA").write_text("Metadata-Version: 2.1\nName: acme\nVersion: 1\n")
+    (package / "entry_points.txt").write_text(
+        "[greenroom.commands]\nacme = acme_cli:acme\ncatalog.paint = acme_cli:paint\nodd = acme_cli:ODD\n"
+    )
+    (tmp_path / "acme_cli.py").write_text(
+        "import click\nODD = 1\n@click.command()\ndef acme():\n    'What acme does.'\n    click.echo('hello')\n"
+        "@click.command()\ndef paint():\n    'Paint it.'\n    click.echo('blue')\n"
+    )
+    assert run("acme", PYTHONPATH=str(tmp_path)).out == "hello\n"
+    assert run("catalog", "paint", PYTHONPATH=str(tmp_path)).out == "blue\n"
+    assert "paint     Paint it." in run("catalog", "--help", PYTHONPATH=str(tmp_path)).out
+    odd = run("odd", PYTHONPATH=str(tmp_path))
+    assert (odd.code, odd.err) == (1, "Error: acme_cli:ODD is no click command\n")
 
 
 @pytest.mark.parametrize("names", every_command(cli), ids=" ".join)
