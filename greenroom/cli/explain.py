@@ -110,8 +110,8 @@ def _tell_rest(told: Mapping[str, Any]) -> None:
 
     out = console()
     rest = {
-        "next refresh": told.get("nextRefresh"),
-        "last change at the source": told.get("lastSeen"),
+        "next refresh": _moment(told["nextRefresh"]),
+        "last change at the source": _moment(told["lastSeen"]),
         "do you mean": ", ".join(told["alternatives"]),
         "claimed by": ", ".join(claim["wantedBy"] for claim in told["conflicts"]),
     }
@@ -120,3 +120,8 @@ def _tell_rest(told: Mapping[str, Any]) -> None:
         out.print()
     for name, value in lines.items():
         out.print(Text(f"{name}: ", style="dim") + Text(str(value)))
+
+
+def _moment(text: str | None) -> str | None:
+    """To the second."""
+    return f"{text[:10]} {text[11:19]} UTC" if text else None

@@ -9,6 +9,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
@@ -19,6 +20,8 @@ from greenroom.settings import AllowedHost, ReadingConfig
 from greenroom.urls import Urls
 from greenroom.urls.outgoing import Limits, open_outgoing
 from greenroom.urls.reading import HttpReader
+from greenroom.web import load_document
+from greenroom.web.validation import Compiler
 from greenroom_catalog.ingestion.locations import Location, location_entity
 from greenroom_catalog.ingestion.providers import ConfigLocations
 from greenroom_catalog.ingestion.reader import Reader
@@ -207,10 +210,17 @@ def explains(slug: str, *, warning: bool = False) -> Callable[[Scene], Callable[
             assert FAILURES[slug].stage == found.stage
             assert UNKNOWN not in " ".join([found.summary, found.hint, told.summary, *found.commands]), found
             assert told.chain, told
+            assert as_documented(told) == [], told
 
         return test
 
     return decorate
+
+
+def as_documented(told: Explanation) -> list[str]:
+    """What the OpenAPI document has against an explanation."""
+    check = Compiler(load_document("greenroom")).compile({"$ref": "#/components/schemas/Explanation"})
+    return list(check(msgspec.json.decode(msgspec.json.encode(told)), "body"))
 
 
 def finding(told: Explanation, slug: str) -> Finding:

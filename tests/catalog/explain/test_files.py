@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from pathlib import Path
 
+from greenroom_catalog.ingestion.locations import Location, location_ref
 from greenroom_catalog.query.explain import Explanation
 from greenroom_catalog.settings import LocationConfig
 from tests.catalog.explain.conftest import SHOP, TILL, MakeWorld, World, explains, finding
@@ -256,3 +257,58 @@ async def test_what_a_registration_would_be_refused_for_is_told_before_it_is_mad
     told = await world.ask("user:default/eve", at=SHOP)
     assert told.verdict == "kind-not-allowed"
     assert finding(told, "location-not-registered").at == f"{SHOP}:1:1"
+
+
+async def test_an_error_of_a_provider_s_entity_is_told_with_the_line_of_its_file(world: World) -> None:
+    url = "https://git.test/shop/catalog-info.yaml"
+    broken = component("shop")
+    del broken["spec"]["owner"]
+    world.files[url] = yaml_component("shop").replace("  owner: team-a\n", "")
+    await world.emit(broken)
+    told = await world.ask(REF)
+    assert (told.verdict, told.findings[0].at) == ("spec-invalid", f"{url}:5:1")
+
+
+async def test_the_address_in_a_browser_is_the_address_of_the_file(world: World) -> None:
+    """GitHub's `blob` addresses are read as `tree`, and so claim their entities."""
+    url = "https://github.com/acme/shop/blob/main/catalog-info.yaml"
+    world.files[url.replace("blob", "tree")] = yaml_component("shop")
+    assert (await world.ask(REF, at=url)).verdict == "location-not-registered"
+    await world.register(url)
+    assert (await world.ask(REF, at=url)).verdict == "served"
+
+
+async def test_a_location_is_explained_by_what_it_points_at(world: World) -> None:
+    world.files[SHOP] = yaml_component("shop") + "---\n" + USER
+    await world.register(SHOP)
+    ref = location_ref(Location("url", SHOP))
+    told = await world.ask(ref)
+    assert (told.state, told.verdict, told.findings[0].line) == ("failed", "kind-not-allowed", 11)
+    assert [(step.stage, step.ok) for step in told.chain] == [
+        ("provider", True),
+        ("location", True),
+        ("read", True),
+        ("parse", True),
+        ("rule", False),
+        ("process", False),
+        ("stitch", None),
+        ("serve", None),
+    ]
+
+
+async def test_one_mistake_after_another_each_has_its_line(world: World) -> None:
+    world.files[SHOP] = "kind: Component\n---\nmetadata: {}\n---\n" + yaml_component("shop")
+    await world.register(SHOP)
+    told = await world.ask(REF)
+    assert told.verdict == "neighbour-refused"
+    assert [one.line for one in told.findings if one.verdict == "envelope-invalid"] != []
+
+
+async def test_a_refused_kind_in_a_configured_location_names_the_location(
+    make_world: MakeWorld, tmp_path: Path
+) -> None:
+    (tmp_path / "eve.yaml").write_text(USER)
+    world = await make_world(locations=[LocationConfig("file", str(tmp_path / "eve.yaml"))])
+    await world.configured()
+    told = await world.ask("user:default/eve")
+    assert told.findings[0].hint.endswith("add `User` to its `allow`, or to the `rules` of `catalog.locations[0]`")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from time import perf_counter
 from typing import Any
 
 import msgspec
@@ -10,7 +11,7 @@ import msgspec
 from greenroom_catalog.query.explain import Explanation
 from greenroom_catalog.settings import LocationConfig
 from tests.catalog.explain.conftest import SHOP, TILL, Host, MakeWorld, World, explains, finding
-from tests.support.catalog import yaml_component
+from tests.support.catalog import component, yaml_component
 
 REF = "component:default/shop"
 
@@ -200,3 +201,24 @@ async def test_credentials_in_an_address_are_never_told(world: World, host: Host
     assert "hunter2" not in text
     assert "geheimnis" not in text
     assert "127.0.0.1" in finding(told, "reading-not-allowed").hint
+
+
+async def test_what_only_may_be_the_reason_is_told_as_such(world: World, host: Host) -> None:
+    await world.register(host.says("/other.yaml", 500))
+    told = await world.ask(REF)
+    assert told.summary.startswith(f"{REF} is not in the catalog, perhaps because 127.0.0.1:")
+    assert told.findings[0].suspected
+    await world.emit(component("shop"))
+    await world.register(host.says("/other.yaml", 500), host.says("/more.yaml", 403))
+    told = await world.ask("api:default/till")
+    assert [one.severity for one in told.findings] == ["error", "warning"]
+
+
+async def test_a_host_that_hangs_does_not_keep_the_asker_waiting_for_each_of_its_files(
+    world: World, host: Host
+) -> None:
+    await world.found(*[f"{host.base}/{number}.yaml" for number in range(10)])
+    host.slow = True
+    began = perf_counter()
+    assert (await world.ask(REF)).verdict == "location-pending"
+    assert perf_counter() - began < 2

@@ -67,7 +67,7 @@ async def test_an_explanation_is_json_as_documented(world: World, http: httpx.As
     first = told["findings"][0]
     assert (first["at"], first["line"], first["severity"]) == (f"{SHOP}:5:1", 5, "error")
     assert told["nextRefresh"].endswith("Z")
-    assert told["chain"][-1] == {"stage": "serve", "ok": None, "what": "served"}
+    assert told["chain"][-1] == {"stage": "serve", "ok": None, "what": "/api/catalog/entities"}
 
 
 async def test_files_are_not_read_where_that_is_not_wanted(world: World, http: httpx.AsyncClient) -> None:
@@ -154,7 +154,7 @@ async def test_the_command_tells_the_story_and_exits_with_1_for_a_problem(world:
         assert line in text
     assert f"at    {SHOP}:" in text
     assert "says  YAML error at" in text
-    assert f"$ greenroom catalog validate {SHOP}" in text
+    assert "$ greenroom catalog validate catalog-info.yaml" in text
 
 
 async def test_the_command_exits_with_0_for_what_is_well_and_with_2_for_what_is_no_ref(world: World) -> None:

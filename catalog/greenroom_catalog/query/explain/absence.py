@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+
+import msgspec
 
 from greenroom.entity import ORIGIN_LOCATION
 from greenroom_catalog.query.explain.case import (
@@ -33,12 +35,21 @@ def search(case: Case, registered: list[str]) -> list[Finding]:
         *_behind(case),
         *_same_name(case),
         *_items(case),
-        *_providers(case),
-        *_unreadable(case),
+        *_suspected(_providers(case)),
+        *_suspected(_unreadable(case)),
         *_misspelt(case),
-        *_absent(case),
+        *_suspected(_absent(case)),
     ]
-    return found or [finding(case, "unknown")]
+    first, *others = found or [finding(case, "unknown")]
+    return [first, *(_demoted(one) if one.suspected else one for one in others)]
+
+
+def _suspected(found: Iterable[Finding]) -> Iterator[Finding]:
+    return (msgspec.structs.replace(one, suspected=True) for one in found)
+
+
+def _demoted(one: Finding) -> Finding:
+    return msgspec.structs.replace(one, severity="warning")
 
 
 def _at(case: Case, registered: list[str]) -> Iterator[Finding]:

@@ -103,6 +103,7 @@ def finding(
             "target": target,
             "host": host_of(target),
             "file": place.file if place else target,
+            "local": local(place.file if place else target),
             "since": told(since, case.facts.moment.now),
             "next": next_of(case),
         }
@@ -123,6 +124,11 @@ def finding(
         commands=[hide_in_text(command.format_map(known)) for command in failure.commands],
         subject=subject,
     )
+
+
+def local(target: str) -> str:
+    """A file as its author has it: a path, or the name at the end of a URL."""
+    return target.partition("?")[0].rpartition("/")[2] or target if "://" in target else target
 
 
 def host_of(target: str) -> str:
@@ -259,9 +265,12 @@ def rule_blanks(setup: Setup, origin: str) -> dict[str, object]:
         if rule.places is None or any(place.holds(type_, target) for place in rule.places)
         for kind in rule.kinds
     ]
+    other = ""
     rule = "`catalog.rules`" if setup.rules_are_set else "`catalog.rules` (not set, so the default)"
     for index, location in enumerate(setup.locations):
         same = location.target == target or (location.type == "file" and target.endswith(location.target.lstrip("./")))
-        if location.rules is not None and location.type == type_ and same:
-            rule += f" with `catalog.locations[{index}].rules`"
-    return {"allowed": ", ".join(dict.fromkeys(kinds)) or "nothing", "rule": rule}
+        if location.type == type_ and same:
+            other = f", or to the `rules` of `catalog.locations[{index}]`"
+            if location.rules is not None:
+                rule += f" with `catalog.locations[{index}].rules`"
+    return {"other": other, "allowed": ", ".join(dict.fromkeys(kinds)) or "nothing", "rule": rule}

@@ -15,12 +15,12 @@ from greenroom_catalog.query.explain.story import Finding, Step
 _WORDS: dict[Stage, str] = {
     "provider": "provider",
     "location": "location",
-    "read": "read",
-    "parse": "parsed",
-    "rule": "allowed by the rules",
-    "process": "processed",
-    "stitch": "stitched",
-    "serve": "served",
+    "read": "what its target holds",
+    "parse": "YAML and envelope",
+    "rule": "catalog.rules",
+    "process": "fields and spec",
+    "stitch": "with its relations",
+    "serve": "/api/catalog/entities",
 }
 
 

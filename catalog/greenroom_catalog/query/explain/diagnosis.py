@@ -19,6 +19,7 @@ from greenroom_catalog.query.explain.case import (
     rule_blanks,
     start_of,
     target_in,
+    told,
 )
 from greenroom_catalog.query.explain.facts import Known
 from greenroom_catalog.query.explain.failures import classify
@@ -125,11 +126,13 @@ def _waiting(case: Case, entity: Known) -> Iterator[Finding]:
     for known in [entity, *case.facts.above[:1]]:
         overdue = (now - known.due_at).total_seconds() if known.due_at is not None else 0.0
         if overdue > SILENT.total_seconds():
-            yield finding(case, "worker-behind", since=known.due_at, subject=known.ref)
+            blanks = {"since": told(overdue, now)}
+            yield finding(case, "worker-behind", since=known.due_at, subject=known.ref, blanks=blanks)
             return
     if entity.ticket_at is not None:
         slug = "stitcher-behind" if now - entity.ticket_at > SILENT else "waiting-for-stitch"
-        yield finding(case, slug, since=entity.ticket_at, subject=entity.ref)
+        blanks = {"since": told((now - entity.ticket_at).total_seconds(), now)}
+        yield finding(case, slug, since=entity.ticket_at, subject=entity.ref, blanks=blanks)
     elif not entity.tried:
         yield finding(case, "pending", since=entity.discovered_at, subject=entity.ref)
 
@@ -150,7 +153,7 @@ def _source(case: Case, entity: Known) -> Iterator[Finding]:
 
 
 def _news(case: Case, entity: Known) -> Iterator[Finding]:
-    if entity.ref.startswith("location:") or not entity.referred_to:
+    if entity.ref.startswith("location:") or not case.facts.above:
         return
     told_above = bool(case.facts.above and case.facts.above[0].errors)
     for look in case.looks:

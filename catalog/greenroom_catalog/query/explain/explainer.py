@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from datetime import timedelta
 
@@ -9,9 +10,10 @@ import msgspec
 
 from greenroom.db import Database
 from greenroom.entity import LOCATION, ORIGIN_LOCATION, EntityRef
+from greenroom.errors import GreenroomError
 from greenroom.settings.redaction import hide_in_text
 from greenroom.sql import Queries
-from greenroom_catalog.ingestion.locations import Location, LocationRefError, parse_location
+from greenroom_catalog.ingestion.locations import Location, LocationRefError, absolute_target, parse_location
 from greenroom_catalog.ingestion.reader import Reader
 from greenroom_catalog.query.explain.absence import search
 from greenroom_catalog.query.explain.case import Case, Setup, annotation, finding, reader_of
@@ -59,17 +61,26 @@ class Explainer:
         case = Case(facts, self._setup)
         looker = Looker(self._reader, self._setup.rules, self._patience)
         if at is not None:
-            case = msgspec.structs.replace(case, at=await looker.at(Location("url", at)))
+            target = self._as_processed(at)
+            case = msgspec.structs.replace(case, at=await looker.at(Location("url", target), origin=f"url:{at}"))
         if read and sight.inside:
             case = await self._looked(case, looker)
-        return explanation(case, await self._findings(case, sight))
+        return explanation(case, await self._findings(case, sight, at))
 
-    async def _findings(self, case: Case, sight: Sight) -> list[Finding]:
+    def _as_processed(self, url: str) -> str:
+        """The URL as processing spells the target of a location, by which files are claimed."""
+        try:
+            return absolute_target(url, "url", Location("url", url), self._reader.urls)
+        except GreenroomError:
+            return url  # reading it will tell
+
+    async def _findings(self, case: Case, sight: Sight, at: str | None) -> list[Finding]:
         if case.facts.entity is not None:
             found = diagnose(case, case.facts.entity)
             hidden = not sight.entity and case.facts.entity.served is not None
             return [finding(case, "not-permitted", subject=case.ref), *found] if hidden else found
-        registered = await self._facts.locations_of(str(case.at.location)) if case.at is not None else []
+        spellings = [f"url:{at}", str(case.at.location)] if case.at is not None else []
+        registered = [ref for spelling in spellings for ref in await self._facts.locations_of(spelling)]
         return search(case, registered)
 
     async def _looked(self, case: Case, looker: Looker) -> Case:
@@ -77,17 +88,15 @@ class Explainer:
         entity = case.facts.entity
         if entity is not None:
             return msgspec.structs.replace(case, looks=await _at_source(entity, case.facts, looker))
-        behind = {
-            known.ref: await looker.behind(known.document)
-            for known in case.facts.suspects[:MOST_READ]
-            if known.ref != case.ref
-        }
+        suspects = case.facts.suspects[:MOST_READ]
+        looks = await asyncio.gather(*(looker.behind(known.document) for known in suspects))
+        behind = {known.ref: look for known, look in zip(suspects, looks, strict=True)}
         return msgspec.structs.replace(case, behind=behind)
 
 
 async def _at_source(entity: Known, facts: Facts, looker: Looker) -> Sequence[Look]:
     """The file of an entity, or the targets of a Location. A `file` is read only where ingestion itself reads it: below a
-    location of that type."""
+    location of that type. What a provider emitted need not be a file of ours: it is looked at only for the line of an error."""
     if entity.ref.startswith("location:"):
         return await looker.behind(entity.document)
     try:
@@ -95,6 +104,8 @@ async def _at_source(entity: Known, facts: Facts, looker: Looker) -> Sequence[Lo
     except LocationRefError:
         return ()
     below = facts.above[0] if facts.above else None
+    if below is None and not (entity.errors or entity.stitch_error):
+        return ()
     from_files = below is not None and annotation(below, LOCATION).startswith("file:")
     if location.type == "url" or (location.type == "file" and from_files):
         origin = annotation(entity, ORIGIN_LOCATION) or str(location)
@@ -155,4 +166,6 @@ _OPENINGS: dict[State, str] = {
 
 def _summary(case: Case, worst: Finding | None) -> str:
     opening = f"{case.ref} {_OPENINGS[_state(case.facts.entity, worst)]}"
+    if worst is not None and worst.suspected:
+        return hide_in_text(f"{opening}, perhaps because {worst.summary}.")
     return hide_in_text(f"{opening}: {worst.summary}." if worst is not None else f"{opening}, and up to date.")

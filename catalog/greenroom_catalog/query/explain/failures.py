@@ -28,7 +28,7 @@ class Failure(NamedTuple):
 _REFRESH = "greenroom catalog refresh {parent}"
 _TRIGGER = "greenroom providers trigger {provider}"
 _TRY = "greenroom locations add --dry-run {target}"
-_VALIDATE = "greenroom catalog validate {file}"
+_VALIDATE = "greenroom catalog validate {local}"
 
 FAILURES: Mapping[str, Failure] = {
     # --- the provider ---------------------------------------------------------------------------------------------
@@ -254,7 +254,7 @@ FAILURES: Mapping[str, Failure] = {
     "kind-not-allowed": Failure(
         "rule",
         "entities of the kind {kind} may not come from there",
-        "{rule} allows {allowed} from {origin}: add `{kind}` to its `allow`",
+        "{rule} allows {allowed} from {origin}: add `{kind}` to its `allow`{other}",
         ("greenroom config print",),
     ),
     "conflict": Failure(

@@ -49,6 +49,8 @@ class Finding(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
     column: int | None = None
     since: datetime | None = None
     commands: Sequence[str] = ()
+    suspected: bool = False
+    """Whether this only may be the reason: nobody saw the entity there."""
     subject: str | None = None
     """The provider, or the entity, with which something is wrong; mostly the entity itself, or the location above it."""
 
