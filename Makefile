@@ -6,6 +6,8 @@ LOCKS := deploy/locks
 # As root, Postgres runs as another user, which cannot reach a folder below root's home.
 DEMO_DATA ?= $(if $(filter 0,$(shell id -u)),/var/lib/greenroom-demo,$(CURDIR)/.greenroom/demo)
 
+FUZZ_SECONDS ?= 120
+
 .DEFAULT_GOAL := help
 .PHONY: help setup run test check format bench conformance e2e openapi locks clean
 
@@ -37,8 +39,9 @@ format: .venv/.dev ## Format the code
 bench: .venv/.dev ## Measure the catalog's promises (needs nothing but this machine)
 	$(BIN)/python -m tests.bench.catalog
 
-conformance: .venv/.dev ## Ask a live upstream and Greenroom the same requests, and compare (needs Node and GREENROOM_SHARED)
+conformance: .venv/.dev ## Ask a live upstream and Greenroom the same, known and generated (needs Node and GREENROOM_SHARED)
 	$(BIN)/python -m tests.conformance.record live
+	$(BIN)/python -m tests.conformance.fuzz.run --seconds $(FUZZ_SECONDS)
 
 openapi: .venv/.run ## Print the served OpenAPI document of the catalog
 	@$(BIN)/greenroom openapi catalog

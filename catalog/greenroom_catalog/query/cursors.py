@@ -28,7 +28,7 @@ class Cursor(msgspec.Struct, frozen=True):
     position: Values | None = None
     first: Values | None = None
     backwards: bool = False
-    total: int | None = None
+    total: float | None = None
 
     @property
     def order(self) -> Order | None:
@@ -99,11 +99,11 @@ _CURSOR = shapes.fields(
 
 def decode(text: str) -> Cursor:
     """Text -> cursor. Raises InputError for anything that is not one."""
-    data = from_base64(text)
+    data = from_base64(text).decode("utf-8", "replace")
     try:
         content = from_json(data)
     except InputError:
-        raise InputError(f"Malformed cursor: SyntaxError: {explain(data.decode('utf-8', 'replace'))}") from None
+        raise InputError(f"Malformed cursor: SyntaxError: {explain(data)}") from None
     check_depth(content)
     found, issues = shapes.parse(_CURSOR, content)
     if issues:
@@ -118,9 +118,7 @@ def decode(text: str) -> Cursor:
         position=found["orderFieldValues"] or None,
         first=found.get("firstSortFieldValues"),
         backwards=found["isPrevious"],
-        total=int(
-            max(0, min(found.get("totalItems", 0), 2**53))
-        ),  # what the first page did not count is not counted later either
+        total=found.get("totalItems", 0),  # what the first page did not count is not counted later either
     )
 
 

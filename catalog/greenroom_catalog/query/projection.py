@@ -23,10 +23,12 @@ Opened = dict[str, msgspec.Raw] | list[msgspec.Raw] | None
 Tree = dict[str, Any]
 
 
-def parse_fields(*given: Iterable[str] | None) -> list[str] | None:
-    """Comma-separated and repeated paths -> each once, in order; None when there are none. Raises InputError."""
-    parts = [js_trim(part) for texts in given for text in texts or () for part in text.split(",")]
-    fields = list(dict.fromkeys(filter(None, parts)))
+def parse_fields(given: Iterable[str] | None, whole: Iterable[str] | None = None) -> list[str] | None:
+    """Comma-separated and repeated paths -> each once, in order; None when there are none. Raises InputError.
+
+    Of the `whole` ones, which come first, each is one path, with its commas."""
+    parts = [*(whole or ()), *(part for text in given or () for part in text.split(","))]
+    fields = list(dict.fromkeys(filter(None, map(js_trim, parts))))
     for field in fields:
         if "[" in field:
             raise InputError(f'Invalid field "{field}", array type fields are not supported')

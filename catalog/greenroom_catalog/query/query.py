@@ -32,7 +32,7 @@ class Page(msgspec.Struct, frozen=True):
     """Some documents of a list, its length, and where the pages beside it are."""
 
     documents: list[bytes]
-    total: int
+    total: float
     next: Cursor | None = None
     previous: Cursor | None = None
     unread: Sequence[int] = ()
@@ -139,7 +139,7 @@ class EntityQueries:
             total = await self._total(cursor) if offset or cursor.position else 0
         return _as_page(cursor, rows, wanted, total)
 
-    async def _total(self, cursor: Cursor) -> int:
+    async def _total(self, cursor: Cursor) -> float:
         if cursor.total is not None:
             return cursor.total
         statement = Statement()
@@ -244,7 +244,7 @@ def _pattern(cursor: Cursor) -> str | None:
     return f"%{term}%" if term else None
 
 
-def _as_page(cursor: Cursor, rows: Sequence[Any], limit: int, total: int) -> Page:
+def _as_page(cursor: Cursor, rows: Sequence[Any], limit: int, total: float) -> Page:
     """Put rows in reading order, and find where the pages before and after them are (spec 02 §2.4)."""
     more = cursor.backwards or len(rows) > limit
     shown = list(rows[:limit])

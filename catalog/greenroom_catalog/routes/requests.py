@@ -207,7 +207,7 @@ def batch(query: Query, body: Any) -> Batch:
         raise InputError(f"Malformed request body ({hint}), {shapes.describe(issues)}")
     predicates = [one for one in (from_filters(query.get("filter")), found.get("query")) if one is not None]
     combined = {"$all": predicates} if len(predicates) > 1 else predicates[0] if predicates else None
-    return Batch(found["entityRefs"], combined, parse_fields(found.get("fields"), query.get("fields")))
+    return Batch(found["entityRefs"], combined, parse_fields(query.get("fields"), whole=found.get("fields")))
 
 
 def facets_from_query(query: Query) -> list[str]:

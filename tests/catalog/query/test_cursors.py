@@ -82,6 +82,17 @@ def test_a_forged_position_never_reaches_the_database(change: dict[str, Any]) ->
         decode(_coded({**_WHOLE, **change})).after()
 
 
-def test_a_forged_total_stays_a_number_that_json_can_hold() -> None:
-    assert decode(_coded({**_WHOLE, "totalItems": 1e300})).total == 2**53
-    assert decode(_coded({**_WHOLE, "totalItems": -5})).total == 0
+def test_a_total_is_what_the_cursor_says() -> None:
+    for total in (7, -5, 1.5, 1e300):
+        assert decode(_coded({**_WHOLE, "totalItems": total})).total == total
+
+
+def test_bytes_that_are_no_text_are_read_as_nodes_buffers_read_them() -> None:
+    content = base64.b64encode(b'{"orderFields":[],"isPrevious":false,"orderFieldValues":[],"query":{"kind":"\xff"}}')
+    assert decode(content.decode()).query == {"kind": "\ufffd"}
+
+
+@pytest.mark.parametrize("nothing", [0, False, ""])
+def test_a_predicate_that_javascript_takes_for_nothing_says_nothing(nothing: object) -> None:
+    assert decode(_coded({**_WHOLE, "query": nothing})).query is None
+    assert decode(_coded({**_WHOLE, "query": {}})).query == {}

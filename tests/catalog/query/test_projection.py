@@ -38,7 +38,7 @@ def test_a_field_brings_what_it_brings_upstream(fields: str, expected: bytes) ->
 
 def test_no_fields_mean_everything_and_array_syntax_is_refused() -> None:
     assert parse_fields([",", " "], None) is None
-    assert parse_fields(["a,b"], ["b", " c "]) == ["a", "b", "c"]
+    assert parse_fields(["a,b"], ["b", " c ", "d,e"]) == ["b", "c", "d,e", "a"]
     with pytest.raises(InputError) as caught:
         parse_fields(["a[0]"])
     assert caught.value.message == 'Invalid field "a[0]", array type fields are not supported'

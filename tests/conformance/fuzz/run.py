@@ -36,9 +36,9 @@ from tests.conformance.fuzz.vocabulary import vocabulary
 from tests.conformance.script import Request
 from tests.conformance.server import fresh_database
 
-WORLD = 40
+WORLD = 80
 """Entities of the first world."""
-CHANGE = 12
+CHANGE = 20
 """Entities drawn for each mutation."""
 
 
