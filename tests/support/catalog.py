@@ -21,6 +21,7 @@ from greenroom_catalog.ingestion.meters import Meters
 from greenroom_catalog.ingestion.processor import Processor
 from greenroom_catalog.ingestion.providers import Source
 from greenroom_catalog.ingestion.reader import Reader
+from greenroom_catalog.ingestion.steps import Extensions
 from greenroom_catalog.model import Rules
 from greenroom_catalog.storage.store import Store
 
@@ -54,12 +55,19 @@ class Files:
 class Catalog:
     """One database, one engine, files that can be changed under it."""
 
-    def __init__(self, database: Database, *, keep_orphans: bool = False, rules: Rules | None = None) -> None:
+    def __init__(
+        self,
+        database: Database,
+        *,
+        keep_orphans: bool = False,
+        rules: Rules | None = None,
+        extensions: Extensions | None = None,
+    ) -> None:
         self.database = database
         self.files = Files()
-        self.store = Store(database, keep_orphans=keep_orphans)
         self.log = logging.getLogger("greenroom.catalog")
-        self.processor = Processor(rules or Rules(), Reader(Urls([self.files])))
+        self.processor = Processor(rules or Rules(), Reader(Urls([self.files])), extensions)
+        self.store = Store(database, keep_orphans=keep_orphans, lane=self.processor.lane)
         self.engine = self.worker()
 
     def worker(self) -> Engine:

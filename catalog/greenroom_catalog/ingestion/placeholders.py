@@ -7,17 +7,14 @@ resolvers count; all else that begins with a `$` is left as it is.
 from __future__ import annotations
 
 import asyncio
-import re
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from typing import Any
-from urllib.parse import unquote
 
 from greenroom.entity import Entity
 from greenroom.errors import GreenroomError, InputError, describe
-from greenroom.urls import InvalidUrlError
+from greenroom.urls.integrations import azure_file, repository_file
 from greenroom.urls.whatwg import parse as parse_url
 from greenroom_catalog.ingestion.parser import Broken, parse_values
-from greenroom_catalog.ingestion.repositories import repository
 from greenroom_catalog.ingestion.work import LARGE, Found
 from greenroom_catalog.model.values import from_json
 
@@ -199,22 +196,11 @@ def check_repository(url: str, base: str) -> None:
 def repository_of_file(url: str) -> tuple[str, ...] | None:
     """Host, owner and name of the repository that a file's URL names; None where upstream sees no file in a repository."""
     try:
-        parsed, (owner, name) = parse_url(url), repository(url)
-    except (InvalidUrlError, InputError):
+        parsed, file = parse_url(url), repository_file(url)
+        azure = azure_file(url) if (parsed.hostname or "").endswith(".azure.com") else None
+    except InputError:
         return None
     host = parsed.hostname or ""
-    if not owner or not name or parsed.scheme not in ("http", "https"):
-        return None
-    if host.endswith(".azure.com"):
-        has_path = re.search(r"[?&]path=[^&]", parsed.search or "") is not None
-        return (host, parsed.pathname) if has_path else None
-    path = unquote(parsed.pathname)
-    server = re.search(r"(?:projects|users)/.*?/repos/.*?/(?:raw|browse)/.", path)
-    return (host, owner, name) if server or _is_file(path, f"{owner}/{name}/") else None
-
-
-def _is_file(path: str, repository_path: str) -> bool:
-    """`blob/main/a.yaml` behind the repository, as GitHub, GitLab, Bitbucket and Gitea have it."""
-    _, _, rest = path.partition(repository_path)
-    parts = rest.removeprefix("-/").rstrip("/").split("/")
-    return len(parts) > 2 and parts[0] in _FILE
+    if azure is not None:
+        return (host, *azure.folders, azure.project, azure.name) if azure.path else None
+    return (host, file.owner, file.name) if host and file.owner and file.name and file.path else None

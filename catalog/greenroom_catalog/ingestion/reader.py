@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import glob
 import os.path
 import re
@@ -109,5 +110,7 @@ def _expand(pattern: str) -> Iterator[str]:
 
 def _node_message(error: OSError) -> str:
     """`EISDIR: illegal operation on a directory, read`: the code that people search for, then the words."""
-    code = {1: "EPERM", 2: "ENOENT", 13: "EACCES", 21: "EISDIR"}.get(error.errno or 0, "EIO")
-    return f"{code}: {(error.strerror or 'unknown error').lower()}"
+    if error.errno == errno.EISDIR:
+        return "EISDIR: illegal operation on a directory, read"
+    code = errno.errorcode.get(error.errno or 0, "EIO")
+    return f"{code}: {(error.strerror or 'unknown error').lower()}, open '{error.filename}'"

@@ -37,6 +37,10 @@ T = TypeVar("T")
 P = ParamSpec("P")
 
 
+class AnotherEntityError(ConflictError):
+    """Fatal: The entity kind, namespace, or name changed during processing"""
+
+
 class Step(msgspec.Struct, frozen=True):
     """One processor's hooks, and the name it goes by in errors."""
 
@@ -231,7 +235,7 @@ def _changing(name: str, hook: Callable[[Entity, HookWork], Awaitable[Entity]], 
         finally:
             work.end()
         if ref_of(changed) != task.ref:
-            raise ConflictError("Fatal: The entity kind, namespace, or name changed during processing")
+            raise AnotherEntityError
         return changed
 
     return change
@@ -264,7 +268,7 @@ def _blaming(name: str, doing: Callable[P, str], hook: Callable[P, Awaitable[T]]
     async def blamed(*args: P.args, **kwargs: P.kwargs) -> T:
         try:
             return await hook(*args, **kwargs)
-        except ConflictError:
+        except AnotherEntityError:
             raise
         except Exception as error:
             message = f"Processor {name} threw an error while {doing(*args, **kwargs)}"

@@ -1,0 +1,150 @@
+"""Foreign code within bounds: what a plugin that hangs, blocks or raises may cost everybody else."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from datetime import timedelta
+
+import pytest
+
+from greenroom.errors import GreenroomError
+from greenroom_catalog.ingestion import guard as module
+from greenroom_catalog.ingestion.guard import AT_ONCE, ENOUGH, Guard, HungError
+
+SHORT = timedelta(milliseconds=30)
+
+
+@pytest.fixture
+def guard() -> Guard:
+    return Guard("Processor acme", logging.getLogger("greenroom.catalog"), SHORT)
+
+
+async def well() -> str:
+    await asyncio.sleep(0)
+    return "done"
+
+
+async def hang() -> str:
+    await asyncio.Event().wait()
+    return "never"
+
+
+async def test_what_the_hook_returns_and_raises_is_the_callers(guard: Guard) -> None:
+    async def raising() -> str:
+        raise ValueError("no")
+
+    assert await guard.call(well) == "done"
+    with pytest.raises(ValueError, match="no"):
+        await guard.call(raising)
+
+
+async def test_a_hook_that_hangs_is_given_up_and_named(guard: Guard, caplog: pytest.LogCaptureFixture) -> None:
+    with pytest.raises(HungError, match=r"did not return within 0\.03 s"):
+        await guard.call(hang)
+    assert "Processor acme did not return" in caplog.text
+
+
+async def test_a_hook_that_does_not_heed_its_cancellation_is_not_waited_for(guard: Guard) -> None:
+    end = asyncio.Event()
+
+    async def stubborn() -> None:
+        while not end.is_set():
+            try:
+                await end.wait()
+            except asyncio.CancelledError:
+                continue
+
+    async with asyncio.timeout(5):
+        with pytest.raises(HungError):
+            await guard.call(stubborn)
+    end.set()
+    await asyncio.sleep(0)
+
+
+async def test_a_hook_that_cancels_itself_has_failed_and_nothing_else_is_cancelled(guard: Guard) -> None:
+    async def cancelled() -> None:
+        raise asyncio.CancelledError
+
+    with pytest.raises(GreenroomError, match="cancelled"):
+        await guard.call(cancelled)
+
+
+async def test_a_hook_is_cancelled_with_whoever_asked(guard: Guard) -> None:
+    ended = asyncio.Event()
+
+    async def noticing() -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ended.set()
+
+    task = asyncio.create_task(Guard("x", logging.getLogger("x")).call(noticing))
+    await asyncio.sleep(0.01)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    async with asyncio.timeout(5):
+        await ended.wait()
+
+
+async def test_timeouts_of_the_hooks_own_work_as_anywhere(guard: Guard) -> None:
+    async def patient() -> str:
+        try:
+            async with asyncio.timeout(0.001):
+                await asyncio.Event().wait()
+        except TimeoutError:
+            return "timed out"
+        return "never"
+
+    assert await guard.call(patient) == "timed out"
+
+
+async def test_only_so_many_calls_are_under_way_at_a_time() -> None:
+    guard, going, most, gate = Guard("x", logging.getLogger("x")), 0, 0, asyncio.Event()
+
+    async def counted() -> None:
+        nonlocal going, most
+        going += 1
+        most = max(most, going)
+        await gate.wait()
+        going -= 1
+
+    calls = [asyncio.create_task(guard.call(counted)) for _ in range(AT_ONCE + 5)]
+    await asyncio.sleep(0.02)
+    gate.set()
+    await asyncio.gather(*calls)
+    assert most == AT_ONCE
+
+
+async def test_a_hook_that_keeps_hanging_is_not_called_for_a_while_and_then_again(
+    guard: Guard, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    results = await asyncio.gather(*(guard.call(hang) for _ in range(ENOUGH)), return_exceptions=True)
+    assert all(isinstance(result, HungError) for result in results)
+    began = time.perf_counter()
+    with pytest.raises(HungError, match=f"{ENOUGH} times in a row, and is not called for another"):
+        await guard.call(well)
+    assert time.perf_counter() - began < SHORT.total_seconds()
+    monkeypatch.setattr(module, "PAUSE", 0.0)
+    assert await guard.call(well) == "done"
+
+
+async def test_one_good_call_between_makes_up_for_the_hung_ones(guard: Guard) -> None:
+    for _ in range(2):
+        await asyncio.gather(*(guard.call(hang) for _ in range(ENOUGH - 1)), return_exceptions=True)
+        assert await guard.call(well) == "done"
+
+
+async def test_a_hook_that_blocks_the_server_is_named_in_the_log(
+    guard: Guard, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "BLOCKING", 0.005)
+
+    async def blocking() -> None:
+        await asyncio.sleep(0)
+        time.sleep(0.01)  # noqa: ASYNC251 - what it is about
+
+    await guard.call(blocking)
+    assert "Processor acme blocked the server for 0.01 s" in caplog.text
