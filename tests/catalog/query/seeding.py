@@ -41,12 +41,26 @@ async def _serve(database: Database, entities: Sequence[Entity]) -> dict[str, in
     async with store.transaction() as conn:
         uids = [entity["metadata"]["uid"] for entity in entities]
         ids = [row[0] for row in await conn.fetch(_STATE, uids, refs, documents, [b""] * len(refs))]
-        finals = []
-        for id_, ref, entity, document in zip(ids, refs, entities, documents, strict=True):
-            found = project(entity, entity["metadata"]["uid"])
-            finals.append(Final(id_, ref, "", document, msgspec.json.encode(found.values), search_row(found)))
-        await store.save_final(conn, finals)
+        await store.save_final(conn, [_final(id_, entity) for id_, entity in zip(ids, entities, strict=True)])
     return dict(zip(refs, ids, strict=True))
+
+
+def _final(id_: int, entity: Entity) -> Final:
+    found = project(entity, entity["metadata"]["uid"])
+    values = msgspec.json.encode(found.values)
+    return Final(id_, ref_of(entity), "", msgspec.json.encode(entity), values, search_row(found))
+
+
+async def change(database: Database, id_: int, entity: Entity) -> None:
+    """Serve an entity that is served already in another form."""
+    store = Store(database)
+    async with store.transaction() as conn:
+        await store.save_final(conn, [_final(id_, entity)])
+
+
+async def remove(database: Database, id_: int) -> None:
+    """Serve an entity no more."""
+    await database.execute("delete from refresh_state where id = $1", id_)
 
 
 async def emitted_by(database: Database, source: int, *targets: int) -> None:
