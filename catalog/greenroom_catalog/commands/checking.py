@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import sys
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 import click
 
+from greenroom.entity import Entity
 from greenroom_catalog.commands.files import STDIN, Source, Unreadable, read, read_all
 from greenroom_catalog.commands.formats import Paint, as_github, as_json, as_sarif, as_text
 from greenroom_catalog.commands.targets import files_at, missing_files, pointers_of
@@ -30,6 +31,7 @@ class Request(NamedTuple):
     follow: bool = False
     origin: str | None = None
     layers: Sequence[str] = ()
+    kinds: Sequence[str] = ()
     server: str | None = None
     token: str | None = None
 
@@ -60,10 +62,11 @@ def run(request: Request) -> int:
 def check(request: Request, rules: Rules | None) -> Outcome:
     """Examine all files, and those that they lead to if asked to follow."""
     outcome = Outcome([], [], {}, [])
+    known = _known(request.kinds) if request.kinds else None
     holders: dict[str, FoundEntity] = {}
     for source in _sources(request, outcome):
         outcome.contents[source.name] = source.content
-        examination = examine(source.content, source.name, origin=request.origin, rules=rules)
+        examination = examine(source.content, source.name, origin=request.origin, rules=rules, known=known)
         outcome.findings.extend([*examination.findings, *_beside(source, examination)])
         outcome.findings.extend(_duplicates(examination.entities, holders))
         outcome.entities.extend(examination.entities)
@@ -122,6 +125,42 @@ def _sound(outcome: Outcome) -> list[FoundEntity]:
     """The entities that the catalog would take."""
     refused = {(found.file, found.entity) for found in outcome.findings if found.severity == "error"}
     return [entity for entity in outcome.entities if (entity.file, entity.ref) not in refused]
+
+
+def _known(kinds: Sequence[str]) -> Callable[[Entity], bool]:
+    """Whether an entity is of one of the kinds, `KIND` or `KIND=SCHEMA`. Raises BadParameter for a schema that is none."""
+    bare = {kind.lower() for kind in kinds if "=" not in kind}
+    described = [kind.partition("=") for kind in kinds if "=" in kind]
+    checks = {kind.lower(): _schema_check(kind, file) for kind, _, file in described}
+
+    def known(entity: Entity) -> bool:
+        kind = entity["kind"].lower()
+        return checks[kind](entity) if kind in checks else kind in bare
+
+    return known
+
+
+def _schema_check(kind: str, file: str) -> Callable[[Entity], bool]:
+    from greenroom.errors import ConfigError
+    from greenroom.plugin import EntityKind
+    from greenroom_catalog.ingestion.custom_kinds import CustomKinds
+    from greenroom_catalog.ingestion.parser import Parsed, parse
+
+    source = read(file)
+    documents = parse(source.content) if isinstance(source, Source) else []
+    if len(documents) != 1 or not isinstance(documents[0], Parsed):
+        raise click.BadParameter(f"{file} holds no JSON Schema", param_hint="--kind")
+    schema = documents[0].value
+
+    def check(entity: Entity) -> bool:
+        described = EntityKind(entity["kind"], [entity["apiVersion"]], schema)
+        return CustomKinds([described]).check(entity)
+
+    try:
+        CustomKinds([EntityKind(kind, ["any"], schema)])
+    except ConfigError as error:
+        raise click.BadParameter(error.message, param_hint="--kind") from error
+    return check
 
 
 def _print(request: Request, findings: Sequence[Finding], outcome: Outcome) -> None:

@@ -18,6 +18,13 @@ FORMATS = ("text", "json", "sarif", "github")
     "--config", "layers", multiple=True, metavar="FILE", help="An app-config, for its catalog.rules; may be repeated."
 )
 @click.option(
+    "--kind",
+    "kinds",
+    multiple=True,
+    metavar="KIND[=SCHEMA]",
+    help="A kind that a plugin brings, and the file of its JSON Schema; without one, only what all kinds have is checked.",
+)
+@click.option(
     "--server", metavar="URL", help="Also check references against a running server, and tell what would change."
 )
 @click.option("--token", envvar="GREENROOM_TOKEN", metavar="TOKEN", help="A static token.  [env GREENROOM_TOKEN]")
@@ -31,6 +38,7 @@ def validate(
     follow: bool,
     origin: str | None,
     layers: tuple[str, ...],
+    kinds: tuple[str, ...],
     server: str | None,
     token: str | None,
 ) -> None:
@@ -42,5 +50,5 @@ def validate(
     """
     from greenroom_catalog.commands.checking import Request, run
 
-    request = Request(files, form, strict, quiet, follow, origin, layers, server, token)
+    request = Request(files, form, strict, quiet, follow, origin, layers, kinds, server, token)
     ctx.exit(run(request))

@@ -41,6 +41,8 @@ def advise(fault: Fault, value: Mapping[str, Any]) -> Advice:
         return Advice("kind-not-allowed", f"allow it: add {kind!r} to an entry of `catalog.rules` in the app-config")
     if isinstance(fault.error.cause, EntityRefError):
         return _on_reference(fault, value)
+    if "ModelProcessor" in fault.message:
+        return Advice("malformed-value")
     if fault.problem is not None:
         return _on_schema(fault, value)
     return _on_format(fault, value)
@@ -258,7 +260,8 @@ def _on_unknown_kind(value: Mapping[str, Any]) -> Advice:
     known = nearest_kind(value)
     if known is None:
         return Advice(
-            "unknown-kind", f"known are {', '.join(sorted({name for _, name in KINDS}))}; others need a plugin"
+            "unknown-kind",
+            f"known are {', '.join(sorted({name for _, name in KINDS}))}; others need a plugin (see --kind)",
         )
     if known[1] != kind:
         return Advice("unknown-kind", f"did you mean `{known[1]}`?", Fix(("kind",), known[1]))

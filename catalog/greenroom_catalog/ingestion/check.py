@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from functools import partial
 from typing import Any, NamedTuple, TypeAlias
 
 from greenroom.entity import DEFAULT_NAMESPACE, Entity, EntityRefError, ref_of
@@ -32,7 +31,6 @@ MOST = 50
 NAMELESS = "an entity without a name"
 
 Path: TypeAlias = tuple[str | int, ...]
-Refuse: TypeAlias = Callable[[Any], GreenroomError | None]
 
 
 class Fault(NamedTuple):
@@ -51,23 +49,33 @@ class Fault(NamedTuple):
         return self.problem is not None and "missingProperty" in self.problem.params
 
 
-def refusal_of(
-    value: Any, location: str, origin: str | None = None, rules: Rules | None = None
-) -> GreenroomError | None:
-    """The error that keeps a document out of the catalog, exactly as the catalog raises it; None: it is welcome.
+class Terms(NamedTuple):
+    """What a document is judged by, beside what holds everywhere."""
 
-    `location` (`type:target`) is where it was found, `origin` where the chain of locations began, for the rules; without
-    it, a rule for some places only is taken to hold."""
+    location: str
+    """Where it was found, `type:target`."""
+    origin: str | None = None
+    """Where the chain of locations began, for the rules; without it, a rule for some places only is taken to hold."""
+    rules: Rules | None = None
+    """None: every kind is allowed everywhere."""
+    known: Callable[[Entity], bool] | None = None
+    """Asked about entities of a kind that is none of the catalog's: whether a plugin knows it. Raises what is wrong with it."""
+
+
+def refusal_of(value: Any, terms: Terms) -> GreenroomError | None:
+    """The error that keeps a document out of the catalog, exactly as the catalog raises it; None: it is welcome."""
     try:
         entity = validate_envelope(value)
         if not isinstance(entity["metadata"].get("annotations") or {}, dict):
             return GreenroomError("metadata.annotations must be a valid object")
-        if rules is not None and not _is_allowed(entity, origin, rules):
+        if terms.rules is not None and not _is_allowed(entity, terms.origin, terms.rules):
             return NotAllowedError(
-                f"Entity {ref_of(entity)} at {location}, originated at {origin or location}, "
+                f"Entity {ref_of(entity)} at {terms.location}, originated at {terms.origin or terms.location}, "
                 "is not of an allowed kind for that location"
             )
         entity = check_fields(order_references(entity))
+        if kind_of(entity) is None and _is_known(entity, terms):
+            return None
         validate_kind(entity)
         relations_of(entity)
     except GreenroomError as error:
@@ -75,22 +83,27 @@ def refusal_of(
     return None
 
 
-def faults_of(
-    value: dict[str, Any], location: str, origin: str | None = None, rules: Rules | None = None
-) -> list[Fault]:
-    """What the catalog refuses about a document, in its order of looking; the arguments are those of `refusal_of`."""
+def _is_known(entity: Entity, terms: Terms) -> bool:
+    try:
+        return terms.known is not None and terms.known(entity)
+    except GreenroomError as error:
+        message = f"Processor ModelProcessor threw an error while validating the entity {ref_of(entity)}"
+        raise InputError(message, cause=error) from error
+
+
+def faults_of(value: dict[str, Any], terms: Terms) -> list[Fault]:
+    """What the catalog refuses about a document, in its order of looking. What plugins say of their kinds is one fault: it names all."""
     found: list[Fault] = []
-    refuse: Refuse = partial(refusal_of, location=location, origin=origin, rules=rules)
     draft = value
-    while len(found) < MOST and (error := refuse(draft)) is not None:
+    while len(found) < MOST and (error := refusal_of(draft, terms)) is not None:
         faults = list(_read(error, draft, _ref(value) or NAMELESS))
         if not (faults[0].path in _KIND and any(fault.path in _KIND for fault in found)):
             found.extend(faults)
         if draft is value:
             draft = copy.deepcopy(value)
         if isinstance(error, NotAllowedError):
-            refuse = partial(refusal_of, location=location)
-        elif not _mend_all(draft, faults, value, refuse):
+            terms = terms._replace(rules=None)
+        elif "ModelProcessor" in error.message or not _mend_all(draft, faults, value, terms):
             break
     return found[:MOST]
 
@@ -198,18 +211,18 @@ def _set_kind(draft: Entity, value: Entity) -> bool:
     return True
 
 
-def _mend_all(draft: Entity, faults: Sequence[Fault], value: Entity, refuse: Refuse) -> bool:
+def _mend_all(draft: Entity, faults: Sequence[Fault], value: Entity, terms: Terms) -> bool:
     if faults[0].path == ("kind",) and faults[0].problem is None and _set_kind(draft, value):
         return True
-    return all([_mend(draft, fault.path, refuse) for fault in faults])  # noqa: C419 - each of them
+    return all([_mend(draft, fault.path, terms) for fault in faults])  # noqa: C419 - each of them
 
 
-def _mend(draft: Entity, path: Path, refuse: Refuse) -> bool:
+def _mend(draft: Entity, path: Path, terms: Terms) -> bool:
     """Change the draft so that nothing at `path` is complained of. False: nothing helps, and what comes next is unknown."""
-    return any(_try(draft, path, value, refuse) for value in _STAND_INS) or _try(draft, path[:2], _GONE, refuse)
+    return any(_try(draft, path, value, terms) for value in _STAND_INS) or _try(draft, path[:2], _GONE, terms)
 
 
-def _try(draft: Entity, path: Path, value: Any, refuse: Refuse) -> bool:
+def _try(draft: Entity, path: Path, value: Any, terms: Terms) -> bool:
     holder = look_up(draft, path[:-1])
     last = path[-1] if path else None
     if isinstance(holder, list) and value is not _GONE and isinstance(last, int):
@@ -221,5 +234,5 @@ def _try(draft: Entity, path: Path, value: Any, refuse: Refuse) -> bool:
             holder[str(last)] = copy.copy(value)
     else:
         return False
-    error = refuse(draft)
+    error = refusal_of(draft, terms)
     return error is None or not any(fault.path[: len(path)] == path for fault in _read(error, draft, ""))

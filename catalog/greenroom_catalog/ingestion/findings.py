@@ -7,13 +7,13 @@ the file points at is not looked for here.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Literal, NamedTuple
 
 from greenroom.entity import Entity, ref_of
 from greenroom.errors import GreenroomError
 from greenroom_catalog.ingestion.advice import Advice, Fix, advise, advise_on_yaml
-from greenroom_catalog.ingestion.check import Fault, Path, faults_of
+from greenroom_catalog.ingestion.check import Fault, Path, Terms, faults_of
 from greenroom_catalog.ingestion.holes import OPAQUE, filled, holes_of
 from greenroom_catalog.ingestion.lint import warnings_of
 from greenroom_catalog.ingestion.parser import Broken, Parsed, parse
@@ -99,13 +99,14 @@ def examine(
     location: str | None = None,
     origin: str | None = None,
     rules: Rules | None = None,
+    known: Callable[[Entity], bool] | None = None,
 ) -> Examination:
     """Examine a YAML or JSON file of entities.
 
-    `file` is what findings call it; `location` (`type:target`) what the catalog would, `file:<file>` if not given; `rules`
-    are asked about `origin`, where the chain of locations began, or, without it, as if every place of a rule were meant."""
+    `file` is what findings call it; `location` (`type:target`) what the catalog would, `file:<file>` if not given. The others are
+    those of `check.Terms`."""
     text = content.decode("utf-8", "replace").removeprefix("\ufeff")
-    reader = _Reader(file, location or f"file:{file}", origin, rules, text)
+    reader = _Reader(file, Terms(location or f"file:{file}", origin, rules, known), text)
     findings = [*reader.findings(), *reader.oddities(content)]
     return Examination(findings, reader.entities, reader.places)
 
@@ -168,11 +169,9 @@ ABOUT: Mapping[str, str] = {
 
 
 class _Reader:
-    def __init__(self, file: str, location: str, origin: str | None, rules: Rules | None, text: str) -> None:
+    def __init__(self, file: str, terms: Terms, text: str) -> None:
         self._file = file
-        self._location = location
-        self._origin = origin
-        self._rules = rules
+        self._terms = terms
         self._text = text
         self._lines: list[str] | None = None
         self.places = Places(text)
@@ -212,7 +211,7 @@ class _Reader:
     def _broken(self, broken: Broken) -> Finding:
         line, column = broken.line, broken.column
         advice = advise_on_yaml(broken, self._line(line))
-        message = broken.error_at(self._location).message
+        message = broken.error_at(self._terms.location).message
         return Finding(advice.code, "error", message, self._file, line, column, line, column, hint=advice.hint)
 
     def _entity(self, document: Parsed, refs: dict[str, int]) -> Iterator[Finding]:
@@ -245,7 +244,7 @@ class _Reader:
         """Faults of what placeholders stand for are left out: only who reads it can know."""
         holes = list(holes_of(value))
         unknown = [hole.path for hole in holes if hole.key in OPAQUE]
-        for fault in faults_of(filled(value, holes), self._location, self._origin, self._rules):
+        for fault in faults_of(filled(value, holes), self._terms):
             if not any(fault.path[: len(path)] == path for path in unknown):
                 yield fault, advise(fault, value)
 

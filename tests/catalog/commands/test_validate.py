@@ -159,6 +159,25 @@ def test_the_rules_of_an_app_config_are_asked(here: Path) -> None:
     assert isinstance(run("a.yaml", "--config", "nope.yaml").exception, ConfigError)
 
 
+def test_kinds_of_plugins_are_taken_at_their_word_or_checked_by_their_schema(here: Path) -> None:
+    robot = "apiVersion: acme.io/v1\nkind: Robot\nmetadata: {name: NAME}\nspec: {size: big}\n"
+    (here / "a.yaml").write_text(named("r", robot))
+    schema = {"properties": {"spec": {"required": ["arms"], "properties": {"size": {"type": "number"}}}}}
+    (here / "robot.json").write_text(json.dumps(schema))
+    assert codes(run("a.yaml", "--format", "json")) == [("a.yaml", "unknown-kind")]
+    assert run("a.yaml", "--kind", "robot").exit_code == 0
+    rows = json.loads(run("a.yaml", "--kind", "Robot=robot.json", "--format", "json").stdout)
+    assert [(row["code"], row["line"], row["column"]) for row in rows] == [("malformed-value", 4, 7)]
+    assert "/spec/size must be number - type: number" in rows[0]["message"]
+    (here / "a.yaml").write_text(named("r", robot).replace("size: big", "size: 1, arms: 2"))
+    assert run("a.yaml", "--kind", "Robot=robot.json").exit_code == 0
+    (here / "robot.json").write_text(json.dumps({"type": "nonsense"}))
+    assert run("a.yaml", "--kind", "Robot=robot.json").exit_code == 2
+    assert run("a.yaml", "--kind", "Robot=nope.json").exit_code == 2
+    (here / "a.yaml").write_text(named("bad name", robot))
+    assert codes(run("a.yaml", "--kind", "Robot", "--format", "json")) == [("a.yaml", "malformed-name")]
+
+
 HEAVY = {
     "aiohttp",
     "asyncpg",

@@ -7,7 +7,7 @@ from textwrap import dedent
 
 import pytest
 
-from greenroom_catalog.ingestion.check import refusal_of
+from greenroom_catalog.ingestion.check import Terms, refusal_of
 from greenroom_catalog.ingestion.findings import ABOUT, Examination, Finding, Replacement, examine
 from greenroom_catalog.ingestion.parser import Parsed, parse
 from greenroom_catalog.model import Rules
@@ -15,6 +15,7 @@ from greenroom_catalog.model.rules import AllowedKind, LocationMatch, Place, Rul
 
 HEAD = "apiVersion: backstage.io/v1alpha1\n"
 COMPONENT = f"{HEAD}kind: Component\n"
+NAME = "a string that is sequences of [a-zA-Z0-9] separated by any of [-_.], at most 63 characters in total"
 SPEC = "spec: {type: service, lifecycle: production, owner: team}\n"
 
 
@@ -229,7 +230,7 @@ def test_all_problems_of_a_document_are_told_at_once_the_catalogs_first_one_firs
         """)
     (document,) = parse(text)
     assert isinstance(document, Parsed)
-    refusal = refusal_of(document.value, "file:a.yaml")
+    refusal = refusal_of(document.value, Terms("file:a.yaml"))
     findings = read(text)
     assert refusal is not None
     assert findings[0].message == refusal.message
@@ -330,8 +331,7 @@ def test_values_behind_aliases_are_pointed_at_by_the_alias() -> None:
 def test_brief_messages_leave_out_what_stands_beside_them() -> None:
     text = f"{COMPONENT}metadata: {{name: a b}}\nspec: {{type: 1, lifecycle: y, owner: z}}\n---\na: @b\n"
     assert [one.brief for one in read(text)] == [
-        '"metadata.name" is not valid; expected a string that is sequences of [a-zA-Z0-9] separated by any of [-_.], '
-        'at most 63 characters in total but found "a b"',
+        f'"metadata.name" is not valid; expected {NAME} but found "a b"',
         "/spec/type must be string",
         "Plain value cannot start with reserved character @",
     ]
