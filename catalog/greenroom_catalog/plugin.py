@@ -128,6 +128,7 @@ def _setup(config: CatalogConfig, host: Host, rules: Rules) -> Setup:
         installed=lambda: [provider.name for provider in host.all(EntityProvider)],
         disabled=[name for name, options in config.provider_options.items() if options.disabled],
         locations=config.locations,
+        keeps_orphans=config.orphan_strategy == "keep",
         rules_are_set=config.rules is not None,
     )
 

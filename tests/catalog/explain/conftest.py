@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import timedelta
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import Any
 import msgspec
 import pytest
 from aiohttp import web
+from aiohttp.abc import AbstractResolver, ResolveResult
 from aiohttp.test_utils import TestServer
 
 from greenroom.entity import parse_ref
@@ -65,6 +67,7 @@ class World:
         self.database = catalog.database
         self.providers: list[Any] = []
         self.disabled: list[str] = []
+        self.keeps_orphans = False
         self.reader = Reader(Urls([catalog.files]))
         self.config = rules, locations
         self.runs = ProviderRuns(self.database)
@@ -78,6 +81,7 @@ class World:
             installed=lambda: ["test", *(provider.name for provider in self.providers)],
             disabled=self.disabled,
             locations=locations,
+            keeps_orphans=self.keeps_orphans,
             rules_are_set=rules is not None,
         )
         explainer = Explainer(self.database, EntityQueries(self.database).sql, self.reader, setup)
@@ -143,7 +147,9 @@ def make_world(migrated_database: MigratedDatabase) -> MakeWorld:
     async def make(rules: Any = None, locations: list[LocationConfig] | None = None, *, keep: bool = False) -> World:
         places = locations or []
         read = read_rules(rules, _raw(places), folder=Path.cwd())
-        return World(Catalog(await migrated_database([MIGRATIONS]), keep_orphans=keep, rules=read), rules, places)
+        made = World(Catalog(await migrated_database([MIGRATIONS]), keep_orphans=keep, rules=read), rules, places)
+        made.keeps_orphans = keep
+        return made
 
     return make
 
@@ -151,6 +157,17 @@ def make_world(migrated_database: MigratedDatabase) -> MakeWorld:
 @pytest.fixture
 async def world(make_world: MakeWorld) -> World:
     return await make_world()
+
+
+class Names(AbstractResolver):
+    """Every name is this machine."""
+
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
+    ) -> list[ResolveResult]:
+        return [ResolveResult(hostname=host, host="127.0.0.1", port=port, family=socket.AF_INET, proto=0, flags=0)]
+
+    async def close(self) -> None: ...
 
 
 class Host:
@@ -184,8 +201,9 @@ async def host(world: World) -> AsyncIterator[Host]:
     """A server that the catalog may read, and reads by HTTP, with limits that a test can reach."""
     made = Host()
     limits = Limits(max_bytes=2000, max_time=timedelta(seconds=0.5))
-    async with made.server as server, open_outgoing(limits) as outgoing:
-        allowed = ReadingConfig(allow=[AllowedHost(host=f"127.0.0.1:{server.port}")])
+    async with made.server as server, open_outgoing(limits, resolver=Names()) as outgoing:
+        hosts = [f"127.0.0.1:{server.port}", f"*.inner.test:{server.port}"]
+        allowed = ReadingConfig(allow=[AllowedHost(host=host) for host in hosts])
         reader = HttpReader(outgoing, allowed)
         files: Any = world.catalog.files
         files.reads, files.read, files.search = reader.reads, reader.read, reader.search

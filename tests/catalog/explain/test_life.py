@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
 
+from greenroom.entity import Entity
 from greenroom.errors import InputError
+from greenroom.plugin import Processor, Work
+from greenroom_catalog.ingestion.steps import Extensions
 from greenroom_catalog.query.explain import FAILURES, Explanation, Sight
+from greenroom_catalog.settings import ProcessorOptions
 from tests.catalog.explain.conftest import SHOP, TILL, MakeWorld, Provider, World, explains, finding
 from tests.support.catalog import component, yaml_component
 
@@ -124,9 +130,36 @@ async def test_an_orphan_that_the_config_keeps(make_world: MakeWorld) -> Explana
     return told
 
 
+@explains("orphan-leaving")
+async def test_an_orphan_that_is_about_to_be_swept(make_world: MakeWorld) -> Explanation:
+    world = await make_world(keep=True)
+    await world.emit(component("shop"))
+    await world.database.execute("delete from refresh_state_references")
+    world.keeps_orphans = False
+    return await world.ask(REF)
+
+
 @explains("processor-failed")
 async def test_a_processor_that_fails(world: World) -> Explanation:
-    await _stored_error(world, "Processor AcmeProcessor threw an error while preprocessing; caused by Error: boom")
+    async def fail(entity: Entity, work: Work) -> Entity:
+        raise InputError("no such team")
+
+    world.catalog.processor.extend(Extensions([Processor("acme", before=fail)]))
+    await world.emit(component("shop"))
+    told = await world.ask(REF)
+    assert "no such team" in (told.findings[0].message or "")
+    return told
+
+
+@explains("processor-hung")
+async def test_a_processor_that_hangs(world: World) -> Explanation:
+    async def hang(entity: Entity, work: Work) -> Entity:
+        await asyncio.Event().wait()
+        return entity
+
+    options = {"acme": ProcessorOptions(timeout=timedelta(milliseconds=20))}
+    world.catalog.processor.extend(Extensions([Processor("acme", before=hang)], options=options))
+    await world.emit(component("shop"))
     return await world.ask(REF)
 
 

@@ -56,6 +56,12 @@ async def test_a_host_that_the_config_does_not_allow_is_named_with_the_key_to_ad
     return told
 
 
+@explains("address-not-allowed")
+async def test_a_name_that_stands_for_this_machine(world: World, host: Host) -> Explanation:
+    await world.register(f"http://git.inner.test:{host.server.port}/shop.yaml")
+    return await world.ask(REF)
+
+
 @explains("redirect-not-allowed")
 async def test_a_redirect_to_a_host_that_is_not_allowed(world: World, host: Host) -> Explanation:
     await world.register(host.says("/shop.yaml", 302, Location="http://elsewhere.test/shop.yaml"))

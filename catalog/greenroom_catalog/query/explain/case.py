@@ -41,6 +41,7 @@ class Setup(msgspec.Struct, frozen=True):
     disabled: Collection[str] = ()
     """Those of them that `catalog.providerOptions` disables."""
     locations: Sequence[LocationConfig] = ()
+    keeps_orphans: bool = False
     rules_are_set: bool = False
     """Whether there is a `catalog.rules`."""
 

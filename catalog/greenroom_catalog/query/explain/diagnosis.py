@@ -117,7 +117,8 @@ def _provider(case: Case, entity: Known) -> Iterator[Finding]:
 
 def _orphan(case: Case, entity: Known) -> Iterator[Finding]:
     if not entity.referred_to:
-        yield finding(case, "orphaned", place=Place(target_in("", entity)), subject=entity.ref)
+        slug = "orphaned" if case.setup.keeps_orphans else "orphan-leaving"
+        yield finding(case, slug, place=Place(target_in("", entity)), subject=entity.ref)
 
 
 def _waiting(case: Case, entity: Known) -> Iterator[Finding]:
