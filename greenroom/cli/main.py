@@ -21,6 +21,7 @@ catalog = Commands(
     {
         "list": Lazy("greenroom.cli.catalog:list_entities", "List entities."),
         "get": Lazy("greenroom.cli.catalog:get_entity", "Print one entity."),
+        "providers": Lazy("greenroom.cli.providers:providers", "Where entities come from, and how it goes."),
         "refresh": Lazy("greenroom.cli.catalog:refresh_entities", "Read entities again from where they come from."),
         "explain": Lazy(
             "greenroom.cli.explain:explain",

@@ -244,9 +244,11 @@ class Engine:
         age = STITCH_PATIENCE if self._busy else timedelta(0)
         async with self._store.transaction() as conn:
             taken, tickets = await self._store.claim_tickets(conn, limit, age)
-            finals = [final async for ticket in _breathing(tickets) if (final := self._stitch(ticket)) is not None]
+            failures: dict[int, str] = {}
+            stitched = [self._stitch(ticket, failures) async for ticket in _breathing(tickets)]
+            finals = [final for final in stitched if final is not None]
             await self._store.save_final(conn, finals)
-            await self._store.drop_tickets(conn, taken)
+            await self._store.drop_tickets(conn, taken, failures)
         self._stitched += len(finals)
         if tickets:
             self._meters.stitching.observe(perf_counter() - began)
@@ -258,15 +260,16 @@ class Engine:
     async def _give_up_one(self, error: Exception) -> None:
         async with self._store.transaction() as conn:
             taken, tickets = await self._store.claim_tickets(conn, 1, timedelta(0))
-            await self._store.drop_tickets(conn, taken)
+            await self._store.drop_tickets(conn, taken, {ticket.id: explain(error) for ticket in tickets})
         for ticket in tickets:
             self._log.error("%s cannot be served: %s", ticket.ref, explain(error))
 
-    def _stitch(self, ticket: Ticket) -> Final | None:
+    def _stitch(self, ticket: Ticket, failures: dict[int, str]) -> Final | None:
         try:
             return stitch(ticket)
         except InputError as error:
             self._log.warning("Failed to stitch %s, %s", ticket.ref, error.message)
+            failures[ticket.id] = error.message
             return None
 
     async def _tidy(self) -> None:

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import os
 from collections.abc import AsyncIterable, AsyncIterator, Iterable, Mapping, Sequence
 from datetime import timedelta
 from hashlib import blake2b, sha256
+from itertools import islice
 from typing import TypeVar
 
 import msgspec
 
 from greenroom.db import Connection
 from greenroom.entity import DEFAULT_NAMESPACE, Entity, ref_of
-from greenroom.errors import GreenroomError, NotFoundError, describe
+from greenroom.errors import GreenroomError, NotFoundError, ServiceUnavailableError, describe
 from greenroom.plugin import Deferred, EntitySource, Mutation
 from greenroom_catalog.ingestion.locations import (
     Location,
@@ -30,6 +32,9 @@ CONFIG_LOCATIONS = "ConfigLocationProvider"
 
 CHUNK = 500
 """Entities written by one statement, after which requests are answered again."""
+
+STALLED = 900.0
+"""Seconds for a chunk, after which a full mutation is given up."""
 
 T = TypeVar("T")
 
@@ -92,15 +97,20 @@ class Source:
 
     async def delta(self, *, added: Sequence[Deferred] = (), removed: Sequence[str] = ()) -> Mutation:
         """Add or replace some, remove some (by ref); unchanged ones are left as they are."""
-        items = self._emissions(added, set())
+        items = [item async for chunk in _chunks(added) for item in self._emissions(chunk, set())]
         return self._count(await self._store.retrying(lambda conn: self._change(conn, items, removed)))
 
-    async def _change(self, conn: Connection, items: Sequence[Emitted], removed: Sequence[str]) -> Mutation:
+    async def _change(self, conn: Connection, items: Iterable[Emitted], removed: Sequence[str]) -> Mutation:
+        items = list({item.ref: item for item in items}.values())
         held = await self._store.held(conn, [*removed, *(item.ref for item in items)])
         news = [item for item in items if is_news(item, held.get(item.ref))]
         leaving = held.keys() & set(removed)
         await self._store.remove_from_source(conn, self.name, sorted(leaving))
-        written, lost = await self._write(conn, news, held)
+        written, lost = list[str](), list[Conflict]()
+        for start in range(0, len(news), CHUNK):
+            some, turned_away = await self._write(conn, news[start : start + CHUNK], held)
+            written += some
+            lost += turned_away
         claimed = [*removed, *(item.ref for item in items)]
         await self._store.note_conflicts_of_source(conn, self.name, lost, of=claimed)
         new = sum(ref not in held for ref in written)
@@ -210,23 +220,31 @@ def refresh_key(key: str) -> str:
 
 
 async def _chunks(items: Iterable[T] | AsyncIterable[T]) -> AsyncIterator[list[T]]:
-    chunk: list[T] = []
-    async for item in _each(items):
-        chunk.append(item)
-        if len(chunk) == CHUNK:
+    """So many at a time. Raises ServiceUnavailableError when that takes too long: a transaction may be open meanwhile."""
+    if not isinstance(items, AsyncIterable):
+        rest = iter(items)
+        while chunk := list(islice(rest, CHUNK)):
             yield chunk
-            chunk = []
-    if chunk:
+            await asyncio.sleep(0)  # a breath for requests
+        return
+    incoming = aiter(items)
+    while chunk := await _next_few(incoming):
         yield chunk
 
 
-async def _each(items: Iterable[T] | AsyncIterable[T]) -> AsyncIterator[T]:
-    if isinstance(items, AsyncIterable):
-        async for item in items:
-            yield item
-    else:
-        for item in items:
-            yield item
+async def _next_few(items: AsyncIterator[T]) -> list[T]:
+    chunk: list[T] = []
+    try:
+        async with asyncio.timeout(STALLED) as limit:
+            while len(chunk) < CHUNK:
+                chunk.append(await anext(items))
+    except StopAsyncIteration:
+        pass
+    except TimeoutError as error:
+        if not limit.expired():
+            raise
+        raise ServiceUnavailableError(f"The source did not send {CHUNK} entities in {STALLED:g} seconds") from error
+    return chunk
 
 
 class ConfigLocations:

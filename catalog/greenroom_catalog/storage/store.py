@@ -421,8 +421,9 @@ class Store:
         return await self._db.retrying(refresh)
 
     async def delete_by_uid(self, uid: UUID) -> bool:
-        """Delete an entity, and what only it held up. Its parents are made due: what they still emit comes back.
+        """Delete an entity. Its parents are made due: what they still emit comes back.
 
+        What only it held up is an orphan now, and swept in a while, unless the entity comes back before that.
         What a provider emitted comes back when that does so again, as upstream. Returns whether there was one."""
 
         async def delete(conn: Connection) -> bool:
@@ -432,7 +433,8 @@ class Store:
             await conn.execute(self.sql.touch_parents, found)
             children = [row["target_id"] for row in await conn.fetch(self.sql.children_of, [found])]
             await self.delete(conn, [found])
-            await self._let_go(conn, children)
+            if self._keep_orphans:
+                await self.request_stitch(conn, children, [])
             await self._wake(conn, TO_PROCESS)
             return True
 
@@ -477,9 +479,13 @@ class Store:
         )
         await conn.execute(self.sql.save_search, ids, *map(list, zip(*(final.search for final in finals), strict=True)))
 
-    async def drop_tickets(self, conn: Connection, ids: Sequence[int]) -> None:
-        """The tickets are spent."""
+    async def drop_tickets(
+        self, conn: Connection, ids: Sequence[int], failures: Mapping[int, str] | None = None
+    ) -> None:
+        """The tickets are spent. `failures`: why those that could not be stitched could not."""
         await conn.execute(self.sql.drop_tickets, ids)
+        if failures:
+            await conn.execute(self.sql.note_stitch_failures, list(failures), list(failures.values()))
 
     async def tidy(self) -> None:
         """After a bulk load: bring the planner's statistics and the visibility map up to date, for which autovacuum would

@@ -29,6 +29,8 @@ OFTEN = timedelta(seconds=30)
 """How often a provider looks whose turn it is, at least: a question to the database, none to any host."""
 MAX_FILES = 20_000
 """Catalog files in one repository."""
+REMINDED = 500
+"""Locations that are compared at once with what the catalog has."""
 MAX_KEYS = 5_000
 """Refresh keys handed over at once."""
 
@@ -60,6 +62,7 @@ class GitProvider:
         self._integrations = integrations
         self._log = log
         self._working: set[int] = set()
+        self._looked_at = 0
         self._wanted: dict[tuple[str, str], Wanted] = {}
         self._mirrors: dict[str, Mirror] = {}
 
@@ -67,6 +70,7 @@ class GitProvider:
         """Look at every repository whose turn it is. Raises SyncError, at the end, for those that could not be read."""
         await self._take_stock(source)
         errors: list[str] = []
+        self._looked_at = 0
         try:
             async with self._keeping_leases(), asyncio.TaskGroup() as group:
                 for _ in range(self.config.concurrency):
@@ -136,6 +140,8 @@ class GitProvider:
     async def _work(self, source: EntitySource, errors: list[str]) -> None:
         while (claim := await self._repositories.claim(self.name)) is not None:
             self._working.add(claim.id)
+            due = await self._repositories.due(self.name)
+            source.progress(self._looked_at, self._looked_at + len(self._working) + due)
             try:
                 async with asyncio.timeout(self.config.schedule.timeout.total_seconds()):
                     await self._bring_up_to_date(source, claim)
@@ -143,9 +149,11 @@ class GitProvider:
                 reason = error.message if isinstance(error, GitError) else self._too_long(claim)
                 self._log.warning("%s: %s", self.name, reason)
                 errors.append(reason)
+                source.failed(claim.url, reason)
                 await self._repositories.fail(claim, self.config.schedule.frequency, reason)
             finally:
                 self._working.discard(claim.id)
+                self._looked_at += 1
 
     def _too_long(self, claim: Claim) -> str:
         seconds = self.config.schedule.timeout.total_seconds()
@@ -158,7 +166,16 @@ class GitProvider:
             raise GitError(f"{claim.url}: it is empty now, and was not before; nothing was changed")
         if tip is not None and (tip.commit, tip.branch, claim.rules) != _told(claim):
             await self._tell(source, claim, mirror, tip)
+        elif tip is not None:
+            await self._remind(source, claim)
         await self._repositories.rest(claim, self.config.schedule.frequency)
+
+    async def _remind(self, source: EntitySource, claim: Claim) -> None:
+        """Nothing is new: but a Location that somebody deleted by hand comes back, as it would from any provider."""
+        targets = await self._repositories.targets(claim.id)
+        for start in range(0, len(targets), REMINDED):
+            some = targets[start : start + REMINDED]
+            await source.delta(added=[Deferred(location_entity(target), self.name) for target in some])
 
     async def _tell(self, source: EntitySource, claim: Claim, mirror: Mirror, tip: Tip) -> None:
         commit = await mirror.ensure(tip.commit, tip.branch)

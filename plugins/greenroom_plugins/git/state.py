@@ -109,6 +109,10 @@ class Repositories:
         row = await self._db.fetchrow(self._sql.claim_repository, provider, LEASE)
         return Claim(*row) if row else None
 
+    async def due(self, provider: str) -> int:
+        """How many repositories wait for their turn."""
+        return int(await self._db.fetchval(self._sql.due_repositories, provider))
+
     async def keep(self, ids: Sequence[int]) -> None:
         """Extend the leases of these."""
         await self._db.execute(self._sql.keep_leases, ids, LEASE)

@@ -151,7 +151,7 @@ class Receiver:
             self._log.info("A webhook told of %s, which nobody follows", " ".join(keys) or "an unreadable URL")
         for provider in sorted({provider for provider, _ in followed}):
             try:
-                await self._catalog.trigger(provider)
+                await self._catalog.trigger(provider, by="webhook")
             except (
                 NotFoundError
             ):  # the catalog has not met it yet; the request is on record, and found at its first run

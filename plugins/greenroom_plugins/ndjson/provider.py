@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
 from datetime import timedelta
@@ -18,6 +19,7 @@ from greenroom.urls import Urls
 
 MAX_LINE = 5 * 1024 * 1024
 """Bytes of the longest entity."""
+BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 LINES = 500
 """Read from disk at a time."""
 
@@ -51,50 +53,48 @@ class NdjsonProvider:
         self._urls = urls
 
     async def run(self, source: EntitySource) -> None:
-        """Make the catalog's the file's entities. Raises LineError, and then nothing has changed; NotFoundError."""
-        async with aclosing(self._entities()) as entities:
+        """Make the catalog's the file's entities. A line that is none is told of, and costs no other. Raises NotFoundError."""
+        async with aclosing(self._entities(source)) as entities:
             await source.full(entities)
 
-    async def _entities(self) -> AsyncGenerator[Deferred, None]:
+    async def _entities(self, source: EntitySource) -> AsyncGenerator[Deferred, None]:
         decoder = msgspec.json.Decoder()
-        number = 0
+        number = read = 0
         async with aclosing(self._lines()) as lines:
-            async for line in lines:
-                number += 1
+            async for line, total in lines:
+                number, read = number + 1, read + len(line)
+                if number % LINES == 0:
+                    source.progress(read, total)
                 if line.strip():
-                    yield Deferred(self._entity(decoder, line, number), self.name)
+                    try:
+                        entity = _entity(decoder, line)
+                    except LineError as error:
+                        source.failed(f"{self._path}:{number}", error.message)
+                    else:
+                        yield Deferred(entity, self.name)
 
-    def _entity(self, decoder: msgspec.json.Decoder[Any], line: bytes, number: int) -> Entity:
-        if len(line) > MAX_LINE:
-            raise LineError(f"{self._path}:{number}: the line is longer than {MAX_LINE} bytes")
-        try:
-            entity = decoder.decode(line)
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            raise LineError(f"{self._path}:{number}: not a line of JSON: {error}") from error
-        if problem := _problem(entity):
-            raise LineError(f"{self._path}:{number}: {problem}")
-        found: Entity = entity
-        return found
-
-    async def _lines(self) -> AsyncGenerator[bytes, None]:
+    async def _lines(self) -> AsyncGenerator[tuple[bytes, int], None]:
+        """Each line, and how many bytes there are in all."""
         if "://" in self._path:
-            for line in (await self._urls.read(self._path)).content.removeprefix(b"\xef\xbb\xbf").split(b"\n"):
-                yield line
+            content = (await self._urls.read(self._path)).content
+            for line in content.removeprefix(BYTE_ORDER_MARK).splitlines(keepends=True):
+                yield line, len(content)
             return
         try:
             file = await asyncio.to_thread(Path(self._path).open, "rb")
         except OSError as error:
             raise NotFoundError(f"{self._path} cannot be read: {error.strerror}") from error
         with file:
+            total = os.fstat(file.fileno()).st_size
             async for line in _from_file(file):
-                yield line
+                yield line, total
 
 
 async def _from_file(file: IO[bytes]) -> AsyncIterator[bytes]:
     """Line by line, a few hundred at a time off the disk."""
     lines = await asyncio.to_thread(_some_lines, file)
     if lines:
-        lines[0] = lines[0].removeprefix(b"\xef\xbb\xbf")
+        lines[0] = lines[0].removeprefix(BYTE_ORDER_MARK)
     while lines:
         for line in lines:
             yield line
@@ -106,7 +106,23 @@ def _some_lines(file: IO[bytes]) -> list[bytes]:
     # One byte more than allowed, so that a line that is too long is seen to be, and no more than that is held.
     while len(lines) < LINES and (line := file.readline(MAX_LINE + 1)):
         lines.append(line)
+        while len(line) > MAX_LINE and not line.endswith(b"\n"):
+            line = file.readline(MAX_LINE + 1)  # the rest of it
     return lines
+
+
+def _entity(decoder: msgspec.json.Decoder[Any], line: bytes) -> Entity:
+    """Raises LineError."""
+    if len(line) > MAX_LINE:
+        raise LineError(f"the line is longer than {MAX_LINE} bytes")
+    try:
+        entity = decoder.decode(line)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise LineError(f"not a line of JSON: {error}") from error
+    if problem := _problem(entity):
+        raise LineError(problem)
+    found: Entity = entity
+    return found
 
 
 def _problem(entity: Any) -> str | None:

@@ -254,7 +254,7 @@ async def test_a_request_waits_for_the_stitcher_that_may_have_read_too_early(cat
         taken, (ticket,) = await store.claim_tickets(conn, 10, timedelta(0))
         saving = asyncio.create_task(save(store, good(newer, 2)))
         await _until_somebody_waits(catalog.database)
-        final = catalog.engine._stitch(ticket)
+        final = catalog.engine._stitch(ticket, {})
         assert final is not None
         await store.save_final(conn, [final])
         await store.drop_tickets(conn, taken)

@@ -50,7 +50,17 @@ async def test_an_unchanged_repository_costs_the_catalog_nothing(world: MakeWorl
     remote.push({"catalog-info.yaml": COMPONENT})
     here = world(repositories=[{"url": remote.url}])
     await here.run()
-    assert (await here.run()).calls == []
+    before = dict(here.source.entities)
+    assert (await here.run()).calls == [("delta", (list(before), []))]  # which changes nothing
+    assert (here.source.entities, here.source.refreshed) == (before, [])
+
+
+async def test_a_location_that_somebody_deleted_comes_back(world: MakeWorld, remote: Remote) -> None:
+    remote.push({"catalog-info.yaml": COMPONENT})
+    here = world(repositories=[{"url": remote.url}])
+    await here.run()
+    here.source.entities.clear()
+    assert len((await here.run()).entities) == 1
 
 
 async def test_a_repository_is_left_alone_until_it_is_due(

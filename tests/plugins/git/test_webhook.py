@@ -226,7 +226,7 @@ async def test_an_announcement_during_a_look_is_not_lost(
 
 async def test_a_webhook_before_the_first_run_is_no_failure(followed: World, remote: Remote) -> None:
     class Unknowing(RecordingProviders):
-        async def trigger(self, provider: str) -> None:
+        async def trigger(self, provider: str, *, by: str | None = None) -> None:
             raise NotFoundError(f"No such entity provider: {provider}")
 
     told = receiver(followed, Webhook(["s"]), Unknowing())

@@ -1,8 +1,9 @@
-"""A file of entities is the catalog's, wholly or, when a line is wrong, not at all."""
+"""A file of entities is the catalog's, but for the lines that are wrong."""
 
 from __future__ import annotations
 
 import json
+import re
 import tracemalloc
 from collections.abc import AsyncIterable, Iterable
 from datetime import timedelta
@@ -11,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from greenroom.errors import InputError, NotAllowedError, NotFoundError
+from greenroom.errors import NotAllowedError, NotFoundError
 from greenroom.plugin import Deferred, Mutation
 from greenroom.settings import load
 from greenroom.testing import FakeHost, FakeUrlReader, RecordingSource
@@ -60,15 +61,34 @@ async def test_editors_traces_are_forgiven(tmp_path: Path) -> None:
         (b"x" * (MAX_LINE + 10), "longer than 5242880 bytes"),
     ],
 )
-async def test_a_bad_line_is_named_and_costs_no_entity(tmp_path: Path, line: bytes, problem: str) -> None:
+async def test_a_bad_line_is_named_and_costs_no_other_entity(tmp_path: Path, line: bytes, problem: str) -> None:
     file, source = tmp_path / "x.ndjson", RecordingSource()
     good = json.dumps(entity("one")).encode()
     file.write_bytes(good)
     await provider(file).run(source)
     file.write_bytes(b"\n".join([json.dumps(entity("two")).encode(), b"", line, good]))
-    with pytest.raises(InputError, match=rf"x\.ndjson:3: .*({problem})"):
-        await provider(file).run(source)
-    assert list(source.entities) == ["component:default/one"]
+    await provider(file).run(source)
+    ((what, error),) = source.failures
+    assert what.endswith("x.ndjson:3")
+    assert re.search(problem, error)
+    assert set(source.entities) == {"component:default/one", "component:default/two"}
+
+
+async def test_while_a_line_is_bad_no_entity_is_removed(tmp_path: Path) -> None:
+    """Nobody knows which entity it was."""
+    file, source = tmp_path / "x.ndjson", RecordingSource()
+    file.write_text("\n".join(json.dumps(entity(name)) for name in ("one", "two")), encoding="utf-8")
+    await provider(file).run(source)
+    file.write_text(json.dumps(entity("one")) + '\n{"kind": "Compo', encoding="utf-8")
+    await provider(file).run(source)
+    assert set(source.entities) == {"component:default/one", "component:default/two"}
+
+
+async def test_how_far_a_file_was_read_is_told_in_bytes(tmp_path: Path) -> None:
+    file, source = tmp_path / "x.ndjson", RecordingSource()
+    file.write_text("".join(json.dumps(entity(f"c{number}")) + "\n" for number in range(1000)), encoding="utf-8")
+    await provider(file).run(source)
+    assert source.progressed == (file.stat().st_size, file.stat().st_size)
 
 
 async def test_a_missing_file_costs_no_entity(tmp_path: Path) -> None:

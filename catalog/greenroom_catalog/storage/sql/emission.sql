@@ -29,8 +29,12 @@ WITH written AS (
 SELECT id, entity_ref FROM written
 
 -- name: own_by_source
--- Make a provider the one referrer of these entities.
-WITH forgotten AS (DELETE FROM refresh_state_references WHERE target_id = ANY($2::bigint[]))
+-- Make a provider the one referrer of these entities. Who was that before will emit them again when it is processed next.
+WITH taken_over AS (
+    DELETE FROM refresh_state_references WHERE target_id = ANY($2::bigint[]) RETURNING source_id
+), forgotten AS (
+    UPDATE processed p SET result_hash = NULL FROM taken_over t WHERE p.id = t.source_id
+)
 INSERT INTO refresh_state_references (source_key, target_id) SELECT $1, id FROM unnest($2::bigint[]) AS t (id)
 
 -- name: disown_by_source
@@ -39,8 +43,8 @@ DELETE FROM refresh_state_references r USING refresh_state s
 WHERE s.id = r.target_id AND r.source_key = $1 AND s.entity_ref = ANY($2::text[])
 
 -- name: own_by_entities
--- Make each parent the one referrer of its children, and of nothing else; return the children that were let go. Its claims that
--- were turned away before are forgotten.
+-- Make each parent the one referrer of its children, and of nothing else; return the children that were let go. Whose they were before
+-- will emit them again when it is processed next. The parents' claims that were turned away before are forgotten.
 WITH wanted AS (
     SELECT DISTINCT ON (target_id) source_id, target_id
     FROM unnest($2::bigint[], $3::bigint[]) WITH ORDINALITY AS w (source_id, target_id, nth) ORDER BY target_id, nth DESC
@@ -52,6 +56,9 @@ WITH wanted AS (
 ), taken_over AS (
     DELETE FROM refresh_state_references r USING wanted w
     WHERE r.target_id = w.target_id AND (r.source_id IS NULL OR r.source_id <> ALL($1::bigint[]))
+    RETURNING r.source_id
+), forgotten AS (
+    UPDATE processed p SET result_hash = NULL FROM taken_over t WHERE p.id = t.source_id
 ), settled AS (
     DELETE FROM conflicts WHERE source_id = ANY($1::bigint[])
 ), added AS (

@@ -58,5 +58,10 @@ ON CONFLICT (id) DO UPDATE SET
     facet_owned_by = excluded.facet_owned_by, tags = excluded.tags, tok = excluded.tok
 
 -- name: drop_tickets
--- Stitched: the tickets are spent.
+-- Stitched: the tickets are spent, and earlier failures forgotten.
+WITH better AS (DELETE FROM stitch_failures WHERE id = ANY($1::bigint[]))
 DELETE FROM stitch_queue WHERE id = ANY($1::bigint[])
+
+-- name: note_stitch_failures
+-- Remember why entities cannot be served.
+INSERT INTO stitch_failures (id, error) SELECT id, error FROM unnest($1::bigint[], $2::text[]) AS f (id, error)

@@ -33,6 +33,11 @@ where id = (
 )
 returning id, provider, url, branch, forms, rules, resolved_branch, commit_sha, applied_sha, applied_rules, requested_at
 
+-- name: due_repositories
+-- How many wait for their turn.
+select count(*) from git_repository
+where provider = $1 and (due_at <= now() or requested_at is not null) and (lease_until is null or lease_until < now())
+
 -- name: keep_leases
 -- Repositories that are still being worked on.
 update git_repository set lease_until = now() + $2::interval where id = any($1::bigint[]) and lease_until is not null
