@@ -49,9 +49,9 @@ def run(request: Request) -> int:
     """Do it, and give the exit code. Raises ConfigError, and, with a server, what a client raises."""
     outcome = check(request, _rules(request.layers))
     if request.server is not None:
-        from greenroom_catalog.commands.live import compare
+        from greenroom_catalog.commands.live import ask
 
-        outcome.findings.extend(compare(request.server, request.token, _sound(outcome)))
+        outcome.findings[:] = ask(request.server, request.token, outcome.findings, outcome.entities)
     for name, reason in outcome.unreadable:
         click.echo(f"{name}: {reason}", err=True)
     findings = [found for found in outcome.findings if found.severity == "error" or not request.quiet]
@@ -119,12 +119,6 @@ def _rules(layers: Sequence[str]) -> Rules | None:
             raise ConfigError(layer, "there is no such file", hint="see --config")
     config = load([Path(layer) for layer in layers], os.environ)
     return read_rules(config.get("catalog.rules"), config.get("catalog.locations"), folder=Path.cwd())
-
-
-def _sound(outcome: Outcome) -> list[FoundEntity]:
-    """The entities that the catalog would take."""
-    refused = {(found.file, found.entity) for found in outcome.findings if found.severity == "error"}
-    return [entity for entity in outcome.entities if (entity.file, entity.ref) not in refused]
 
 
 def _known(kinds: Sequence[str]) -> Callable[[Entity], bool]:

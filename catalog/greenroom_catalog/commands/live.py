@@ -28,6 +28,8 @@ from greenroom_catalog.model.relations import REFERENCES, read_reference
 
 CHUNK = 200
 """Refs of one request."""
+NOWHERE = "url:https://validate.invalid/catalog-info.yaml"
+"""Where entities are said to stand that are shown to the server."""
 MOST_TOLD = 5
 """Changes of an entity that are told one by one."""
 WRITTEN = (LOCATION, ORIGIN_LOCATION, VIEW_URL, EDIT_URL, SOURCE_LOCATION, ORPHAN)
@@ -46,25 +48,49 @@ class Mention(NamedTuple):
     ref: str
 
 
-def compare(server: str, token: str | None, entities: Sequence[FoundEntity]) -> list[Finding]:
-    """Ask the server at `server` about the entities and what they refer to.
+def ask(server: str, token: str | None, findings: Sequence[Finding], entities: Sequence[FoundEntity]) -> list[Finding]:
+    """The findings, as the server at `server` completes them: it knows more kinds, and what there is and would be.
 
     Raises ServiceUnavailableError when nobody answers, RefusedError with the server's words."""
-    return asyncio.run(_compare(server, token, entities))
+    return asyncio.run(_ask(server, token, findings, entities))
 
 
-async def _compare(server: str, token: str | None, entities: Sequence[FoundEntity]) -> list[Finding]:
+async def _ask(
+    server: str, token: str | None, findings: Sequence[Finding], entities: Sequence[FoundEntity]
+) -> list[Finding]:
     import aiohttp
 
     headers = {"Authorization": f"Bearer {token}"} if token else {}
     async with aiohttp.ClientSession(headers=headers, timeout=aiohttp.ClientTimeout(total=60)) as session:
         client = _Client(session, server)
-        own = {entity.ref for entity in entities}
-        mentions = [mention for entity in entities for mention in mentions_of(entity) if mention.ref not in own]
-        served = await client.by_refs([entity.ref for entity in entities])
-        known = await client.by_refs([mention.ref for mention in mentions], fields=["kind", "metadata.name"])
-        missing = [mention for mention in mentions if mention.ref not in known]
-        names = {kind: await client.names(kind) for kind in sorted({_kind(mention) for mention in missing})}
+        judged = await _judge_kinds(client, findings, entities)
+        refused = {(found.file, found.entity) for found in judged if found.severity == "error"}
+        sound = [entity for entity in entities if (entity.file, entity.ref) not in refused]
+        return [*judged, *await _compare(client, sound)]
+
+
+async def _judge_kinds(client: _Client, findings: Sequence[Finding], entities: Sequence[FoundEntity]) -> list[Finding]:
+    """Of entities whose kind is not known here, the server's word counts: a plugin of it may know the kind."""
+    by_place = {(entity.file, entity.ref): entity for entity in entities}
+    doubtful = {(one.file, one.entity) for one in findings if one.code == "unknown-kind" and one.entity is not None}
+    told: list[Finding] = []
+    for place in doubtful:
+        entity = by_place[place[0], str(place[1])]
+        span = entity.places.value(entity.line, ("kind",))
+        for message in await client.refusals(entity.value):
+            code = "unknown-kind" if message.startswith("No processor recognized") else "malformed-value"
+            told.append(Finding(code, "error", message, entity.file, *span, ("kind",), entity.ref))
+    kept = [one for one in findings if (one.file, one.entity) not in doubtful or one.severity != "error"]
+    return [*kept, *told]
+
+
+async def _compare(client: _Client, entities: Sequence[FoundEntity]) -> list[Finding]:
+    own = {entity.ref for entity in entities}
+    mentions = [mention for entity in entities for mention in mentions_of(entity) if mention.ref not in own]
+    served = await client.by_refs([entity.ref for entity in entities])
+    known = await client.by_refs([mention.ref for mention in mentions], fields=["kind", "metadata.name"])
+    missing = [mention for mention in mentions if mention.ref not in known]
+    names = {kind: await client.names(kind) for kind in sorted({_kind(mention) for mention in missing})}
     found = [_missing(mention, names[_kind(mention)]) for mention in missing]
     return [*found, *(difference(entity, served.get(entity.ref)) for entity in entities)]
 
@@ -95,9 +121,11 @@ def difference(entity: FoundEntity, served: Mapping[str, Any] | None) -> Finding
     if not _may_be(entity.file, holder):
         message = f"{entity.ref} is held by {holder}"
         return _note("would-conflict", message, entity, "warning")
-    written = {hole.path for hole in holes_of(entity.value)}
+    holes = [hole.path for hole in holes_of(entity.value)]
     changes = [
-        change for change in _changes(_bare(served, entity), _bare(entity.value, entity)) if change[0] not in written
+        change
+        for change in _changes(_bare(served, entity), _bare(entity.value, entity))
+        if not any(change[0][: len(path)] == path for path in holes)
     ]
     if not changes:
         return _note("would-keep", f"{entity.ref} would stay as it is", entity)
@@ -185,12 +213,18 @@ class _Client:
             found |= {ref: item for ref, item in zip(chunk, answer["items"], strict=True) if item is not None}
         return found
 
+    async def refusals(self, entity: Mapping[str, Any]) -> list[str]:
+        """What the server says is wrong with an entity."""
+        answer = await self._call("POST", "/validate-entity", json={"entity": entity, "location": NOWHERE}, but=400)
+        return [error["message"] for error in (answer or {}).get("errors", ())]
+
     async def names(self, kind: str) -> list[str]:
         query = {"facet": "metadata.name", "filter": f"kind={kind}"}
         answer = await self._call("GET", "/entity-facets", params=query)
         return [item["value"] for item in answer["facets"]["metadata.name"]]
 
-    async def _call(self, method: str, path: str, **options: Any) -> Any:
+    async def _call(self, method: str, path: str, *, but: int = 0, **options: Any) -> Any:
+        """The decoded answer, None if there is none. `but` is a status of an error that is an answer, too."""
         import aiohttp
 
         url = f"{self._base}/api/catalog{path}"
@@ -201,11 +235,11 @@ class _Client:
             raise RefusedError(f"{self._base} is not the address of a server") from error
         except (aiohttp.ClientError, TimeoutError) as error:
             raise ServiceUnavailableError(f"No server answers at {self._base} ({error})") from error
-        if answer.status >= 400:
+        if answer.status >= 400 and answer.status != but:
             hint = " (give a token by --token or GREENROOM_TOKEN)" if answer.status == 401 else ""
             raise RefusedError(f"{method} {path} was answered with {answer.status}, {_reason(content)}{hint}")
         try:
-            return json.loads(content)
+            return json.loads(content) if content else None
         except ValueError as error:
             raise RefusedError(f"{method} {path} was not answered with JSON: is {self._base} the backend?") from error
 

@@ -65,6 +65,13 @@ def advise_on_yaml(broken: Broken, line: str) -> Advice:
     return Advice("yaml-syntax", "quote the templating" if "{{" in line else None)
 
 
+def quotes_for(line: str, column: int) -> tuple[int, int, str] | None:
+    """The value that begins at a column (from 0) of a line, up to its end, and how it reads in quotes."""
+    ends = r"(?=[,}\]]|\s*$|\s+#)" if re.search(r"[{\[]", line[:column]) else r"(?=\s*$|\s+#)"
+    found = re.compile(rf"[^\s\"'].*?{ends}").match(line, column)
+    return None if found is None else (found.start(), found.end(), _quoted(found[0]))
+
+
 _YAML = (
     ("Map keys must be unique", "yaml-duplicate-key", "keep one of the two, or join what they say"),
     ("Tabs are not allowed", "yaml-tab", "indent with spaces: YAML allows no tabs there"),

@@ -92,7 +92,9 @@ def _is_known(entity: Entity, terms: Terms) -> bool:
 
 
 def faults_of(value: dict[str, Any], terms: Terms) -> list[Fault]:
-    """What the catalog refuses about a document, in its order of looking. What plugins say of their kinds is one fault: it names all."""
+    """What the catalog refuses about a document, in its order of looking.
+
+    What a plugin says of an entity of its kind is one fault, which names all."""
     found: list[Fault] = []
     draft = value
     while len(found) < MOST and (error := refusal_of(draft, terms)) is not None:

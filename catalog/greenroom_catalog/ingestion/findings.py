@@ -12,7 +12,7 @@ from typing import Any, Literal, NamedTuple
 
 from greenroom.entity import Entity, ref_of
 from greenroom.errors import GreenroomError
-from greenroom_catalog.ingestion.advice import Advice, Fix, advise, advise_on_yaml
+from greenroom_catalog.ingestion.advice import Advice, Fix, advise, advise_on_yaml, quotes_for
 from greenroom_catalog.ingestion.check import Fault, Path, Terms, faults_of
 from greenroom_catalog.ingestion.holes import OPAQUE, filled, holes_of
 from greenroom_catalog.ingestion.lint import warnings_of
@@ -212,7 +212,25 @@ class _Reader:
         line, column = broken.line, broken.column
         advice = advise_on_yaml(broken, self._line(line))
         message = broken.error_at(self._terms.location).message
-        return Finding(advice.code, "error", message, self._file, line, column, line, column, hint=advice.hint)
+        span, fix = Span(line, column, line, column), self._yaml_fix(advice.code, broken)
+        return Finding(advice.code, "error", message, self._file, *span, hint=advice.hint, replacement=fix)
+
+    def _yaml_fix(self, code: str, broken: Broken) -> Replacement | None:
+        """Quotes or spaces, if with them the document can be read further."""
+        text, number = self._line(broken.line), broken.line
+        if code in ("yaml-reserved-character", "yaml-colon"):
+            found = quotes_for(text, broken.column - 1)
+        elif code == "yaml-tab" and (indent := text[: len(text) - len(text.lstrip())]):
+            found = (0, len(indent), indent.expandtabs(2))
+        else:
+            return None
+        if found is None:
+            return None
+        start, end, new = found
+        lines = self._text.split("\n")
+        lines[number - 1] = f"{text[:start]}{new}{text[end:]}"
+        still = any(isinstance(one, Broken) and one.line <= number for one in parse("\n".join(lines)))
+        return None if still else Replacement(Span(number, start + 1, number, end + 1), new)
 
     def _entity(self, document: Parsed, refs: dict[str, int]) -> Iterator[Finding]:
         value, line = document

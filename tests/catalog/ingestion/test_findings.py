@@ -166,11 +166,35 @@ def test_a_fix_is_found_where_it_is_known_and_mends_the_file(
     assert read(mended(text, finding.replacement)) == []
 
 
+YAML_FIXES = {
+    "at": (
+        f"{COMPONENT}metadata: {{name: a}}\nspec:\n  owner: @team # us\n",
+        "yaml-reserved-character",
+        '  owner: "@team" # us',
+    ),
+    "percent": (
+        f"{COMPONENT}metadata: {{name: a, title: %d}}\n",
+        "yaml-reserved-character",
+        'metadata: {name: a, title: "%d"}',
+    ),
+    "colon": (f"{COMPONENT}metadata:\n  name: a\n  title: my: service\n", "yaml-colon", '  title: "my: service"'),
+    "tab": (f"{COMPONENT}metadata:\n\tname: a\n", "yaml-tab", "  name: a"),
+}
+
+
+@pytest.mark.parametrize(("text", "code", "line"), YAML_FIXES.values(), ids=YAML_FIXES)
+def test_yaml_is_mended_where_quotes_or_spaces_do(text: str, code: str, line: str) -> None:
+    finding = read(text)[0]
+    assert finding.code == code
+    assert finding.replacement is not None
+    fixed = mended(text, finding.replacement)
+    assert line in fixed.split("\n")
+    assert code not in {one.code for one in read(fixed)}
+
+
 UNFIXABLE = {
     "yaml-duplicate-key": (f"{COMPONENT}metadata: {{name: a, name: b}}\n{SPEC}", (3, 21)),
-    "yaml-reserved-character": (f"{COMPONENT}metadata: {{name: a}}\nspec: {{owner: @team}}\n", (4, 15)),
-    "yaml-colon": (f"{COMPONENT}metadata:\n  name: a\n  title: my: service\n", (5, 10)),
-    "yaml-tab": (f"{COMPONENT}metadata:\n\tname: a\n", (4, 1)),
+    "yaml-indentation": (f"{COMPONENT}metadata:\n  name: a\n title: b\n", (5, 1)),
     "yaml-quote": (f'{COMPONENT}metadata: {{name: "a}}\n', (4, 1)),
     "yaml-alias": (f"{COMPONENT}metadata: {{name: *a}}\n", (3, 18)),
     "not-an-object": ("- a\n- b\n", (1, 1)),
@@ -342,7 +366,11 @@ def codes_of(texts: Iterable[str]) -> set[str]:
 
 
 def test_every_code_is_explained() -> None:
-    texts = [text for text, *_ in FIXABLE.values()] + [text for text, _ in UNFIXABLE.values()]
+    texts = (
+        [text for text, *_ in FIXABLE.values()]
+        + [text for text, _ in UNFIXABLE.values()]
+        + [text for text, *_ in YAML_FIXES.values()]
+    )
     assert codes_of(texts) <= set(ABOUT)
     assert len(codes_of(texts)) > 25
 

@@ -116,3 +116,17 @@ def test_the_hook_is_for_catalog_files(name: str, matches: bool) -> None:
 
     (hook,) = yaml.safe_load(HOOKS.read_text())
     assert (re.search(hook["files"], name) is not None) is matches
+
+
+def test_the_server_knows_more_kinds_and_has_the_last_word_on_them(greenroom: Run, pair: Pair, tmp_path: Path) -> None:
+    file = tmp_path / "robots.yaml"
+    file.write_text("apiVersion: acme.io/v1\nkind: Robot\nmetadata: {name: r}\nspec: {}\n")
+    result = greenroom("catalog", "validate", file, "--format", "json", "--server", pair.api.url, GREENROOM_TOKEN=TOKEN)
+    assert result.code == 1
+    assert [(row["code"], row["line"], row["message"]) for row in result.json] == [
+        (
+            "unknown-kind",
+            2,
+            "No processor recognized the entity robot:default/r as valid, possibly caused by a foreign kind or apiVersion",
+        )
+    ]
