@@ -35,6 +35,12 @@ _GITLAB_VIEW = re.compile(r"/-/(?:blob|tree|edit)/")
 _BITBUCKET_SERVER = re.compile(r"(projects|users)/(.*?)/repos/(.*?)(/.*$|$)")
 
 
+class OddUrlError(InputError):
+    """The URL is not one that its host could have"""
+
+    name = "Error"  # what upstream throws
+
+
 class Integration(msgspec.Struct, frozen=True):
     """One Git host (or bucket store) and the dialect of its URLs."""
 
@@ -158,7 +164,7 @@ def repository_file(url: str) -> RepositoryFile:
     """Raises InvalidUrlError, and InputError for a path that tries to leave the repository."""
     found = _file(url)
     if leaves_repository(found.path):
-        raise InputError(TRAVERSAL)
+        raise OddUrlError(TRAVERSAL)
     return found
 
 
@@ -288,9 +294,11 @@ def gitiles_file(url: str, gitiles_base_url: str) -> GitilesFile:
     path = parse(url).pathname
     path = (path[2:] if path.startswith("/a/") else path).replace(parse(gitiles_base_url).pathname, "", 1)
     project, _, rest = "/".join(part for part in path.split("/") if part).partition("/+/")
+    if not project:
+        raise OddUrlError(f"Unable to parse gitiles url: {url}")
     found = _GITILES_REF.match(rest)
-    if not project or found is None:
-        raise InputError(f"Unable to parse gitiles url: {url}")
+    if found is None:
+        raise OddUrlError(f"Unable to parse gitiles : {url}")
     inside = rest[found.end() :]
     base = url.replace(inside, "", 1).rstrip("/") if inside else url.rstrip("/")
     kind, ref = next((kind, ref) for kind, ref in found.groupdict().items() if ref is not None)

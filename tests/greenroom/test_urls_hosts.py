@@ -578,7 +578,7 @@ async def test_gerrit_lists_files() -> None:
             await urls.search(f"{root}/*/*.yaml", "abc")
         with pytest.raises(UnreadableUrlError, match="Unsupported gitiles ref type: tag"):
             await urls.read(f"{host.base}/plugins/gitiles/project/+/refs/tags/v1/x.yaml")
-        with pytest.raises(UnreadableUrlError, match="Unable to parse gitiles url"):
+        with pytest.raises(UnreadableUrlError, match="Unable to parse gitiles : "):
             await urls.read(f"{host.base}/plugins/gitiles/project")
 
 

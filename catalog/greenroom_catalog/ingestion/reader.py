@@ -20,6 +20,7 @@ LONGEST_MESSAGE = 5000
 
 _BRACES = re.compile(r"\{([^{}]*,[^{}]*)\}")
 _WILD = re.compile(r"[*?]")
+_WILD_PARAMETER = re.compile(r"(?:^|&)path=[^&#]*(?:[*?]|%2A|%3F)", re.IGNORECASE)
 
 
 class Reader:
@@ -50,6 +51,11 @@ class Reader:
         found, target = task.found, location.target
         try:
             files = await _read_url(target, found.sources)
+        except NotFoundError as error:  # not a file, but what it would be looked for in
+            found.sources.forget()
+            if not optional:
+                found.errors.append(NotFoundError(f"Unable to read url, {error.message}"[:LONGEST_MESSAGE]))
+            return True
         except GreenroomError as error:
             found.errors.append(GreenroomError(f"Unable to read url, {error.message}"[:LONGEST_MESSAGE]))
             return True
@@ -62,15 +68,16 @@ class Reader:
 
 
 def is_pattern(url: str) -> bool:
-    """Whether the path of the URL has wildcards."""
-    return _WILD.search(url.partition("://")[2].partition("/")[2].partition("?")[0]) is not None
+    """Whether the path of the URL has wildcards, or the parameter `path`, which is where Azure DevOps has it."""
+    path, _, query = url.partition("://")[2].partition("/")[2].partition("?")
+    return _WILD.search(path) is not None or _WILD_PARAMETER.search(query) is not None
 
 
 async def _read_url(target: str, sources: Sources) -> list[tuple[str, bytes]]:
     """Upstream asks its readers to search for any URL; what is not there is no file, and no error."""
+    if is_pattern(target):
+        return [(url, document.content) for url, document in await sources.search(target)]
     try:
-        if is_pattern(target):
-            return [(url, document.content) for url, document in await sources.search(target)]
         return [(target, await sources.read(target))]
     except NotFoundError:
         sources.forget()

@@ -106,7 +106,7 @@ def _all(reader: Reader, extensions: Extensions) -> Iterable[Step]:
     if not extensions.bare:
         yield Step("FileReaderProcessor", "FileReaderProcessor", read=reader.read_files)
         yield Step("UrlReaderProcessor", "url-reader", read=reader.read_url)
-        annotated = partial(_annotate, reader.urls)
+        annotated = _blaming("AnnotateLocationEntityProcessor", _preprocessing, partial(_annotate, reader.urls))
         yield Step("AnnotateLocationEntityProcessor", "AnnotateLocationEntityProcessor", before=annotated)
     for processor in extensions.processors:
         yield _foreign(processor, _guard(extensions, processor.name, f"Processor {processor.name}"))

@@ -69,7 +69,14 @@ class AzureReader(RepositoryReader):
     def _file(self, url: str) -> AzureFile:
         file = azure_file(url)
         if file is None:
-            raise UnreadableUrlError("Azure URL must point to a git repository, and its version to a branch or tag")
+            version = dict(reversed(parse(url).parameters())).get("version", "")
+            bare = azure_file(parse(url).with_search("").href)
+            wrong = (
+                "version must point to a git branch or git tag"
+                if bare and version
+                else "must point to a git repository"
+            )
+            raise UnreadableUrlError(f"Azure URL {wrong}")
         return file
 
     def _items(self, url: str, file: AzureFile, query: Mapping[str, str]) -> str:

@@ -15,7 +15,7 @@ from urllib.parse import quote
 
 import msgspec
 
-from greenroom.errors import GreenroomError, InputError, NotFoundError, NotModifiedError
+from greenroom.errors import GreenroomError, NotFoundError, NotModifiedError
 from greenroom.plugin import Document
 from greenroom.urls.conditions import asking, mark
 from greenroom.urls.globs import compile_globs
@@ -157,9 +157,9 @@ def is_limited(answer: Answer) -> bool:
 
 
 def check_path(url: str) -> None:
-    """Raises InputError for a path that an API could take for one out of the repository, however often it was encoded."""
+    """Raises UnreadableUrlError for a path that an API could take for one out of the repository, however often it was encoded."""
     if leaves_repository(parse(url).pathname):
-        raise InputError(f"Incorrect URL: {url}, Error: {TRAVERSAL}")
+        raise UnreadableUrlError(f"Incorrect URL: {url}, Error: {TRAVERSAL}")
 
 
 def file_of(url: str, host: str, views: Iterable[str]) -> RepositoryFile:
