@@ -2,23 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple, TypeAlias
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple, TypeAlias
 
-import yaml
-from yaml._yaml import CParser
-from yaml.events import (
-    DocumentStartEvent,
-    MappingEndEvent,
-    MappingStartEvent,
-    ScalarEvent,
-    SequenceEndEvent,
-    SequenceStartEvent,
-    StreamEndEvent,
-)
-
-from greenroom_catalog.ingestion.mending import Mended, chunks_of
-from greenroom_catalog.ingestion.parser import Path
+from greenroom_catalog.ingestion.documents import nodes
+from greenroom_catalog.ingestion.documents.pictures import Lines
+from greenroom_catalog.ingestion.documents.values import key_of
+from greenroom_catalog.ingestion.parser import Path, composed
 
 
 class Span(NamedTuple):
@@ -40,7 +30,6 @@ class Node(NamedTuple):
 
 
 _Key: TypeAlias = tuple[str, ...]
-_Event: TypeAlias = Any
 _START = Span(1, 1, 1, 1)
 
 
@@ -83,46 +72,28 @@ def _key(path: Sequence[str | int]) -> _Key:
 
 
 def _read(text: str, line: int) -> Mapping[_Key, Node]:
-    for chunk in chunks_of(text):
-        if not chunk.lines_before < line <= chunk.lines_before + chunk.text.count("\n") + 1:
-            continue
-        get: Callable[[], _Event] = CParser(Mended(chunk.text).text).get_event
-        try:
-            while not isinstance(event := get(), StreamEndEvent):
-                if isinstance(event, DocumentStartEvent):
-                    walk = _Walk(get, chunk.lines_before)
-                    walk.node(get(), ())
-                    if walk.nodes[()].value.line == line:
-                        return walk.nodes
-        except yaml.YAMLError:
-            continue
+    documents, lines = composed(text)
+    for document in documents:
+        if lines.spot(document.contents.start).line == line:
+            found: dict[_Key, Node] = {}
+            _note(document.contents, (), None, lines, found)
+            return found
     return {}
 
 
-class _Walk:
-    def __init__(self, get: Callable[[], _Event], lines_before: int) -> None:
-        self._get = get
-        self._lines_before = lines_before
-        self.nodes: dict[_Key, Node] = {}
+def _note(node: nodes.Node, path: _Key, key: Span | None, lines: Lines, found: dict[_Key, Node]) -> None:
+    """Of keys that come twice, the first counts."""
+    found.setdefault(path, Node(_span(node, lines), key))
+    if isinstance(node, nodes.Sequence):
+        for index, item in enumerate(node.items):
+            _note(item, (*path, str(index)), None, lines, found)
+    elif isinstance(node, nodes.Mapping):
+        for name, value in node.pairs:
+            step = key_of(name) if isinstance(name, nodes.Scalar) else "?"
+            _note(value or name, (*path, step), _span(name, lines), lines, found)
 
-    def node(self, event: _Event, path: _Key, key: Span | None = None) -> None:
-        self.nodes.setdefault(path, Node(self._span(event), key))
-        if isinstance(event, SequenceStartEvent):
-            index = 0
-            while not isinstance(item := self._get(), SequenceEndEvent):
-                self.node(item, (*path, str(index)))
-                index += 1
-        elif isinstance(event, MappingStartEvent):
-            while not isinstance(name := self._get(), MappingEndEvent):
-                if isinstance(name, ScalarEvent):
-                    self.node(self._get(), (*path, name.value), self._span(name))
-                else:
-                    self.node(name, (*path, "?"))
-                    self.node(self._get(), (*path, "?"))
 
-    def _span(self, event: _Event) -> Span:
-        start, end = event.start_mark, event.end_mark
-        if isinstance(event, MappingStartEvent | SequenceStartEvent):
-            end = start
-        before = self._lines_before + 1
-        return Span(start.line + before, start.column + 1, end.line + before, end.column + 1)
+def _span(node: nodes.Node, lines: Lines) -> Span:
+    start = lines.place(node.start)
+    is_whole = isinstance(node, nodes.Mapping | nodes.Sequence)
+    return Span(*start, *(start if is_whole else lines.place(node.stop)))

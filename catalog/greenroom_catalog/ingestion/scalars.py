@@ -7,7 +7,6 @@ their values in JSON; any other tag is ignored.
 from __future__ import annotations
 
 import base64
-import json
 import re
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -45,7 +44,6 @@ _TIMESTAMP = re.compile(
     r"([0-9]{4})-([0-9]{1,2})-([0-9]{1,2})"
     r"(?:(?:t|T|[ \t]+)([0-9]{1,2}):([0-9]{1,2}):([0-9]{1,2})(\.[0-9]+)?(?:[ \t]*(Z|[-+][012]?[0-9](?::[0-9]{2})?))?)?\Z"
 )
-_NEEDS_QUOTES = re.compile(r"\A[\s,\[\]{}#&*!|>'\"%@`]|\A[-?:](?:\s|\Z)|[,\[\]{}\n]|: |:\Z| #|\s\Z|\A\Z")
 
 
 class ScalarError(Exception):
@@ -101,24 +99,6 @@ def resolve_tagged(tag: str, text: str, plain: Resolve) -> Any:
 def key_text(value: object) -> str:
     """A mapping key as the name of a JavaScript property."""
     return "" if value is None else js_text(value)
-
-
-def flow_text(value: object) -> str:
-    """A collection that is a mapping key, such as an unquoted `{{ x }}`: its text, as npm yaml writes it on one line."""
-    if isinstance(value, dict):
-        inside = (
-            _flow_key(key) if item is None else f"{flow_text(key)}: {flow_text(item)}" for key, item in value.items()
-        )
-        return f"{{ {', '.join(inside)} }}" if value else "{}"
-    if isinstance(value, list):
-        return f"[ {', '.join(map(flow_text, value))} ]" if value else "[]"
-    if isinstance(value, str) and (_NEEDS_QUOTES.search(value) or not isinstance(resolve(value), str)):
-        return json.dumps(value, ensure_ascii=False)
-    return js_text(value)
-
-
-def _flow_key(key: str) -> str:
-    return f"? {key}" if key[:1] in ("{", "[") else flow_text(key)
 
 
 def type_of(value: object) -> str:

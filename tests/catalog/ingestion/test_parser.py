@@ -12,23 +12,24 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from greenroom_catalog.ingestion.parser import Broken, Document, Parsed, parse, position_of
+from greenroom_catalog.model.values import from_json
 
 CASES: list[dict[str, Any]] = json.loads(Path(__file__).with_name("yaml_cases.json").read_text())
 KINDS = {"YAMLParseError": "error", "Error": "root", "RangeError": "fatal", "ReferenceError": "throw"}
 
 
 def outcome(document: Document) -> tuple[str, str]:
-    """In the words of the recording: what came of it, and its JSON or the first line of its message."""
+    """In the words of the recording: what came of it, and its JSON or its message."""
     if isinstance(document, Parsed):
         return "value", msgspec.json.encode(document.value).decode()
     kind = "circular" if "circular" in document.message else KINDS[document.name]
-    return kind, "" if kind == "circular" else document.message.partition(":\n\n")[0]
+    return kind, "" if kind == "circular" else document.message
 
 
 def recorded(answer: dict[str, str]) -> tuple[str, str]:
     if answer["kind"] != "value":
         return answer["kind"], answer.get("message", "")
-    return "value", msgspec.json.encode(json.loads(answer["text"], parse_float=float)).decode()
+    return "value", msgspec.json.encode(from_json(answer["text"])).decode()
 
 
 @pytest.mark.parametrize(
@@ -38,17 +39,9 @@ def test_a_file_is_read_as_upstream_reads_it(case: dict[str, Any]) -> None:
     assert [outcome(document) for document in parse(case["text"])] == [recorded(answer) for answer in case["npm"]]
 
 
-@pytest.mark.parametrize(
-    "case", [case for case in CASES if case["agree"] == "in kind"], ids=lambda case: case["text"][:40]
-)
-def test_a_file_that_upstream_refuses_is_refused_where_the_wording_differs(case: dict[str, Any]) -> None:
-    assert [outcome(document)[0] for document in parse(case["text"])] == [answer["kind"] for answer in case["npm"]]
-
-
-def test_most_recorded_answers_are_equal_to_the_letter() -> None:
-    exact = sum(case["agree"] == "exactly" for case in CASES)
-    assert exact / len(CASES) > 0.85
-    assert sum(case["agree"] == "no" for case in CASES) <= 12
+def test_all_but_a_curiosity_of_the_recorded_answers_are_equal_to_the_letter() -> None:
+    assert len(CASES) > 500
+    assert [case["text"] for case in CASES if case["agree"] != "exactly"] == ["a: !!merge b"]
 
 
 def test_a_broken_document_does_not_hide_its_neighbours() -> None:
@@ -153,7 +146,8 @@ def test_json_is_yaml(value: dict[str, Any]) -> None:
         (["spec", "nothing"], 4, (6, 3)),
         ([], 4, (4, 1)),
         (["a"], None, (2, 4)),
-        (["a"], 9, (1, 1)),
+        (["broken", 0], 9, (9, 9)),
+        (["a"], 10, (1, 1)),
     ],
 )
 def test_a_message_can_point_at_the_line_of_a_value(

@@ -1,0 +1,155 @@
+"""text -> JSON values by libyaml's parser, for the texts that nobody could read in two ways: nearly all, and ten times as fast.
+
+Whatever libyaml refuses, and whatever it might see otherwise than npm yaml, is a doubt: `composing` is the judge then. Anchors,
+tags and directives are left to it as well.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from typing import Any, TypeAlias
+
+import yaml
+from yaml._yaml import CParser
+from yaml.events import (
+    DocumentStartEvent,
+    MappingEndEvent,
+    MappingStartEvent,
+    ScalarEvent,
+    SequenceEndEvent,
+    StreamEndEvent,
+)
+
+from greenroom_catalog.ingestion.documents.composing import DEEPEST
+from greenroom_catalog.ingestion.scalars import SPECIAL, key_text, resolve
+from greenroom_catalog.model.values import in_key_order
+
+Event: TypeAlias = Any
+"""An event of libyaml's. The stubs allow None where a parser never gives it."""
+
+_ODD_BREAKS = re.compile("[\x85\u2028\u2029\ufeff]")
+_TAB_AS_INDENT = re.compile(r"^[ \t]*\t[ \t]*[^ \t\r\n#]", re.MULTILINE)
+_TOUCHING_COMMENT = re.compile(r"[\"'\]},|>]#")
+_HALF_CHARACTER = re.compile(r"\\[uU][dD]")
+_DIGITS = frozenset("0123456789")
+_BLOCK_STYLES = ("|", ">")
+
+
+class DoubtError(Exception):
+    """The text needs a closer look."""
+
+
+def values(text: str) -> Iterator[tuple[Any, int]]:
+    """The value of each document, and its line from 1. Raises DoubtError, maybe after some documents."""
+    if _is_doubtful(text):
+        raise DoubtError
+    walk = _Walk(text)
+    try:
+        yield from walk.documents()
+    except yaml.YAMLError:
+        raise DoubtError from None
+
+
+def _is_doubtful(text: str) -> bool:
+    """Whether there is anything that libyaml lets through though npm yaml may not, or takes for something else."""
+    return (
+        (not text.isascii() and _ODD_BREAKS.search(text) is not None)
+        or ("\r" in text and text.count("\r") != text.count("\r\n"))
+        or text.startswith("%")
+        or "\n%" in text
+        or text.endswith((" ", "\t"))
+        or ("\t" in text and _TAB_AS_INDENT.search(text) is not None)
+        or ("#" in text and _TOUCHING_COMMENT.search(text) is not None)
+        or ("\\" in text and _HALF_CHARACTER.search(text) is not None)
+    )
+
+
+class _Walk:
+    def __init__(self, text: str) -> None:
+        self._text = text
+        self._lines: list[str] = []
+        self._in_flow = False
+        self._next: Callable[[], Event] = CParser(text if text.endswith("\n") else f"{text}\n").get_event
+
+    def documents(self) -> Iterator[tuple[Any, int]]:
+        while True:
+            event = self._next()
+            if isinstance(event, DocumentStartEvent):
+                root = self._next()
+                value = self._node(root, 0)
+                self._next()
+                yield value, root.start_mark.line + 1
+            elif isinstance(event, StreamEndEvent):
+                return
+
+    def _node(self, event: Event, depth: int) -> Any:
+        if isinstance(event, ScalarEvent):
+            return self._scalar(event)
+        if depth >= DEEPEST or event.anchor is not None or event.tag is not None:  # an alias has an anchor as well
+            raise DoubtError
+        if not event.flow_style or self._in_flow:
+            return self._collection(event, depth + 1)[0]
+        self._in_flow = True
+        value, end = self._collection(event, depth + 1)
+        self._in_flow = False
+        start = event.start_mark
+        if end.start_mark.line != start.line and (depth or start.column):
+            self._check_indent(start.line, end.start_mark.line)
+        return value
+
+    def _collection(self, event: Event, depth: int) -> tuple[Any, Event]:
+        """The value, and the event that ends it."""
+        if isinstance(event, MappingStartEvent):
+            return self._mapping(depth)
+        get, node, items = self._next, self._node, []
+        while not isinstance(event := get(), SequenceEndEvent):
+            items.append(node(event, depth))
+        return items, event
+
+    def _mapping(self, depth: int) -> tuple[dict[str, Any], Event]:
+        result: dict[str, Any] = {}
+        get, scalar = self._next, self._scalar
+        numbered = False
+        while not isinstance(event := get(), MappingEndEvent):
+            if not isinstance(event, ScalarEvent) or event.tag is not None or event.anchor is not None:
+                raise DoubtError
+            name = event.value
+            if event.implicit[0] and (not name or name[0] in SPECIAL):
+                name = key_text(resolve(name))
+            if name in result:
+                raise DoubtError
+            if name[:1] in _DIGITS:
+                numbered = True
+            inner = get()
+            result[name] = scalar(inner) if isinstance(inner, ScalarEvent) else self._node(inner, depth)
+        return (in_key_order(result) if numbered else result), event
+
+    def _scalar(self, event: ScalarEvent) -> Any:
+        if event.tag is not None or event.anchor is not None:
+            raise DoubtError
+        if event.implicit[0]:
+            return resolve(event.value)
+        start: Any = event.start_mark
+        end: Any = event.end_mark
+        if event.style in _BLOCK_STYLES:
+            if not self._line(start.line)[: start.column].strip(" "):
+                raise DoubtError
+        elif start.line != end.line:
+            self._check_indent(start.line, end.line)
+        return event.value
+
+    def _check_indent(self, first: int, last: int) -> None:
+        """A text in quotes or brackets may go on only where lines are indented more than the key before it."""
+        beginning = self._line(first)
+        least = len(beginning) - len(beginning.lstrip(" -?:"))
+        for number in range(first + 1, last + 1):
+            line = self._line(number)
+            bare = line.lstrip(" ")
+            if bare and len(line) - len(bare) <= least:
+                raise DoubtError
+
+    def _line(self, number: int) -> str:
+        if not self._lines:
+            self._lines = self._text.split("\n")
+        return self._lines[number]
