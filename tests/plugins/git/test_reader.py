@@ -122,6 +122,8 @@ async def test_a_pattern_stands_for_the_files_it_matches(here: World, remote: Re
         (remote.target("docs/more.md"), b"three"),
         (remote.target("docs/text.md"), b"two"),
     ]
+    with pytest.raises(NotModifiedError):
+        await here.urls.search(remote.target("docs/*.md"), found[0][1].etag)
     assert await here.urls.search(remote.target("*.md")) == []
     assert [url for url, _ in await here.urls.search(remote.target("catalog-info.yaml"))] == [
         remote.target("catalog-info.yaml")
