@@ -10,6 +10,7 @@ import msgspec
 
 from greenroom.auth import Auth
 from greenroom.db import Database
+from greenroom.errors import ConfigError
 from greenroom.permissions import Permissions
 from greenroom.plugin import (
     CatalogProviders,
@@ -27,7 +28,7 @@ from greenroom.plugin import (
     plugin,
 )
 from greenroom.plugin import Processor as ProcessorOfPlugin
-from greenroom.settings import AppConfig, hide_in_text
+from greenroom.settings import AppConfig, FieldError, IntegrationsConfig, hide_in_text
 from greenroom.telemetry import Metrics, Redaction
 from greenroom.urls import Urls
 from greenroom_catalog.ingestion.analysis import Analysis
@@ -37,6 +38,7 @@ from greenroom_catalog.ingestion.processor import Processor
 from greenroom_catalog.ingestion.providers import ConfigLocations, Source, Triggers
 from greenroom_catalog.ingestion.reader import Reader
 from greenroom_catalog.ingestion.registry import REGISTERED_LOCATIONS, RegisteredLocations
+from greenroom_catalog.ingestion.repositories import RepositorySearch, accessible
 from greenroom_catalog.ingestion.runner import SLOTS, ProviderRunner
 from greenroom_catalog.ingestion.steps import Extensions
 from greenroom_catalog.ingestion.sweeping import CADENCE, TASK, Sweeper
@@ -56,7 +58,22 @@ from greenroom_catalog.storage.runs import ProviderRuns
 from greenroom_catalog.storage.store import MIGRATIONS, TO_DO, TO_PROCESS, TO_PROVIDE, TO_STITCH, Store
 
 
-@plugin("catalog", CatalogConfig, provides=(CatalogReader, CatalogProviders))
+class CheckedConfig(CatalogConfig):
+    """`catalog`, its rules known to be sound, so that a wrong one is found by `greenroom config check` too."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        locations = [
+            {"type": one.type, "target": one.target, **({} if one.rules is None else {"rules": one.rules})}
+            for one in self.locations
+        ]
+        try:
+            read_rules(self.rules, locations, folder=Path.cwd())
+        except ConfigError as error:
+            raise FieldError(error.path.removeprefix("catalog."), error.problem, error.hint) from error
+
+
+@plugin("catalog", CheckedConfig, provides=(CatalogReader, CatalogProviders))
 def catalog(config: CatalogConfig, host: Host) -> Iterable[Contribution]:
     """Ingest entities from providers and locations, and serve them at `/api/catalog`."""
     database, urls = host.get(Database), host.get(Urls)
@@ -107,6 +124,7 @@ def catalog(config: CatalogConfig, host: Host) -> Iterable[Contribution]:
     yield Provides(CatalogReader, LentReader(queries))
     yield ConfigLocations(config.locations)
     yield locations
+    yield RepositorySearch(urls, set(accessible(host.get(AppConfig).section("integrations", IntegrationsConfig))), host.log)
     yield Status("Catalog", Reports(database, store, runs).status)
     yield Provides(CatalogProviders, Triggers(runs))
     yield Loop("catalog.providers", runner.run_due, wakes=(TO_PROVIDE,), concurrency=SLOTS)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import timedelta
 from typing import Any, Literal
 
 import msgspec
+
+from greenroom.settings import FieldError
 
 
 class LocationConfig(msgspec.Struct, rename="camel"):
@@ -40,6 +43,18 @@ class ProviderOptions(msgspec.Struct, rename="camel"):
     """It is as if it were not installed: what it brought goes, unless `orphanProviderStrategy` is `keep`."""
 
 
+class ScmEvents(msgspec.Struct, rename="camel"):
+    """`catalog.scmEvents`, in full: what is done about what a source code host tells."""
+
+    refresh: bool = False
+    unregister: bool = False
+    move: bool = False
+
+
+SHORTEST_INTERVAL = timedelta(seconds=1)
+"""Upstream's: a shorter `processingInterval` is taken as this."""
+
+
 class CatalogConfig(msgspec.Struct, rename="camel"):
     """`catalog`"""
 
@@ -57,3 +72,24 @@ class CatalogConfig(msgspec.Struct, rename="camel"):
     processors: dict[str, Any] = {}
     processor_options: dict[str, ProcessorOptions] = {}
     disable_default_processors: bool = False
+    scm_events: ScmEvents | bool = False
+
+    def __post_init__(self) -> None:
+        if self.processing_interval is True:
+            raise FieldError("processingInterval", "expected a duration or false", hint="for example `{minutes: 10}`")
+        if isinstance(self.processing_interval, timedelta):
+            self.processing_interval = max(self.processing_interval, SHORTEST_INTERVAL)
+
+    def cautions(self) -> Iterable[str]:
+        """What is accepted, and does not do what it does upstream."""
+        stitching = self.stitching_strategy
+        if stitching is not None and (stitching.polling_interval, stitching.stitch_timeout) != (None, None):
+            yield "stitchingStrategy: a stitcher is woken when there is work, so its intervals have no effect"
+        events = self.scm_events
+        if events is True or (isinstance(events, ScmEvents) and (events.refresh or events.unregister or events.move)):
+            yield (
+                "scmEvents: no source code host tells this server of events but by the webhooks of `catalog.providers.git`, "
+                "which refresh, add and remove by themselves; this setting has no effect"
+            )
+        for name in self.processors:
+            yield f"processors.{name}: there is no such processor here; this setting has no effect"
