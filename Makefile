@@ -43,6 +43,9 @@ conformance: .venv/.dev ## Ask a live upstream and Greenroom the same, known and
 	$(BIN)/python -m tests.conformance.record live
 	$(BIN)/python -m tests.conformance.fuzz.run --seconds $(FUZZ_SECONDS)
 
+e2e: .venv/.dev ## Drive upstream's client and the stock frontend against Greenroom (needs Node; for the frontend Chromium and GREENROOM_SHARED)
+	GREENROOM_E2E=1 $(BIN)/pytest tests/clients tests/e2e
+
 openapi: .venv/.run ## Print the served OpenAPI document of the catalog
 	@$(BIN)/greenroom openapi catalog
 

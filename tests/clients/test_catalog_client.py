@@ -13,14 +13,11 @@ from typing import Any
 
 import pytest
 
-from greenroom.app import running
-from greenroom.db import open_pool
-from greenroom.settings import load
-from greenroom.web import bind, serve
 from tests.conformance.client import FILES_SAID, SELF_SAID, serving
 from tests.conformance.oracle import shared_folder, upstream
 from tests.conformance.script import HERE, TOKEN, generated_name
 from tests.conformance.scrub import Scrubber
+from tests.support.house import at_an_address
 from tests.support.node import node_modules
 from tests.support.postgres import TestServer
 
@@ -28,28 +25,6 @@ FOLDER = Path(__file__).parent
 SCRIPT = FOLDER / "catalog_client.mjs"
 
 pytestmark = pytest.mark.skipif(not os.environ.get("GREENROOM_E2E"), reason="make e2e runs this")
-
-
-@asynccontextmanager
-async def greenroom(postgres: TestServer, folder: Path) -> AsyncIterator[str]:
-    """Greenroom on an empty database and a port of its own; yields its address."""
-    with bind("127.0.0.1", 0) as listening:
-        address = f"http://127.0.0.1:{listening.getsockname()[1]}"
-        layer = folder / "app-config.yaml"
-        layer.write_text((HERE / "base.yaml").read_text().replace("${self}", address))
-        environ = {"GREENROOM_DATA": str(folder / "data")}
-        async with (
-            postgres.empty() as name,
-            open_pool(postgres.to(name), size=5) as database,
-            running(load([layer], {}), environ, database=database) as house,
-        ):
-            stop = asyncio.Event()
-            server = asyncio.create_task(serve(house.asgi, listening, house.asgi.state, stop=stop))
-            try:
-                yield address
-            finally:
-                stop.set()
-                await server
 
 
 @asynccontextmanager
@@ -86,8 +61,8 @@ async def test_every_method_of_the_client_is_driven_and_answers_as_upstream(
 ) -> None:
     modules = node_modules("@backstage/catalog-client")
     async with serving(FOLDER / "files") as files:
-        async with greenroom(postgres_server, tmp_path) as address:
-            ours = await driven(address, files, modules)
+        async with at_an_address(postgres_server, tmp_path, _config) as greenroom:
+            ours = await driven(greenroom.address, files, modules)
         assert ours["undriven"] == []
         assert not [name for name, answer in ours["answers"].items() if _failed(answer)]
         if not (shared_folder() / "oracle" / "oracle.sh").exists():
@@ -98,6 +73,10 @@ async def test_every_method_of_the_client_is_driven_and_answers_as_upstream(
     assert list(ours["answers"]) == list(theirs["answers"])
     for name, answer in theirs["answers"].items():
         assert ours["answers"][name] == answer, name
+
+
+def _config(address: str) -> str:
+    return (HERE / "base.yaml").read_text().replace("${self}", address)
 
 
 def _failed(answer: Any) -> bool:

@@ -1,14 +1,17 @@
-"""URL -> the repository it is about: its owner and name, as upstream reads them (git-url-parse 15, on a URL of any host)."""
+"""URL -> the repository it is about, as upstream reads it (git-url-parse 15, on URLs of any host), and the catalog files in it."""
 
 from __future__ import annotations
 
+import logging
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import NamedTuple
-from urllib.parse import unquote
+from urllib.parse import quote, unquote
 
-from greenroom.errors import InputError
-from greenroom.urls import InvalidUrlError
+from greenroom.errors import GreenroomError, InputError, describe
+from greenroom.settings import IntegrationsConfig
+from greenroom.urls import InvalidUrlError, Urls
+from greenroom.urls.integrations import repository_file
 from greenroom.urls.whatwg import parse
 
 LONGEST = 2048
@@ -22,68 +25,105 @@ class Repository(NamedTuple):
     name: str
 
 
-_SHORT = re.compile(r"([A-Za-z\d-]{1,39})/([-.\w]{1,100})", re.ASCII)
-_SSH = re.compile(r"(?:[a-z_][a-z0-9_-]{0,31}@|https?://)([\w.\-@]+)[/:]([~,.\w_/-]+?)(?:\.git|/)?", re.ASCII)
-_ON_SERVER = re.compile(r"(projects|users)/(.*?)/repos/(.*?)(?:/.*)?$")
-_WORDS = ("-", "blob", "issues", "tree", "commit", "src", "raw", "edit")
-"""What follows the name of a repository, in order of trust."""
+_SHORT = re.compile(r"[A-Za-z\d-]{1,39}/[-.\w]{1,100}", re.ASCII)
+_SSH = re.compile(r"(?:[a-z_][a-z0-9_-]{0,31}@|https?://)([\w.\-@]+)[/:]([~,.\w_/-]+?(?:\.git|/)?)", re.ASCII)
 
 
 def repository(url: str) -> Repository:
     """Raises InputError for what is not a URL, and for one that is not properly escaped."""
-    host, path = _address(url)
-    name = _decoded(re.sub(r"^/|/$", "", path).removesuffix(".git"))
-    parts = name.split("/")
+    address = _as_url(url)
+    parsed = parse(address)
+    host = parsed.host.partition(":")[0]
     domain = host if host.count(".") < 2 else host.partition(".")[2]
+    found = repository_file(address if parsed.pathname else f"https://{host or 'none'}/{address}")
     if domain in ("azure.com", "dev.azure.com", "visualstudio.com"):
-        return _on_azure(host, parts) or Repository("", name)
-    found = _ON_SERVER.search(path)
-    if found:
-        return Repository(f"~{found[2]}" if found[1] == "users" else found[2], found[3])
-    if len(parts) < 2:
-        return Repository("", name)
-    at = _index_of_name(parts)
-    return Repository("/".join(parts[:at]).removeprefix("scm/"), parts[at])
+        return _on_azure(host, [part for part in unquote(parsed.pathname).removesuffix(".git").split("/") if part])
+    return Repository(found.owner.removeprefix("scm/"), found.name)
 
 
-def _address(url: str) -> tuple[str, str]:
-    """Host and path of a URL, of `user@host:path`, and of `owner/name`, which is one of GitHub."""
+def _as_url(url: str) -> str:
+    """The URL itself, or the one that is meant by `owner/name` (of GitHub) and by `user@host:path`."""
     if _SHORT.fullmatch(url):
-        return "github.com", f"/{url}"
+        return f"https://github.com/{url}"
     if not url.strip() or len(url) > LONGEST:
         raise InputError("The given location.target is not a URL")
     try:
-        parsed = parse(url)
+        parse(url)
     except InvalidUrlError:
         found = _SSH.fullmatch(url)
         if found is None:
             raise InputError("The given location.target is not a URL") from None
-        return found[1], f"/{found[2]}"
-    return parsed.host.partition(":")[0], parsed.pathname or url
+        return f"ssh://{found[1]}/{found[2]}"
+    return url
 
 
-def _decoded(path: str) -> str:
-    if re.search(r"%(?![0-9A-Fa-f]{2})", path):
-        raise InputError("URI malformed")
-    try:
-        return unquote(path, errors="strict")
-    except UnicodeDecodeError as error:
-        raise InputError("URI malformed") from error
-
-
-def _on_azure(host: str, parts: Sequence[str]) -> Repository | None:
-    """`organisation/project/_git/name`, and the forms with less or more; None for what is none of them."""
-    if host in ("ssh.dev.azure.com", "vs-ssh.visualstudio.com"):
-        return Repository(parts[2], parts[3]) if len(parts) == 4 else None
+def _on_azure(host: str, parts: Sequence[str]) -> Repository:
+    """`organisation/project/_git/name`, and the forms with less or more; else all of it is the name."""
+    if host in ("ssh.dev.azure.com", "vs-ssh.visualstudio.com") and len(parts) == 4:
+        return Repository(parts[2], parts[3])
     if len(parts) == 2 and host.endswith("visualstudio.com"):
         return Repository(parts[1], parts[1])
-    if len(parts) == 3:
+    if len(parts) == 3 and not host.startswith(("ssh.", "vs-ssh.")):
         return Repository(parts[2] if parts[0] == "DefaultCollection" else parts[0], parts[2])
-    return Repository(parts[1], parts[-1]) if len(parts) == 4 or (len(parts) == 5 and "azure" in host) else None
+    if len(parts) == 4 or (len(parts) == 5 and "azure" in host):
+        return Repository(parts[1], parts[-1])
+    return Repository("", "/".join(parts))
 
 
-def _index_of_name(parts: Sequence[str]) -> int:
-    at = {word: parts.index(word, 2) for word in _WORDS if word in parts[2:]}
-    if "-" not in at and "blob" in at and "tree" in at:
-        return min(at["blob"], at["tree"]) - 1
-    return next((at[word] - 1 for word in _WORDS if word in at), len(parts) - 1)
+# --- catalog files ------------------------------------------------------------------------------------------------
+
+_PATTERNS = {
+    "github": "{origin}/{owner}/{name}/blob/{ref}/**/{filename}",
+    "gitlab": "{origin}/{owner}/{name}/-/blob/{ref}/**/{filename}",
+    "bitbucketCloud": "{origin}/{owner}/{name}/src/{ref}/**/{filename}",
+    "bitbucketServer": "{origin}/projects/{owner}/repos/{name}/browse/**/{filename}",
+    "azure": "{origin}{path}?path=/**/{filename}",
+}
+"""How each kind of host spells all files of a name in a repository."""
+
+DEFAULT_BRANCH = "HEAD"
+"""The branch of a repository whose URL names none: all these hosts take this word for it."""
+
+
+class RepositorySearch:
+    """A `LocationAnalyzer` of the Git hosts that there are credentials for: without them, a search would find little."""
+
+    def __init__(self, urls: Urls, hosts: Collection[str], log: logging.Logger) -> None:
+        self._urls = urls
+        self._hosts = hosts
+        self._log = log
+
+    def analyzes(self, url: str) -> bool:
+        integration = self._urls.integrations.by_url(url)
+        return integration is not None and integration.host in self._hosts and integration.type in _PATTERNS
+
+    async def find(self, url: str, filename: str) -> Sequence[str]:
+        """None where the host does not say: then a draft is what is left."""
+        try:
+            return [found for found, _ in await self._urls.search(self._pattern(url, filename))]
+        except GreenroomError as error:
+            self._log.warning("Could not look for %s in %s: %s", filename, url, describe(error))
+            return []
+
+    def _pattern(self, url: str, filename: str) -> str:
+        integration = self._urls.integrations.by_url(url)
+        if integration is None:
+            raise InputError(f"{url} is on no host that is known")
+        parsed, found = parse(url), repository(url)
+        return _PATTERNS[integration.type].format(
+            origin=f"{parsed.scheme}://{parsed.host}",
+            path=parsed.pathname.rstrip("/"),
+            owner=quote(found.owner, safe="/~"),
+            name=quote(found.name, safe=""),
+            ref=quote(repository_file(url).ref, safe="") or DEFAULT_BRANCH,
+            filename=quote(filename, safe="/"),
+        )
+
+
+def accessible(config: IntegrationsConfig) -> Iterable[str]:
+    """The hosts that there are credentials for."""
+    yield from (one.host for one in config.github if one.token)
+    yield from (one.host for one in config.gitlab if one.token)
+    yield from (one.host for one in config.azure if one.credentials)
+    yield from (one.host for one in config.bitbucket_cloud if one.username or one.token)
+    yield from (one.host for one in config.bitbucket_server if one.username or one.token)

@@ -40,18 +40,6 @@ def entity_routes(queries: EntityQueries, permissions: Permissions) -> list[HTTP
             raise NotFoundError(f"No entity with uid {ask.path['uid']}")
         return json_response(document, etag=False)
 
-    @post("/entities/by-refs", operation_id="GetEntitiesByRefs", status_code=200)
-    async def by_refs(request: Request[Any, Any, Any]) -> Response[bytes]:
-        ask = asked(request)
-        batch = requests.batch(ask.query, requests.body_of(ask))
-        if await permissions.authorize(ask.credentials, ENTITY_READ) is not Decision.ALLOW:
-            return json_response({"items": [None] * len(batch.refs)})
-        documents = await queries.by_refs(batch.refs, batch.query)
-        if batch.fields is not None:
-            documents = project(documents, batch.fields)
-        items = joined([document or b"null" for document in documents])
-        return json_response(b'{"items":' + items + b"}", etag=batch.fields is not None)
-
     @get("/entities/by-name/{kind:str}/{namespace:str}/{name:str}/ancestry", operation_id="GetEntityAncestryByName")
     async def ancestry(request: Request[Any, Any, Any]) -> Response[bytes]:
         ask = asked(request)
@@ -64,7 +52,25 @@ def entity_routes(queries: EntityQueries, permissions: Permissions) -> list[HTTP
         items = [{"entity": msgspec.Raw(one.document), "parentEntityRefs": one.parents} for one in found]
         return json_response({"rootEntityRef": root, "items": items})
 
-    return [by_name, by_uid, by_refs, ancestry]
+    return [by_name, by_uid, ancestry]
+
+
+def batch_routes(queries: EntityQueries, permissions: Permissions) -> list[HTTPRouteHandler]:
+    """The routes that answer with many entities whose refs are known."""
+
+    @post("/entities/by-refs", operation_id="GetEntitiesByRefs", status_code=200)
+    async def by_refs(request: Request[Any, Any, Any]) -> Response[bytes]:
+        ask = asked(request)
+        batch = requests.batch(ask.query, requests.body_of(ask))
+        if await permissions.authorize(ask.credentials, ENTITY_READ) is not Decision.ALLOW:
+            return json_response({"items": [None] * len(batch.refs)})
+        documents = await queries.by_refs(batch.refs, batch.query)
+        if batch.fields is not None:
+            documents = project(documents, batch.fields)
+        items = joined([document or b"null" for document in documents])
+        return json_response(b'{"items":' + items + b"}", etag=batch.fields is not None)
+
+    return [by_refs]
 
 
 def ref_of_path(path: Mapping[str, str]) -> str:

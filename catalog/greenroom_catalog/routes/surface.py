@@ -13,7 +13,7 @@ from greenroom_catalog.query.permissions import metadata
 from greenroom_catalog.query.query import EntityQueries
 from greenroom_catalog.routes.analysis import analysis_routes
 from greenroom_catalog.routes.changes import change_routes
-from greenroom_catalog.routes.entities import entity_routes
+from greenroom_catalog.routes.entities import batch_routes, entity_routes
 from greenroom_catalog.routes.lists import facet_routes, list_routes
 from greenroom_catalog.routes.locations import location_routes, location_search_routes
 from greenroom_catalog.routes.services import Analyzes, EntityWriter, Locations, Validates
@@ -34,6 +34,7 @@ def catalog_routes(
     """Everything below `/api/catalog`. `readonly` is `catalog.readonly`: locations cannot be changed by users."""
     handlers = [
         *entity_routes(queries, permissions),
+        *batch_routes(queries, permissions),
         *list_routes(queries, permissions),
         *facet_routes(queries, permissions),
         *change_routes(writer, permissions, auth),

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 
+import msgspec
 import pytest
 
 from greenroom.entity import Entity
-from greenroom.errors import InputError
-from greenroom.urls import Integrations
+from greenroom.errors import InputError, NotFoundError
+from greenroom.plugin import Document
+from greenroom.settings import IntegrationsConfig
+from greenroom.urls import Urls
+from greenroom.urls.configured import known_hosts
 from greenroom_catalog.ingestion.analysis import Analysis
-from greenroom_catalog.ingestion.repositories import repository
+from greenroom_catalog.ingestion.repositories import RepositorySearch, accessible, repository
 
 
 class TriedOut:
@@ -44,7 +49,7 @@ class Analyzer:
 
 
 def analysis(*analyzers: Analyzer) -> Analysis:
-    return Analysis(Locations(), Integrations.from_config({}), lambda: analyzers)
+    return Analysis(Locations(), known_hosts(IntegrationsConfig()), lambda: analyzers)
 
 
 async def test_a_repository_with_catalog_files_is_told_by_what_is_in_them() -> None:
@@ -76,6 +81,76 @@ async def test_only_the_analyzer_of_a_host_is_asked_and_the_first_of_several() -
     await analysis(first, second).analyze("https://git.test/o/r", "x.yaml")
     await analysis(first, second).analyze("https://elsewhere.test/o/r")
     assert (first.asked, second.asked) == ([("https://git.test/o/r", "x.yaml")], [])
+
+
+class Reader:
+    """A UrlReader of everything that finds one file for each pattern, or fails."""
+
+    def __init__(self, error: Exception | None = None) -> None:
+        self.patterns: list[str] = []
+        self.error = error
+
+    def reads(self, url: str) -> bool:
+        return True
+
+    async def read(self, url: str, etag: str | None = None) -> Document:
+        raise NotFoundError
+
+    async def search(self, url: str, etag: str | None = None) -> Sequence[tuple[str, Document]]:
+        self.patterns.append(url)
+        if self.error:
+            raise self.error
+        return [(url.replace("**/", "deep/"), Document(b""))]
+
+
+HOSTS = {
+    "github": [{"host": "ghe.test", "token": "x"}, {"host": "open.test"}],
+    "gitlab": [{"host": "gitlab.test", "token": "x"}],
+    "azure": [{"host": "azure.test", "credentials": [{"personalAccessToken": "x"}]}],
+    "bitbucketCloud": [{"username": "x", "token": "x"}],
+    "bitbucketServer": [{"host": "bitbucket.test", "token": "x"}],
+}
+
+
+def search(reader: Reader) -> RepositorySearch:
+    config = msgspec.convert(HOSTS, IntegrationsConfig)
+    return RepositorySearch(
+        Urls([reader], known_hosts(config)), set(accessible(config)), logging.getLogger("greenroom")
+    )
+
+
+@pytest.mark.parametrize(
+    ("url", "pattern"),
+    [
+        ("https://ghe.test/o/r", "https://ghe.test/o/r/blob/HEAD/**/catalog-info.yaml"),
+        ("https://ghe.test/o/src/", "https://ghe.test/o/src/blob/HEAD/**/catalog-info.yaml"),
+        ("https://ghe.test/o/r/tree/main/x", "https://ghe.test/o/r/blob/main/**/catalog-info.yaml"),
+        ("https://gitlab.test/g/s/r", "https://gitlab.test/g/s/r/-/blob/HEAD/**/catalog-info.yaml"),
+        ("https://bitbucket.org/w/r", "https://bitbucket.org/w/r/src/HEAD/**/catalog-info.yaml"),
+        (
+            "https://bitbucket.test/projects/P/repos/R/browse/x",
+            "https://bitbucket.test/projects/P/repos/R/browse/**/catalog-info.yaml",
+        ),
+        ("https://azure.test/org/p%20x/_git/r", "https://azure.test/org/p%20x/_git/r?path=/**/catalog-info.yaml"),
+    ],
+)
+async def test_a_repository_on_a_host_that_is_accessible_is_searched(url: str, pattern: str) -> None:
+    reader = Reader()
+    searching = search(reader)
+    assert searching.analyzes(url)
+    assert await searching.find(url, "catalog-info.yaml") == [pattern.replace("**/", "deep/")]
+    assert reader.patterns == [pattern]
+
+
+@pytest.mark.parametrize("url", ["https://github.com/o/r", "https://open.test/o/r", "https://unknown.test/o/r", "o/r"])
+def test_a_repository_on_a_host_without_credentials_is_not_searched(url: str) -> None:
+    assert not search(Reader()).analyzes(url)
+
+
+async def test_a_repository_that_cannot_be_searched_is_given_a_draft(caplog: pytest.LogCaptureFixture) -> None:
+    searching = search(Reader(NotFoundError("no such repository")))
+    assert await searching.find("https://ghe.test/o/r", "catalog-info.yaml") == []
+    assert "NotFoundError: no such repository" in caplog.text
 
 
 @pytest.mark.parametrize(
