@@ -312,3 +312,23 @@ async def test_a_refused_kind_in_a_configured_location_names_the_location(
     await world.configured()
     told = await world.ask("user:default/eve")
     assert told.findings[0].hint.endswith("add `User` to its `allow`, or to the `rules` of `catalog.locations[0]`")
+
+
+async def test_a_file_that_leads_to_the_one_that_has_it_is_followed(world: World) -> None:
+    root = "https://git.test/all.yaml"
+    location = "apiVersion: backstage.io/v1alpha1\nkind: Location\nmetadata: {name: NAME}\nspec: {target: "
+    world.files[root] = location.replace("NAME", "all") + "./shop/all.yaml}\n"
+    world.files["https://git.test/shop/all.yaml"] = location.replace("NAME", "shop") + "./catalog-info.yaml}\n"
+    world.files[SHOP] = yaml_component("shop")
+    told = await world.ask(REF, at=root)
+    assert (told.verdict, told.findings[0].at) == ("location-not-registered", f"{SHOP}:1:1")
+    assert told.findings[0].commands == [f"greenroom locations add {root}"]
+    await world.register(root)
+    assert (await world.ask(REF, at=root)).verdict == "served"
+
+
+async def test_locations_in_a_circle_are_not_followed_for_ever(world: World) -> None:
+    world.files[SHOP] = (
+        "apiVersion: backstage.io/v1alpha1\nkind: Location\nmetadata: {name: all}\nspec: {target: ./catalog-info.yaml}\n"
+    )
+    assert (await world.ask(REF, at=SHOP)).verdict == "not-in-file"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 import re
 from datetime import timedelta
 from pathlib import Path
@@ -220,9 +221,13 @@ async def test_two_keys_that_differ_in_case(world: World) -> Explanation:
 
 @explains("not-indexable")
 async def test_text_that_the_database_cannot_index(world: World) -> Explanation:
-    await world.emit(component("shop"))
-    await world.database.execute("insert into stitch_failures select id, 'it is too long' from refresh_state")
-    return await world.ask(REF)
+    await world.database.execute("create index on search (tags)")  # an operator's own: ours hold whatever is kept
+    rare = random.Random(1)
+    await world.emit(component("shop", tags=[rare.randbytes(31).hex() for _ in range(100)]))
+    told = await world.ask(REF)
+    assert told.state == "failed"
+    assert told.findings[0].since is not None
+    return told
 
 
 @explains("dangling-relation", warning=True)

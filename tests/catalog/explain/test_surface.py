@@ -7,6 +7,7 @@ import hashlib
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import click
 import httpx
 import msgspec
 import pytest
@@ -14,21 +15,24 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 from click.testing import CliRunner, Result
 
+from greenroom.app import running
 from greenroom.auth import Auth
 from greenroom.auth.external import ExternalToken
 from greenroom.auth.keys import MemoryKeyStore
 from greenroom.cli.main import cli
-from greenroom.settings import BackendConfig
+from greenroom.db import Database
+from greenroom.settings import BackendConfig, load
 from greenroom.web.door import build_asgi
 from greenroom.web.lifecycle import Lifecycle
 from greenroom_catalog.model import Rules
-from greenroom_catalog.query.explain import Explainer, Explanation, Setup
+from greenroom_catalog.query.explain import FAILURES, Explainer, Explanation, Setup, failures
 from greenroom_catalog.query.query import EntityQueries
 from greenroom_catalog.routes.explain import explain_routes
 from greenroom_catalog.routes.own import greenroom_routes
 from greenroom_catalog.storage.runs import ProviderRuns
 from tests.catalog.explain.conftest import SHOP, World
 from tests.catalog.routes.conftest import TOKEN, Policy
+from tests.support.asgi import Client
 from tests.support.catalog import yaml_component
 
 REF = "component:default/shop"
@@ -176,7 +180,36 @@ async def test_text_of_others_is_not_taken_for_markup(world: World) -> None:
 
 
 def test_the_guide_names_every_class() -> None:
-    from greenroom_catalog.query.explain import FAILURES, failures
-
     guide = Path(failures.__file__).with_name("README.md").read_text(encoding="utf-8")
     assert [slug for slug in FAILURES if f"`{slug}`" not in guide] == []
+
+
+def test_every_command_that_is_advised_is_one() -> None:
+    advised = {command for failure in FAILURES.values() for command in failure.commands}
+    assert advised
+    for line in advised:
+        found: click.Command = cli
+        context = click.Context(cli, info_name="greenroom")
+        for word in line.split()[1:]:
+            if not isinstance(found, click.Group):
+                break
+            below = found.get_command(context, word)
+            assert below is not None, line
+            found, context = below, click.Context(below, info_name=word, parent=context)
+        assert not isinstance(found, click.Group), line
+
+
+async def test_the_whole_house_explains_what_a_person_committed(database: Database, tmp_path: Path) -> None:
+    (tmp_path / "shop.yaml").write_text(yaml_component("shop").replace("  owner: team-a\n", ""))
+    external = {"type": "static", "options": {"token": TOKEN, "subject": "tests"}}
+    config = {
+        "backend": {"auth": {"externalAccess": [external]}},
+        "catalog": {"locations": [{"type": "file", "target": str(tmp_path / "shop.yaml")}]},
+    }
+    async with running(load([], {}, config), {"GREENROOM_DATA": str(tmp_path)}, database=database) as house:
+        client = Client(house.asgi, token=TOKEN)
+        async with asyncio.timeout(20):
+            while (told := (await client.get(f"/api/greenroom/catalog/explain?ref={REF}")).json)["state"] != "failed":
+                await asyncio.sleep(0.05)
+    assert (told["verdict"], told["findings"][0]["at"]) == ("spec-invalid", f"{tmp_path}/shop.yaml:5:1")
+    assert told["chain"][0] == {"stage": "provider", "ok": True, "what": "ConfigLocationProvider"}

@@ -72,14 +72,14 @@ def _at(case: Case, registered: list[str]) -> Iterator[Finding]:
             near = ", ".join(look.refs[:5]) or "no entities"
             yield finding(case, "not-in-file", place=Place(target), near=near)
         return
-    yield from _refused(case, seen, f"url:{target}")
+    yield from _refused(case, seen, f"url:{case.registrable}")
     yield from _duplicates(case, seen)
     entity = seen.of(case.ref)[0]
     place = start_of(entity)
     if registered:
         yield finding(case, "not-read-yet", place=place, parent=registered[0])
     else:
-        yield finding(case, "location-not-registered", place=place, target=target)
+        yield finding(case, "location-not-registered", place=place, target=case.registrable)
 
 
 def _refused(case: Case, seen: Seen, origin: str) -> Iterator[Finding]:

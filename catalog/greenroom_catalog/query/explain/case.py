@@ -54,7 +54,9 @@ class Case(msgspec.Struct, frozen=True):
     looks: Sequence[Look] = ()
     """The file of the entity, read now; of a Location entity, its targets."""
     at: Look | None = None
-    """What stands at the URL that the asker names."""
+    """What stands at the URL that the asker names, or, if it has the entity, at a location below it."""
+    registrable: str = ""
+    """That URL itself."""
     behind: Mapping[str, Sequence[Look]] = {}
     """By ref: what stands behind the locations that an unknown entity may come from."""
 

@@ -62,10 +62,20 @@ class Explainer:
         looker = Looker(self._reader, self._setup.rules, self._patience)
         if at is not None:
             target = self._as_processed(at)
-            case = msgspec.structs.replace(case, at=await looker.at(Location("url", target), origin=f"url:{at}"))
+            look = await self._with_entity(
+                case.ref, looker, await looker.at(Location("url", target), origin=f"url:{at}")
+            )
+            case = msgspec.structs.replace(case, at=look, registrable=at)
         if read and sight.inside:
             case = await self._looked(case, looker)
         return explanation(case, await self._findings(case, sight, at))
+
+    async def _with_entity(self, ref: str, looker: Looker, look: Look) -> Look:
+        """The look itself, unless it is at a location below that the entity stands."""
+        if look.error is not None or look.with_entity(ref) is not None:
+            return look
+        below = await looker.below(look)
+        return next((one for one in below if one.with_entity(ref) is not None), look)
 
     def _as_processed(self, url: str) -> str:
         """The URL as processing spells the target of a location, by which files are claimed."""

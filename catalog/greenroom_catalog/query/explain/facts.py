@@ -12,12 +12,9 @@ import msgspec
 
 from greenroom.db import Database
 from greenroom.entity import ORPHAN, Entity, EntityRef
-from greenroom.errors import InputError
 from greenroom.sql import Queries
 from greenroom_catalog.query.filters import storable
-from greenroom_catalog.stitching.stitcher import stitch
-from greenroom_catalog.storage.packing import unpack, unpack_processed
-from greenroom_catalog.storage.store import Ticket
+from greenroom_catalog.storage.packing import unpack
 
 MOST_SUSPECTS = 40
 """Locations behind which an unknown entity is looked for."""
@@ -233,25 +230,13 @@ def _known(row: Any) -> Known:
         provider=row["source_key"],
         referred_to=row["referred_to"],
         tried=row["tried"],
-        processed=row["processed_entity"] is not None,
+        processed=row["processed"],
         due_at=row["next_update_at"],
         ticket_at=row["requested_at"],
-        stitch_error=row["stitch_error"] or _unstitchable(row),
+        stitch_error=row["stitch_error"],
         stitch_failed_at=row["stitch_failed_at"],
         served=msgspec.json.decode(row["final_entity"]) if row["final_entity"] is not None else None,
     )
-
-
-def _unstitchable(row: Any) -> str | None:
-    """Why what was processed last cannot be put together, if that is so."""
-    if row["processed_entity"] is None or row["requested_at"] is not None:
-        return None
-    document, _ = unpack_processed(row["processed_entity"])
-    try:
-        stitch(Ticket(row["id"], UUID(int=0), row["entity_ref"], document, (), None, False, None))
-    except InputError as error:
-        return error.message
-    return None
 
 
 def _as_served(known: Known) -> Known | None:

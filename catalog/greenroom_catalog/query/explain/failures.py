@@ -26,7 +26,7 @@ class Failure(NamedTuple):
 
 
 _REFRESH = "greenroom catalog refresh {parent}"
-_TRIGGER = "greenroom providers trigger {provider}"
+_TRIGGER = "greenroom catalog providers run {provider}"
 _TRY = "greenroom locations add --dry-run {target}"
 _VALIDATE = "greenroom catalog validate {local}"
 
@@ -36,13 +36,13 @@ FAILURES: Mapping[str, Failure] = {
         "provider",
         "the provider {provider} failed in its last run",
         "mend what the error says; the last good run was {since}",
-        ("greenroom providers runs {provider}", _TRIGGER),
+        ("greenroom catalog providers show {provider}", _TRIGGER),
     ),
     "provider-paused": Failure(
         "provider",
         "the provider {provider} is paused since {since}",
         "resume it: until then it neither adds nor removes anything",
-        ("greenroom providers resume {provider}",),
+        ("greenroom catalog providers resume {provider}",),
     ),
     "provider-never-run": Failure(
         "provider",
@@ -54,19 +54,19 @@ FAILURES: Mapping[str, Failure] = {
         "provider",
         "the provider {provider} is just running for the first time",
         "wait for the end of the run: what it brings is there then",
-        ("greenroom providers runs {provider}",),
+        ("greenroom catalog providers show {provider}",),
     ),
     "provider-found-nothing": Failure(
         "provider",
         "the last run of the provider {provider} found nothing at all",
         "look at what it is configured to look for (`catalog.providers`), and at what its token may see",
-        ("greenroom providers runs {provider}",),
+        ("greenroom catalog providers show {provider}",),
     ),
     "provider-item-failed": Failure(
         "provider",
         "the provider {provider} met it, and could not make an entity of it",
         "mend it at its source, then trigger the provider",
-        ("greenroom providers runs {provider}", _TRIGGER),
+        ("greenroom catalog providers show {provider}", _TRIGGER),
     ),
     "provider-disabled": Failure(
         "provider",

@@ -23,6 +23,9 @@ PATIENCE = timedelta(seconds=10)
 MOST_FILES = 50
 """Files of one location that are examined."""
 
+MOST_FOLLOWED = 20
+"""Locations that are followed from a file."""
+
 
 _READABLE = ("url", "file")
 
@@ -107,6 +110,20 @@ class Looker:
             return found
         raise InputError(f"Only the processing of a location can read the type {location.type}")
 
+    async def below(self, look: Look) -> list[Look]:
+        """What the Location entities in these files lead to, and those behind them: some levels, and not too many."""
+        found: list[Look] = []
+        todo = [look]
+        while todo and len(found) < MOST_FOLLOWED:
+            current = todo.pop(0)
+            for seen in current.files:
+                for entity in seen.examination.entities:
+                    if entity.value["kind"] == "Location":
+                        following = await self.behind(_adopted(entity.value, seen.location))
+                        found += following
+                        todo += following
+        return found[:MOST_FOLLOWED]
+
     async def behind(self, entity: Entity) -> list[Look]:
         """What the targets of a Location entity hold now."""
         spec: dict[str, Any] = entity.get("spec") or {}
@@ -136,3 +153,9 @@ class Looker:
             examine, content, file.target, location=str(file), origin=origin, rules=self._rules
         )
         return Seen(file, examination)
+
+
+def _adopted(entity: Entity, location: Location) -> Entity:
+    """A document as processing takes it from a file, as far as targets depend on it."""
+    metadata = {**entity["metadata"], "annotations": {LOCATION: str(location), ORIGIN_LOCATION: str(location)}}
+    return {**entity, "metadata": metadata}

@@ -20,7 +20,7 @@ WITH RECURSIVE up (id, source_key, depth) AS (
 )
 SELECT s.id, s.entity_ref, s.unprocessed_entity, s.errors, s.location_key, s.last_discovery_at, t.source_key,
        EXISTS (SELECT FROM refresh_state_references r WHERE r.target_id = s.id) AS referred_to,
-       p.id IS NOT NULL AS tried, p.processed_entity, d.next_update_at, q.requested_at,
+       p.id IS NOT NULL AS tried, p.processed_entity IS NOT NULL AS processed, d.next_update_at, q.requested_at,
        x.error AS stitch_error, x.seen_at AS stitch_failed_at, f.final_entity
 FROM told t JOIN refresh_state s USING (id) LEFT JOIN processed p USING (id) LEFT JOIN refresh_schedule d USING (id)
      LEFT JOIN stitch_queue q USING (id) LEFT JOIN stitch_failures x USING (id) LEFT JOIN final_entities f USING (id)
@@ -48,7 +48,7 @@ SELECT entity_ref FROM final_entities WHERE entity_ref = ANY($1::text[])
 -- Locations behind which an unknown entity may be: those whose errors mention the ref, that failed, or were never read,
 -- or whose refresh keys hold the name.
 SELECT s.id, s.entity_ref, s.unprocessed_entity, s.errors, s.location_key, s.last_discovery_at, NULL AS source_key,
-       true AS referred_to, p.id IS NOT NULL AS tried, p.processed_entity, d.next_update_at,
+       true AS referred_to, p.id IS NOT NULL AS tried, p.processed_entity IS NOT NULL AS processed, d.next_update_at,
        q.requested_at, NULL AS stitch_error, NULL::timestamptz AS stitch_failed_at, NULL::json AS final_entity
 FROM refresh_state s LEFT JOIN processed p USING (id) JOIN refresh_schedule d USING (id) LEFT JOIN stitch_queue q USING (id)
 WHERE s.entity_ref LIKE 'location:%' AND (
