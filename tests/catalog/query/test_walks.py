@@ -38,6 +38,9 @@ ASKING = settings(
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 
+ENDLESS = 300
+"""More pages than any of these walks can have."""
+
 TYPES = ["service", "Service", "website", None, ["tool", "Service"], ["tool", None]]
 TITLES = ["Zeta", "alpha", "Été", "a_b", "100%", None, None]
 TAGS: list[list[str]] = [[], ["java"], ["java", "go"], ["go", "c++", "data"]]
@@ -168,6 +171,7 @@ async def test_each_match_is_visited_once_for_each_value_there_and_back(
     while page.next:
         page = await _page(catalog, page.next, limit)
         forth.append(page)
+        assert len(forth) < ENDLESS
     visited = [name for one in forth for name in _names(one.documents)]
     assert Counter(visited) == +expected
     assert {one.total for one in forth} == {sum(times > 0 for times in expected.values())}
@@ -175,6 +179,7 @@ async def test_each_match_is_visited_once_for_each_value_there_and_back(
     while page.previous:
         page = await _page(catalog, page.previous, limit)
         back.append(page)
+        assert len(back) < ENDLESS
     assert [one.documents for one in reversed(back)] == [one.documents for one in forth[:-1]]
 
 
@@ -317,11 +322,13 @@ async def test_what_stays_is_visited_once_there_and_once_back_while_others_come_
         await meanwhile()
         page = await _page(moving.queries, page.next, limit)
         there.append(_names(page.documents))
+        assert len(there) < ENDLESS
     back = [there[-1]]
     while page.previous:
         await meanwhile()
         page = await _page(moving.queries, page.previous, limit)
         back.append(_names(page.documents))
+        assert len(back) < ENDLESS
     steady = moving.held.keys() - moving.disturbed
     forth = Counter(name for names in there for name in names)
     assert {name: forth[name] for name in steady} == dict.fromkeys(steady, 1)

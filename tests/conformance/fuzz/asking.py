@@ -483,7 +483,7 @@ class Ask:
             {"orderFields": st.lists(order, max_size=1), "isPrevious": st.just(False), "orderFieldValues": st.just([])},
             optional={
                 "query": self.predicate(), "filter": older, "totalItems": st.integers(0, 5),
-                "fullTextFilter": st.fixed_dictionaries({"term": ODD_TEXT}, optional={"fields": st.lists(self.key(), max_size=2)}),
+                "fullTextFilter": st.fixed_dictionaries({"term": ODD_TEXT, "fields": st.lists(self.key(), max_size=2)}),
             },
         )  # fmt: skip
         spoilt = st.builds(

@@ -17,9 +17,10 @@ from tests.conformance.fuzz.asking import Ask
 from tests.conformance.fuzz.entities import entities
 from tests.conformance.fuzz.exemptions import exempted
 from tests.conformance.fuzz.hunt import Hunt, drawn
-from tests.conformance.fuzz.run import by_name, told
+from tests.conformance.fuzz.run import told
 from tests.conformance.fuzz.texts import Dry
 from tests.conformance.fuzz.vocabulary import Vocabulary, vocabulary
+from tests.conformance.fuzz.world import by_name
 from tests.conformance.script import Request, encode_query, fill
 from tests.conformance.scrub import Answer
 
