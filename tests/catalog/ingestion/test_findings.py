@@ -296,6 +296,14 @@ def test_one_entity_twice_in_a_file_is_an_error() -> None:
     assert "line 1" in finding.hint
 
 
+@pytest.mark.parametrize(
+    ("annotations", "codes"), [("", []), ("[]", []), ("{}", []), ("x", ["wrong-type"]), ("[1]", ["wrong-type"])]
+)
+def test_annotations_may_be_empty_as_the_catalog_adds_its_own(annotations: str, codes: list[str]) -> None:
+    findings = read(f"{COMPONENT}metadata:\n  name: a\n  annotations: {annotations}\n{SPEC}")
+    assert [finding.code for finding in findings] == codes
+
+
 def test_what_placeholders_read_is_not_judged() -> None:
     text = dedent("""\
         apiVersion: backstage.io/v1alpha1

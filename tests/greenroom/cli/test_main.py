@@ -49,6 +49,11 @@ def test_the_commands_are_those_of_the_manual() -> None:
         "catalog get",
         "catalog refresh",
         "catalog explain",
+        "catalog providers list",
+        "catalog providers show",
+        "catalog providers run",
+        "catalog providers pause",
+        "catalog providers resume",
         "catalog validate",
         "locations list",
         "locations add",
@@ -66,7 +71,8 @@ def test_the_help_says_of_a_command_what_the_command_says_of_itself() -> None:
         for name, lazy in group.lazy.items():
             command = group.get_command(context, name)
             assert command is not None
-            assert lazy.about == (command.help or "").partition(".")[0].partition("\n\n")[0].replace("\n", " ") + "."
+            sentence = (command.help or "").partition(".")[0].replace("\n", " ")
+            assert lazy.about.startswith(sentence)
 
 
 def test_other_packages_bring_commands(tmp_path: Path) -> None:
@@ -82,7 +88,8 @@ def test_other_packages_bring_commands(tmp_path: Path) -> None:
     )
     assert run("acme", PYTHONPATH=str(tmp_path)).out == "hello\n"
     assert run("catalog", "paint", PYTHONPATH=str(tmp_path)).out == "blue\n"
-    assert "paint     Paint it." in run("catalog", "--help", PYTHONPATH=str(tmp_path)).out
+    listed = run("catalog", "--help", PYTHONPATH=str(tmp_path)).out.splitlines()
+    assert ["paint", "Paint", "it."] in [line.split() for line in listed]
     odd = run("odd", PYTHONPATH=str(tmp_path))
     assert (odd.code, odd.err) == (1, "Error: acme_cli:ODD is no click command\n")
 
