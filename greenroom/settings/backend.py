@@ -264,7 +264,7 @@ class AllowedHost(msgspec.Struct, frozen=True):
     @property
     def hostname(self) -> str:
         """`example.com`, or `*.example.com` for every name below it."""
-        return self._parts()[0]
+        return self._parts()[0].lower()
 
     @property
     def ports(self) -> range | None:

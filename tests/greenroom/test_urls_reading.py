@@ -66,6 +66,7 @@ async def hello(request: web.Request) -> web.Response:
         ({"host": "example.com", "paths": ["/a"]}, "https://example.com//a//b", True),
         ({"host": "127.0.0.1"}, "http://2130706433/", True),
         ({"host": "example.com:"}, "https://example.com/x", True),
+        ({"host": "*.Example.COM"}, "https://A.example.com/x", True),
     ],
 )
 def test_only_allowed_hosts_ports_and_paths_may_be_read(entry: dict[str, Any], url: str, allowed: bool) -> None:
