@@ -143,6 +143,31 @@ POSTS: dict[str, tuple[str, str]] = {
     "the presence of a location": ("/locations", '{{"type": "url", "target": "x", "presence": {}}}'),
     "a stranger in a location": ("/locations", '{{"type": "url", "target": "x", "x": {}}}'),
     "a location to try out": ("/locations?dryRun=true", '{{"type": "url", "target": {}}}'),
+    "a limit of locations": ("/locations/by-query", '{{"limit": {}}}'),
+    "a cursor of locations": ("/locations/by-query", '{{"cursor": {}}}'),
+    "a predicate on locations": ("/locations/by-query", '{{"query": {}}}'),
+    "a field of locations": ("/locations/by-query", '{{"query": {{"target": {}}}}}'),
+    "ids of locations": ("/locations/by-query", '{{"query": {{"id": {{"$in": [{}]}}}}}}'),
+    "a prefix of locations": ("/locations/by-query", '{{"query": {{"entityRef": {{"$hasPrefix": {}}}}}}}'),
+    "a repository": ("/analyze-location", '{{"location": {{"type": "url", "target": {}}}}}'),
+    "the name of a file": (
+        "/analyze-location",
+        '{{"location": {{"type": "url", "target": "https://git.test/o/r"}}, "catalogFilename": {}}}',
+    ),
+    "an entity": ("/validate-entity", '{{"location": "url:https://git.test/a", "entity": {}}}'),
+    "a place of an entity": (
+        "/validate-entity",
+        '{{"entity": {{"apiVersion": "a/b1", "kind": "K", "metadata": {{"name": "a"}}}}, "location": {}}}',
+    ),
+    "a name": (
+        "/validate-entity",
+        '{{"location": "url:https://git.test/a", "entity": {{"apiVersion": "a/b1", "kind": "K", "metadata": {{"name": {}}}}}}}',
+    ),
+    "a title": (
+        "/validate-entity",
+        '{{"location": "url:https://git.test/a", "entity": {{"apiVersion": "a/b1", "kind": "K", "metadata": '
+        '{{"name": "a", "annotations": {}, "title": {}}}}}}}'.replace("{}", "{0}"),
+    ),
     "a whole body": ("/entities/by-query", "{}"),
 }
 
@@ -172,6 +197,8 @@ def _problem(reply: Reply) -> str | None:
     if reply.status < 400 or not reply.body:
         return None
     envelope = reply.json
+    if list(envelope) == ["errors"]:
+        return None  # of an entity that is not sound
     sound = envelope["response"] == {"statusCode": reply.status} and envelope["error"]["name"]
     return None if sound else f"no envelope: {reply.text[:200]}"
 

@@ -108,7 +108,7 @@ class RegisteredLocations:
 
     async def of_entity(self, ref: str) -> LocationRow:
         """The location that brought an entity in, however many files ago. Raises NotFoundError."""
-        origin = await self._table.origin_of(ref)
+        origin = None if "\0" in ref else await self._table.origin_of(ref)
         if origin is None:
             raise NotFoundError(f"found no entity for ref {ref}")
         if not origin.location:
