@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from hashlib import blake2b
 from pathlib import Path
 
@@ -91,6 +91,10 @@ def catalog(config: CatalogConfig, host: Host) -> Iterable[Contribution]:
     )
     runs = ProviderRuns(database)
     known_secrets = Redaction(host.get(AppConfig).secrets())
+
+    def hide(text: str) -> str:
+        return hide_in_text(known_secrets(text))
+
     runner = ProviderRunner(
         runs,
         store,
@@ -98,7 +102,7 @@ def catalog(config: CatalogConfig, host: Host) -> Iterable[Contribution]:
         host.log,
         evict=config.orphan_provider_strategy == "delete",
         disabled=[name for name, options in config.provider_options.items() if options.disabled],
-        hide=lambda text: hide_in_text(known_secrets(text)),
+        hide=hide,
     )
 
     queries = EntityQueries(database)
@@ -119,12 +123,14 @@ def catalog(config: CatalogConfig, host: Host) -> Iterable[Contribution]:
     sweeps = config.orphan_strategy == "delete"
     yield scheduler_routes(runs, chores, SweepTask(TASK, CADENCE) if sweeps else None)
     permissions = host.get(Permissions)
-    explainer = Explainer(database, queries.sql, Reader(urls), _setup(config, host, rules))
+    explainer = Explainer(database, queries.sql, Reader(urls), _setup(config, host, rules, hide))
     yield greenroom_routes(runs, permissions=permissions, more=explain_routes(explainer, permissions))
     yield Provides(CatalogReader, LentReader(queries))
     yield ConfigLocations(config.locations)
     yield locations
-    yield RepositorySearch(urls, set(accessible(host.get(AppConfig).section("integrations", IntegrationsConfig))), host.log)
+    yield RepositorySearch(
+        urls, set(accessible(host.get(AppConfig).section("integrations", IntegrationsConfig))), host.log
+    )
     yield Status("Catalog", Reports(database, store, runs).status)
     yield Provides(CatalogProviders, Triggers(runs))
     yield Loop("catalog.providers", runner.run_due, wakes=(TO_PROVIDE,), concurrency=SLOTS)
@@ -139,7 +145,7 @@ def _rules(config: AppConfig) -> Rules:
     return read_rules(config.get("catalog.rules"), config.get("catalog.locations"), folder=Path.cwd())
 
 
-def _setup(config: CatalogConfig, host: Host, rules: Rules) -> Setup:
+def _setup(config: CatalogConfig, host: Host, rules: Rules, hide: Callable[[str], str]) -> Setup:
     """What of the config an explanation speaks of."""
     return Setup(
         rules=rules,
@@ -148,6 +154,7 @@ def _setup(config: CatalogConfig, host: Host, rules: Rules) -> Setup:
         locations=config.locations,
         keeps_orphans=config.orphan_strategy == "keep",
         rules_are_set=config.rules is not None,
+        hide=hide,
     )
 
 

@@ -19,6 +19,7 @@ from aiohttp.test_utils import TestServer
 from greenroom.entity import parse_ref
 from greenroom.plugin import Deferred, EntitySource
 from greenroom.settings import AllowedHost, ReadingConfig
+from greenroom.settings.redaction import hide_in_text
 from greenroom.urls import Urls
 from greenroom.urls.outgoing import Limits, open_outgoing
 from greenroom.urls.reading import HttpReader
@@ -68,6 +69,7 @@ class World:
         self.providers: list[Any] = []
         self.disabled: list[str] = []
         self.keeps_orphans = False
+        self.hide: Callable[[str], str] = hide_in_text
         self.reader = Reader(Urls([catalog.files]))
         self.config = rules, locations
         self.runs = ProviderRuns(self.database)
@@ -83,6 +85,7 @@ class World:
             locations=locations,
             keeps_orphans=self.keeps_orphans,
             rules_are_set=rules is not None,
+            hide=self.hide,
         )
         explainer = Explainer(self.database, EntityQueries(self.database).sql, self.reader, setup)
         return await explainer.explain(parse_ref(ref), at=at, read=read, sight=sight)

@@ -188,6 +188,15 @@ async def _stored_error(world: World, message: str) -> None:
     await world.database.execute("update refresh_state set errors = $1 where entity_ref = $2", errors, REF)
 
 
+async def test_a_secret_of_the_config_is_told_nowhere_and_breaks_nothing(world: World) -> None:
+    await _stored_error(world, "nobody lets stale in without hunter2, or error")
+    world.hide = lambda text: text.replace("hunter2", "***").replace("stale", "***").replace("error", "***")
+    told = await world.ask(REF)
+    assert (told.state, told.verdict) == ("stale", "processing-failed")
+    assert told.findings[0].message == "nobody lets *** in without ***, or ***"
+    assert "hunter2" not in str(told)
+
+
 # --- stitching ----------------------------------------------------------------------------------------------------
 
 

@@ -6,7 +6,6 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from greenroom.entity import LOCATION
-from greenroom.settings.redaction import hide_in_text
 from greenroom_catalog.query.explain.case import Case, annotation, start_of
 from greenroom_catalog.query.explain.facts import Known
 from greenroom_catalog.query.explain.failures import STAGES, Stage
@@ -45,8 +44,8 @@ def _about(findings: Sequence[Finding], subject: str, stage: Stage) -> Finding |
 
 def _step(stage: Stage, what: str, at: str | None, ok: bool | None, found: Finding | None = None) -> Step:
     if found is None:
-        return Step(stage, ok, hide_in_text(what), hide_in_text(at) if at else None)
-    return Step(stage, ok, hide_in_text(what), found.at or at, found.since, found.message or found.summary, found.hint)
+        return Step(stage, ok, what, at)
+    return Step(stage, ok, what, found.at or at, found.since, found.message or found.summary, found.hint)
 
 
 def _provider(case: Case, root: Known, findings: Sequence[Finding]) -> Step:

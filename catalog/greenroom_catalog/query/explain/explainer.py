@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import timedelta
+from typing import Any
 
 import msgspec
 
 from greenroom.db import Database
 from greenroom.entity import LOCATION, ORIGIN_LOCATION, EntityRef
 from greenroom.errors import GreenroomError
-from greenroom.settings.redaction import hide_in_text
 from greenroom.sql import Queries
 from greenroom_catalog.ingestion.locations import Location, LocationRefError, absolute_target, parse_location
 from greenroom_catalog.ingestion.reader import Reader
@@ -68,7 +68,8 @@ class Explainer:
             case = msgspec.structs.replace(case, at=look, registrable=at)
         if read and sight.inside:
             case = await self._looked(case, looker)
-        return explanation(case, await self._findings(case, sight, at))
+        told = explanation(case, await self._findings(case, sight, at))
+        return msgspec.convert(_without_secrets(msgspec.to_builtins(told), self._setup.hide), Explanation)
 
     async def _with_entity(self, ref: str, looker: Looker, look: Look) -> Look:
         """The look itself, unless it is at a location below that the entity stands."""
@@ -133,7 +134,7 @@ def explanation(case: Case, findings: Sequence[Finding]) -> Explanation:
     reading = reader_of(case.facts) if entity is not None else None
     due = reading.due_at if reading is not None and not reading.never_again else None
     return Explanation(
-        ref=hide_in_text(case.ref),
+        ref=case.ref,
         state=_state(entity, worst),
         verdict=worst.verdict if worst is not None else HEALTHY,
         problem=worst is not None,
@@ -143,7 +144,7 @@ def explanation(case: Case, findings: Sequence[Finding]) -> Explanation:
         next_refresh=due,
         last_seen=entity.discovered_at if entity is not None else None,
         conflicts=[
-            Claim(hide_in_text(claim.wanted_by or claim.provider or claim.ref or "?"), claim.held_by, claim.seen_at)
+            Claim(claim.wanted_by or claim.provider or claim.ref or "?", claim.held_by, claim.seen_at)
             for claim in case.facts.claimants
         ],
         alternatives=[] if entity is not None else [*case.facts.same_name, *case.facts.near_names][:10],
@@ -177,5 +178,18 @@ _OPENINGS: dict[State, str] = {
 def _summary(case: Case, worst: Finding | None) -> str:
     opening = f"{case.ref} {_OPENINGS[_state(case.facts.entity, worst)]}"
     if worst is not None and worst.suspected:
-        return hide_in_text(f"{opening}, perhaps because {worst.summary}.")
-    return hide_in_text(f"{opening}: {worst.summary}." if worst is not None else f"{opening}, and up to date.")
+        return f"{opening}, perhaps because {worst.summary}."
+    return f"{opening}: {worst.summary}." if worst is not None else f"{opening}, and up to date."
+
+
+_NO_TEXT = frozenset({"state", "verdict", "severity", "stage", "since", "seenAt", "nextRefresh", "lastSeen"})
+"""Members whose values are of a known few, or moments."""
+
+
+def _without_secrets(value: Any, hide: Callable[[str], str]) -> Any:
+    """JSON without the secrets in any of its texts."""
+    if isinstance(value, dict):
+        return {key: item if key in _NO_TEXT else _without_secrets(item, hide) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_without_secrets(item, hide) for item in value]
+    return hide(value) if isinstance(value, str) else value
