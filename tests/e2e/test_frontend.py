@@ -33,7 +33,10 @@ NOT_SERVED = {"kubernetes", "notifications", "signals", "user-settings"}
 EXCUSED = {
     "Failed to load resource: the server responded with a status of 404 (Not Found)",
     "PAGEERROR ResponseError: Request failed with 404 Not Found",
-    "WebSocket connection to 'ws://127.0.0.1:7208/api/signals' failed: Error during WebSocket handshake: Unexpected response code: 404",
+    (
+        "WebSocket connection to 'ws://127.0.0.1:7208/api/signals' failed: "
+        "Error during WebSocket handshake: Unexpected response code: 404"
+    ),
 }
 """What the browser says of them. A call to the catalog that fails with 404 is found by its status."""
 OWN_WORDS = {

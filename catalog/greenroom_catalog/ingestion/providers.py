@@ -236,10 +236,10 @@ async def _next_few(items: AsyncIterator[T]) -> list[T]:
     chunk: list[T] = []
     try:
         async with asyncio.timeout(STALLED) as limit:
-            while len(chunk) < CHUNK:
-                chunk.append(await anext(items))
-    except StopAsyncIteration:
-        pass
+            async for item in items:
+                chunk.append(item)
+                if len(chunk) == CHUNK:
+                    break
     except TimeoutError as error:
         if not limit.expired():
             raise

@@ -44,7 +44,7 @@ class FieldError(GreenroomError):
     """A field of the entity is not valid"""
 
     def __init__(self, message: str, path: list[str | int], problem: Problem | None = None) -> None:
-        """`path` leads to the field, so that a message can point at the line of a file; `problem` is the schema's, if it was one."""
+        """`path` leads to the field, so that a message can point at the line of a file; `problem` is a schema's, if it was one."""
         super().__init__(message)
         self.problem = problem
         self.path = path
@@ -120,7 +120,9 @@ def check_schema(entity: Entity) -> None:
     """The first policy: metadata and spec have the right shape. Raises FieldError."""
     problem = _entity(entity)
     if problem is not None:
-        raise FieldError(f"Malformed envelope, {problem.pointer or '<root>'} {problem.message}", problem.path(), problem)
+        raise FieldError(
+            f"Malformed envelope, {problem.pointer or '<root>'} {problem.message}", problem.path(), problem
+        )
 
 
 def in_namespace(entity: Entity) -> Entity:

@@ -78,7 +78,9 @@ class LocationFilter:
         known = [text for text in map(js_text, values) if "\0" not in text]
         if not known:
             return _NOTHING
-        return f'{_FOLDED[column]} in (select upper(v collate "default") from unnest({self._argument(known)}::text[]) v)'
+        return (
+            f'{_FOLDED[column]} in (select upper(v collate "default") from unnest({self._argument(known)}::text[]) v)'
+        )
 
     def _prefixed(self, column: str, prefix: str) -> str:
         if "\0" in prefix:

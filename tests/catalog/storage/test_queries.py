@@ -62,7 +62,10 @@ PLANS: dict[str, tuple[tuple[object, ...], set[str]]] = {
     "related_to": ((IDS,), {"relations_originating", "refresh_state_entity_ref_key"}),
     "delete_entities": ((IDS,), {"refresh_state_pkey"}),
     "refresh_by_keys": ((["url:7"],), {"refresh_keys_key", "refresh_schedule_pkey"}),
-    "claim_due": ((200, timedelta(seconds=90), [0, 1, 2]), {"refresh_schedule_due", "refresh_state_pkey", "processed_pkey"}),
+    "claim_due": (
+        (200, timedelta(seconds=90), [0, 1, 2]),
+        {"refresh_schedule_due", "refresh_state_pkey", "processed_pkey"},
+    ),
     "prolong": ((IDS, [NOW] * 3, timedelta(1)), {"refresh_schedule_pkey"}),
     "reschedule": ((IDS, [NOW] * 3, HASHES, [timedelta(1)] * 3), {"refresh_schedule_pkey", "refresh_state_pkey"}),
     "save_processed": ((IDS, HASHES, [NOW] * 3, HASHES, [0, 0, 0], HASHES, [None] * 3), {"refresh_state_pkey"}),
