@@ -315,6 +315,12 @@ class Placeholder(Protocol):
         """What is there. A change there makes the entity due. Raises as `Urls.read` does."""
         ...
 
+    def parse(self, content: bytes) -> Any:
+        """The one document of a YAML or JSON file, read as the catalog reads the files of entities.
+
+        Raises InputError for what is broken, and for more documents."""
+        ...
+
 
 class PlaceholderResolver(msgspec.Struct, frozen=True):
     """What stands for `{$key: …}` in the files of entities. One for a built-in key replaces it.
@@ -324,7 +330,8 @@ class PlaceholderResolver(msgspec.Struct, frozen=True):
     key: str
     """Without the `$`."""
     resolve: Callable[[Placeholder], Awaitable[Any]]
-    """Returns JSON. The words of what it raises are the entity's error."""
+    """Returns JSON. The words of what it raises are the entity's error. As long as nothing that was `read` has changed, it is
+    not asked again; a resolver that reads nothing is asked each time."""
 
 
 class RelationField(msgspec.Struct, frozen=True):

@@ -32,6 +32,12 @@ class PlaceholderError(GreenroomError):
     """A placeholder could not be replaced"""
 
 
+class BrokenFileError(InputError):
+    """The file is broken"""
+
+    name = "YAMLParseError"  # what upstream's parser throws
+
+
 class ForeignFileError(GreenroomError):
     """Placeholder may only reference files from the same repository as the entity"""
 
@@ -56,6 +62,14 @@ class Spot:
         if self.bytes_read > LARGEST:
             raise PlaceholderError(f"Placeholder ${self.key} read more than {LARGEST} bytes")
         return content
+
+    def parse(self, content: bytes) -> Any:
+        documents = parse_values(content) or [None]
+        if len(documents) > 1:
+            raise InputError("Source contains multiple documents; please use YAML.parseAllDocuments()")
+        if isinstance(documents[0], Broken):
+            raise BrokenFileError(documents[0].message)
+        return documents[0]
 
     def forget(self) -> None:
         """The value came from elsewhere, and may be another next time though no file has changed."""
