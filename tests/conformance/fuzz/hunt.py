@@ -24,6 +24,15 @@ AT_ONCE = 4
 SHRINK_ASKS = 300
 """Requests that making one case smaller may cost."""
 
+UNBOTHERED = (
+    HealthCheck.data_too_large,
+    HealthCheck.filter_too_much,
+    HealthCheck.too_slow,
+    HealthCheck.large_base_example,
+    HealthCheck.nested_given,
+)
+"""What Hypothesis warns the authors of tests of: here nothing is tested but by what is drawn."""
+
 
 class Difference(msgspec.Struct):
     """A request that the two sides answer otherwise."""
@@ -168,7 +177,7 @@ def _given(
         derandomize=False,
         report_multiple_bugs=False,
         print_blob=False,
-        suppress_health_check=list(HealthCheck),
+        suppress_health_check=UNBOTHERED,
     )
     @given(strategy)
     def each(value: T) -> None:

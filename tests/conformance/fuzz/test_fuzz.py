@@ -43,7 +43,7 @@ def test_every_entity_has_an_envelope_and_many_are_related() -> None:
 
 
 def test_every_request_can_be_sent(known: Vocabulary) -> None:
-    requests = drawn(Ask(known).requests(), 1, 120)
+    requests = drawn(Ask(known).requests(), 1, 400)
     variables = {f"uid.{ref.encode().hex()}": "x" for ref in known.refs}
     for request in requests:
         encode_query(fill(request.query, variables))
