@@ -15,7 +15,6 @@ from greenroom.db import Database, open_pool
 from greenroom_catalog.storage.store import BULKY, MIGRATIONS, Store
 from tests.support.postgres import TestServer
 
-
 SEED = """
 insert into refresh_state (entity_ref, unprocessed_entity, unprocessed_hash, location_key)
 select 'component:default/c-' || n, decode(repeat('7b', 400), 'hex'), int4send(n), 'key' from generate_series(1, 4000) n;
