@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from greenroom.entity import LOCATION, ORIGIN_LOCATION, Entity
@@ -15,16 +15,23 @@ from greenroom_catalog.model import validate_envelope
 def placed(entity: Any, location: str) -> Entity:
     """An entity as if it had been found at `location`, `url:https://…`; what it says itself of where it stands wins.
 
-    Raises EnvelopeError for what is no entity, LocationRefError, GreenroomError for annotations that are none."""
+    Raises EnvelopeError for what is no entity, LocationRefError."""
     known = validate_envelope(entity)
     if parse_location(location).type != "url":
         only = "only 'url:<target>' is supported, e.g. url:https://host/path"
         raise LocationRefError(f"Invalid location ref {location}, {only}")
-    own = known["metadata"].get("annotations") or {}
-    if not isinstance(own, dict):
-        raise GreenroomError("metadata.annotations must be a valid object")  # as in a file
+    own = _members(known["metadata"].get("annotations"))
     marks = {LOCATION: location, ORIGIN_LOCATION: location, **own}
     return {**known, "metadata": {**known["metadata"], "annotations": marks}}
+
+
+def _members(value: Any) -> Mapping[str, Any]:
+    """What upstream takes annotations to be here: of a list each element is one, of a text each letter, of a number none.
+
+    In a file they must be an object (`work.adopt`)."""
+    if isinstance(value, dict):
+        return value
+    return {str(index): item for index, item in enumerate(value)} if isinstance(value, list | str) else {}
 
 
 class Validation:
