@@ -12,7 +12,8 @@ import click
 
 from greenroom.cli.configuration import config_option, load_config
 from greenroom.cli.output import console, output_option, show, show_facts, show_table, working
-from greenroom.settings import AppConfig
+from greenroom.errors import ConfigError
+from greenroom.settings import AppConfig, BackendConfig
 
 more_layers = click.argument("more", nargs=-1, metavar="[FILE]...", type=click.Path(path_type=Path, dir_okay=False))
 
@@ -72,6 +73,7 @@ def status(layers: tuple[Path, ...], output: str) -> None:
     async def work(config: AppConfig) -> dict[str, Any]:
         from greenroom.app import opened
 
+        _refuse_to_begin(config)
         async with opened(config, os.environ) as house:
             return await house.status()
 
@@ -116,6 +118,16 @@ def openapi(name: str, output: str) -> None:
     from greenroom.web import load_document
 
     show(load_document(name), output)
+
+
+def _refuse_to_begin(config: AppConfig) -> None:
+    """Looking makes no database: one that is not there is hardly meant, and would tell of an empty catalog."""
+    from greenroom.embedded import data_folder, has_cluster
+
+    data = data_folder(os.environ)
+    if config.section("backend", BackendConfig).database.embedded and not has_cluster(data):
+        hint = "set GREENROOM_DATA to the server's data folder, or name its backend.database by --config"
+        raise ConfigError("GREENROOM_DATA", f"there is no database in {data}", hint=hint)
 
 
 def _with_config(layers: Sequence[Path], work: Callable[[AppConfig], Coroutine[Any, Any, Any]]) -> Any:

@@ -57,7 +57,7 @@ def _lines(facts: Mapping[str, Any], base: str) -> list[tuple[str, str, str]]:
         *lines,
         ("API", "bold", f"{base}/api/catalog/entities"),
         ("API docs", "bold", f"{base}{DOCS_PATH}"),
-        ("Look", "bold", "greenroom status, greenroom catalog list"),
+        ("Look", "bold", "greenroom catalog list, greenroom catalog explain REF"),
     ]
 
 

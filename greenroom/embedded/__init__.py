@@ -4,7 +4,7 @@ Small rooms: `folders` (where things lie and whose they are), `programs` (which 
 process that keeps it running), `server` (the door: `embedded_postgres`).
 """
 
-from greenroom.embedded.folders import data_folder
+from greenroom.embedded.folders import data_folder, has_cluster
 from greenroom.embedded.server import Server, embedded_postgres
 
-__all__ = ["Server", "data_folder", "embedded_postgres"]
+__all__ = ["Server", "data_folder", "embedded_postgres", "has_cluster"]

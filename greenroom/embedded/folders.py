@@ -93,6 +93,11 @@ def data_folder(environ: Mapping[str, str]) -> Path:
     return Path(parent, "greenroom").absolute()
 
 
+def has_cluster(data: Path) -> bool:
+    """Whether a database was ever kept in the data folder, by whatever version of Postgres."""
+    return any((folder / "cluster").is_dir() for folder in data.glob("postgres-*"))
+
+
 def open_home(data: Path, major: int) -> Home:
     """Make the folders and say whose they are. Raises ConfigError when they cannot be what Postgres needs."""
     data = data.absolute()

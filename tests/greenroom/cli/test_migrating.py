@@ -41,3 +41,13 @@ def test_a_database_is_brought_up_to_date_once(greenroom: Run, config: Path) -> 
     after = greenroom("status", "--config", config, "-o", "json").json
     assert after["Database"]["migrations to apply"] == 0
     assert after["Catalog"]["entities"] == 0
+
+
+def test_who_asks_for_the_status_in_the_wrong_folder_is_told_so_and_gets_no_database_there(
+    greenroom: Run, tmp_path: Path
+) -> None:
+    result = greenroom("status", GREENROOM_DATA=str(tmp_path / "elsewhere"))
+    assert result.code == 2
+    assert f"there is no database in {tmp_path / 'elsewhere'}" in result.err
+    assert "set GREENROOM_DATA" in result.err
+    assert not (tmp_path / "elsewhere").exists()
