@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from decimal import Decimal
 from typing import Any
 
 from greenroom_catalog.ingestion.documents.composing import Composed
@@ -142,7 +143,39 @@ def _node_text(node: Node | None, indent: str = "") -> str:
     if node.quote:
         text = str(node.value)
         return json.dumps(text, ensure_ascii=False) if node.quote == '"' else "'{}'".format(text.replace("'", "''"))
-    return node.source if node.is_plain and not isinstance(node.value, str) else _value_text(node.value)
+    return _plain_text(node) if node.is_plain and not isinstance(node.value, str) else _value_text(node.value)
+
+
+def _plain_text(node: Scalar) -> str:
+    """Null and booleans as they were written; numbers are printed anew, in the style in which they were written."""
+    value, source = node.value, node.source
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return _without_value(source)
+    if base := {"0o": "o", "0x": "x"}.get(source[:2]):
+        return f"0{base}{int(value):{base}}"
+    if "e" in source.lower():
+        return _with_exponent(value)
+    text = js_text(value)
+    if not source.endswith("0") or "." not in source or text.startswith("-"):
+        return text
+    places = len(source) - source.index(".") - 1
+    return text + "." * ("." not in text) + "0" * (places - len(text.partition(".")[2]))
+
+
+def _without_value(source: str) -> str:
+    """Null, a boolean, or a number that JSON cannot hold."""
+    text = source.lower().lstrip("+")
+    if any(char.isdigit() for char in text):  # too large
+        return f"{'-' * text.startswith('-')}.inf"
+    return text if text in (".nan", ".inf", "-.inf") else source
+
+
+def _with_exponent(value: float) -> str:
+    """As JavaScript's `toExponential` prints a number."""
+    sign, digits, power = Decimal(repr(float(value))).normalize().as_tuple()
+    first, *rest = map(str, digits)
+    exponent = int(power) + len(rest) if any(digits) else 0
+    return f"{'-' * (sign and any(digits))}{first}{'.' * bool(rest)}{''.join(rest)}e{exponent:+}"
 
 
 def _enclosed(opening: str, parts: list[str], closing: str, indent: str) -> str:
