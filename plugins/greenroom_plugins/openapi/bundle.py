@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, NamedTuple, TypeAlias, TypeGuard
 from urllib.parse import unquote
 
 import msgspec
 
 from greenroom.errors import GreenroomError, InputError, describe
+from greenroom_plugins.openapi.yaml_text import keys_in_order
 
 MOST_FILES = 200
 MOST_REFERENCES = 20_000
@@ -103,13 +104,13 @@ def external_references(value: Any) -> list[str]:
         if isinstance(one, dict):
             if is_reference(one) and not one["$ref"].startswith("#"):
                 found.append(one["$ref"])
-            pending += reversed(list(one.values()))
+            pending += reversed([one[key] for key in keys_in_order(one)])
         elif isinstance(one, list):
             pending += reversed(one)
     return found
 
 
-def is_reference(value: Any) -> bool:
+def is_reference(value: Any) -> TypeGuard[dict[str, Any]]:
     """An object with a `$ref` that can be followed: to another file, or `#` and a pointer."""
     reference = value.get("$ref") if isinstance(value, dict) else None
     return isinstance(reference, str) and reference != "" and (reference[0] != "#" or reference[:2] in ("#", "#/"))
@@ -257,7 +258,7 @@ class _Inventory:
             return
         self._seen.add(id(value))
         for key in _keys(value):
-            item, path = value[key], (*from_root, str(key))  # type: ignore[call-overload]
+            item, path = value[key], (*from_root, str(key))
             if is_reference(item):
                 self._note(value, key, file, path, hops)
             else:
@@ -286,7 +287,7 @@ class _Inventory:
 def _keys(value: dict[str, Any] | list[Any]) -> Sequence[Any]:
     if isinstance(value, list):
         return sorted(range(len(value)), key=lambda index: len(str(index)))
-    return sorted(value, key=lambda key: -1 if key in ("definitions", "$defs") else len(key))
+    return sorted(keys_in_order(value), key=lambda key: -1 if key in ("definitions", "$defs") else len(key))
 
 
 def bundle(files: Files, urls: Mapping[tuple[str, str], str]) -> Any:

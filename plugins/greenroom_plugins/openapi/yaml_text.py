@@ -8,17 +8,23 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Iterator, Mapping
 from decimal import Decimal
+from itertools import pairwise
 from typing import Any
 
 WIDTH = 80
 LEAST_CONTENT = 20
+LAST_START = WIDTH - LEAST_CONTENT
+"""A scalar that would begin behind this column begins on a line of its own."""
 LONGEST_KEY = 1024
 SHORTEST_MANY_LINES = 40
 """Characters from which on a double-quoted string is written on several lines."""
 
 _NO_PLAIN = re.compile(r"""^[\n\t ,\[\]{}#&*!|>'"%@`]|^[?-]\Z|^[?-][ \t]|[\n:][ \t]|[ \t]\n|[\n\t ]#|[\n\t :]\Z""")
+_ONLY_ESCAPED = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f]|[\ud800-\udbff](?![\udc00-\udfff])|(?<![\ud800-\udbff])[\udc00-\udfff]"
+)
 _NO_STRING = re.compile(
     r"(?:~|[Nn]ull|NULL)?|[Tt]rue|TRUE|[Ff]alse|FALSE|0o[0-7]+|[-+]?[0-9]+|0x[0-9a-fA-F]+|[-+]?\.(?:inf|Inf|INF)|\.nan|\.NaN|\.NAN"
     r"|[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)[eE][-+]?[0-9]+|[-+]?(?:\.[0-9]+|[0-9]+\.[0-9]*)"
@@ -27,6 +33,17 @@ _DOCUMENT_MARK = re.compile(r"^(?:%|---|\.\.\.)", re.MULTILINE)
 _NEWLINES = re.compile(r"\n+")
 _MORE_INDENTED = re.compile(r"(?:^|\n)([\t ][^\n\r\u2028\u2029]*)(?:([\n\t ]*)\n(?![\n\t ]))?")
 _ESCAPES = {"0000": "\\0", "0007": "\\a", "000b": "\\v", "001b": "\\e"}
+
+
+_INDEX = re.compile(r"0|[1-9][0-9]{0,9}")
+
+
+def keys_in_order(value: Mapping[str, Any]) -> list[str]:
+    """The keys of an object as JavaScript enumerates them: those that are numbers (status codes) come first, by size."""
+    if not any(key[:1].isdecimal() for key in value):
+        return list(value)
+    numbers = {key for key in value if _INDEX.fullmatch(key) and int(key) < 2**32 - 1}
+    return [*sorted(numbers, key=int), *(key for key in value if key not in numbers)]
 
 
 def dump(value: Any) -> str:
@@ -61,7 +78,7 @@ class _Writer:
             self._names.setdefault(id(value), f"a{len(self._names) + 1}")
             return
         seen.add(id(value))
-        for item in value.values() if isinstance(value, dict) else value:
+        for item in [value[key] for key in keys_in_order(value)] if isinstance(value, dict) else value:
             self._find_twins(item, seen)
 
     def node(self, value: Any, indent: str, at: int | None) -> str:
@@ -83,7 +100,7 @@ class _Writer:
         if not value:
             return "{}" if isinstance(value, dict) else "[]"
         if isinstance(value, dict):
-            lines = [self._pair(key, item, indent) for key, item in value.items()]
+            lines = [self._pair(key, value[key], indent) for key in keys_in_order(value)]
         else:
             lines = ["- " + self.node(item, indent + "  ", None) for item in value]
         return f"\n{indent}".join(lines)
@@ -102,21 +119,21 @@ class _Writer:
 
 
 def _scalar(value: Any) -> str:
-    if value is None or isinstance(value, bool):
-        return json.dumps(value)
-    return str(value) if isinstance(value, int) else _number(value)
+    return json.dumps(value) if value is None or isinstance(value, bool) else _number(float(value))
 
 
 def _number(value: float) -> str:
     """As JavaScript prints it."""
-    text = re.sub(r"e([+-])0+", r"e\1", repr(value)).removesuffix(".0")
-    return f"{Decimal(text):f}" if 1e-6 <= abs(value) < 1e-4 else text
+    text = repr(value).removesuffix(".0")
+    return f"{Decimal(text):f}" if 1e-6 <= abs(value) < 1e21 else re.sub(r"e([+-])0+", r"e\1", text)
 
 
 # --- strings ---------------------------------------------------------------------------------------------------------
 
 
 def _key(text: str, indent: str) -> str:
+    if _ONLY_ESCAPED.search(text):
+        return _escaped(text, None)
     if "\n" in text or _NO_PLAIN.search(text) or _NO_STRING.fullmatch(text):
         return _quoted_key(text)
     return _quoted_key(text) if _DOCUMENT_MARK.search(text) and indent == "  " else text
@@ -129,6 +146,8 @@ def _quoted_key(text: str) -> str:
 
 
 def _string(text: str, indent: str, at: int | None) -> str:
+    if _ONLY_ESCAPED.search(text):
+        return _double_quoted(text, indent, at)
     if _NO_PLAIN.search(text):
         return _block(text, indent, at) if "\n" in text else _quoted(text, indent, at)
     if "\n" in text:
@@ -142,9 +161,13 @@ def _string(text: str, indent: str, at: int | None) -> str:
 
 def _quoted(text: str, indent: str, at: int | None) -> str:
     if '"' in text and "'" not in text and not re.search(r"[ \t]\n|\n[ \t]", text):
-        return _folded("'" + _spread(text, f"\n{indent}") + "'", indent, at)
+        return _folded(f"'{text}'", indent, at)
+    return _double_quoted(text, indent, at)
+
+
+def _double_quoted(text: str, indent: str, at: int | None) -> str:
     inner = indent or ("  " if _DOCUMENT_MARK.search(text) else "")
-    return _folded(_escaped(text, inner), inner, at, quoted=True)
+    return _folded_quoted(_escaped(text, inner), inner, at)
 
 
 def _spread(text: str, after: str) -> str:
@@ -200,15 +223,8 @@ def _block(text: str, indent: str, at: int | None) -> str:
     body, start = body[len(start) :], _spread(start, inner)
     if not literal:
         flowing = _MORE_INDENTED.sub(lambda m: m[1] + (m[2] or ""), _NEWLINES.sub(lambda run: "\n" + run[0], body))
-        overflows: list[bool] = []
-        written = fold(
-            f"{start}{_spread(flowing, inner)}{end}",
-            inner,
-            at=len(indent),
-            block=True,
-            overflow=lambda: overflows.append(True),
-        )
-        if not overflows:
+        written = _folded_block(f"{start}{_spread(flowing, inner)}{end}", inner, len(indent))
+        if written is not None:
             return f">{head}\n{inner}{written}"
     return f"|{head}\n{inner}{start}{_spread(body, inner)}{end}"
 
@@ -218,99 +234,96 @@ def _is_wide(text: str, indent: str) -> bool:
     return len(text) > limit and any(len(line) > limit for line in text.split("\n"))
 
 
-def _folded(text: str, indent: str, at: int | None, *, quoted: bool = False) -> str:
-    return fold(text, indent, at=at, quoted=quoted)
-
-
 # --- folding ---------------------------------------------------------------------------------------------------------
 
+_SINGLE_SPACE = re.compile(r"(?<=[^ \t\n]) (?=[^ \t\n])")
+_BLANK = ("", " ", "\t", "\n")
+_ESCAPED = {"x": 3, "u": 5}
 
-def fold(
-    text: str,
-    indent: str,
-    *,
-    at: int | None = None,
-    block: bool = False,
-    quoted: bool = False,
-    overflow: Callable[[], None] = lambda: None,
-) -> str:
-    """Break lines at single spaces, so that they fit. `at`: where the first line begins. `overflow` is told of a line that
-    cannot be broken; only in quotes any place will do."""
-    step = max(1 + LEAST_CONTENT, 1 + WIDTH - len(indent))
+
+def _step(indent: str) -> int:
+    """From one break to the next, at most; even deep inside, a line has some content."""
+    return 1 + max(LEAST_CONTENT, WIDTH - len(indent))
+
+
+def _room(indent: str, at: int | None) -> int:
+    """Where the first line has to end if it begins in column `at`."""
+    return WIDTH - (len(indent) if at is None or at > LAST_START else at)
+
+
+def _folded(text: str, indent: str, at: int | None) -> str:
+    """A plain or single-quoted string, in lines."""
+    if len(text) <= _step(indent):
+        return text
+    lines, _ = _lines_of(text, _room(indent, at), _step(indent))
+    begin = f"\n{indent}" if at is not None and at > LAST_START else ""
+    return begin + f"\n{indent}".join(lines)
+
+
+def _lines_of(text: str, room: int, step: int) -> tuple[list[str], bool]:
+    """A line in lines that fit, broken at single spaces as late as possible; and whether one is too long all the same."""
+    breaks, waiting, too_long = [-1], 0, False
+    for space in (*(found.start() for found in _SINGLE_SPACE.finditer(text)), len(text)):
+        if space > room and waiting:
+            breaks.append(waiting)
+            room, waiting = max(waiting + step, room + 1), 0
+        too_long |= space > room
+        if space < room:
+            waiting = space
+        elif space < len(text):
+            breaks.append(space)
+            room, waiting = space + step, 0
+    return [text[begin + 1 : end] for begin, end in pairwise([*breaks, len(text)])], too_long
+
+
+def _folded_block(text: str, indent: str, at: int) -> str | None:
+    """The lines of a folded block; those with more indent are left as they are. None if one would be too long."""
+    step = _step(indent)
     if len(text) <= step:
         return text
-    breaks, too_long = _breaks(text, len(indent), step, at, block=block, quoted=quoted)
-    if too_long:
-        overflow()
-    if breaks is None or not breaks:
+    deeper = re.compile(f"[ \t]{{{len(indent) + 1}}}")
+    room, lines = _room(indent, at), list[str]()
+    for number, line in enumerate(text.split("\n")):
+        if deeper.match(line):
+            room = step - 1 if number == len(lines) == 0 else room
+            lines.append(line)
+            continue
+        broken, too_long = _lines_of(line, room, step)
+        if too_long:
+            return None
+        lines.append(f"\n{indent}".join(broken))
+        room = len(indent) + step - 1
+    return "\n".join(lines)
+
+
+def _folded_quoted(text: str, indent: str, at: int | None) -> str:
+    """A double-quoted string, in lines: broken at single spaces, and where there are none at any place but in an escape."""
+    if len(text) <= _step(indent):
         return text
-    out = [text[: breaks[0][0]]]
-    for number, (place, is_escaped) in enumerate(breaks):
-        end = breaks[number + 1][0] if number + 1 < len(breaks) else len(text)
-        if place == 0:
-            out = [f"\n{indent}{text[:end]}"]
-        else:
-            out.append((f"{text[place]}\\" if is_escaped else "") + f"\n{indent}{text[place + 1 : end]}")
-    return "".join(out)
+    written, begin = f"\n{indent}" if at is not None and at > LAST_START else "", 0
+    for place, in_word in _quoted_breaks(text, len(indent), _room(indent, at), _step(indent)):
+        written += text[begin:place] + (f"{text[place]}\\" if in_word else "") + f"\n{indent}"
+        begin = place + 1
+    return written + text[begin:]
 
 
-def _breaks(
-    text: str, indent: int, step: int, at: int | None, *, block: bool, quoted: bool
-) -> tuple[list[tuple[int, bool]] | None, bool]:
-    """Where to break, and whether there in the middle of a word; None: not at all. And whether a line is too long."""
-    found: list[tuple[int, bool]] = []
-    end, too_long, split, before, escape = WIDTH - indent, False, 0, "", (-1, -1)
-    if at is not None:
-        if at > WIDTH - max(2, LEAST_CONTENT):
-            found.append((0, False))
-        else:
-            end = WIDTH - at
-    place = -1
-    if block and (place := _past_indented(text, -1, indent)) != -1:
-        end = place + step
-    while (place := place + 1) < len(text):
-        char = text[place]
-        if quoted and char == "\\":
-            escape = (place, place + {"x": 3, "u": 5, "U": 9}.get(text[place + 1 : place + 2], 1))
-            place = escape[1]
+def _quoted_breaks(text: str, indent: int, room: int, step: int) -> Iterator[tuple[int, bool]]:
+    """Which characters are last in their lines; and whether that one has to stay, with a backslash behind."""
+    here, space, escape, before = 0, 0, (-1, -1), ""
+    while here < len(text):
+        first = char = text[here]
+        if char == "\\":
+            escape = (here, here + _ESCAPED.get(text[here + 1], 1))
+            here = escape[1]
         if char == "\n":
-            if block:
-                place = _past_indented(text, place, indent)
-            end, split = place + indent + step, 0
-        else:
-            following = text[place + 1 : place + 2]
-            if char == " " and before not in ("", " ", "\n", "\t") and following not in ("", " ", "\n", "\t"):
-                split = place
-            if place >= end:
-                if split:
-                    found.append((split, False))
-                    end, split = split + step, 0
-                elif quoted:
-                    while before in (" ", "\t") and place + 1 < len(text):
-                        before, place, too_long = char, place + 1, True
-                        char = text[place]
-                    middle = place - 2 if place > escape[1] + 1 else escape[0] - 1
-                    if (middle, True) in found:
-                        return None, too_long
-                    found.append((middle, True))
-                    end, split = middle + step, 0
-                else:
-                    too_long = True
-        before = char
-    return found, too_long
-
-
-def _past_indented(text: str, place: int, indent: int) -> int:
-    """The last newline of the more indented lines that begin after `place`: those are not folded."""
-    end, start = place, place + 1
-    char = text[start : start + 1]
-    while char and char in " \t":
-        if place < start + indent:
-            place += 1
-            char = text[place : place + 1]
-        else:
-            newline = text.find("\n", place + 1)
-            end = place = len(text) if newline < 0 else newline
-            start = place + 1
-            char = text[start : start + 1]
-    return end
+            room, space = here + indent + step, 0
+        elif char == " " and before not in _BLANK and text[here + 1] not in _BLANK:
+            space = here
+        if char != "\n" and here >= room:
+            while not space and before in (" ", "\t"):
+                here, before, first = here + 1, first, text[here + 1 : here + 2]
+            apart = here - 2 if here > escape[1] + 1 else escape[0] - 1
+            yield (space, False) if space else (apart, True)
+            room, space = (space or apart) + step, 0
+        before = first
+        here += 1

@@ -50,6 +50,11 @@ async def messages(pipe: Pipeline, entity: Entity) -> list[str]:
     return [f"{error.name}: {error.message}" for error in (await processed(pipe, entity)).errors]
 
 
+def with_hook(stage: str, hook: Any) -> Processor:
+    hooks: dict[str, Any] = {stage: hook}
+    return Processor("acme", **hooks)
+
+
 def titled(title: str) -> Hook:
     async def hook(entity: Entity, work: Work) -> Entity:
         entity["metadata"]["title"] = entity["metadata"].get("title", "") + title
@@ -134,7 +139,7 @@ async def test_a_processor_may_not_make_another_entity_of_it(stage: str, field: 
     def rename(entity: Entity, work: Work) -> None:
         (entity if field == "kind" else entity["metadata"])[field] = "other"
 
-    pipe = pipeline(Processor("acme", **{stage: doing(rename)}))
+    pipe = pipeline(with_hook(stage, doing(rename)))
     assert await messages(pipe, component("x")) == [
         "ConflictError: Fatal: The entity kind, namespace, or name changed during processing"
     ]
@@ -150,7 +155,7 @@ async def test_the_exceptions_of_a_hook_say_whose_they_are() -> None:
         ("check", "validating the entity component:default/x"),
         ("after", "postprocessing"),
     ]:
-        pipe = pipeline(Processor("acme", **{hook: raising}))
+        pipe = pipeline(with_hook(hook, raising))
         assert await messages(pipe, component("x")) == [f"InputError: Processor acme {caused.format(doing_what)}"]
     pipe = pipeline(Processor("acme", read=raising, priority=1))
     location = location_entity(Location("url", "https://git.test/x.yaml"))
@@ -165,7 +170,7 @@ async def test_nonsense_from_a_hook_is_an_error_of_that_entity_alone(stage: str,
     async def misbehave(entity: Entity, work: Work) -> Entity:
         return nonsense  # type: ignore[no-any-return]
 
-    (message,) = await messages(pipeline(Processor("acme", **{stage: misbehave})), component("x"))
+    (message,) = await messages(pipeline(with_hook(stage, misbehave)), component("x"))
     assert message.startswith(
         f"InputError: Processor acme threw an error while {'pre' if stage == 'before' else 'post'}processing"
     )
