@@ -121,8 +121,14 @@ def _integer(text: str) -> int | str:
 
 
 def _number(text: str) -> str:
-    """Kept as it was spelled, but for the plus sign of an exponent, which JavaScript writes and others do not."""
+    """Kept as it was spelled, but for what no reader of JSON can tell: the plus sign of an exponent, and the exponent -6, which
+    JavaScript writes as zeros."""
+    if found := _MILLIONTHS.fullmatch(text):
+        text = f"{found[1]}0.00000{found[2]}{found[3] or ''}"
     return f"<number {re.sub(r'e(?=[0-9])', 'e+', text)}>"
+
+
+_MILLIONTHS = re.compile(r"(-?)([1-9])(?:\.([0-9]+))?e-0?6")
 
 
 def _as_processed(entity: dict[str, Any]) -> dict[str, Any]:

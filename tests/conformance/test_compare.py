@@ -206,8 +206,9 @@ def test_what_was_authored_is_not_scrubbed() -> None:
 
 
 def test_numbers_are_compared_as_they_were_printed() -> None:
-    assert scrubbed(b"[1, 1.0, 12345678901234567890, 1e21, 1e+21, 1e-7, -0]") == [
+    assert scrubbed(b"[1, 1.0, 12345678901234567890, 1e21, 1e+21, 1e-7, -0, 1.5e-6, 0.0000015]") == [
         1, "<number 1.0>", "<number 12345678901234567890>", "<number 1e+21>", "<number 1e+21>", "<number 1e-7>", "<number -0>",
+        "<number 0.0000015>", "<number 0.0000015>",
     ]  # fmt: skip
 
 
