@@ -31,6 +31,7 @@ from greenroom.settings.integrations import (
     GiteaConfig,
     GithubConfig,
     GitlabConfig,
+    HarnessConfig,
     IntegrationsConfig,
 )
 from greenroom.settings.permission import PermissionConfig
@@ -59,6 +60,7 @@ __all__ = [
     "GiteaConfig",
     "GithubConfig",
     "GitlabConfig",
+    "HarnessConfig",
     "HealthConfig",
     "IntegrationsConfig",
     "LifecycleConfig",

@@ -225,6 +225,32 @@ class BucketConfig(Discreet, frozen=True, rename="camel"):
             _settle(self, "endpoint", "")
 
 
+class CodeCommitConfig(Discreet, frozen=True, rename="camel"):
+    """AWS CodeCommit of one region. Only its URLs are understood."""
+
+    region: str
+    host: str = ""
+    """`<region>.console.aws.amazon.com`."""
+    access_key_id: Any = None
+    secret_access_key: Any = None
+    role_arn: Any = None
+    external_id: Any = None
+
+    def __post_init__(self) -> None:
+        msgspec.structs.force_setattr(self, "host", self.host or f"{self.region}.console.aws.amazon.com")
+
+
+class HarnessConfig(Discreet, frozen=True, rename="camel"):
+    """A Harness, for its repositories. An API key goes before a token."""
+
+    host: str
+    token: str | None = None
+    api_key: str | None = None
+
+    def __post_init__(self) -> None:
+        _check_host(self.host)
+
+
 class IntegrationsConfig(Discreet, frozen=True, rename="camel"):
     """The whole section. Public hosts are always among them."""
 
@@ -237,9 +263,9 @@ class IntegrationsConfig(Discreet, frozen=True, rename="camel"):
     gitea: list[GiteaConfig] = msgspec.field(default_factory=list)
     aws_s3: list[BucketConfig] = msgspec.field(default_factory=list, name="awsS3")
     azure_blob_storage: list[BucketConfig] = msgspec.field(default_factory=list)
-    aws_code_commit: Any = None
+    aws_code_commit: list[CodeCommitConfig] = msgspec.field(default_factory=list)
     google_gcs: Any = None
-    harness: Any = None
+    harness: list[HarnessConfig] = msgspec.field(default_factory=list)
 
     def __post_init__(self) -> None:
         _add_public(self, "github", GithubConfig())
@@ -249,7 +275,7 @@ class IntegrationsConfig(Discreet, frozen=True, rename="camel"):
 
     def cautions(self) -> Iterable[str]:
         unread = {"awsS3": self.aws_s3, "azureBlobStorage": self.azure_blob_storage, "googleGcs": self.google_gcs}
-        unread |= {"awsCodeCommit": self.aws_code_commit, "harness": self.harness}
+        unread |= {"awsCodeCommit": self.aws_code_commit}
         for field in (field for field, given in unread.items() if given):
             yield f"{field}: files there cannot be read yet"
 

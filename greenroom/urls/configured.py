@@ -22,6 +22,8 @@ def known_hosts(config: IntegrationsConfig) -> Integrations:
 
 def _hosts(config: IntegrationsConfig) -> Iterator[Integration]:
     yield from _buckets("awsS3", "amazonaws.com", [one.endpoint for one in config.aws_s3])
+    for repository in config.aws_code_commit:
+        yield Integration("awsCodeCommit", repository.host, f"https://{repository.host}")
     yield from _buckets(
         "azureBlobStorage", "blob.core.windows.net", [one.endpoint for one in config.azure_blob_storage]
     )
@@ -35,6 +37,7 @@ def _hosts(config: IntegrationsConfig) -> Iterator[Integration]:
     yield from (Integration("gitlab", one.host, one.base_url) for one in config.gitlab)
     yield from (Integration("gitea", one.host, one.base_url) for one in config.gitea)
     yield Integration("googleGcs", "storage.cloud.google.com", "https://storage.cloud.google.com")
+    yield from (Integration("harness", one.host, f"https://{one.host}") for one in config.harness)
 
 
 def _buckets(kind: HostType, public: str, endpoints: list[str | None]) -> Iterator[Integration]:

@@ -9,15 +9,24 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from typing import Any, Literal
-from urllib.parse import unquote
 
 import msgspec
 
-from greenroom.errors import InputError
+from greenroom.urls.repositories import (
+    OddUrlError,
+    azure_file,
+    gitiles_file,
+    harness_file,
+    repository_file,
+    said_of_repository,
+)
 from greenroom.urls.whatwg import InvalidUrlError, Url, is_url, parse
+
+__all__ = ["HostType", "Integration", "Integrations", "azure_file", "repository_file"]
 
 HostType = Literal[
     "awsS3",
+    "awsCodeCommit",
     "azureBlobStorage",
     "azure",
     "bitbucketCloud",
@@ -27,18 +36,13 @@ HostType = Literal[
     "gitlab",
     "gitea",
     "googleGcs",
+    "harness",
 ]
 
 _COMMIT = re.compile(r"\b[0-9a-f]{40,}\b")
 _GITHUB_VIEW = re.compile(r"//([^/]+)/([^/]+)/([^/]+)/(?:blob|tree|edit)/")
+_CODE_COMMIT = re.compile(r"/codesuite/codecommit/repositories/[^/]+/")
 _GITLAB_VIEW = re.compile(r"/-/(?:blob|tree|edit)/")
-_BITBUCKET_SERVER = re.compile(r"(projects|users)/(.*?)/repos/(.*?)(/.*$|$)")
-
-
-class OddUrlError(InputError):
-    """The URL is not one that its host could have"""
-
-    name = "Error"  # what upstream throws
 
 
 class Integration(msgspec.Struct, frozen=True):
@@ -89,20 +93,15 @@ class Integrations(msgspec.Struct, frozen=True):
             return None
         return next((integration for integration in self.hosts if integration.host == host), None)
 
-    def resolve(self, target: str, base: str) -> str:
-        """The URL that `target` means in the file at `base`.
+    def resolve(self, target: str, base: str, line: int | None = None) -> str:
+        """The URL that `target` means in the file at `base`, with a mark of the line (from 1) if one is asked for.
 
         An absolute URL stands as it is, a leading slash means the root of the repository, and anything else is
-        relative to the file. The base's query is kept. Raises InvalidUrlError."""
+        relative to the file. The base's query is kept. Raises InvalidUrlError, and InputError for a base that its host
+        could not have."""
         integration = self.by_url(base)
-        if integration is not None and integration.type == "azure":
-            return _resolve_azure(target, base)
-        if integration is not None and integration.type == "gerrit":
-            return _resolve_gerrit(target, base, integration)
-        resolved = _resolve(target, base)
-        if integration is not None and integration.type == "github":
-            return _GITHUB_VIEW.sub(r"//\1/\2/\3/tree/", resolved, count=1)
-        return resolved
+        resolve = _resolve_plain if integration is None else _RESOLVE.get(integration.type, _resolve_plain)
+        return resolve(target, base, line, integration)
 
     def edit_url(self, url: str) -> str | None:
         """Where a person edits the file; None on an unknown host, and for a URL that names a commit."""
@@ -121,11 +120,26 @@ class Integrations(msgspec.Struct, frozen=True):
 # --- relative targets --------------------------------------------------------------------------------------------
 
 
-def _resolve(target: str, base: str) -> str:
+def _resolve_plain(target: str, base: str, line: int | None, integration: Integration | None) -> str:
     if is_url(target):
         return target
     resolved = _in_repository(target, base) if target.startswith("/") else parse(target, base)
-    return resolved.with_search(parse(base).search).href
+    resolved = resolved.with_search(parse(base).search)
+    return (resolved.with_fragment(f"L{line}") if line else resolved).href
+
+
+def _resolve_on_github(target: str, base: str, line: int | None, integration: Integration | None) -> str:
+    return _GITHUB_VIEW.sub(r"//\1/\2/\3/tree/", _resolve_plain(target, base, line, integration), count=1)
+
+
+def _resolve_on_bitbucket_cloud(target: str, base: str, line: int | None, integration: Integration | None) -> str:
+    resolved = _resolve_plain(target, base, line, integration)
+    return parse(resolved).with_fragment(f"lines-{line}").href if line else resolved
+
+
+def _resolve_on_bitbucket_server(target: str, base: str, line: int | None, integration: Integration | None) -> str:
+    resolved = _resolve_plain(target, base, line, integration)
+    return parse(resolved).with_fragment(str(line)).href if line else resolved
 
 
 def _in_repository(target: str, base: str) -> Url:
@@ -137,133 +151,7 @@ def _in_repository(target: str, base: str) -> Url:
     return url.with_path(f"{root}{target}")
 
 
-def _fully_decoded(text: str) -> str:
-    previous = None
-    while previous != text:
-        previous = text
-        try:
-            text = unquote(text, errors="strict")
-        except UnicodeDecodeError:
-            break
-    return text
-
-
-class RepositoryFile(msgspec.Struct, frozen=True):
-    """What a repository URL says, in the reading of git-url-parse; parts that it does not tell are empty."""
-
-    owner: str
-    """With slashes, where groups may have groups."""
-    name: str
-    view: str = ""
-    """`blob`, `tree`, `raw`, `src`, `edit` or `browse`."""
-    ref: str = ""
-    path: str = ""
-
-
-def repository_file(url: str) -> RepositoryFile:
-    """Raises InvalidUrlError, and InputError for a path that tries to leave the repository."""
-    found = _file(url)
-    if leaves_repository(found.path):
-        raise OddUrlError(TRAVERSAL)
-    return found
-
-
-TRAVERSAL = "Invalid SCM URL: path traversal is not allowed in the URL"
-
-
-def leaves_repository(path: str) -> bool:
-    """Whether a path goes up somewhere, however often its dots are encoded."""
-    return any(segment in (".", "..") for segment in re.split(r"[/\\]", _fully_decoded(path)))
-
-
-def _file(url: str) -> RepositoryFile:
-    return _on_bitbucket_server(url) or _in_path(url)
-
-
-def _in_path(url: str) -> RepositoryFile:
-    """`/owner/name/blob/ref/path`, GitLab's `/-/` before the view included."""
-    parts = _decoded(re.sub(r"^/|/$", "", parse(url).pathname).removesuffix(".git")).split("/")
-    name = _index_of_name(parts)
-    owner = "/".join(parts[:name])
-    offset = name + 1 if parts[name + 1 : name + 2] == ["-"] else name
-    if len(parts) > offset + 2 and parts[offset + 1] in ("raw", "src", "blob", "tree", "edit"):
-        return RepositoryFile(owner, parts[name], parts[offset + 1], parts[offset + 2], "/".join(parts[offset + 3 :]))
-    return RepositoryFile(owner, parts[name])
-
-
-def _on_bitbucket_server(url: str) -> RepositoryFile | None:
-    """`/projects/owner/repos/name/browse/path?at=ref`."""
-    parsed = parse(url)
-    found = _BITBUCKET_SERVER.search(parsed.pathname)
-    if found is None:
-        return None
-    kind, owner, name, rest = found.groups()
-    parts = rest.split("/")
-    view = parts[1] if len(parts) > 1 and parts[1] in ("raw", "browse") else ""
-    ref = dict(parsed.parameters()).get("at", "")
-    return RepositoryFile(
-        f"~{owner}" if kind == "users" else owner, name, view, ref, "/".join(parts[2:]) if view else ""
-    )
-
-
-def _decoded(path: str) -> str:
-    if re.search(r"%(?![0-9A-Fa-f]{2})", path):
-        raise InvalidUrlError("URI malformed")
-    try:
-        return unquote(path, errors="strict")
-    except UnicodeDecodeError as error:
-        raise InvalidUrlError("URI malformed") from error
-
-
-def _index_of_name(parts: list[str]) -> int:
-    """Where the repository's name stands: before the first word, in order of trust, that is not of a name."""
-    at = {word: parts.index(word, 2) for word in _WORDS if word in parts[2:]}
-    if "-" in at:
-        return at["-"] - 1
-    if "blob" in at and "tree" in at:
-        return min(at["blob"], at["tree"]) - 1
-    return next((at[word] - 1 for word in _WORDS if word in at), len(parts) - 1)
-
-
-_WORDS = ("-", "blob", "issues", "tree", "commit", "src", "raw", "edit")
-
-
-class AzureFile(msgspec.Struct, frozen=True):
-    """What a URL of Azure DevOps says: `/<organization>/<project>/_git/<name>?path=…&version=GB<branch>`."""
-
-    folders: tuple[str, ...]
-    """The organization; on a server, maybe a folder before it; nothing where it is part of the host's name."""
-    project: str
-    name: str
-    path: str = ""
-    ref: str = ""
-
-
-def azure_file(url: str) -> AzureFile | None:
-    """None for a URL that names no repository, or a version of it that is no branch or tag."""
-    parsed = parse(url)
-    try:
-        segments = [_decoded(segment) for segment in parsed.pathname.split("/")[1:]]
-    except InvalidUrlError:
-        return None
-    at = next((index for index in (1, 2, 3) if segments[index : index + 1] == ["_git"]), None)
-    if at is None or not all(segments[: at + 2]) or len(segments) < at + 2:
-        return None
-    parameters = dict(reversed(parsed.parameters()))
-    version = parameters.get("version", "")
-    if version and version[:2] not in ("GB", "GT"):
-        return None
-    before, name = segments[:at], segments[at + 1]
-    if parsed.host.endswith(".visualstudio.com") and at == 1:
-        folders, project = [], before[0]
-    elif at == 1:
-        folders, project = before, name
-    else:
-        folders, project = before[:-1], before[-1]
-    return AzureFile(tuple(folders), project, name, parameters.get("path", ""), version[2:])
-
-
-def _resolve_azure(target: str, base: str) -> str:
+def _resolve_on_azure(target: str, base: str, line: int | None, integration: Integration | None) -> str:
     """Azure DevOps keeps the file's path in the query parameter `path`."""
     if is_url(target):
         return target
@@ -274,46 +162,25 @@ def _resolve_azure(target: str, base: str) -> str:
         path = parse(target, f"https://a.com{file.path}").pathname
     except InvalidUrlError:
         return parse(target, base).href
-    return parse(base).with_parameter(path=path).href
+    # The end is the line after, and the columns are given: that marks the whole line.
+    mark = {"line": str(line), "lineEnd": str(line + 1), "lineStartColumn": "1", "lineEndColumn": "1"} if line else {}
+    return parse(base).with_parameter(path=path, **mark).href
 
 
-class GitilesFile(msgspec.Struct, frozen=True):
-    """What a URL of Gitiles says: `<project>/+/<HEAD, refs/heads/x, refs/tags/x or a commit>/<path>`."""
-
-    project: str
-    ref_type: Literal["head", "sha", "branch", "tag"]
-    ref: str
-    path: str
-    """Still in the URL's encoding; `/` for the root."""
-    base: str
-    """The URL of the root of that version."""
-
-
-def gitiles_file(url: str, gitiles_base_url: str) -> GitilesFile:
-    """Raises InputError for a URL that names no version."""
-    path = parse(url).pathname
-    path = (path[2:] if path.startswith("/a/") else path).replace(parse(gitiles_base_url).pathname, "", 1)
-    project, _, rest = "/".join(part for part in path.split("/") if part).partition("/+/")
-    if not project:
-        raise OddUrlError(f"Unable to parse gitiles url: {url}")
-    found = _GITILES_REF.match(rest)
-    if found is None:
-        raise OddUrlError(f"Unable to parse gitiles : {url}")
-    inside = rest[found.end() :]
-    base = url.replace(inside, "", 1).rstrip("/") if inside else url.rstrip("/")
-    kind, ref = next((kind, ref) for kind, ref in found.groupdict().items() if ref is not None)
-    return GitilesFile(project, kind, ref, inside or "/", base)  # type: ignore[arg-type]
-
-
-_GITILES_REF = re.compile(
-    r"(?:(?P<head>HEAD)|(?P<sha>[^/]{40})|refs/heads/(?P<branch>[^/]*)|refs/tags/(?P<tag>[^/]*))(?:/|$)"
-)
-
-
-def _resolve_gerrit(target: str, base: str, integration: Integration) -> str:
-    if target.startswith("/"):
+def _resolve_on_gerrit(target: str, base: str, line: int | None, integration: Integration | None) -> str:
+    if target.startswith("/") and integration is not None:
         return gitiles_file(base, integration.gitiles_base_url).base + target
-    return parse(target, base).href if target else parse(base).href
+    resolved = parse(target, base) if target else parse(base)
+    return (resolved.with_fragment(str(line)) if line else resolved).href
+
+
+_RESOLVE: dict[str, Callable[[str, str, int | None, Integration | None], str]] = {
+    "azure": _resolve_on_azure,
+    "bitbucketCloud": _resolve_on_bitbucket_cloud,
+    "bitbucketServer": _resolve_on_bitbucket_server,
+    "gerrit": _resolve_on_gerrit,
+    "github": _resolve_on_github,
+}
 
 
 # --- edit links --------------------------------------------------------------------------------------------------
@@ -324,7 +191,7 @@ def _as_it_is(url: str, integration: Integration) -> str:
 
 
 def _edit_on_bitbucket(url: str, integration: Integration) -> str:
-    return parse(url).with_parameter(mode="edit", at=_file(url).ref).href
+    return parse(url).with_parameter(mode="edit", at=said_of_repository(url).ref).href
 
 
 def _edit_on_gitea(url: str, integration: Integration) -> str:
@@ -342,6 +209,22 @@ def _edit_on_gerrit(url: str, integration: Integration) -> str:
     return f"{repository}/branch/refs/heads/{file.ref}/file/{file.path.lstrip('/')}"
 
 
+def _edit_on_harness(url: str, integration: Integration) -> str:
+    file = harness_file(url)
+    org = f"/orgs/{file.org}" if file.org else ""
+    project = f"/projects/{file.project}" if file.project else ""
+    repository = f"{integration.base_url}/ng/account/{file.account}/module/code{org}{project}/repos/{file.name}"
+    return f"{repository}/files/{file.branch}/~/{file.path}"
+
+
+def _edit_on_code_commit(url: str, integration: Integration) -> str:
+    found = _CODE_COMMIT.match(parse(url).pathname)
+    if found is None:
+        raise OddUrlError("")
+    repository = found[0]
+    return re.sub(f"{re.escape(repository)}(?:browse|files/edit)/", lambda _: f"{repository}files/edit/", url, count=1)
+
+
 _EDIT: dict[str, Callable[[str, Integration], str]] = {
     "github": lambda url, _: _GITHUB_VIEW.sub(r"//\1/\2/\3/edit/", url, count=1),
     "gitlab": lambda url, _: _GITLAB_VIEW.sub("/-/edit/", url, count=1),
@@ -349,4 +232,6 @@ _EDIT: dict[str, Callable[[str, Integration], str]] = {
     "bitbucketServer": lambda url, _: url.partition("?")[0],
     "gerrit": _edit_on_gerrit,
     "gitea": _edit_on_gitea,
+    "harness": _edit_on_harness,
+    "awsCodeCommit": _edit_on_code_commit,
 }

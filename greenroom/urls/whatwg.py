@@ -103,6 +103,9 @@ class Url:
         query = search.removeprefix("?")
         return replace(self, query=_encode(query, _IN_SPECIAL_QUERY if self.special else _IN_QUERY) if search else None)
 
+    def with_fragment(self, fragment: str) -> Url:
+        return replace(self, fragment=_encode(fragment, _IN_FRAGMENT))
+
     def with_parameter(self, **parameters: str) -> Url:
         """The same URL with these query parameters set; all of the query is then written in form encoding."""
         pairs = self.parameters()
@@ -201,6 +204,8 @@ def _below(text: str, base: Url) -> Url:
         base = replace(base, path=_path(path, base, above), query=None)
     if path or query is not None:
         base = replace(base, query=_query(query, special=base.special))
+    elif base.query == "":  # of an empty query only the question mark is there to be inherited; Node does not
+        base = replace(base, query=None)
     return replace(base, fragment=_fragment(fragment))
 
 

@@ -10,6 +10,7 @@ from greenroom.urls.hosts.gerrit import GerritReader
 from greenroom.urls.hosts.gitea import GiteaReader
 from greenroom.urls.hosts.github import GithubReader
 from greenroom.urls.hosts.gitlab import GitlabReader
+from greenroom.urls.hosts.harness import HarnessReader
 from greenroom.urls.integrations import Integrations
 from greenroom.urls.outgoing import Outgoing
 
@@ -21,6 +22,7 @@ __all__ = [
     "GiteaReader",
     "GithubReader",
     "GitlabReader",
+    "HarnessReader",
     "host_readers",
 ]
 
@@ -34,3 +36,4 @@ def host_readers(config: IntegrationsConfig, integrations: Integrations, outgoin
     yield from (GithubReader(outgoing, integrations, one) for one in config.github)
     yield from (GiteaReader(outgoing, integrations, one) for one in config.gitea)
     yield from (GitlabReader(outgoing, integrations, one) for one in config.gitlab)
+    yield from (HarnessReader(outgoing, integrations, one) for one in config.harness)

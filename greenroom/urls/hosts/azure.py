@@ -9,8 +9,9 @@ import msgspec
 
 from greenroom.settings import AzureConfig
 from greenroom.urls.hosts.repository import Matches, RepositoryReader, basic, part
-from greenroom.urls.integrations import AzureFile, Integrations, azure_file
+from greenroom.urls.integrations import Integrations
 from greenroom.urls.outgoing import Answer, Outgoing
+from greenroom.urls.repositories import AzureFile, azure_file
 from greenroom.urls.service import UnreadableUrlError
 from greenroom.urls.whatwg import parse
 

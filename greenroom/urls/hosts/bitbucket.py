@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from urllib.parse import urlencode
+from urllib.parse import unquote, urlencode
 
 import msgspec
 
 from greenroom.settings import BitbucketCloudConfig, BitbucketServerConfig
 from greenroom.urls.hosts.repository import Matches, RepositoryReader, basic, bearer, file_of, part, parts
-from greenroom.urls.integrations import Integrations, repository_file
+from greenroom.urls.integrations import Integrations
 from greenroom.urls.outgoing import Outgoing
+from greenroom.urls.repositories import repository_file
 from greenroom.urls.service import UnreadableUrlError
 
 _SHORT = 12
@@ -36,6 +37,8 @@ class BitbucketCloudReader(RepositoryReader):
 
     def address(self, url: str) -> str:
         file = file_of(url, "Bitbucket Cloud", ("src", "raw"))
+        if not file.ref:
+            raise UnreadableUrlError(f"Incorrect URL: {url}, Error: Invalid Bitbucket Cloud URL or file path")
         return f"{self._repository(url)}/src/{part(file.ref)}/{parts(file.path)}"
 
     def pattern(self, url: str) -> str:
@@ -82,7 +85,7 @@ class BitbucketServerReader(RepositoryReader):
         return f"{self._repository(url)}/raw/{file.path.removeprefix('/')}?{urlencode({'at': file.ref})}"
 
     def pattern(self, url: str) -> str:
-        return repository_file(url).path
+        return unquote(repository_file(url).path)
 
     async def commit(self, url: str) -> str:
         branch = repository_file(url).ref
@@ -99,7 +102,7 @@ class BitbucketServerReader(RepositoryReader):
 
     async def matching(self, url: str, commit: str, pattern: str, matches: Matches) -> list[tuple[str, bytes]]:
         file = repository_file(url)
-        prefix = f"{file.owner}-{file.name}"
+        prefix = unquote(f"{file.owner}-{file.name}")
         query = urlencode({"format": "tgz", "at": await self._branch(url), "prefix": prefix})
         return await self.archive(
             f"{self._repository(url)}/archive?{query}", f"Failed to read tree from {url}", matches
@@ -117,7 +120,7 @@ class BitbucketServerReader(RepositoryReader):
 
     def _repository(self, url: str) -> str:
         file = repository_file(url)
-        return f"{self._api}/projects/{part(file.owner)}/repos/{part(file.name)}"
+        return f"{self._api}/projects/{part(unquote(file.owner))}/repos/{part(unquote(file.name))}"
 
 
 class _Commit(msgspec.Struct):

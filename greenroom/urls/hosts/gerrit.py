@@ -19,8 +19,9 @@ from greenroom.urls.hosts.repository import (
     parts,
     read_all,
 )
-from greenroom.urls.integrations import GitilesFile, Integrations, gitiles_file
+from greenroom.urls.integrations import Integrations
 from greenroom.urls.outgoing import Answer, Outgoing
+from greenroom.urls.repositories import GitilesFile, gitiles_file
 from greenroom.urls.service import UnreadableUrlError
 from greenroom.urls.whatwg import parse
 

@@ -9,8 +9,9 @@ import msgspec
 from greenroom.errors import InputError
 from greenroom.settings import GiteaConfig
 from greenroom.urls.hosts.repository import Matches, RepositoryReader, basic, decoded, from_base64, part
-from greenroom.urls.integrations import Integrations, repository_file
+from greenroom.urls.integrations import Integrations
 from greenroom.urls.outgoing import Answer, Outgoing
+from greenroom.urls.repositories import repository_file
 from greenroom.urls.service import UnreadableUrlError
 from greenroom.urls.whatwg import parse
 
@@ -32,7 +33,7 @@ class GiteaReader(RepositoryReader):
         _, owner, name, _, _, ref, *file = path.split("/") + [""] * (6 - len(path.split("/")))
         if not ref:
             raise UnreadableUrlError(f"Incorrect URL: {url}, Error: Invalid Gitea URL or file path")
-        return f"{self._base}/api/v1/repos/{owner}/{name}/contents/{'/'.join(file)}?ref={part(unquote(ref))}"
+        return f"{self._base}/api/v1/repos/{owner}/{name}/contents/{'/'.join(file).removeprefix('/')}?ref={part(unquote(ref))}"
 
     def content(self, answer: Answer) -> bytes:
         file = decoded(answer.content, _Contents, answer.url)

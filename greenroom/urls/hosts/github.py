@@ -20,8 +20,9 @@ from greenroom.urls.hosts.repository import (
     parts,
     read_all,
 )
-from greenroom.urls.integrations import Integrations, repository_file
+from greenroom.urls.integrations import Integrations
 from greenroom.urls.outgoing import Answer, Outgoing
+from greenroom.urls.repositories import repository_file
 from greenroom.urls.service import UnreadableUrlError
 from greenroom.urls.whatwg import parse
 

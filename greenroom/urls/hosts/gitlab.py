@@ -9,8 +9,9 @@ import msgspec
 from greenroom.plugin import Document
 from greenroom.settings import GitlabConfig
 from greenroom.urls.hosts.repository import Matches, RepositoryReader, bearer, part
-from greenroom.urls.integrations import Integrations, repository_file
+from greenroom.urls.integrations import Integrations
 from greenroom.urls.outgoing import Outgoing
+from greenroom.urls.repositories import decoded, repository_file
 from greenroom.urls.service import UnreadableUrlError
 from greenroom.urls.whatwg import parse
 
@@ -35,7 +36,7 @@ class GitlabReader(RepositoryReader):
             raise UnreadableUrlError(f"Failed extracting project path from {path}. Url path must include /blob/.")
         branch, _, file = path.partition("/blob/")[2].partition("/")
         project = self._project(path.partition("/-/blob/")[0].partition("/blob/")[0])
-        return f"{project}/repository/files/{part(unquote(file))}/raw?{urlencode({'ref': unquote(branch)})}"
+        return f"{project}/repository/files/{part(decoded(file))}/raw?{urlencode({'ref': decoded(branch)})}"
 
     async def read(self, url: str, etag: str | None = None) -> Document:
         return await super().read(url, None if _ARTIFACTS in url else etag)

@@ -20,8 +20,9 @@ from greenroom.plugin import Document
 from greenroom.urls.conditions import asking, mark
 from greenroom.urls.globs import compile_globs
 from greenroom.urls.hosts.archives import check_found, is_plain, matching_in_tar, matching_in_zip
-from greenroom.urls.integrations import TRAVERSAL, Integrations, RepositoryFile, leaves_repository, repository_file
+from greenroom.urls.integrations import Integrations
 from greenroom.urls.outgoing import Answer, Limits, Outgoing
+from greenroom.urls.repositories import TRAVERSAL, RepositoryFile, leaves_repository, repository_file
 from greenroom.urls.service import UnreadableUrlError
 from greenroom.urls.whatwg import Url, parse
 
