@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Protocol
 from urllib.parse import urlsplit
 
 import msgspec
@@ -20,6 +20,27 @@ from greenroom.settings.sections import FieldError
 _HOST = re.compile(r"(?:\[[0-9a-f:.]+\]|[^\s/:?#@\[\]A-Z]+)(?::\d{1,5})?")
 _HOST_HINT = "a name in lower case and maybe a port, without https://"
 _URL_HINT = "such as `https://git.example.com`"
+
+
+class GithubAppConfig(Discreet, frozen=True, rename="camel"):
+    """A GitHub App: what it is installed on, it may read."""
+
+    app_id: int
+    private_key: str
+    """The whole .pem file. Line breaks may be written as `\\n`."""
+    allowed_installation_owners: list[str] | None = None
+    """The owners it is used for; None: all that it is installed for."""
+    public_access: bool = False
+    """Whether it is used for the public repositories of others too."""
+    client_id: str | None = None
+    client_secret: str | None = None
+    webhook_secret: str | None = None
+
+    def __post_init__(self) -> None:
+        key = self.private_key.replace("\\n", "\n").strip()
+        msgspec.structs.force_setattr(self, "private_key", key)
+        if not re.fullmatch(r"-----BEGIN ([A-Z ]*)PRIVATE KEY-----\s.*\s-----END \1PRIVATE KEY-----", key, re.DOTALL):
+            raise FieldError("privateKey", "is not a private key", "the whole .pem file that GitHub gave you")
 
 
 class GithubConfig(Discreet, frozen=True, rename="camel"):
@@ -33,7 +54,8 @@ class GithubConfig(Discreet, frozen=True, rename="camel"):
     raw_base_url: str = ""
     """Where files are read without a token: `https://raw.githubusercontent.com`; empty on other hosts: through the API."""
     token: str | None = None
-    apps: Any = None
+    """For owners that no app is installed for."""
+    apps: list[GithubAppConfig] = msgspec.field(default_factory=list)
 
     def __post_init__(self) -> None:
         public = self.host == self.PUBLIC
@@ -41,10 +63,6 @@ class GithubConfig(Discreet, frozen=True, rename="camel"):
         _settle(self, "api_base_url", "https://api.github.com" if public else f"https://{self.host}/api/v3")
         _settle(self, "raw_base_url", "https://raw.githubusercontent.com" if public else "")
         _trim(self, "token")
-
-    def cautions(self) -> Iterable[str]:
-        if self.apps:
-            yield "apps: GitHub Apps are not supported yet; files are read with `token`, or without one"
 
 
 class GitlabConfig(Discreet, frozen=True, rename="camel"):
@@ -278,6 +296,24 @@ class IntegrationsConfig(Discreet, frozen=True, rename="camel"):
         unread |= {"awsCodeCommit": self.aws_code_commit}
         for field in (field for field, given in unread.items() if given):
             yield f"{field}: files there cannot be read yet"
+        yield from _twice("github", self.github)
+        yield from _twice("gitlab", self.gitlab)
+        yield from _twice("azure", self.azure)
+        yield from _twice("bitbucketServer", self.bitbucket_server)
+        yield from _twice("gerrit", self.gerrit)
+        yield from _twice("gitea", self.gitea)
+        yield from _twice("harness", self.harness)
+
+
+class _Hosted(Protocol):
+    @property
+    def host(self) -> str: ...
+
+
+def _twice(field: str, entries: Iterable[_Hosted]) -> Iterable[str]:
+    which = "the first, with the credentials of the last" if field == "github" else "the first"
+    for host in (host for host, times in Counter(one.host for one in entries).items() if times > 1):
+        yield f"{field}: there are several entries for {host}; {which}, counts"
 
 
 def _add_public(section: IntegrationsConfig, field: str, public: Any) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import IO, TypeAlias
@@ -108,12 +108,15 @@ class Outgoing:
         `named` is asked of each URL on the way. The body of an answer that is `ok` goes into the file, if one is given.
         Raises NotAllowedError, UnreadableUrlError (upstream's texts), and what `named` raises."""
         limits = limits or self._limits
-        seconds = limits.max_time.total_seconds()
-        try:
-            async with asyncio.timeout(seconds):
-                return await self._follow(url, headers, named, into, limits.max_bytes)
-        except TimeoutError as error:
-            raise UnreadableUrlError(f"Unable to read {url}, no complete answer within {seconds:g} s") from error
+        return await _within(limits, url, self._follow(url, headers, named, into, limits.max_bytes))
+
+    async def post(self, url: str, headers: Mapping[str, str], named: Named, content: bytes = b"") -> Answer:
+        """The answer to something sent, whatever its status; a redirect is an answer. Raises as `get` does."""
+        parsed = parse(url)
+        _check(parsed, url, named(parsed, url))
+        return await _within(
+            self._limits, url, self._ask("POST", parsed, url, headers, None, self._limits.max_bytes, content)
+        )
 
     async def _follow(
         self,
@@ -127,7 +130,7 @@ class Outgoing:
         for _ in range(MAX_REDIRECTS):
             parsed = parse(current)
             _check(parsed, current, named(parsed, current))
-            answer = await self._get(parsed, current, headers, into, max_bytes)
+            answer = await self._ask("GET", parsed, current, headers, into, max_bytes)
             location = answer.headers.get("Location")
             if answer.status not in _REDIRECTS or not location:
                 return answer
@@ -137,18 +140,36 @@ class Outgoing:
             current = following.href
         raise UnreadableUrlError(f"Too many redirects (max {MAX_REDIRECTS}) when reading {url}")
 
-    async def _get(
-        self, parsed: Url, current: str, headers: Mapping[str, str], into: IO[bytes] | None, max_bytes: int
+    async def _ask(
+        self,
+        method: str,
+        parsed: Url,
+        current: str,
+        headers: Mapping[str, str],
+        into: IO[bytes] | None,
+        max_bytes: int,
+        content: bytes | None = None,
     ) -> Answer:
         address = URL(parsed.href.partition("#")[0], encoded=True)
         try:
-            async with self._session.get(address, headers=headers, allow_redirects=False) as response:
+            async with self._session.request(
+                method, address, headers=headers, data=content, allow_redirects=False
+            ) as response:
                 body = into if into is not None and 200 <= response.status < 300 else None
                 return Answer(current, response, await _read(response, current, body, max_bytes))
         except GreenroomError:
             raise
         except (aiohttp.ClientError, OSError) as error:
             raise UnreadableUrlError(f"Unable to read {current}, {error}") from error
+
+
+async def _within(limits: Limits, url: str, answer: Awaitable[Answer]) -> Answer:
+    seconds = limits.max_time.total_seconds()
+    try:
+        async with asyncio.timeout(seconds):
+            return await answer
+    except TimeoutError as error:
+        raise UnreadableUrlError(f"Unable to read {url}, no complete answer within {seconds:g} s") from error
 
 
 def _check(url: Url, current: str, named: bool) -> None:

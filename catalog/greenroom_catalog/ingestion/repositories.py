@@ -122,7 +122,7 @@ class RepositorySearch:
 
 def accessible(config: IntegrationsConfig) -> Iterable[str]:
     """The hosts that there are credentials for."""
-    yield from (one.host for one in config.github if one.token)
+    yield from (one.host for one in config.github if one.token or one.apps)
     yield from (one.host for one in config.gitlab if one.token)
     yield from (one.host for one in config.azure if one.credentials)
     yield from (one.host for one in config.bitbucket_cloud if one.username or one.token)

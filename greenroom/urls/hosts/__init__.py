@@ -2,6 +2,8 @@
 
 from collections.abc import Iterator
 
+from msgspec.structs import replace
+
 from greenroom.plugin import UrlReader
 from greenroom.settings import IntegrationsConfig
 from greenroom.urls.hosts.azure import AzureReader
@@ -33,7 +35,10 @@ def host_readers(config: IntegrationsConfig, integrations: Integrations, outgoin
     yield from (BitbucketCloudReader(outgoing, integrations, one) for one in config.bitbucket_cloud)
     yield from (BitbucketServerReader(outgoing, integrations, one) for one in config.bitbucket_server)
     yield from (GerritReader(outgoing, integrations, one) for one in config.gerrit)
-    yield from (GithubReader(outgoing, integrations, one) for one in config.github)
+    credentials = {one.host: one for one in config.github}  # of entries for the same host, the last one's, as upstream
+    for one in config.github:
+        last = credentials[one.host]
+        yield GithubReader(outgoing, integrations, replace(one, token=last.token, apps=last.apps))
     yield from (GiteaReader(outgoing, integrations, one) for one in config.gitea)
     yield from (GitlabReader(outgoing, integrations, one) for one in config.gitlab)
     yield from (HarnessReader(outgoing, integrations, one) for one in config.harness)

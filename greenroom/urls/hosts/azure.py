@@ -30,7 +30,7 @@ class AzureReader(RepositoryReader):
             for organization in (credential.organizations or [""])
         }
 
-    def credentials(self, address: str) -> Mapping[str, str]:
+    async def credentials(self, address: str) -> Mapping[str, str]:
         """Those of the organization, or of all."""
         folders = [folder for folder in parse(address).pathname.split("/") if folder]
         if folders[:1] == ["tfs"] and not self.host.endswith("dev.azure.com"):

@@ -1,15 +1,18 @@
-"""Files on GitHub: raw without a token, through the API with one (facts: upstream's GithubUrlReader)."""
+"""Files on GitHub: raw without a token, through the API with one or as an app (facts: upstream's GithubUrlReader)."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from functools import partial
 from typing import ClassVar
+from urllib.parse import unquote
 
 import msgspec
 
 from greenroom.settings import GithubConfig
 from greenroom.urls.globs import is_glob
+from greenroom.urls.hosts.github_apps import GithubApps
 from greenroom.urls.hosts.repository import (
     Matches,
     RepositoryReader,
@@ -26,6 +29,8 @@ from greenroom.urls.repositories import repository_file
 from greenroom.urls.service import UnreadableUrlError
 from greenroom.urls.whatwg import parse
 
+_VIEWS = ("blob", "raw", "tree")
+
 
 class GithubReader(RepositoryReader):
     """github.com, or an Enterprise Server."""
@@ -36,13 +41,30 @@ class GithubReader(RepositoryReader):
         apis = (config.api_base_url, config.raw_base_url)
         super().__init__(outgoing, integrations, config.host, bearer(config.token), *apis)
         self._config = config
+        self._apps = GithubApps(outgoing, config.api_base_url, config.apps, self._named)
+
+    async def credentials(self, address: str) -> Mapping[str, str]:
+        """Those of an app that is installed for the owner, or else the token."""
+        below = f"{self._config.api_base_url}/repos/"
+        if not self._config.apps or not address.startswith(below):
+            return self._headers
+        owner, name, *_ = (unquote(folder) for folder in re.split("[/?]", address.removeprefix(below) + "/"))
+        return bearer(await self._apps.token(owner, name)) or self._headers
+
+    async def place(self, url: str) -> str:
+        file_of(url, "GitHub", _VIEWS)
+        opened = await self.credentials(self._repository(url))
+        return self._address(url, signed_in=bool(opened))
 
     def address(self, url: str) -> str:
-        file = file_of(url, "GitHub", ("blob", "raw", "tree"))
+        return self._address(url, signed_in=bool(self._config.token))
+
+    def _address(self, url: str, *, signed_in: bool) -> str:
+        file = file_of(url, "GitHub", _VIEWS)
         if not file.ref:
             raise UnreadableUrlError(f"Incorrect URL: {url}, Error: Invalid GitHub URL or file path")
         inside = parts(file.path.removeprefix("/"))
-        if self._config.token or not self._config.raw_base_url:
+        if signed_in or not self._config.raw_base_url:
             return f"{self._repository(url)}/contents/{inside}?ref={part(file.ref)}"
         return f"{self._config.raw_base_url}/{parts(file.owner)}/{part(file.name)}/{part(file.ref)}/{inside}"
 

@@ -54,7 +54,7 @@ class RepositoryReader(ABC):
     async def read(self, url: str, etag: str | None = None) -> Document:
         """Raises NotFoundError, NotModifiedError, NotAllowedError, UnreadableUrlError (upstream's texts)."""
         check_path(url)
-        address = self.address(url)
+        address = await self.place(url)
         answer = await self.get(address, {**asking(etag), **self.accept})
         self.check(answer, f"{url} could not be read as {address}, {answer.said}")
         return Document(self.content(answer), mark(answer.headers))
@@ -84,6 +84,10 @@ class RepositoryReader(ABC):
     @abstractmethod
     def address(self, url: str) -> str:
         """Where the file is read. Raises UnreadableUrlError for a URL that names none."""
+
+    async def place(self, url: str) -> str:
+        """The same, where it is another for who has come in. Raises as `address` does."""
+        return self.address(url)
 
     @abstractmethod
     def pattern(self, url: str) -> str:
@@ -123,7 +127,7 @@ class RepositoryReader(ABC):
 
     async def get(self, address: str, headers: Mapping[str, str] | None = None) -> Answer:
         """Whatever the host answers, asked with its credentials."""
-        return await self._outgoing.get(address, {**(headers or {}), **self.credentials(address)}, self._named)
+        return await self._outgoing.get(address, {**(headers or {}), **await self.credentials(address)}, self._named)
 
     async def json(self, address: str, into: type[T], failure: str) -> T:
         """What is needed of an answer in JSON. `failure` is what is said, with the status, if it is another."""
@@ -137,15 +141,15 @@ class RepositoryReader(ABC):
         """The matching files of an archive; a tar file has all in one folder, unless it is bare."""
         accept = {"Accept": "application/zip"} if form == "zip" else {}
         with tempfile.TemporaryFile() as file:
-            headers = {**accept, **self.credentials(address)}
+            headers = {**accept, **await self.credentials(address)}
             answer = await self._outgoing.get(address, headers, self._named, into=file, limits=ARCHIVE)
             self.check(answer, f"{failure}, {answer.said}")
             file.seek(0)
             look = matching_in_zip if form == "zip" else partial(matching_in_tar, root=form == "tar")
             return await asyncio.to_thread(look, file, matches)
 
-    def credentials(self, address: str) -> Mapping[str, str]:
-        """The headers that open an address of the host."""
+    async def credentials(self, address: str) -> Mapping[str, str]:
+        """The headers that open an address of the host. Raises UnreadableUrlError where they cannot be had."""
         return self._headers
 
     def _named(self, url: Url, current: str) -> bool:

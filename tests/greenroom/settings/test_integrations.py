@@ -111,22 +111,22 @@ def test_a_mistake_stops_the_start_and_is_shown_without_its_secret(
 def test_what_has_no_effect_yet_is_told() -> None:
     told = config(
         {
-            "github": [{"host": "github.com", "apps": [{"appId": 1, "privateKey": "x"}]}],
+            "github": [{"host": "github.com"}, {"host": "github.com"}],
             "gitlab": [{"host": "gitlab.com", "retry": {"maxRetries": 3}, "tken": "x"}],
             "azure": [
                 {"host": "dev.azure.com", "credentials": [{"clientId": "a", "clientSecret": "b", "tenantId": "c"}]}
             ],
             "bitbucketCloud": [{"clientId": "a", "clientSecret": "b"}],
-            "harness": [{"host": "app.harness.io"}],
+            "awsCodeCommit": [{"region": "eu-west-1"}],
         }
     )
     told.section("integrations", IntegrationsConfig)
     for words in [
-        "GitHub Apps",
+        "github: there are several entries for github.com; the first, with the credentials of the last, counts",
         "retry: has no effect",
         "service principals",
         "OAuth consumers",
-        "harness: files",
+        "awsCodeCommit: files",
         "token?",
     ]:
         assert any(words in warning for warning in told.warnings), words
