@@ -14,7 +14,7 @@ PAGE = Path(__file__).parent / "DIFFERENCES.md"
 
 
 class Difference(msgspec.Struct, frozen=True):
-    """One row: which request of which set, and what Greenroom answers: a status, and an error's name if it is one."""
+    """One request of a row: of which set it is, and what Greenroom answers: a status, and an error's name if it is one."""
 
     request: str
     status: int
@@ -49,7 +49,7 @@ def intended(request: str, rows: Mapping[str, Difference]) -> Difference | None:
 
 
 def _rows(text: str) -> Iterator[Difference]:
-    """Rows of every table whose first cell is a `set/request` in backticks: | `request` | upstream | Greenroom | reason |"""
+    """Every table row that begins with requests: | `set/request`<br>`set/request` | upstream | Greenroom | reason |"""
     for line in text.splitlines():
         if not line.startswith("| `"):
             continue
@@ -57,4 +57,5 @@ def _rows(text: str) -> Iterator[Difference]:
         answer = re.match(r"(\d{3})(?: (\w+))?", cells[2]) if len(cells) == 4 else None
         if answer is None or not cells[3]:
             raise ValueError(f"{PAGE.name}: cannot read {line}")
-        yield Difference(cells[0].strip("`"), int(answer[1]), answer[2])
+        for request in cells[0].split("<br>"):
+            yield Difference(request.strip(" `"), int(answer[1]), answer[2])
