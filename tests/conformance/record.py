@@ -19,6 +19,7 @@ from pathlib import Path
 import aiohttp
 import msgspec
 
+from tests.conformance import listing
 from tests.conformance.client import Run, copied_files, serving, variables
 from tests.conformance.compare import Outcome, differences
 from tests.conformance.differences import documented, intended
@@ -93,6 +94,8 @@ def main() -> int:
         lines = asyncio.run(_run(asked.command, script))
         _say(f"{name}: {len(script.requests)} requests, {len(lines)} that differ")
         found |= lines
+    if asked.command == "record":
+        listing.write()
     for request, differing in found.items():
         _say(request, *(f"    {line}" for line in differing))
     return 1 if found else 0

@@ -233,10 +233,15 @@ def test_a_dotted_path_finds_keys_with_dots() -> None:
 def test_a_row_of_the_page_covers_its_request_and_says_what_is_answered(tmp_path: Path) -> None:
     page = tmp_path / "page.md"
     page.write_text(
-        "| request | u | g | why |\n|---|---|---|---|\n| `s/a` | 500 | 400 InputError | r |\n| `s/b: *` | 200 | 404 | r |\n"
+        "| requests | u | g | why |\n|---|---|---|---|\n"
+        "| `s/a` | 500 | 400 InputError | r |\n| `s/b: *`<br>`s/d` | 200 | 404 | r |\n"
     )
     rows = documented(page)
-    assert rows == {"s/a": Difference("s/a", 400, "InputError"), "s/b: *": Difference("s/b: *", 404, None)}
+    assert rows == {
+        "s/a": Difference("s/a", 400, "InputError"),
+        "s/b: *": Difference("s/b: *", 404, None),
+        "s/d": Difference("s/d", 404, None),
+    }
     assert intended("s/b: x", rows) == rows["s/b: *"]
     assert intended("s/c", rows) is None
     assert rows["s/a"].found_in(one(envelope("m"), 400)) is None

@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 import pytest
 
 from greenroom.db import open_pool
+from tests.conformance import listing
 from tests.conformance.compare import Outcome, differences
 from tests.conformance.differences import documented, intended
 from tests.conformance.record import read
@@ -88,3 +89,7 @@ def test_every_recording_is_of_a_request_that_is_asked(recordings: dict[str, dic
 def test_the_recordings_are_as_many_as_promised() -> None:
     assert len(SCRIPTS) >= 20
     assert len(CASES) >= 1500
+
+
+def test_the_readme_tells_of_every_set_and_counts_right() -> None:
+    assert listing.told() == listing.listing(), "python -m tests.conformance.listing"

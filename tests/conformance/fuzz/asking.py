@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Literal, TypeVar
 from urllib.parse import quote
 
@@ -60,7 +60,8 @@ def mostly(usual: st.SearchStrategy[T], rare: st.SearchStrategy[T], of: int = 10
 class Ask:
     """Strategies about one vocabulary."""
 
-    def __init__(self, known: Vocabulary) -> None:
+    def __init__(self, known: Vocabulary, spelled: Sequence[str] | None = None) -> None:
+        """`spelled` are the keys that are asked for; else those that any entity has."""
         self.known = known
         common = [
             "kind",
@@ -71,8 +72,8 @@ class Ask:
             "metadata.tags",
             "relations.ownedBy",
         ]
-        self.spelled = [*common, *known.values]
-        self.keys = st.sampled_from(self.spelled) | st.sampled_from(known.sortable or common)
+        self.spelled = spelled or [*common, *known.values]
+        self.keys = st.sampled_from(self.spelled) | st.sampled_from(known.sortable or self.spelled)
 
     # --- pieces -------------------------------------------------------------------------------------------------------
 
@@ -84,9 +85,7 @@ class Ask:
     def value(self, key: str) -> st.SearchStrategy[str]:
         """A value of the key, mostly one that some entity has, in some letter case."""
         held = self.known.values.get(key) or ["nope"]
-        cased = st.builds(
-            lambda text, case: case(text), st.sampled_from(held), st.sampled_from([str, str, str.lower, str.upper])
-        )
+        cased = st.builds(_cased, st.sampled_from(held), st.sampled_from([str, str, str.lower, str.upper]))
         return mostly(cased, st.sampled_from(held).map(lambda text: text[:2]) | ODD_TEXT)
 
     def pair(self) -> st.SearchStrategy[tuple[str, str]]:
@@ -498,6 +497,11 @@ class Ask:
             st.none() | st.integers(0, 9),
             st.sampled_from(("", "", "short", "url")),
         )
+
+
+def _cased(text: str, case: Callable[[str], str]) -> str:
+    """In another letter case; a variable as it is."""
+    return text if text.startswith("${") else case(text)
 
 
 def _query(**given: Any) -> dict[str, Any]:

@@ -28,31 +28,41 @@ from tests.conformance.compare import Outcome
 from tests.conformance.fuzz import texts
 from tests.conformance.fuzz.asking import Ask
 from tests.conformance.fuzz.book import note
+from tests.conformance.fuzz.following import as_steps, outcome
 from tests.conformance.fuzz.hunt import Difference, Hunt
-from tests.conformance.fuzz.sides import Side, asking, remember, started_greenroom, started_upstream
+from tests.conformance.fuzz.operating import Operate
+from tests.conformance.fuzz.places import MISSING, PLACES, Places
+from tests.conformance.fuzz.sides import Side, asking, remember, signed_in, started_greenroom, started_upstream
 from tests.conformance.fuzz.vocabulary import vocabulary
-from tests.conformance.fuzz.world import World, compared
-from tests.conformance.script import Request
+from tests.conformance.fuzz.world import ANCHOR, World, compared
+from tests.conformance.script import TOKEN, Request
 from tests.conformance.server import fresh_database
 
 WORLD = 80
 """Entities of the first world."""
 CHANGE = 20
 """Entities drawn for each mutation."""
+CHANGES = 3
+"""What is done through the API between two mutations."""
 
 
 def told(difference: Difference) -> str:
     """A difference for people: what was asked, what differs, and how to keep it."""
-    request = difference.request
+    lines = [f"DIFFERENCE {difference.signature}", *(f"    {line}" for line in difference.lines[:8])]
+    return "\n".join([*lines, *(f"  - {_entry(request)}" for request in as_steps(difference.request))])
+
+
+def _entry(request: Request) -> str:
+    """As it stands in `requests/<set>.yaml`."""
+    said = msgspec.to_builtins(request).items()
     asked = {
         key: value
-        for key, value in msgspec.to_builtins(request).items()
-        if value not in (None, {}, "", False, 0) and key not in ("name", "as")
+        for key, value in said
+        if value not in (None, {}, "", False, 0) and key != "name" and (key, value) != ("as", TOKEN)
     }
-    kept = yaml.safe_dump([asked], default_flow_style=True, allow_unicode=True, width=10_000).strip()[1:-1]
-    return "\n".join(
-        [f"DIFFERENCE {difference.signature}", *(f"    {line}" for line in difference.lines[:8]), f"  - {kept}"]
-    )
+    if request.as_ is None:
+        asked["as"] = None
+    return yaml.safe_dump([asked], default_flow_style=True, allow_unicode=True, width=10_000).strip()[1:-1]
 
 
 async def fuzz(seconds: float, number: int, per_world: int) -> int:
@@ -69,18 +79,25 @@ async def fuzz(seconds: float, number: int, per_world: int) -> int:
         ours = await stack.enter_async_context(started_greenroom(folder, database, ask))
         theirs = await stack.enter_async_context(started_upstream(folder, session, ask))
         world = World([theirs, ours], chance, served, files)
+        places = Places(world.sides, chance, served, files)
+        await places.write(ANCHOR)
+        await signed_in(world.sides)
         hunt = Hunt(lambda request: _both(world, request))
         began, worlds, odd = time.monotonic(), 0, 0
         while time.monotonic() - began < seconds:
             await world.mutate(CHANGE if worlds else WORLD)
             worlds += 1
+            for difference in await places.change(hunt, CHANGES, list(world.fed), world.leaves()):
+                say(told(difference))
             if lines := await compared(world, hunt):
                 odd += 1
                 say("DIFFERENCE in what was made of entities", *(f"    {line}" for line in lines))
             shown = await _entities(ours)
-            strategy = Ask(vocabulary(shown)).requests()
-            for difference in await hunt.through(strategy, chance.getrandbits(32), per_world):
-                say(told(difference))
+            known = vocabulary(shown)
+            others = Operate(known, files, list(places.registered), [*PLACES, MISSING[0], "world-0.yaml"])
+            for strategy, count in ((Ask(known).requests(), per_world), (others.requests(), per_world // 2)):
+                for difference in await hunt.through(strategy, chance.getrandbits(32), count):
+                    say(told(difference))
             if worlds % 3 == 0:
                 dry = texts.Dry(served, files)
                 for difference in await hunt.through(dry.requests(), chance.getrandbits(32), per_world // 8):
@@ -93,14 +110,13 @@ async def fuzz(seconds: float, number: int, per_world: int) -> int:
 
 
 async def _both(world: World, request: Request) -> tuple[Outcome, Outcome]:
-    theirs, ours = await asyncio.gather(*(side.run.outcome(request) for side in world.sides))
+    theirs, ours = await asyncio.gather(*(outcome(side.run, request) for side in world.sides))
     return theirs, ours
 
 
 async def _entities(side: Side) -> list[Entity]:
     await remember(side.run)
-    outcome = await side.run.outcome(Request(get="/entities"))
-    served: list[Any] = outcome.answer.body
+    served: list[Any] = (await side.run.outcome(Request(get="/entities"))).answer.body
     return served
 
 

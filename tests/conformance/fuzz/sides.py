@@ -23,10 +23,13 @@ from greenroom_catalog.storage.store import Store
 from tests.conformance import server
 from tests.conformance.client import Run
 from tests.conformance.oracle import Oracle, OracleError, free_port, upstream
-from tests.conformance.script import HERE, Script, fill
+from tests.conformance.script import HERE, Request, Script, fill
 
 LOCATION_KEY = "fuzz"
 HOOK = Path(__file__).with_name("live.cjs")
+LAYER = HERE / "datasets" / "denied" / "config.yaml"
+"""What both sides are configured with: tokens that may only do some things."""
+
 ROUNDS = 3
 """How often in a row upstream must be found at rest: half a second each."""
 
@@ -39,8 +42,8 @@ class Side(Protocol):
         """How it is asked."""
         ...
 
-    async def delta(self, added: Sequence[Entity], removed: Sequence[str]) -> None:
-        """Add or replace some entities, and remove some by ref."""
+    async def delta(self, added: Sequence[Entity], removed: Sequence[str], key: str | None = LOCATION_KEY) -> None:
+        """Add or replace some entities, which this key claims, and remove some by ref."""
         ...
 
     async def full(self, entities: Sequence[Entity]) -> None:
@@ -58,9 +61,9 @@ class Upstream:
     def __init__(self, oracle: Oracle, run: Run, session: aiohttp.ClientSession, port: int) -> None:
         self.oracle, self.run, self._session, self._port = oracle, run, session, port
 
-    async def delta(self, added: Sequence[Entity], removed: Sequence[str]) -> None:
+    async def delta(self, added: Sequence[Entity], removed: Sequence[str], key: str | None = LOCATION_KEY) -> None:
         gone = [{"entityRef": ref, "locationKey": LOCATION_KEY} for ref in removed]
-        await self._mutate({"type": "delta", "added": _keyed(added), "removed": gone})
+        await self._mutate({"type": "delta", "added": _keyed(added, key), "removed": gone})
 
     async def full(self, entities: Sequence[Entity]) -> None:
         await self._mutate({"type": "full", "entities": _keyed(entities)})
@@ -82,8 +85,8 @@ class Greenroom:
         self._house, self._database = house, database
         self._source = Source("fuzz", Store(database), logging.getLogger("greenroom.fuzz"))
 
-    async def delta(self, added: Sequence[Entity], removed: Sequence[str]) -> None:
-        await self._source.delta(added=[Deferred(entity, LOCATION_KEY) for entity in added], removed=removed)
+    async def delta(self, added: Sequence[Entity], removed: Sequence[str], key: str | None = LOCATION_KEY) -> None:
+        await self._source.delta(added=[Deferred(entity, key) for entity in added], removed=removed)
 
     async def full(self, entities: Sequence[Entity]) -> None:
         await self._source.full([Deferred(entity, LOCATION_KEY) for entity in entities])
@@ -92,8 +95,8 @@ class Greenroom:
         await server.settle(self._house, self._database)
 
 
-def _keyed(entities: Sequence[Entity]) -> list[dict[str, Any]]:
-    return [{"entity": entity, "locationKey": LOCATION_KEY} for entity in entities]
+def _keyed(entities: Sequence[Entity], key: str | None = LOCATION_KEY) -> list[dict[str, Any]]:
+    return [{"entity": entity} | ({"locationKey": key} if key else {}) for entity in entities]
 
 
 SCRIPT = Script("fuzz", [], {})
@@ -112,7 +115,7 @@ def asking(session: aiohttp.ClientSession, files: str, root: Path) -> Asking:
 async def started_upstream(folder: Path, session: aiohttp.ClientSession, ask: Asking) -> AsyncIterator[Upstream]:
     """Upstream on an empty database."""
     config, port = folder / "upstream.yaml", free_port()
-    config.write_text("{}\n")
+    config.write_text(LAYER.read_text())
     more = {"NODE_OPTIONS": f"--require {HOOK}", "FUZZ_PORT": str(port)}
     async with upstream(None, config, more) as oracle:
         yield Upstream(oracle, ask(oracle.base, oracle.settle), session, port)
@@ -137,14 +140,26 @@ async def started_greenroom(folder: Path, database: Database, ask: Asking) -> As
 def _config(folder: Path, base: str) -> AppConfig:
     path = folder / "base.yaml"
     path.write_text(fill((HERE / "base.yaml").read_text(), {"self": base}))
-    return load([path], {})
+    return load([path, LAYER], {})
 
 
-async def feed(sides: Sequence[Side], added: Sequence[Entity], removed: Sequence[str]) -> None:
-    """The same mutation to every side; returns when all have come to rest, and each knows the uids of its entities."""
-    await asyncio.gather(*(side.delta(added, removed) for side in sides))
+async def feed(
+    sides: Sequence[Side], added: Sequence[Entity], removed: Sequence[str], key: str | None = LOCATION_KEY
+) -> None:
+    """The same mutation to every side."""
+    await asyncio.gather(*(side.delta(added, removed, key) for side in sides))
+
+
+async def rest(sides: Sequence[Side]) -> None:
+    """Returns when all have come to rest, and each knows the uids of its entities."""
     await asyncio.gather(*(side.settle() for side in sides))
     await asyncio.gather(*(remember(side.run) for side in sides))
+
+
+async def signed_in(sides: Sequence[Side]) -> None:
+    """Let requests name a user's token: `${guest}`."""
+    asked = Request(get="/api/auth/guest/refresh", as_=None, save={"guest": "backstageIdentity.token"})
+    await asyncio.gather(*(side.run.outcome(asked) for side in sides))
 
 
 async def remember(run: Run) -> None:

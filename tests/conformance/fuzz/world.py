@@ -17,13 +17,30 @@ from greenroom_catalog.stitching.tokens import project
 from tests.conformance.compare import Outcome, differences, name_of
 from tests.conformance.fuzz.entities import entities
 from tests.conformance.fuzz.hunt import Hunt, drawn
-from tests.conformance.fuzz.sides import AUTHORIZED, Side, feed
+from tests.conformance.fuzz.sides import AUTHORIZED, Side, feed, rest
 from tests.conformance.script import Request
 
 FILES = 3
 IN_A_FILE = 12
 LEAVING = 0.15
 """Of the entities that are not replaced, how many go with each mutation."""
+
+UNCLAIMED = 0.15
+"""Of the new entities, how many come without a location key."""
+
+WHOLE = 0.2
+"""Of the mutations, how many are full ones."""
+
+ANCHOR: Entity = {
+    "apiVersion": "backstage.io/v1alpha1",
+    "kind": "System",
+    "metadata": {
+        "name": "anchor",
+        "annotations": {f"backstage.io/managed-by-{where}location": "fuzz:here" for where in ("", "origin-")},
+    },
+    "spec": {"owner": "team"},
+}
+"""Always there. Files claim it too, in vain; the provider changes its key every time."""
 
 
 class World:
@@ -39,22 +56,32 @@ class World:
         """What could not be stitched: upstream tries again a minute later, whatever became of it, so it is not replaced."""
 
     async def mutate(self, count: int) -> None:
-        """Add, replace and remove some entities on both sides, and write one of the files anew."""
+        """Add, replace and remove some entities on both sides, claim one that is taken, and write one of the files anew."""
         added = {
             ref: entity
             for ref, entity in (await self._drawn(count)).items()
             if self._may_replace(ref, entity, self.fed)
         }
-        going = [ref for ref in self.fed if ref not in added and self._chance.random() < LEAVING]
         number = self._chance.randrange(FILES)
         location = self._location(number)
-        going = [ref for ref in going if ref != ref_of(location)]
+        kept = (*added, ref_of(location), ref_of(ANCHOR))
+        going = [ref for ref in self.fed if ref not in kept and self._chance.random() < LEAVING]
         await self._write(number, ref_of(location))
-        added[ref_of(location)] = location
+        unclaimed = [ref for ref in added if ref not in self.fed and self._chance.random() < UNCLAIMED]
+        added |= {ref_of(one): one for one in (location, ANCHOR)}
         self.fed = {ref: entity for ref, entity in self.fed.items() if ref not in going} | added
-        await feed(self.sides, list(added.values()), going)
-        await asyncio.gather(*(_refresh(side, ref_of(location)) for side in self.sides))
-        await feed(self.sides, [], [])
+        if self._chance.random() < WHOLE:
+            await asyncio.gather(*(side.full(list(self.fed.values())) for side in self.sides))
+        else:
+            await feed(self.sides, [added[ref] for ref in unclaimed], [], key=None)
+            await feed(self.sides, [added[ref] for ref in added if ref not in unclaimed], going)
+        await feed(self.sides, [{**ANCHOR, "spec": {"owner": f"rival-{count}"}}], [], key="rival")
+        await rest(self.sides)
+        await self._refresh(ref_of(location))
+
+    async def _refresh(self, ref: str) -> None:
+        await asyncio.gather(*(_refresh(side, ref) for side in self.sides))
+        await rest(self.sides)
 
     async def _drawn(self, count: int) -> dict[str, Entity]:
         fresh = await asyncio.to_thread(drawn, entities(), self._chance.getrandbits(32), count)
@@ -71,6 +98,9 @@ class World:
             entity["metadata"]["name"] += f".f{number}"
             if self._may_replace(ref_of(entity), entity, held):
                 held[ref_of(entity)] = entity
+        self._save(number, held)
+
+    def _save(self, number: int, held: dict[str, Entity]) -> None:
         documents = [*held.values(), *([self._location(number + 1)] if number + 1 < FILES else [])]
         text = "\n---\n".join(json.dumps(one, ensure_ascii=False) for one in documents)
         (self._folder / f"world-{number}.yaml").write_text(text)
@@ -86,19 +116,42 @@ class World:
         }
 
     async def forget(self, names: Sequence[str]) -> None:
-        """Remove entities that the sides have made different things of, with the file they are in."""
+        """Remove entities that the sides have made different things of. In a file, where none may go, they are made plain."""
         gone = [ref for ref, entity in self.fed.items() if entity["metadata"]["name"] in names]
-        gone += [
-            ref for ref, held in self.files.items() if any(one["metadata"]["name"] in names for one in held.values())
-        ]
         self.fed = {ref: entity for ref, entity in self.fed.items() if ref not in gone}
-        self.files = {ref: held for ref, held in self.files.items() if ref not in gone}
         await feed(self.sides, [], gone)
+        await rest(self.sides)
+        for number in range(FILES):
+            location = ref_of(self._location(number))
+            held = self.files.get(location, {})
+            odd = [ref for ref, entity in held.items() if entity["metadata"]["name"] in names]
+            if odd:
+                held |= {ref: _plain(held[ref]) for ref in odd}
+                self._save(number, held)
+                await self._refresh(location)
+
+    def leaves(self) -> list[str]:
+        """What was fed and brings in nothing itself."""
+        return [ref for ref, entity in self.fed.items() if entity["kind"] != "Location" and ref != ref_of(ANCHOR)]
 
     def named(self, names: Sequence[str]) -> list[Entity]:
         """The entities of these names, as they were fed."""
         everything = [*self.fed.values(), *(one for held in self.files.values() for one in held.values())]
         return [entity for entity in everything if entity["metadata"]["name"] in names]
+
+
+def _plain(entity: Entity) -> Entity:
+    """Of the same name, and as any kind would have it."""
+    metadata = {key: entity["metadata"][key] for key in ("name", "namespace") if key in entity["metadata"]}
+    spec = {
+        "type": "plain",
+        "lifecycle": "plain",
+        "owner": "team",
+        "definition": "plain",
+        "children": [],
+        "memberOf": [],
+    }
+    return {"apiVersion": "backstage.io/v1alpha1", "kind": entity["kind"], "metadata": metadata, "spec": spec}
 
 
 def _can_be_stitched(entity: Entity) -> bool:
@@ -120,6 +173,7 @@ EVERYTHING = (
     Request(name="what is served", get="/entities", order="any"),
     PENDING,
     Request(name="what failed", get="/entities/unprocessed/failed", order="any"),
+    Request(name="what is registered", get="/locations", order="any"),
 )
 
 
