@@ -67,7 +67,7 @@ class Loops:
         return list(self._beats.values())
 
     async def drain(self, timeout: float) -> bool:  # noqa: ASYNC109 (what takes longer is cancelled here, not the caller)
-        """Begin no more steps; wait that many seconds for those under way, then cancel them. Says whether none was."""
+        """Begin no more steps; wait that many seconds for those under way, then cancel them, and close. Says whether none was."""
         self._stop.set()
         for waiter in self._waiters:
             waiter.wake()
@@ -80,6 +80,8 @@ class Loops:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         for waiter in self._waiters:
             waiter.close()
+        for loop in self.loops:
+            await _close(loop)
         return not running
 
     async def _run(self, loop: Loop, waiter: Waiter) -> None:
@@ -121,6 +123,14 @@ class Loops:
         """No event shortens this rest: what fails for everybody would otherwise be tried as fast as events come."""
         with suppress(TimeoutError):
             await asyncio.wait_for(self._stop.wait(), seconds)
+
+
+async def _close(loop: Loop) -> None:
+    if loop.close is not None:
+        try:
+            await loop.close()
+        except Exception:
+            log.exception("the loop %s could not be closed", loop.name)
 
 
 def _succeeded(beat: Beat) -> None:

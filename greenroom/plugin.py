@@ -116,13 +116,15 @@ class Loop(msgspec.Struct, frozen=True):
     """Work that is done again and again for as long as the process lives.
 
     `step` does one round and returns the seconds to rest before the next (0: go on at once). A topic in `wakes` (see
-    `greenroom.events`) ends the rest early. A step that raises is logged, and retried with back-off; it never ends the loop."""
+    `greenroom.events`) ends the rest early. A step that raises is logged, and retried with back-off; it never ends the loop.
+    `close` is called once when the process stops, after the last step: the time to let go of what steps have left behind."""
 
     name: str
     step: Callable[[], Awaitable[float]]
     wakes: tuple[str, ...] = ()
     runs_in: Literal["worker", "api", "every"] = "worker"
     concurrency: int = 1
+    close: Callable[[], Awaitable[None]] | None = None
 
 
 class Deferred(msgspec.Struct, frozen=True):
@@ -162,6 +164,12 @@ class Status(msgspec.Struct, frozen=True):
 
 class EntitySource(Protocol):
     """A provider's hand in the catalog: it can touch only what the provider itself put there."""
+
+    @property
+    def by_hand(self) -> bool:
+        """Whether a person asked for this run just now, and expects that everything is looked at: also what the provider, by
+        a rhythm of its own, would leave for later."""
+        ...
 
     async def full(self, entities: Iterable[Deferred] | AsyncIterable[Deferred]) -> Mutation:
         """These are now all entities of this provider. Unchanged ones cost a comparison of hashes and no write.

@@ -39,7 +39,8 @@ class FakeHost:
 class RecordingSource:
     """An `EntitySource` that remembers what the provider did, and what the catalog would hold of it."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, by_hand: bool = False) -> None:
+        self.by_hand = by_hand
         self.entities: dict[str, Entity] = {}
         """What the provider has in the catalog now, by ref."""
         self.location_keys: dict[str, str | None] = {}

@@ -134,7 +134,7 @@ def catalog(config: CatalogConfig, host: Host) -> Iterable[Contribution]:
     yield Status("Catalog", Reports(database, store, runs).status)
     yield Provides(CatalogProviders, Triggers(runs))
     yield Loop("catalog.providers", runner.run_due, wakes=(TO_PROVIDE,), concurrency=SLOTS)
-    yield Loop("catalog.process", engine.process_due, wakes=(TO_PROCESS,), concurrency=2)
+    yield Loop("catalog.process", engine.process_due, wakes=(TO_PROCESS,), concurrency=2, close=engine.close)
     yield Loop("catalog.stitch", engine.stitch_due, wakes=(TO_STITCH,), concurrency=2)
     if sweeps:
         yield Loop("catalog.orphans", Sweeper(store, chores, host.log).sweep_due, wakes=(TO_DO,))

@@ -88,6 +88,28 @@ async def test_a_topic_ends_the_rest(events: Events) -> None:
         assert steps.count == 2
 
 
+async def test_a_loop_lets_go_of_what_its_steps_left_behind_once_none_is_under_way(events: Events) -> None:
+    order, begun = list[str](), asyncio.Event()
+
+    async def step() -> float:
+        begun.set()
+        await asyncio.sleep(0.01)
+        order.append("step")
+        return FOREVER
+
+    async def close() -> None:
+        order.append("close")
+
+    async def broken() -> None:
+        raise ValueError("odd")
+
+    loops = Loops([Loop("odd", Steps(), close=broken), Loop("acme", step, close=close)], events)
+    loops.start()
+    await begun.wait()
+    assert await loops.drain(5)
+    assert order == ["step", "close"]
+
+
 async def test_an_event_during_a_step_is_followed_by_another_step(events: Events) -> None:
     begun, go_on = asyncio.Event(), asyncio.Event()
     steps = Steps()

@@ -10,10 +10,10 @@ import asyncio
 import logging
 import random
 from collections import Counter
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Sequence
 from datetime import timedelta
 from hashlib import blake2b
-from time import perf_counter
+from time import monotonic, perf_counter
 from typing import Any, TypeAlias, TypeVar
 
 import msgspec
@@ -31,15 +31,15 @@ BATCH = 400
 BREATH = 100
 """Entities after which a step lets requests be answered: some 10 ms."""
 LEASE = timedelta(seconds=90)
-"""How long a claimed entity is kept from other workers; longer than the slowest read."""
+"""How long a claimed entity is kept from other workers, unless that is prolonged: so long is lost with a process that dies."""
 POLL = 1.0
 """Seconds between looks at an idle queue, should a wake-up be missed."""
 STRAGGLERS = 0.5
 """Seconds for which a batch waits for slow reads, before the rest of it is saved without them."""
 MOST_LATE = {READS: 100, FOREIGN: 1000}
 """Entities of each lane under way, beyond which no more are begun. Those that wait for plugins fail by themselves in due time."""
-LONG_LEASE = timedelta(minutes=15)
-"""The lease of what is late. A process that dies keeps these from others so long."""
+PROLONG_AFTER = 30.0
+"""Seconds after which the lease of what is late begins anew."""
 FORGETFUL = 5
 """Failures in a row for which plugins' caches are kept (upstream: CACHE_TTL)."""
 STITCH_PATIENCE = timedelta(seconds=10)
@@ -52,6 +52,13 @@ TIDY_AFTER = 1000
 T = TypeVar("T")
 Outcome: TypeAlias = tuple[Claimed, Good | Bad | None]
 """What the processing of an entity came to; None: nothing about it has changed."""
+
+
+class _UnderWay(msgspec.Struct):
+    """An entity that waits for something; `since`: when its lease began (monotonic)."""
+
+    claimed: Claimed
+    since: float
 
 
 class _Kept(msgspec.Struct, omit_defaults=True):
@@ -85,7 +92,7 @@ class Engine:
         self._interval = interval
         self._rules = rules
         self._stitching = BATCH
-        self._late: dict[asyncio.Task[Outcome], Claimed] = {}
+        self._late: dict[asyncio.Task[Outcome], _UnderWay] = {}
         self._knows_lanes = False
         self._busy = False
         self._stitched = 0
@@ -99,13 +106,12 @@ class Engine:
         if not claimed and not self._late:
             return POLL
         results: list[Outcome] = []
-        started: dict[asyncio.Task[Outcome], Claimed] = {}
         async for item in _breathing(claimed):
             if self._lane(item) == AT_ONCE:
                 results.append(await self._result(item))
             else:
-                started[asyncio.create_task(self._result(item))] = item
-        results += await self._finished(started)
+                self._late[asyncio.create_task(self._result(item))] = _UnderWay(item, monotonic())
+        results += await self._finished()
         await self._save(results)
         self._measure(results, perf_counter() - began)
         return 0 if claimed else STRAGGLERS
@@ -121,19 +127,40 @@ class Engine:
         return self._processor.lane(claimed.ref, claimed.document)
 
     def _free_lanes(self) -> list[int]:
-        late = Counter(map(self._lane, self._late.values()))
+        late = Counter(self._lane(one.claimed) for one in self._late.values())
         return [AT_ONCE, *(lane for lane, most in MOST_LATE.items() if late[lane] < most)]
 
-    async def _finished(self, started: Mapping[asyncio.Task[Outcome], Claimed]) -> list[Outcome]:
-        """Those that were started or late and are done soon. The others are late, and kept from other workers for longer."""
-        tasks, self._late = {**self._late, **started}, {}
+    async def _finished(self) -> list[Outcome]:
+        """What waited and is done soon. The rest is late, and stays ours."""
+        tasks, self._late = self._late, {}
         if not tasks:
             return []
-        done, pending = await asyncio.wait(tasks, timeout=STRAGGLERS)
-        late = [(task, tasks[task]) for task in pending if task in started]
-        longer = await self._store.prolong([claimed for _, claimed in late], LONG_LEASE) if late else {}
-        self._late.update({task: longer.get(tasks[task].id, tasks[task]) for task in pending})
-        return [_of(task.result(), tasks[task]) for task in done]
+        try:
+            done, pending = await asyncio.wait(tasks, timeout=STRAGGLERS)
+            await self._prolong([tasks[task] for task in pending])
+        except BaseException:  # nothing of it is lost when the database is away, or when this step is to end
+            self._late.update(tasks)
+            raise
+        self._late.update({task: tasks[task] for task in pending})
+        return [_of(task.result(), tasks[task].claimed) for task in done]
+
+    async def _prolong(self, late: Sequence[_UnderWay]) -> None:
+        """Begin leases anew that are no longer fresh, but for those that somebody else has by now."""
+        now = monotonic()
+        if not (stale := [one for one in late if now - one.since > PROLONG_AFTER]):
+            return
+        longer = await self._store.prolong([one.claimed for one in stale], LEASE)
+        for one in stale:
+            one.claimed, one.since = longer.get(one.claimed.id, one.claimed), now
+
+    async def close(self) -> None:
+        """Give up what is under way, and leave it to whoever comes next, at once."""
+        late, self._late = self._late, {}
+        for task in late:
+            task.cancel()
+        if late:
+            await asyncio.wait(late, timeout=STRAGGLERS)
+            await self._store.prolong([one.claimed for one in late.values()], timedelta(0))
 
     def _measure(self, results: Sequence[Outcome], seconds: float) -> None:
         for claimed, result in results:

@@ -12,11 +12,12 @@ import msgspec
 import pytest
 
 from greenroom.plugin import Deferred, EntitySource
+from greenroom_catalog.ingestion import engine as engine_module
 from greenroom_catalog.ingestion.locations import Location, location_entity
 from greenroom_catalog.ingestion.runner import ProviderRunner
 from greenroom_catalog.stitching.tokens import pair, token
 from greenroom_catalog.storage.runs import ProviderRuns
-from greenroom_catalog.storage.store import MIGRATIONS
+from greenroom_catalog.storage.store import MIGRATIONS, Store
 from tests.support.catalog import Catalog, component, yaml_component
 from tests.support.postgres import MigratedDatabase
 
@@ -296,6 +297,65 @@ async def test_hanging_reads_do_not_keep_other_entities_from_being_processed(cat
     assert set(await catalog.served()) == {"component:default/shop"}
     catalog.files.hang.set()
     await catalog.settle()
+
+
+async def test_reads_that_are_under_way_at_a_stop_are_the_next_workers_at_once(catalog: Catalog) -> None:
+    catalog.files.content[URL] = yaml_component("shop")
+    catalog.files.hang = asyncio.Event()
+    await catalog.source().full([Deferred(location_entity(Location("url", URL)), f"url:{URL}")])
+    await catalog.engine.process_due()
+    assert (await catalog.store.backlog())[0] == 0
+    await catalog.engine.close()
+    assert [task for task in asyncio.all_tasks() if "Engine._result" in repr(task)] == []
+    catalog.files.hang = None
+    catalog.engine = catalog.worker()
+    await catalog.settle()
+    assert set(await catalog.served()) == {"component:default/shop"}
+
+
+async def test_a_slow_read_stays_its_workers_for_as_long_as_it_takes_and_no_longer_than_it_lives(
+    catalog: Catalog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine_module, "PROLONG_AFTER", 0.0)
+    monkeypatch.setattr(engine_module, "STRAGGLERS", 0.01)
+    catalog.files.content[URL] = yaml_component("shop")
+    catalog.files.hang = asyncio.Event()
+    await catalog.source().full([Deferred(location_entity(Location("url", URL)), f"url:{URL}")])
+    leases = []
+    for _ in range(3):
+        await catalog.engine.process_due()
+        leases.append(await catalog.database.fetchval("select next_update_at from refresh_schedule"))
+    assert leases == sorted(set(leases))
+    now = await catalog.database.fetchval("select now()")
+    assert now < leases[-1] <= now + engine_module.LEASE
+    catalog.files.hang.set()
+    await asyncio.sleep(0)
+    await catalog.engine.process_due()
+    await catalog.settle()
+    assert set(await catalog.served()) == {"component:default/shop"}
+
+
+async def test_a_database_that_is_away_for_a_moment_costs_no_read(
+    catalog: Catalog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine_module, "PROLONG_AFTER", 0.0)
+    monkeypatch.setattr(engine_module, "STRAGGLERS", 0.01)
+    catalog.files.content[URL] = yaml_component("shop")
+    catalog.files.hang = asyncio.Event()
+    await catalog.source().full([Deferred(location_entity(Location("url", URL)), f"url:{URL}")])
+    with monkeypatch.context() as patch:
+        patch.setattr(Store, "prolong", unreachable)
+        with pytest.raises(ConnectionError):
+            await catalog.engine.process_due()
+    catalog.files.hang.set()
+    await asyncio.sleep(0)
+    await catalog.engine.process_due()
+    await catalog.settle()
+    assert (set(await catalog.served()), catalog.files.reads_whole) == ({"component:default/shop"}, 1)
+
+
+async def unreachable(*_: object) -> None:
+    raise ConnectionError("the database is away")
 
 
 async def test_a_worker_that_overslept_its_lease_does_not_overwrite_what_another_stored(catalog: Catalog) -> None:
