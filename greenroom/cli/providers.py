@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+import difflib
+import re
+from collections.abc import AsyncIterator, Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
+from time import monotonic
 from typing import Any
 from urllib.parse import quote
 
 import click
 
-from greenroom.cli.client import Client, server_option, token_option, with_client
+from greenroom.cli.client import Client, RefusedError, server_option, token_option, with_client
 from greenroom.cli.configuration import config_option
 from greenroom.cli.output import console, output_option, say_error, show, show_facts, show_table
+from greenroom.errors import NotFoundError
 
 BASE = "/api/greenroom/catalog/providers"
 COUNTS = ("found", "added", "changed", "removed", "unchanged", "refreshed", "failed")
@@ -21,11 +25,15 @@ LOOK = 0.4
 """Seconds between two looks at a run that is followed."""
 BAR = 100
 """Steps of a bar."""
+UNATTENDED = 5.0
+"""Seconds after which it is told why a run has not begun."""
 
 
 @click.group()
 def providers() -> None:
-    """Where entities come from."""
+    """Where entities come from: how each provider stands, what its runs did, and a hand on the next.
+
+    Of a running server. `greenroom status` tells the same of a database."""
 
 
 @providers.command("list")
@@ -34,7 +42,7 @@ def providers() -> None:
 @token_option
 @config_option
 def list_providers(output: str, server: str | None, token: str | None, layers: tuple[Path, ...]) -> None:
-    """List the providers, with what the last run of each did."""
+    """List the providers, with what the last run of each did, or has done so far."""
 
     async def work(client: Client) -> list[dict[str, Any]]:
         found: list[dict[str, Any]] = (await client.call("GET", BASE))["items"]
@@ -52,11 +60,11 @@ def list_providers(output: str, server: str | None, token: str | None, layers: t
 @config_option
 def show_provider(name: str, output: str, server: str | None, token: str | None, layers: tuple[Path, ...]) -> None:
     """Show one provider, its last runs, and what failed in the last."""
-    found = _ask(server, token, layers, "GET", name)
+    found = with_client(server, token, layers, lambda client: _call(client, "GET", name))
     if output != "table":
         show(found, output)
         return
-    show_facts({key: found[key] for key in ("name", "state", "schedule", "nextRunAt", "pausedAt", "pausedBy")})
+    show_facts(_facts(found))
     if found["runs"]:
         console().print()
         show_table([_run_row(run) for run in found["runs"]], title="runs")
@@ -65,29 +73,35 @@ def show_provider(name: str, output: str, server: str | None, token: str | None,
 
 @providers.command("run")
 @click.argument("name")
+@click.option("--no-wait", is_flag=True, help="Ask for the run, and do not follow it.")
 @output_option
 @server_option
 @token_option
 @config_option
-def run_provider(name: str, output: str, server: str | None, token: str | None, layers: tuple[Path, ...]) -> None:
+def run_provider(
+    name: str, no_wait: bool, output: str, server: str | None, token: str | None, layers: tuple[Path, ...]
+) -> None:
     """Run a provider now, and follow it to its end.
 
-    Ends with 1 if the run failed, or something in it did."""
+    It looks at everything, also at what is not due by its own schedule. One that is running is run again afterwards. Ends
+    with 1 if the run failed, or something in it did. Interrupted, it leaves the run to itself."""
 
-    async def work(client: Client) -> Mapping[str, Any]:
-        before = (await client.call("GET", _path(name)))["lastRun"]
-        await client.call("POST", _path(name, "trigger"))
-        with _bar(name) as tell:
-            async for run in _later_runs(client, name, before["id"] if before else 0):
-                if run["finishedAt"] is not None:
-                    return run
-                tell(run)
-        raise AssertionError("unreachable: it goes on until a run has finished")
+    async def work(client: Client) -> Mapping[str, Any] | None:
+        before = await _call(client, "GET", name)
+        if before["state"] == "paused":
+            raise RefusedError(f"{name} is paused: `greenroom catalog providers resume {name}` lets it run")
+        await _call(client, "POST", name, "trigger")
+        return None if no_wait else await _followed(client, before)
 
     run = with_client(server, token, layers, work)
-    show({key: value for key, value in run.items() if key != "failures"} if output == "table" else run, output)
+    if run is None:
+        console().print(f"{name} is asked to run")
+        return
     if output == "table":
+        show_facts({"run": run["id"], **_run_row(run), "process": run["process"]})
         _show_failures(run)
+    else:
+        show(run, output)
     if run["error"] is not None:
         say_error(name, run["error"])
     if run["status"] != "succeeded" or run["failed"]:
@@ -101,8 +115,8 @@ def run_provider(name: str, output: str, server: str | None, token: str | None, 
 @config_option
 def pause_provider(name: str, server: str | None, token: str | None, layers: tuple[Path, ...]) -> None:
     """Begin no more runs of a provider, until it is resumed. One that is under way goes on."""
-    _ask(server, token, layers, "POST", name, "pause")
-    console().print(f"{name} is paused")
+    found = with_client(server, token, layers, lambda client: _call(client, "POST", name, "pause"))
+    console().print(f"{name} is paused" + ("; the run that is under way goes on" * (found["state"] == "running")))
 
 
 @providers.command("resume")
@@ -111,39 +125,54 @@ def pause_provider(name: str, server: str | None, token: str | None, layers: tup
 @token_option
 @config_option
 def resume_provider(name: str, server: str | None, token: str | None, layers: tuple[Path, ...]) -> None:
-    """Begin runs of a provider again."""
-    _ask(server, token, layers, "POST", name, "resume")
+    """Begin runs of a provider again: at once, if one fell due meanwhile."""
+    with_client(server, token, layers, lambda client: _call(client, "POST", name, "resume"))
     console().print(f"{name} is resumed")
 
 
-def _ask(server: str | None, token: str | None, layers: Sequence[Path], method: str, *path: str) -> Any:
-    async def work(client: Client) -> Any:
-        return await client.call(method, _path(*path))
+async def _call(client: Client, method: str, name: str, *path: str) -> Any:
+    """The answer about a provider. Raises NotFoundError, with what the name may have been meant for."""
+    try:
+        return await client.call(method, "/".join([BASE, *(quote(part, safe="") for part in (name, *path))]))
+    except NotFoundError as error:
+        names = [one["name"] for one in (await client.call("GET", BASE))["items"]]
+        meant = difflib.get_close_matches(name, names, n=1)
+        hint = f"did you mean {meant[0]}?" if meant else f"there are {', '.join(names) or 'none'}"
+        raise NotFoundError(f"No such entity provider: {name} ({hint})") from error
 
-    return with_client(server, token, layers, work)
+
+async def _followed(client: Client, before: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The first run after those that there were before, once it has ended."""
+    name, last = before["name"], before["lastRun"]["id"] if before["lastRun"] else 0
+    with _bar(name) as (tell, wait):
+        async for state, run in _later_runs(client, name, last):
+            if run is None:
+                wait(state)
+            elif run["status"] != "running":
+                return run
+            else:
+                tell(run)
+    raise AssertionError("unreachable: it goes on until a run has ended")
 
 
-def _path(*parts: str) -> str:
-    return "/".join([BASE, *(quote(part, safe="") for part in parts)])
-
-
-async def _later_runs(client: Client, name: str, after: int) -> AsyncIterator[Mapping[str, Any]]:
-    """How the first run after that one stands, again and again."""
+async def _later_runs(client: Client, name: str, after: int) -> AsyncIterator[tuple[str, Mapping[str, Any] | None]]:
+    """The state of the provider, and how the first run after that one stands: again and again."""
     while True:
-        history = (await client.call("GET", _path(name, "runs")))["items"]
-        later = [run for run in history if run["id"] > after]
-        if later:
-            yield later[-1]
+        found = await _call(client, "GET", name)
+        later = [run for run in found["runs"] if run["id"] > after]
+        yield found["state"], later[-1] if later else None
         await asyncio.sleep(LOOK)
 
 
 class _bar:  # noqa: N801 - used as a function
-    """On a terminal, a bar that shows how far a run has come; the function that is lent is told of the run."""
+    """On a terminal, a bar that shows how far a run has come. The functions that are lent are told of the run, and of the
+    state of a provider whose run has not begun: after a while that is said, on a terminal or not."""
 
     def __init__(self, name: str) -> None:
         from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-        out = console(stderr=True)
+        self._out = out = console(stderr=True)
+        self._silent_until = monotonic() + UNATTENDED
         columns = (
             TextColumn("{task.description}"),
             BarColumn(),
@@ -154,12 +183,23 @@ class _bar:  # noqa: N801 - used as a function
         self._task = self._bar.add_task(f"{name} waits for its turn", total=None, found="")
         self._name = name
 
-    def __enter__(self) -> Callable[[Mapping[str, Any]], None]:
+    def __enter__(self) -> tuple[Callable[[Mapping[str, Any]], None], Callable[[str], None]]:
         self._bar.start()
-        return self._tell
+        return self._tell, self._wait
 
     def __exit__(self, *_: object) -> None:
         self._bar.stop()
+
+    def _wait(self, state: str) -> None:
+        if monotonic() < self._silent_until:
+            return
+        self._silent_until = float("inf")
+        why = {
+            "running": "the run that is under way comes first",
+            "paused": f"somebody paused it: `greenroom catalog providers resume {self._name}`",
+        }
+        nobody = "no process takes it up: is a worker running (`greenroom worker`, or `serve` without --api-only)?"
+        self._out.print(f"{self._name} has not begun: {why.get(state, nobody)}", markup=False)
 
     def _tell(self, run: Mapping[str, Any]) -> None:
         share = _share(run, datetime.now(UTC))
@@ -185,21 +225,43 @@ def _share(run: Mapping[str, Any], now: datetime) -> float | None:
 
 def _row(one: Mapping[str, Any]) -> dict[str, Any]:
     last = one["lastRun"]
-    facts = {"name": one["name"], "state": one["state"], "every": one["schedule"] or "start"}
+    facts = {"name": one["name"], "state": one["state"], "every": _schedule(one)}
     return {**facts, **(_run_row(last) if last else {})}
 
 
-def _run_row(run: Mapping[str, Any]) -> dict[str, Any]:
-    progress = run["progress"]
-    done = f" {progress['done']}/{progress['total']}" if run["status"] == "running" and progress else ""
+def _facts(one: Mapping[str, Any]) -> dict[str, Any]:
+    failed = next((run for run in one["runs"] if run["error"] is not None), None)
     return {
-        "run": run["status"] + done,
+        "name": one["name"],
+        "state": one["state"],
+        "every": _schedule(one),
+        "next run": _second(one["nextRunAt"]),
+        "paused": f"{_second(one['pausedAt'])} by {one['pausedBy'] or 'somebody'}" if one["pausedAt"] else None,
+        "last error": f"{_second(failed['startedAt'])}: {failed['error']}" if failed else None,
+    }
+
+
+def _run_row(run: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "outcome": run["status"] + _so_far(run, datetime.now(UTC)),
         "by": run["causedBy"] or run["cause"],
-        "started": run["startedAt"],
+        "started": _second(run["startedAt"]),
         "took": _took(run),
         **{name: run[name] for name in COUNTS},
         "error": run["error"],
     }
+
+
+def _so_far(run: Mapping[str, Any], now: datetime) -> str:
+    """Of a run that is under way, how much of it is done, and how long the rest may take."""
+    if run["status"] != "running":
+        return ""
+    share = _share(run, now)
+    parts = [] if share is None else [f"{share:.0%}"]
+    if run["expectedAt"] is not None:
+        left = (datetime.fromisoformat(run["expectedAt"]) - now).total_seconds()
+        parts.append(f"{max(0.0, left):.0f} s left")
+    return f" ({', '.join(parts)})" if parts else ""
 
 
 def _took(run: Mapping[str, Any]) -> str | None:
@@ -207,6 +269,18 @@ def _took(run: Mapping[str, Any]) -> str | None:
         return None
     seconds = datetime.fromisoformat(run["finishedAt"]) - datetime.fromisoformat(run["startedAt"])
     return f"{seconds.total_seconds():.1f} s"
+
+
+def _second(moment: str | None) -> str | None:
+    return None if moment is None else re.sub(r"\.\d+Z$", "Z", moment)
+
+
+def _schedule(one: Mapping[str, Any]) -> str:
+    """`PT1H30M` -> `1 h 30 min`; what has no schedule runs at each start."""
+    if one["schedule"] is None:
+        return "start"
+    units = {"H": "h", "M": "min", "S": "s"}
+    return " ".join(f"{number} {units[unit]}" for number, unit in re.findall(r"([\d.]+)([HMS])", one["schedule"]))
 
 
 def _show_failures(run: Mapping[str, Any]) -> None:

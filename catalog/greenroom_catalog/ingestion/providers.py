@@ -61,8 +61,9 @@ def stored(entity: Entity, location_key: str | None) -> Emitted:
 class Source:
     """One provider's hand in the catalog (`greenroom.plugin.EntitySource`). `tally` tells what it has done so far."""
 
-    def __init__(self, name: str, store: Store, log: logging.Logger) -> None:
+    def __init__(self, name: str, store: Store, log: logging.Logger, *, by_hand: bool = False) -> None:
         self.name = name
+        self.by_hand = by_hand
         self.tally = Tally()
         self._store = store
         self._log = log

@@ -19,8 +19,8 @@ from greenroom_catalog.ingestion.providers import Source
 from greenroom_catalog.storage.runs import LONGEST_TEXT, MOST_FAILURES, Failure, ProviderRuns, RunClaim, Tally
 from greenroom_catalog.storage.store import Store
 
-LEASE = timedelta(seconds=90)
-"""How long a provider whose process died is kept from the others."""
+LEASE = timedelta(seconds=30)
+"""How long a provider whose process died is kept from the others, and shown as running."""
 TRY_AGAIN = timedelta(minutes=1)
 """A provider that failed is run again after this, also one that otherwise runs only at a start."""
 SLOTS = 16
@@ -90,7 +90,7 @@ class ProviderRunner:
                 await Source(name, self._store, self._log).full([])
 
     async def _run(self, provider: EntityProvider, claim: RunClaim) -> None:
-        source = Source(provider.name, self._store, self._log)
+        source = Source(provider.name, self._store, self._log, by_hand=claim.by_hand)
         error: str | None = None
         running = asyncio.ensure_future(self._in_time(provider, source))
         async with self._keeping(claim, source.tally, running):

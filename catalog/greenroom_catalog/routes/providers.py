@@ -59,7 +59,7 @@ def provider_routes(runs: ProviderRuns, permissions: Permissions) -> list[HTTPRo
         one, who = await managed(request)
         if one.paused_at is not None:
             raise ConflictError(f"Provider {one.name} is paused: resume it first")
-        await runs.trigger(one.name, who)
+        await runs.trigger(one.name, who, by_hand=True)
         return await told(one.name)
 
     @post("/catalog/providers/{name:str}/pause", operation_id="PauseProvider", status_code=200)

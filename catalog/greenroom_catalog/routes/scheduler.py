@@ -53,7 +53,7 @@ def scheduler_routes(runs: ProviderRuns, chores: Chores, sweep: SweepTask | None
             raise ConflictError(f"Task {id_} is currently running")
         if provider.paused_at is not None:
             raise ConflictError(f"Task {id_} is paused: resume the provider first")
-        await runs.trigger(provider.name, "scheduler")
+        await runs.trigger(provider.name, "scheduler", by_hand=True)
         return empty()
 
     @post(TASKS + "/{id:str}/cancel", status_code=200)

@@ -50,10 +50,11 @@ class Tally(msgspec.Struct):
 
 
 class RunClaim(msgspec.Struct, frozen=True):
-    """A run that this process has begun."""
+    """A run that this process has begun. `by_hand`: a person asked for it."""
 
     name: str
     id: int
+    by_hand: bool = False
 
 
 class Run(msgspec.Struct, frozen=True):
@@ -141,9 +142,9 @@ class ProviderRuns:
         await self._db.execute(self._sql.finish_run, claim.id, error, KEPT)
         await self._db.execute(self._sql.rest_provider, claim.name, claim.id, error is not None, rest)
 
-    async def trigger(self, name: str, by: str | None) -> bool:
+    async def trigger(self, name: str, by: str | None, *, by_hand: bool = False) -> bool:
         """Make a provider due now, and wake whoever runs it. Returns whether it is known."""
-        return await self._db.fetchval(self._sql.trigger_provider, name, by) is not None
+        return await self._db.fetchval(self._sql.trigger_provider, name, by, by_hand) is not None
 
     async def pause(self, name: str, by: str | None) -> bool:
         """Begin no more runs of a provider; one that is under way goes on. Returns whether it is known."""

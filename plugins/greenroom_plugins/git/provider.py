@@ -69,6 +69,8 @@ class GitProvider:
     async def run(self, source: EntitySource) -> None:
         """Look at every repository whose turn it is. Raises SyncError, at the end, for those that could not be read."""
         await self._take_stock(source)
+        if source.by_hand:
+            await self._repositories.hurry(self.name)
         errors: list[str] = []
         self._looked_at = 0
         try:
@@ -140,8 +142,7 @@ class GitProvider:
     async def _work(self, source: EntitySource, errors: list[str]) -> None:
         while (claim := await self._repositories.claim(self.name)) is not None:
             self._working.add(claim.id)
-            due = await self._repositories.due(self.name)
-            source.progress(self._looked_at, self._looked_at + len(self._working) + due)
+            await self._tell_progress(source)
             try:
                 async with asyncio.timeout(self.config.schedule.timeout.total_seconds()):
                     await self._bring_up_to_date(source, claim)
@@ -154,6 +155,11 @@ class GitProvider:
             finally:
                 self._working.discard(claim.id)
                 self._looked_at += 1
+        await self._tell_progress(source)
+
+    async def _tell_progress(self, source: EntitySource) -> None:
+        due = await self._repositories.due(self.name)
+        source.progress(self._looked_at, self._looked_at + len(self._working) + due)
 
     def _too_long(self, claim: Claim) -> str:
         seconds = self.config.schedule.timeout.total_seconds()

@@ -109,6 +109,10 @@ class Repositories:
         row = await self._db.fetchrow(self._sql.claim_repository, provider, LEASE)
         return Claim(*row) if row else None
 
+    async def hurry(self, provider: str) -> None:
+        """Make all repositories of a provider due."""
+        await self._db.execute(self._sql.hurry_repositories, provider)
+
     async def due(self, provider: str) -> int:
         """How many repositories wait for their turn."""
         return int(await self._db.fetchval(self._sql.due_repositories, provider))

@@ -210,6 +210,25 @@ async def test_a_trigger_during_a_run_is_followed_by_another(world: World) -> No
     assert [run.cause for run in await world.runs.runs("p")] == ["trigger", "start"]
 
 
+@pytest.mark.parametrize("triggers", [[False, True], [True, False]], ids=["hand last", "hand first"])
+async def test_a_run_by_hand_is_told_to_look_at_everything_and_the_next_is_not(
+    world: World, triggers: list[bool]
+) -> None:
+    seen = []
+
+    async def work(source: EntitySource) -> None:
+        seen.append(source.by_hand)
+
+    runner = world.runner(Provider("p", work))
+    await runner.run_due()
+    for by_hand in triggers:
+        await world.runs.trigger("p", "somebody", by_hand=by_hand)
+    await runner.run_due()
+    await world.runs.trigger("p", "webhook")
+    await runner.run_due()
+    assert seen == [False, True, False]
+
+
 async def test_a_failed_run_is_tried_again_and_says_so(world: World) -> None:
     async def work(source: EntitySource) -> None:
         raise ConnectionError("away")

@@ -77,6 +77,22 @@ async def test_a_repository_is_left_alone_until_it_is_due(
     assert timedelta(minutes=59) < due <= timedelta(hours=1)
 
 
+async def test_a_run_by_hand_looks_at_a_repository_that_is_not_due_and_says_how_far_it_came(
+    world: MakeWorld, remote: Remote
+) -> None:
+    remote.push({"catalog-info.yaml": COMPONENT})
+    schedule = {"frequency": timedelta(hours=1)}
+    here = world(repositories=[{"url": remote.url}], paths=["**/catalog-info.yaml"], schedule=schedule)
+    await here.provider.run(here.source)
+    assert here.source.progressed == (1, 1)
+    remote.push({"catalog-info.yaml": COMPONENT, "other/catalog-info.yaml": COMPONENT})
+    await here.provider.run(here.source)
+    assert (len(here.source.entities), here.source.progressed) == (1, (0, 0))
+    here.source.by_hand = True
+    await here.provider.run(here.source)
+    assert (len(here.source.entities), here.source.progressed) == (2, (1, 1))
+
+
 async def test_files_come_go_and_move_in_one_step(world: MakeWorld, remote: Remote) -> None:
     remote.push({"a/catalog-info.yaml": COMPONENT, "b/catalog-info.yaml": COMPONENT})
     here = world(repositories=[{"url": remote.url}], paths=["**/catalog-info.yaml"])

@@ -81,6 +81,7 @@ CREATE TABLE providers (
     next_run_at  timestamptz, -- null: not before it is triggered
     triggered_at timestamptz, -- by the last trigger that no run has answered yet
     triggered_by text, -- whoever pulled it: the ref of a principal, or `webhook`
+    by_hand      boolean NOT NULL DEFAULT false, -- a person pulled it, who wants everything looked at
     retry        boolean NOT NULL DEFAULT false, -- due because the last run failed
     paused_at    timestamptz, -- null: not paused
     paused_by    text,

@@ -17,20 +17,21 @@ UPDATE providers SET next_run_at = now(), retry = false WHERE name = ANY($1::tex
 -- name: claim_provider
 -- Begin a run of one due provider, kept from others for the length of a lease. A run whose process died ends with this.
 WITH due AS (
-    SELECT name, triggered_by,
+    SELECT name, triggered_by, by_hand,
            CASE WHEN triggered_at IS NOT NULL THEN 'trigger' WHEN retry THEN 'retry' WHEN every IS NULL THEN 'start' ELSE 'schedule' END AS cause
     FROM providers
     WHERE name = ANY($1::text[]) AND next_run_at <= now() AND paused_at IS NULL AND (lease_until IS NULL OR lease_until < now())
     ORDER BY next_run_at LIMIT 1 FOR UPDATE SKIP LOCKED
 ), claimed AS (
-    UPDATE providers p SET lease_until = now() + $2::interval, triggered_at = NULL, triggered_by = NULL, cancelled = false FROM due WHERE p.name = due.name
+    UPDATE providers p SET lease_until = now() + $2::interval, triggered_at = NULL, triggered_by = NULL, by_hand = false, cancelled = false
+    FROM due WHERE p.name = due.name
 ), lost AS (
     UPDATE provider_runs r SET finished_at = now(), error = 'The process that ran it ended'
     FROM due WHERE r.provider = due.name AND r.finished_at IS NULL
 )
 INSERT INTO provider_runs (provider, cause, caused_by, process)
 SELECT name, cause, CASE cause WHEN 'trigger' THEN triggered_by END, $3 FROM due
-RETURNING provider, id
+RETURNING provider, id, (SELECT by_hand FROM due)
 
 -- name: extend_lease
 -- Keep a provider that is still running.
@@ -69,8 +70,8 @@ UPDATE providers SET
 WHERE name = $1 AND (SELECT max(id) FROM provider_runs WHERE provider = $1) = $2
 
 -- name: trigger_provider
--- Make a provider due now.
-UPDATE providers SET next_run_at = now(), triggered_at = now(), triggered_by = $2 WHERE name = $1
+-- Make a provider due now. $3: a person wants it.
+UPDATE providers SET next_run_at = now(), triggered_at = now(), triggered_by = $2, by_hand = by_hand OR $3 WHERE name = $1
 RETURNING name, pg_notify('greenroom', 'catalog.provide ')
 
 -- name: pause_provider

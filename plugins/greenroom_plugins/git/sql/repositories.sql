@@ -33,6 +33,10 @@ where id = (
 )
 returning id, provider, url, branch, forms, rules, resolved_branch, commit_sha, applied_sha, applied_rules, requested_at
 
+-- name: hurry_repositories
+-- Somebody wants all of them looked at now.
+update git_repository set due_at = now() where provider = $1 and due_at > now()
+
 -- name: due_repositories
 -- How many wait for their turn.
 select count(*) from git_repository
