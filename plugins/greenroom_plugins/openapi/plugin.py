@@ -9,15 +9,28 @@ from typing import Any
 
 from greenroom.errors import GreenroomError, describe
 from greenroom.plugin import Contribution, Host, NoConfig, Placeholder, PlaceholderResolver, plugin
-from greenroom_plugins.openapi.bundle import ROOT, bundled, checked, read_all
+from greenroom_plugins.openapi.bundle import bundled, read_all
 from greenroom_plugins.openapi.yaml_text import dump
 
+VALUES = (".json", ".yaml", ".yml")
 TEXT = (".txt", ".htm", ".html", ".md", ".xml", ".js", ".min", ".map", ".css", ".scss", ".less", ".svg")
-"""Files that are no JSON or YAML, and are put in as text."""
+"""Files that are no JSON or YAML, and are put in as text, like others that turn out to be neither."""
 
 
 class DefinitionError(GreenroomError):
     """The definition could not be bundled"""
+
+
+class UnreadableReferenceError(GreenroomError):
+    """A file that is referred to cannot be read"""
+
+    name = "ResolverError"  # as json-schema-ref-parser calls it
+
+
+class ParserError(GreenroomError):
+    """A file that is referred to is broken"""
+
+    name = "ParserError"  # as json-schema-ref-parser calls it
 
 
 @plugin("openapi", NoConfig)
@@ -31,9 +44,9 @@ async def resolve(placeholder: Placeholder) -> str:
     """The bundled definition, as YAML. Raises DefinitionError, in upstream's words."""
     content = await _content(placeholder, url := _url(placeholder))
     try:
-        root = checked(placeholder.parse(content))
-        files, urls = await read_all(root, url, placeholder.resolve, lambda other: _file(placeholder, other))
-        return await asyncio.to_thread(bundled, {**files, ROOT: root}, urls, dump)
+        root = _definition(placeholder.parse(content))
+        files = await read_all(root, url, placeholder.resolve, lambda other: _file(placeholder, other))
+        return await asyncio.to_thread(bundled, files, dump)
     except GreenroomError as error:
         raise DefinitionError(
             f"Placeholder ${placeholder.key} unable to bundle the file at {placeholder.value}, {describe(error)}"
@@ -63,12 +76,25 @@ async def _content(placeholder: Placeholder, url: str) -> bytes:
         ) from error
 
 
+def _definition(value: Any) -> Any:
+    """Raises DefinitionError for what has no members, and so no references."""
+    if not isinstance(value, dict | list):
+        raise DefinitionError("Expected an object at the root of the definition")
+    return value
+
+
 async def _file(placeholder: Placeholder, url: str) -> Any:
-    """What a file that the definition refers to holds."""
-    content = await placeholder.read(url)
+    """What a file that the definition refers to holds. Raises UnreadableReferenceError, ParserError."""
+    try:
+        content = await placeholder.read(url)
+    except GreenroomError as error:
+        raise UnreadableReferenceError(f'Error reading file "{url}", {describe(error)}') from error
     extension = posixpath.splitext(url.partition("?")[0])[1].lower()
     if extension in TEXT:
         return content.decode(errors="replace")
-    if extension == ".json" and not content.strip():
-        raise DefinitionError(f"Error parsing {url}: Unexpected end of JSON input")
-    return placeholder.parse(content)
+    try:
+        return placeholder.parse(content)
+    except GreenroomError as error:
+        if extension not in VALUES:
+            return content.decode(errors="replace")
+        raise ParserError(f"Error parsing {url}: {error.message}") from error
