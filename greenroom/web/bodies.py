@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import codecs
 import json
 import re
 import zlib
@@ -27,6 +26,9 @@ _JSON = re.compile(
     r"""\s*application/json\s*(;\s*[!#$%&'*+.^_`|~0-9a-z-]+\s*=\s*("(\\.|[^"\\])*"|[!#$%&'*+.^_`|~0-9a-z-]+)\s*)*""",
     re.IGNORECASE,
 )
+_PUNCTUATION = re.compile(r"[^0-9a-z]")
+_CHARSETS = {"utf8": "utf-8", "utf7": "utf-7", "utf16": "utf-16-le", "utf16le": "utf-16-le", "utf16be": "utf-16-be"}
+"""What express reads, by what is left of the name without punctuation -> what Python calls it."""
 _WINDOW_BITS = {"gzip": 31, "deflate": 15}
 
 
@@ -116,15 +118,13 @@ async def drain(receive: Receive) -> None:
 
 def _charset(content_type: str) -> str:
     found = _CHARSET.search(content_type)
-    charset = found[1].lower() if found else "utf-8"
-    if not charset.startswith("utf-"):
-        raise UnreadableError(f'unsupported charset "{charset.upper()}"')
-    if charset == "utf-8":
-        return charset
-    try:
-        return codecs.lookup({"utf-16": "utf-16-le", "utf-32": "utf-32-le"}.get(charset, charset)).name
-    except LookupError:
-        raise UnreadableError(f'unsupported charset "{charset.upper()}"') from None
+    if not found:
+        return "utf-8"
+    named = found[1].lower()
+    charset = _CHARSETS.get(_PUNCTUATION.sub("", named)) if named.startswith("utf-") else None
+    if charset is None:
+        raise UnreadableError(f'unsupported charset "{named.upper()}"')
+    return charset
 
 
 async def _read(receive: Receive, limit: int) -> bytes:

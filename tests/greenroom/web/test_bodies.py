@@ -113,6 +113,21 @@ async def test_bad_json_is_refused_even_where_no_route_is(door: Client) -> None:
 
 
 @pytest.mark.parametrize(
+    ("charset", "encoding"), [("utf--8", "utf-8"), ("UTF-16BE", "utf-16-be"), ("utf-16-le", "utf-16-le")]
+)
+async def test_a_charset_is_known_however_it_is_spelled(door: Client, charset: str, encoding: str) -> None:
+    headers = {"content-type": f"application/json; charset={charset}"}
+    reply = await door.request("POST", QUERY, headers, '{"cursor":"é"}'.encode(encoding))
+    assert reply.json["body"] == {"cursor": "é"}
+
+
+@pytest.mark.parametrize("charset", ["utf-32", "utf-8-sig", "utf-", "utf8", "latin1"])
+async def test_a_charset_that_express_does_not_read_is_named(door: Client, charset: str) -> None:
+    reply = await door.request("POST", QUERY, {"content-type": f"application/json; charset={charset}"}, b"{}")
+    assert (reply.status, reply.error["message"]) == (400, f'unsupported charset "{charset.upper()}"')
+
+
+@pytest.mark.parametrize(
     ("content_type", "expected"),
     [
         ("application/json", True),
