@@ -14,6 +14,7 @@ import msgspec
 from greenroom.errors import InputError
 from greenroom.urls.whatwg import InvalidUrlError, Url, parse
 
+_BITBUCKET_KIND = re.compile("(?:projects|users)/")
 _BITBUCKET_SERVER = re.compile(r"(projects|users)/(.*?)/repos/(.*?)(/.*$|$)")
 
 
@@ -46,16 +47,31 @@ def repository_file(url: str) -> RepositoryFile:
 TRAVERSAL = "Invalid SCM URL: path traversal is not allowed in the URL"
 
 
+_MOST_DECODINGS = 16
+
+
 def leaves_repository(path: str) -> bool:
     """Whether a path goes up somewhere, however often its dots are encoded."""
-    return any(segment in (".", "..") for segment in re.split(r"[/\\]", _fully_decoded(path)))
+    for _ in range(_MOST_DECODINGS):
+        before, path = path, _decoded_once(path)
+        if path == before:
+            return any(segment in (".", "..") for segment in re.split(r"[/\\]", path))
+    return True  # nobody encodes so often who does not mean harm
 
 
-def said_of_repository(url: str) -> RepositoryFile:
+def _decoded_once(text: str) -> str:
+    try:
+        return unquote(text, errors="strict")
+    except UnicodeDecodeError:
+        return text
+
+
+def said_of_repository(url: str | Url) -> RepositoryFile:
     """The same without a look at where its path leads: for links only. Raises InvalidUrlError."""
-    parsed = parse(url)
+    parsed = parse(url) if isinstance(url, str) else url
     found = _in_path(parsed)
-    on_server = _BITBUCKET_SERVER.search(parsed.pathname)
+    start = _BITBUCKET_KIND.search(parsed.pathname)  # where the first does not fit, no later one does
+    on_server = _BITBUCKET_SERVER.match(parsed.pathname, start.start()) if start else None
     return found if on_server is None else _on_bitbucket_server(parsed, on_server, found)
 
 
@@ -138,17 +154,6 @@ def azure_file(url: str) -> AzureFile | None:
     else:
         folders, project = before[:-1], before[-1]
     return AzureFile(tuple(folders), project, name, parameters.get("path", ""), version[2:])
-
-
-def _fully_decoded(text: str) -> str:
-    previous = None
-    while previous != text:
-        previous = text
-        try:
-            text = unquote(text, errors="strict")
-        except UnicodeDecodeError:
-            break
-    return text
 
 
 class GitilesFile(msgspec.Struct, frozen=True):

@@ -125,8 +125,8 @@ class Reply:
         asked = self._request[b"if-none-match"]
         if asked.strip() == b"*":
             return True
-        strong = etag.removeprefix(b"W/")
-        return any(candidate.strip(b" ").removeprefix(b"W/") == strong for candidate in asked.split(b","))
+        same = (etag, b"W/" + etag, etag.removeprefix(b"W/"))
+        return any(candidate.strip(b" ") in same for candidate in asked.split(b","))
 
 
 def _fixed_form(named: Mapping[bytes, bytes]) -> bool:

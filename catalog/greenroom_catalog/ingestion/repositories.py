@@ -6,13 +6,13 @@ import logging
 import re
 from collections.abc import Collection, Iterable, Sequence
 from typing import NamedTuple
-from urllib.parse import quote, unquote
+from urllib.parse import quote
 
 from greenroom.errors import GreenroomError, InputError, describe
 from greenroom.settings import IntegrationsConfig
 from greenroom.urls import InvalidUrlError, Urls
-from greenroom.urls.integrations import repository_file
-from greenroom.urls.whatwg import parse
+from greenroom.urls.repositories import decoded, repository_file, said_of_repository
+from greenroom.urls.whatwg import Url, parse
 
 LONGEST = 2048
 """Characters of a URL that upstream's parser takes."""
@@ -26,48 +26,52 @@ class Repository(NamedTuple):
 
 
 _SHORT = re.compile(r"[A-Za-z\d-]{1,39}/[-.\w]{1,100}", re.ASCII)
-_SSH = re.compile(r"(?:[a-z_][a-z0-9_-]{0,31}@|https?://)([\w.\-@]+)[/:]([~,.\w_/-]+?(?:\.git|/)?)", re.ASCII)
+_SSH = re.compile(r"(?:([a-z_][a-z0-9_-]{0,31})@|https?://)([\w.\-@]+)[/:]([~,.\w_/-]+?(?:\.git|/)?)", re.ASCII)
+_ON_SERVER = re.compile(r"(?:projects|users)/.*?/repos/")
+_ON_AZURE = ("azure.com", "dev.azure.com", "visualstudio.com")
 
 
 def repository(url: str) -> Repository:
     """Raises InputError for what is not a URL, and for one that is not properly escaped."""
     address = _as_url(url)
-    parsed = parse(address)
-    host = parsed.host.partition(":")[0]
+    if not address.pathname:
+        address = Url(address.scheme, address.username, hostname=address.hostname, path=address.href.removesuffix("/"))
+    name = decoded(re.sub(r"^/|/$", "", address.pathname).removesuffix(".git"))
+    host, owner = address.hostname or "", decoded(address.username)
     domain = host if host.count(".") < 2 else host.partition(".")[2]
-    found = repository_file(address if parsed.pathname else f"https://{host or 'none'}/{address}")
-    if domain in ("azure.com", "dev.azure.com", "visualstudio.com"):
-        return _on_azure(host, [part for part in unquote(parsed.pathname).removesuffix(".git").split("/") if part])
-    return Repository(found.owner.removeprefix("scm/"), found.name)
+    if domain in _ON_AZURE and not _ON_SERVER.search(address.pathname):
+        return _on_azure(host, name.split("/")) or Repository(owner, name)
+    found = said_of_repository(address)
+    named = "/" in name or found.owner  # an owner, or a path of a Bitbucket Server
+    return Repository(found.owner, found.name) if named else Repository(owner, name)
 
 
-def _as_url(url: str) -> str:
-    """The URL itself, or the one that is meant by `owner/name` (of GitHub) and by `user@host:path`."""
+def _as_url(url: str) -> Url:
+    """The URL itself, or the one that is meant by `owner/name` (of GitHub) and by `user@host:path`, whose dots are kept."""
     if _SHORT.fullmatch(url):
-        return f"https://github.com/{url}"
+        url = f"https://github.com/{url}"
     if not url.strip() or len(url) > LONGEST:
         raise InputError("The given location.target is not a URL")
     try:
-        parse(url)
+        return parse(url)
     except InvalidUrlError:
         found = _SSH.fullmatch(url)
         if found is None:
             raise InputError("The given location.target is not a URL") from None
-        return f"ssh://{found[1]}/{found[2]}"
-    return url
+        return Url("ssh", found[1] or "", hostname=found[2], path=f"/{found[3]}")
 
 
-def _on_azure(host: str, parts: Sequence[str]) -> Repository:
-    """`organisation/project/_git/name`, and the forms with less or more; else all of it is the name."""
-    if host in ("ssh.dev.azure.com", "vs-ssh.visualstudio.com") and len(parts) == 4:
-        return Repository(parts[2], parts[3])
+def _on_azure(host: str, parts: Sequence[str]) -> Repository | None:
+    """`organisation/project/_git/name`, and the forms with less or more."""
+    if host in ("ssh.dev.azure.com", "vs-ssh.visualstudio.com"):
+        return Repository(parts[2], parts[3]) if len(parts) == 4 else None
     if len(parts) == 2 and host.endswith("visualstudio.com"):
         return Repository(parts[1], parts[1])
-    if len(parts) == 3 and not host.startswith(("ssh.", "vs-ssh.")):
+    if len(parts) == 3:
         return Repository(parts[2] if parts[0] == "DefaultCollection" else parts[0], parts[2])
     if len(parts) == 4 or (len(parts) == 5 and "azure" in host):
         return Repository(parts[1], parts[-1])
-    return Repository("", "/".join(parts))
+    return None
 
 
 # --- catalog files ------------------------------------------------------------------------------------------------

@@ -17,6 +17,7 @@ from hypothesis.strategies import SearchStrategy
 from tests.conformance.compare import Outcome, differences, only_count
 from tests.conformance.fuzz.asking import clone
 from tests.conformance.fuzz.exemptions import exempted
+from tests.conformance.fuzz.following import Following
 from tests.conformance.script import Request
 
 T = TypeVar("T")
@@ -92,7 +93,7 @@ class Hunt:
 
     async def difference(self, request: Request) -> Difference | None:
         """Ask both sides one request."""
-        theirs, ours = (_comparable(outcome) for outcome in await self._ask(request))
+        theirs, ours = (_comparable(request, outcome) for outcome in await self._ask(request))
         pages = 1 + len(theirs.forward) + len(theirs.back)
         self.asked += pages
         self.since += pages
@@ -137,17 +138,15 @@ class Hunt:
         return best[0]
 
 
-def _comparable(outcome: Outcome) -> Outcome:
-    """Without what is chance in a walk that broke off: which rows came before, and the cursor in the URL that failed."""
-    pages = [*outcome.forward, *outcome.back]
-    if all(page.status == 200 for page in pages):
-        return outcome
-    for page in pages:
-        if page.status == 200:
-            page.body = only_count(page.body)
-        elif isinstance(page.body, dict) and "request" in page.body:
+def _comparable(request: Request, outcome: Outcome) -> Outcome:
+    """Without what is chance: which rows came before a walk broke off, and the cursor in a URL that failed."""
+    pages = [outcome.answer, *outcome.forward, *outcome.back]
+    for page in pages if request.walk or isinstance(request, Following) else []:
+        if page.status >= 400 and isinstance(page.body, dict) and "request" in page.body:
             page.body["request"]["url"] = "…"
-    outcome.answer.body = only_count(outcome.answer.body)
+    if len(pages) > 1 and any(page.status != 200 for page in pages):
+        for page in pages:
+            page.body = only_count(page.body)
     return outcome
 
 

@@ -24,7 +24,7 @@ TOKENS = (
 
 HEADERS: dict[str, tuple[str, ...]] = {
     "Accept": ("application/json", "text/html", "*/*", "application/xml;q=0.9", "", "nonsense"),
-    "Accept-Encoding": ("identity", "*", ""),
+    "Accept-Encoding": ("identity", "gzip", "gzip;q=0"),
     "If-None-Match": ("*", 'W/"x"', '"x"', "x", ""),
     "If-Match": ("*", '"x"'),
     "If-Modified-Since": ("Wed, 21 Oct 2099 07:28:00 GMT", "yesterday"),
@@ -50,7 +50,7 @@ REFS = (
 )  # fmt: skip
 SEGMENTS = (
     "o", "r", "r.git", "tree", "blob", "main", "-", "_git", "src", "scm", "p", "projects", "repos", "browse", "raw", "edit",
-    "catalog-info.yaml", "a%20b", "é", "..", ".", "x.y", "", "feature", "O",
+    "catalog-info.yaml", "a%20b", "é", "x.y", "", "feature", "O",
 )  # fmt: skip
 HOSTS = (
     "github.com", "gitlab.com", "bitbucket.org", "dev.azure.com", "git.example.net", "GitHub.com", "gitea.example.net:3000",
