@@ -220,7 +220,8 @@ class Operate:
 def _dressed(request: Request, headers: dict[str, str], token: str | None, head: bool) -> Request:
     if request.json is not msgspec.UNSET:
         headers = {name: value for name, value in headers.items() if name != "Content-Type"}
-    request = msgspec.structs.replace(request, headers=headers, as_=token, walk=False)
+    order: Order = "count" if request.walk else request.order
+    request = msgspec.structs.replace(request, headers=headers, as_=token, walk=False, order=order)
     if head and request.get is not None:
         return msgspec.structs.replace(request, get=None, head=request.get)
     return request
