@@ -89,15 +89,17 @@ def main() -> int:
     parser.add_argument("sets", nargs="*", help="data sets (default: all)")
     asked = parser.parse_args()
     found: dict[str, list[str]] = {}
-    for name in asked.sets or names():
-        script = load(name)
+    scripts = [load(name) for name in asked.sets or names()]
+    for script in scripts:
         lines = asyncio.run(_run(asked.command, script))
-        _say(f"{name}: {len(script.requests)} requests, {len(lines)} that differ")
+        _say(f"{script.name}: {len(script.requests)} requests, {len(lines)} that differ")
         found |= lines
     if asked.command == "record":
         listing.write()
     for request, differing in found.items():
         _say(request, *(f"    {line}" for line in differing))
+    total = sum(len(script.requests) for script in scripts)
+    _say(f"{total:,} requests about {len(scripts)} data sets: {len(found)} differ that should not")
     return 1 if found else 0
 
 
