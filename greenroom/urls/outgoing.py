@@ -29,6 +29,7 @@ Named: TypeAlias = Callable[[Url, str], bool]
 Raises for a URL that may not be read at all."""
 
 _REDIRECTS = (301, 302, 307, 308)
+_LONGEST_REASON = 200
 _CHUNK = 64 * 1024
 _SECRET_HEADERS = ("authorization", "private-token", "x-api-key")
 
@@ -44,7 +45,7 @@ class Answer:
     """What a server said in the end. Header names are matched in any case."""
 
     def __init__(self, url: str, response: aiohttp.ClientResponse, content: bytes) -> None:
-        self.url, self.status, self.reason = url, response.status, response.reason or ""
+        self.url, self.status, self.reason = url, response.status, _printable(response.reason or "")
         self.headers: Mapping[str, str] = response.headers
         self.content = content
 
@@ -159,8 +160,8 @@ class Outgoing:
                 return Answer(current, response, await _read(response, current, body, max_bytes))
         except GreenroomError:
             raise
-        except (aiohttp.ClientError, OSError) as error:
-            raise UnreadableUrlError(f"Unable to read {current}, {error}") from error
+        except (aiohttp.ClientError, OSError, ValueError) as error:  # a ValueError is a host that cannot be one
+            raise UnreadableUrlError(f"Unable to read {current}, {_printable(str(error))}") from error
 
 
 async def _within(limits: Limits, url: str, answer: Awaitable[Answer]) -> Answer:
@@ -170,6 +171,11 @@ async def _within(limits: Limits, url: str, answer: Awaitable[Answer]) -> Answer
             return await answer
     except TimeoutError as error:
         raise UnreadableUrlError(f"Unable to read {url}, no complete answer within {seconds:g} s") from error
+
+
+def _printable(text: str) -> str:
+    """What a server says may be anything, and ends in the database and before people."""
+    return "".join(character if character.isprintable() else "\ufffd" for character in text[:_LONGEST_REASON])
 
 
 def _check(url: Url, current: str, named: bool) -> None:

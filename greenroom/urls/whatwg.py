@@ -29,7 +29,7 @@ _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.\-]*):")
 _DRIVE = re.compile(r"[A-Za-z][:|]")
 _FORBIDDEN_IN_HOST = re.compile(r"[\x00-\x20#/:<>?@\[\\\]^|]")
 _FORBIDDEN_IN_DOMAIN = re.compile(r"[\x00-\x20#/:<>?@\[\\\]^|%\x7f]")
-_PLAIN_HTTP = re.compile(r"https?://[a-z0-9-]*[a-z][a-z0-9-]*(?:\.[a-z0-9-]*[a-z][a-z0-9-]*)*(?:[/?#][^\x00-\x20]*)?")
+_PLAIN_HTTP = re.compile(r"https?://[0-9-]*+[a-z][a-z0-9-]*+(?:\.[0-9-]*+[a-z][a-z0-9-]*+)*+(?:[/?#][^\x00-\x20]*+)?")
 """What is a URL beyond doubt, if nothing in it is in punycode: nearly all that are asked about."""
 _RIGHT_TO_LEFT = frozenset({"R", "AL", "AN", "EN", "ES", "CS", "ET", "ON", "BN", "NSM"})
 _MAY_END = frozenset({"R", "AL", "EN", "AN"})
@@ -97,6 +97,7 @@ class Url:
         """The same URL with another path, in which `?` and `#` are ordinary characters."""
         if isinstance(self.path, str):
             return self
+        path = _HALF.sub("\ufffd", path)
         return replace(self, path=_path(path.replace("?", "%3F").replace("#", "%23"), self))
 
     def with_search(self, search: str) -> Url:

@@ -14,6 +14,8 @@ MAX_FILE = 20 * 1024 * 1024
 MAX_FOUND = 1000
 """Files that one pattern may stand for."""
 MAX_FOUND_BYTES = 64 * 1024 * 1024
+_MAX_NOTE = 1024 * 1024
+_NOTES = (tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.SOLARIS_XHDTYPE, tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK)
 MAX_UNPACKED = 2 * 1024 * 1024 * 1024
 """Bytes that are gone through in search of them."""
 
@@ -64,8 +66,22 @@ def is_plain(path: str) -> bool:
     return bool(path) and not path.startswith("/") and not {"", ".", ".."}.intersection(path.split("/"))
 
 
+class _Member(tarfile.TarInfo):
+    """Refuses what no host packs, and what takes its reader much memory or for ever before any file is looked at."""
+
+    def _proc_member(self, archive: tarfile.TarFile) -> tarfile.TarInfo:
+        if self.size < 0 or (self.type in _NOTES and self.size > _MAX_NOTE):
+            raise tarfile.ReadError(f"a member has {self.size} bytes of name or notes")
+        if self.type == tarfile.GNUTYPE_SPARSE:
+            raise tarfile.ReadError("a member is a file with holes")
+        return super()._proc_member(archive)  # type: ignore[misc,no-any-return]
+
+    def _proc_gnusparse_10(self, *_: object) -> None:
+        raise tarfile.ReadError("a member is a file with holes")
+
+
 def _in_tar(archive: IO[bytes], root: bool) -> Iterator[tuple[str, int, Callable[[], bytes]]]:
-    with tarfile.open(fileobj=archive, mode="r|*") as opened:
+    with tarfile.open(fileobj=archive, mode="r|*", tarinfo=_Member) as opened:
         for member in opened:
             if not member.isreg():
                 continue
