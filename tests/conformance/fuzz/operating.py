@@ -124,7 +124,7 @@ class Operate:
         target = mostly(st.sampled_from(self._targets), st.sampled_from(REFS).map(lambda ref: ref[4:]) | ODD_TEXT)
         type_ = mostly(st.just("url"), st.sampled_from(("file", "x", "", "URL")))
         body = st.fixed_dictionaries({"type": type_, "target": target}, optional={"presence": st.just("optional")})
-        dry = mostly(st.just("true"), st.sampled_from(("false ", "1", "TRUE", "yes")), 6)
+        dry = mostly(st.just("true"), st.sampled_from(("1", "TRUE", "yes", "on", "Y", " true ")), 6)
         return st.builds(lambda said, dry: Request(post="/locations", query={"dryRun": dry}, json=said), body, dry)
 
     def unprocessed(self) -> Made:
