@@ -23,6 +23,7 @@ SHORTEST_TOKEN = 8
 LOOPBACK = ("127.0.0.1", "0:0:0:0:0:0:0:1", "::1")
 ACTIONS = ("create", "read", "update", "delete")
 
+_READABLE = re.compile(r"(?:\*\.)?[^/?#@*\s]+", re.ASCII)
 _PORTS = re.compile(r"(\d+)(?:-(\d+))?\Z")
 
 
@@ -260,6 +261,12 @@ class AllowedHost(msgspec.Struct, frozen=True):
     def __post_init__(self) -> None:
         if self.ports is not None and not 0 < self.ports.start < self.ports.stop <= 65536:
             raise FieldError("host", "expected `<host>`, `<host>:<port>` or `<host>:<from>-<to>`")
+        if not _READABLE.fullmatch(self.hostname) or not self.hostname.isascii():
+            hint = "`example.com`, or `*.example.com` for every name below it; other letters than ASCII's as `xn--…`"
+            raise FieldError("host", "is no host, so that nothing could be read by it", hint)
+        for index, path in enumerate(self.paths or ()):
+            if not path.startswith("/"):
+                raise FieldError(f"paths[{index}]", "a path begins with a slash")
 
     @property
     def hostname(self) -> str:

@@ -74,10 +74,32 @@ def test_only_allowed_hosts_ports_and_paths_may_be_read(entry: dict[str, Any], u
     assert allows(host, parse(url)) is allowed
 
 
-@pytest.mark.parametrize("host", ["example.com:x", "example.com:9-1", "example.com:0", "example.com:1-99999"])
+@pytest.mark.parametrize(
+    "host",
+    [
+        "example.com:x",
+        "example.com:9-1",
+        "example.com:0",
+        "example.com:1-99999",
+        "https://example.com",
+        "example.com/x",
+        "*",
+        "*.",
+        "prod.*.example.com",
+        "*example.com",
+        "user@example.com",
+        "a b",
+        "müller.example",
+    ],
+)
 def test_a_rule_that_could_never_match_stops_the_start(host: str) -> None:
     with pytest.raises(ConfigError, match=r"backend\.reading\.allow\[0\]\.host"):
         read([{"host": host}])
+
+
+def test_a_path_that_could_never_match_stops_the_start() -> None:
+    with pytest.raises(ConfigError, match=r"backend\.reading\.allow\[0\]\.paths\[1\]"):
+        read([{"host": "example.com", "paths": ["/a", "a"]}])
 
 
 async def test_nobody_can_make_the_server_read_other_schemes_or_send_a_password() -> None:
