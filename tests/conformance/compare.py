@@ -6,6 +6,7 @@ import json
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from itertools import groupby
 from typing import Any
 
@@ -65,10 +66,14 @@ def _cut(value: Any) -> Any:
         return {key: _cut(item) for key, item in value.items()}
     if isinstance(value, list):
         return [_cut(item) for item in value]
-    if isinstance(value, str):
-        for theirs, ours in FOREIGN:
-            value = theirs.sub(ours, value)
-    return value
+    return _cut_text(value) if isinstance(value, str) else value
+
+
+@lru_cache(maxsize=50_000)
+def _cut_text(text: str) -> str:
+    for theirs, ours in FOREIGN:
+        text = theirs.sub(ours, text)
+    return text
 
 
 def _said(answer: Answer) -> str:

@@ -76,6 +76,8 @@ class Scrubber:
     def __init__(self, texts: Mapping[str, str]) -> None:
         """`texts` maps what this run said to what every run shall say; longer ones are replaced first."""
         self._texts = sorted(texts.items(), key=lambda pair: -len(pair[0]))
+        self._known: dict[str, str] = {}
+        """Texts that were scrubbed already: most come again and again."""
 
     def answer(self, status: int, headers: Mapping[str, str], content: bytes, *, security: bool = False) -> Answer:
         """Numbers that Python and JavaScript would print differently are kept as the text that was sent."""
@@ -86,6 +88,12 @@ class Scrubber:
         return Answer(status, kept, self.value(json.loads(content, parse_int=_integer, parse_float=_number)))
 
     def text(self, text: str) -> str:
+        scrubbed = self._known.get(text)
+        if scrubbed is None:
+            scrubbed = self._known[text] = self._scrubbed(text)
+        return scrubbed
+
+    def _scrubbed(self, text: str) -> str:
         for found, said in self._texts:
             text = text.replace(found, said)
         text = JWT.sub("<jwt>", TIME.sub("<time>", UUID.sub("<uuid>", text)))
