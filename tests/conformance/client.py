@@ -16,10 +16,11 @@ from aiohttp import web
 from yarl import URL
 
 from tests.conformance.compare import Outcome, lookup, only_count
+from tests.conformance.oracle import home
 from tests.conformance.script import Act, Request, Script, encode_query, fill, generated_name, targets
 from tests.conformance.scrub import Answer, Scrubber
 
-FILES_SAID, ROOT_SAID, SELF_SAID = "http://files.test", "/datasets", "http://self.test"
+FILES_SAID, ROOT_SAID, SELF_SAID, HOME_SAID = "http://files.test", "/datasets", "http://self.test", "/oracle"
 LONGEST_WALK = 200
 
 
@@ -74,7 +75,7 @@ def variables(script: Script, files: str, root: Path, base: str = "") -> dict[st
 
 def scrubber(script: Script, known: Mapping[str, str]) -> Scrubber:
     """Generated names hash the address of a file, so each is mapped to the name it would have at FILES_SAID."""
-    texts = {known["files"]: FILES_SAID, known["root"]: ROOT_SAID, known["self"]: SELF_SAID}
+    texts = {known["files"]: FILES_SAID, known["root"]: ROOT_SAID, known["self"]: SELF_SAID, str(home()): HOME_SAID}
     addresses = [f"{kind}:{target}" for target in targets(script, known) for kind in ("url", "file")]
     for location in (*addresses, *(fill(location, known) for location in script.generated.values())):
         said = location.replace(known["files"], FILES_SAID).replace(known["root"], ROOT_SAID)

@@ -25,12 +25,15 @@ def shared_folder() -> Path:
 
 
 def home() -> Path:
-    """Where upstream is installed and its database lives: `ORACLE_HOME`, or a cache of the recorder's own.
+    """Where upstream is installed and its database lives: `ORACLE_HOME`, or a cache of the recorder's own."""
+    return Path(os.environ.get("ORACLE_HOME") or Path.home() / ".cache" / "greenroom-conformance")
 
-    Packages that `oracle.sh` has installed in its usual place already are used from there."""
-    if configured := os.environ.get("ORACLE_HOME"):
-        return Path(configured)
-    own, installed = (Path.home() / ".cache" / name for name in ("greenroom-conformance", "greenroom-oracle"))
+
+def prepared_home() -> Path:
+    """The same, there. Packages that `oracle.sh` has installed in its usual place already are used by the recorder's own."""
+    own, installed = home(), Path.home() / ".cache" / "greenroom-oracle"
+    if os.environ.get("ORACLE_HOME"):
+        return own
     own.mkdir(parents=True, exist_ok=True)
     if not (own / "node_modules").exists() and (installed / "node_modules").is_dir():
         (own / "node_modules").symlink_to(installed / "node_modules")
@@ -102,7 +105,7 @@ async def upstream(seed: Path | None, config: Path, more: Mapping[str, str] | No
         **({"SEED": str(seed)} if seed else {}),
         **(more or {}),
     }
-    home().mkdir(parents=True, exist_ok=True)
+    prepared_home().mkdir(parents=True, exist_ok=True)
     await _oracle_sh("reset", environ)
     try:
         await _oracle_sh("start", environ)

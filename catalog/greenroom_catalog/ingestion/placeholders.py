@@ -66,7 +66,7 @@ class Spot:
     def parse(self, content: bytes) -> Any:
         documents = parse_values(content) or [None]
         if len(documents) > 1:
-            raise InputError("Source contains multiple documents; please use YAML.parseAllDocuments()")
+            raise BrokenFileError("Source contains multiple documents; please use YAML.parseAllDocuments()")
         if isinstance(documents[0], Broken):
             raise BrokenFileError(documents[0].message)
         return documents[0]

@@ -21,6 +21,12 @@ class DefinitionError(GreenroomError):
     """The definition could not be bundled"""
 
 
+class NothingError(GreenroomError):
+    """Cannot read properties of null (reading 'asyncapi')"""
+
+    name = "TypeError"  # as Node says of a file with nothing in it
+
+
 class UnreadableReferenceError(GreenroomError):
     """A file that is referred to cannot be read"""
 
@@ -77,7 +83,9 @@ async def _content(placeholder: Placeholder, url: str) -> bytes:
 
 
 def _definition(value: Any) -> Any:
-    """Raises DefinitionError for what has no members, and so no references."""
+    """Raises NothingError, and DefinitionError for what has no members, and so no references."""
+    if value is None:
+        raise NothingError
     if not isinstance(value, dict | list):
         raise DefinitionError("Expected an object at the root of the definition")
     return value
@@ -88,7 +96,7 @@ async def _file(placeholder: Placeholder, url: str) -> Any:
     try:
         content = await placeholder.read(url)
     except GreenroomError as error:
-        raise UnreadableReferenceError(f'Error reading file "{url}", {describe(error)}') from error
+        raise UnreadableReferenceError(f'Error reading file "{url}"') from error
     extension = posixpath.splitext(url.partition("?")[0])[1].lower()
     if extension in TEXT:
         return content.decode(errors="replace")
