@@ -43,7 +43,7 @@ def list_routes(queries: EntityQueries, permissions: Permissions) -> list[HTTPRo
         if window is None:
             order = Order(orders[0].key.lower(), orders[0].direction) if orders else None
             return await _streamed(queries.stream(query, order), cut)
-        return await _listed(queries, query, orders, window, cut, ask.url)
+        return await _listed(queries, query, orders, requests.window_after(ask.query, window), cut, ask.url)
 
     @get("/entities/by-query", operation_id="GetEntitiesByQuery")
     async def by_query(request: Request[Any, Any, Any]) -> Response[Any]:

@@ -135,17 +135,20 @@ def _order(text: str) -> Order:
 
 
 def window_from_query(query: Query) -> Window | None:
-    """The page asked for by `limit`, `offset` and `after`, None for all entities. What `after` says counts. Raises InputError."""
+    """The page asked for by `limit` and `offset`, None for all entities. Raises InputError."""
     limit, offset, after = query.get("limit"), query.get("offset"), query.get("after")
     if limit is None and offset is None and after is None:
         return None
     if limit is not None and limit <= 0:
         raise InputError("Invalid limit, must be greater than zero")
-    window = Window(limit, offset or 0)
-    return window if after is None else _after(after, window)
+    return Window(limit, offset or 0)
 
 
-def _after(after: str, given: Window) -> Window:
+def window_after(query: Query, given: Window) -> Window:
+    """What `after` says counts. Upstream reads it only for those who may read entities. Raises InputError."""
+    after = query.get("after")
+    if after is None:
+        return given
     try:
         content = from_json(from_base64(after))
     except InputError:

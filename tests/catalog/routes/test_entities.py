@@ -191,6 +191,7 @@ async def test_who_may_not_read_sees_an_empty_catalog(surface: Surface, served: 
     assert (await http.get("/entities")).raw == b"[]"
     limited = await http.get("/entities?limit=1")
     assert (limited.raw, "link" in limited.headers) == (b"[]", False)
+    assert (await http.get("/entities?after=nonsense")).raw == b"[]"
     assert (await http.get("/entities/by-query")).json == {"items": [], "totalItems": 0, "pageInfo": {}}
     assert (await http.get("/entity-facets?facet=kind&facet=x")).json == {"facets": {"kind": [], "x": []}}
     assert (await http.post("/entities/by-refs", {"entityRefs": ["api:default/api"]})).json == {"items": [None]}

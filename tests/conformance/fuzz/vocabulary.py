@@ -69,6 +69,7 @@ def _rows(entity: Entity) -> Iterator[tuple[str, Any]]:
 
 def _inside(path: str, value: Any) -> Iterator[tuple[str, Any]]:
     if isinstance(value, dict):
+        yield path, None  # elsewhere it may be a text: rows without one come in any order, and would show this
         for key, inner in value.items():
             yield from _inside(f"{path}.{key}", inner)
     elif isinstance(value, list):
