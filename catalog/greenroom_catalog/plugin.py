@@ -55,7 +55,8 @@ from greenroom_catalog.storage.chores import Chores
 from greenroom_catalog.storage.locations import LocationTable
 from greenroom_catalog.storage.reports import Reports
 from greenroom_catalog.storage.runs import ProviderRuns
-from greenroom_catalog.storage.store import MIGRATIONS, TO_DO, TO_PROCESS, TO_PROVIDE, TO_STITCH, Store
+from greenroom_catalog.storage.store import MIGRATIONS, Store
+from greenroom_catalog.storage.waking import TO_DO, TO_PROCESS, TO_PROVIDE, TO_STITCH
 
 
 class CheckedConfig(CatalogConfig):

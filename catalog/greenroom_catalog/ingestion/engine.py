@@ -24,7 +24,9 @@ from greenroom_catalog.ingestion.processor import AT_ONCE, FOREIGN, READS, Proce
 from greenroom_catalog.ingestion.providers import refresh_key, stored
 from greenroom_catalog.ingestion.work import Memory
 from greenroom_catalog.stitching.stitcher import stitch
-from greenroom_catalog.storage.store import UNSTORABLE, Bad, Claimed, Final, Good, Store, Ticket, explain
+from greenroom_catalog.storage.results import Bad, Claimed, Good
+from greenroom_catalog.storage.store import UNSTORABLE, Store, explain
+from greenroom_catalog.storage.tickets import Final, Ticket
 
 BATCH = 400
 """Entities a step takes: enough for set-based writes, which gain nothing beyond that."""
@@ -101,7 +103,7 @@ class Engine:
         """One step of processing: claim, process, save. Returns the seconds to rest."""
         began = perf_counter()
         await self._set_lanes()
-        claimed = await self._store.claim_due(BATCH, LEASE, self._free_lanes())
+        claimed = await self._store.results.claim(BATCH, LEASE, self._free_lanes())
         self._busy = len(claimed) == BATCH
         if not claimed and not self._late:
             return POLL
@@ -121,7 +123,7 @@ class Engine:
         if not self._knows_lanes:
             self._knows_lanes = True
             kinds = self._processor.foreign_kinds
-            await self._store.set_lane(FOREIGN, None if kinds is None else sorted(kinds))
+            await self._store.results.set_lane(FOREIGN, None if kinds is None else sorted(kinds))
 
     def _lane(self, claimed: Claimed) -> int:
         return self._processor.lane(claimed.ref, claimed.document)
@@ -149,7 +151,7 @@ class Engine:
         now = monotonic()
         if not (stale := [one for one in late if now - one.since > PROLONG_AFTER]):
             return
-        longer = await self._store.prolong([one.claimed for one in stale], LEASE)
+        longer = await self._store.results.prolong([one.claimed for one in stale], LEASE)
         for one in stale:
             one.claimed, one.since = longer.get(one.claimed.id, one.claimed), now
 
@@ -160,7 +162,7 @@ class Engine:
             task.cancel()
         if late:
             await asyncio.wait(late, timeout=STRAGGLERS)
-            await self._store.prolong([one.claimed for one in late.values()], timedelta(0))
+            await self._store.results.prolong([one.claimed for one in late.values()], timedelta(0))
 
     def _measure(self, results: Sequence[Outcome], seconds: float) -> None:
         for claimed, result in results:
@@ -172,7 +174,7 @@ class Engine:
     async def _save(self, results: Sequence[Outcome]) -> None:
         """Store a batch. One entity that cannot be stored must not cost the others: then each is stored by itself."""
         try:
-            conflicts = await self._store.save_results(
+            conflicts = await self._store.results.save(
                 [result for _, result in results if isinstance(result, Good)],
                 [result for _, result in results if isinstance(result, Bad)],
                 [(claimed, self._rest()) for claimed, _ in results],
@@ -270,12 +272,12 @@ class Engine:
         began = perf_counter()
         age = STITCH_PATIENCE if self._busy else timedelta(0)
         async with self._store.transaction() as conn:
-            taken, tickets = await self._store.claim_tickets(conn, limit, age)
+            taken, tickets = await self._store.tickets.claim(conn, limit, age)
             failures: dict[int, str] = {}
             stitched = [self._stitch(ticket, failures) async for ticket in _breathing(tickets)]
             finals = [final for final in stitched if final is not None]
-            await self._store.save_final(conn, finals)
-            await self._store.drop_tickets(conn, taken, failures)
+            await self._store.tickets.save(conn, finals)
+            await self._store.tickets.drop(conn, taken, failures)
         self._stitched += len(finals)
         if tickets:
             self._meters.stitching.observe(perf_counter() - began)
@@ -286,8 +288,8 @@ class Engine:
 
     async def _give_up_one(self, error: Exception) -> None:
         async with self._store.transaction() as conn:
-            taken, tickets = await self._store.claim_tickets(conn, 1, timedelta(0))
-            await self._store.drop_tickets(conn, taken, {ticket.id: explain(error) for ticket in tickets})
+            taken, tickets = await self._store.tickets.claim(conn, 1, timedelta(0))
+            await self._store.tickets.drop(conn, taken, {ticket.id: explain(error) for ticket in tickets})
         for ticket in tickets:
             self._log.error("%s cannot be served: %s", ticket.ref, explain(error))
 

@@ -24,8 +24,9 @@ from greenroom_catalog.ingestion.locations import (
 from greenroom_catalog.model import validate_envelope
 from greenroom_catalog.model.values import from_json
 from greenroom_catalog.settings import LocationConfig
+from greenroom_catalog.storage.claims import Conflict, Emitted, Held, is_news
 from greenroom_catalog.storage.runs import MOST_FAILURES, Failure, ProviderRuns, Tally
-from greenroom_catalog.storage.store import UNSTORABLE, Conflict, Emitted, Held, Store, explain, is_news
+from greenroom_catalog.storage.store import UNSTORABLE, Store, explain
 
 CONFIG_LOCATIONS = "ConfigLocationProvider"
 """Upstream's name, which users know from logs and from the database."""
@@ -81,7 +82,7 @@ class Source:
     async def _replace(self, conn: Connection, entities: Iterable[Deferred] | AsyncIterable[Deferred]) -> Mutation:
         added = changed = unchanged = 0
         unknown_before, lost = self._unknown, list[Conflict]()
-        held = await self._store.held_by_source(conn, self.name)
+        held = await self._store.emissions.held_by_source(conn, self.name)
         seen: set[str] = set()
         async for chunk in _chunks(entities):
             items = self._emissions(chunk, seen)
@@ -92,8 +93,8 @@ class Source:
             changed += sum(ref in held for ref in written)
             unchanged += len(items) - len(news)
         gone = held.keys() - seen if self._unknown == unknown_before else set()
-        await self._store.remove_from_source(conn, self.name, sorted(gone))
-        await self._store.note_conflicts_of_source(conn, self.name, lost, of=None)
+        await self._store.emissions.remove_from_source(conn, self.name, sorted(gone))
+        await self._store.emissions.note_conflicts_of_source(conn, self.name, lost, of=None)
         return Mutation(added, changed, len(gone), unchanged)
 
     async def delta(self, *, added: Sequence[Deferred] = (), removed: Sequence[str] = ()) -> Mutation:
@@ -103,17 +104,17 @@ class Source:
 
     async def _change(self, conn: Connection, items: Iterable[Emitted], removed: Sequence[str]) -> Mutation:
         items = list({item.ref: item for item in items}.values())
-        held = await self._store.held(conn, [*removed, *(item.ref for item in items)])
+        held = await self._store.emissions.held(conn, [*removed, *(item.ref for item in items)])
         news = [item for item in items if is_news(item, held.get(item.ref))]
         leaving = held.keys() & set(removed)
-        await self._store.remove_from_source(conn, self.name, sorted(leaving))
+        await self._store.emissions.remove_from_source(conn, self.name, sorted(leaving))
         written, lost = list[str](), list[Conflict]()
         for start in range(0, len(news), CHUNK):
             some, turned_away = await self._write(conn, news[start : start + CHUNK], held)
             written += some
             lost += turned_away
         claimed = [*removed, *(item.ref for item in items)]
-        await self._store.note_conflicts_of_source(conn, self.name, lost, of=claimed)
+        await self._store.emissions.note_conflicts_of_source(conn, self.name, lost, of=claimed)
         new = sum(ref not in held for ref in written)
         return Mutation(new, len(written) - new, len(leaving), len(items) - len(news))
 
@@ -168,8 +169,8 @@ class Source:
         rekeyed = [item.ref for item in news if _is_rekeyed(item, held.get(item.ref))]
         try:
             async with conn.transaction():
-                await self._store.remove_from_source(conn, self.name, rekeyed)
-                conflicts = await self._store.emit_from_source(conn, self.name, news)
+                await self._store.emissions.remove_from_source(conn, self.name, rekeyed)
+                conflicts = await self._store.emissions.from_source(conn, self.name, news)
         except UNSTORABLE as error:
             if len(news) == 1:
                 self._fail(news[0].ref, f"it cannot be stored: {explain(error)}")

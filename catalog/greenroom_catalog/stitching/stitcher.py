@@ -11,7 +11,7 @@ import msgspec
 from greenroom.entity import EDIT_URL, ORPHAN, VIEW_URL, Entity
 from greenroom_catalog.model.weburl import is_script_url
 from greenroom_catalog.stitching.tokens import COLUMNS, Projection, project
-from greenroom_catalog.storage.store import Final, Ticket
+from greenroom_catalog.storage.tickets import Final, Ticket
 
 REJECTED_URL = "https://backstage.io/annotation-rejected-for-security-reasons"
 PROCESSING_STATUS = "backstage.io/catalog-processing"

@@ -16,8 +16,9 @@ from greenroom_catalog.ingestion import engine as engine_module
 from greenroom_catalog.ingestion.locations import Location, location_entity
 from greenroom_catalog.ingestion.runner import ProviderRunner
 from greenroom_catalog.stitching.tokens import pair, token
+from greenroom_catalog.storage.results import Results
 from greenroom_catalog.storage.runs import ProviderRuns
-from greenroom_catalog.storage.store import MIGRATIONS, Store
+from greenroom_catalog.storage.store import MIGRATIONS
 from tests.support.catalog import Catalog, component, yaml_component
 from tests.support.postgres import MigratedDatabase
 
@@ -113,14 +114,39 @@ async def test_what_leaves_a_file_leaves_the_catalog(catalog: Catalog) -> None:
     assert set(await catalog.served()) == {"component:default/till"}
 
 
-async def test_with_the_keep_strategy_an_orphan_stays_and_is_marked(migrated_database: MigratedDatabase) -> None:
+async def test_with_the_keep_strategy_an_orphan_stays_and_is_marked_at_its_next_turn(
+    migrated_database: MigratedDatabase,
+) -> None:
     catalog = Catalog(await migrated_database([MIGRATIONS]), keep_orphans=True)
-    catalog.files.content[URL] = yaml_component("shop") + "---\n" + yaml_component("till")
+    both = yaml_component("shop") + "---\n" + yaml_component("till")
+    catalog.files.content[URL] = both
     await catalog.register(URL)
     await catalog.write(URL, yaml_component("till"))
+    assert await orphans(catalog) == set()
+    await catalog.database.execute("update refresh_schedule set next_update_at = now()")
+    await catalog.settle()
+    assert await orphans(catalog) == {"component:default/shop"}
+    await catalog.write(URL, both)
+    assert await orphans(catalog) == set()
+
+
+async def test_what_came_from_a_deleted_entity_that_is_back_is_no_orphan(migrated_database: MigratedDatabase) -> None:
+    catalog = Catalog(await migrated_database([MIGRATIONS]), keep_orphans=True)
+    catalog.files.content[URL] = yaml_component("shop")
+    await catalog.register(URL)
+    location = await catalog.database.fetchval("select entity_id from refresh_state where entity_ref like 'location:%'")
+    assert await catalog.store.delete_by_uid(location)
+    await catalog.database.execute("update refresh_schedule set next_update_at = now()")
+    await catalog.settle()
+    assert await orphans(catalog) == {"component:default/shop"}
+    await catalog.register(URL)
+    assert await orphans(catalog) == set()
+
+
+async def orphans(catalog: Catalog) -> set[str]:
+    """The refs that are served with the mark."""
     served = await catalog.served()
-    assert served["component:default/shop"]["metadata"]["annotations"]["backstage.io/orphan"] == "true"
-    assert "backstage.io/orphan" not in served["component:default/till"]["metadata"]["annotations"]
+    return {ref for ref, entity in served.items() if "backstage.io/orphan" in entity["metadata"]["annotations"]}
 
 
 async def test_an_unregistered_location_takes_only_its_own_with_it(catalog: Catalog) -> None:
@@ -142,6 +168,19 @@ async def test_an_entity_held_by_one_location_is_not_taken_by_another_until_it_i
     await catalog.source().refresh([f"url:{other}"])
     await catalog.settle()
     assert (await catalog.served())["component:default/shop"]["spec"]["owner"] == "second"
+
+
+async def test_who_held_a_deleted_entity_has_it_again_and_not_who_claimed_it_in_vain(catalog: Catalog) -> None:
+    urls = [f"https://git.test/{n}/catalog-info.yaml" for n in range(9)]
+    catalog.files.content |= {urls[4]: yaml_component("shop", owner="holder")}
+    await catalog.register(urls[4])
+    catalog.files.content |= {url: yaml_component("shop", owner="rival") for url in urls if url != urls[4]}
+    await catalog.register(*urls)
+    uid = (await catalog.served())["component:default/shop"]["metadata"]["uid"]
+    assert await catalog.store.delete_by_uid(uuid.UUID(uid))
+    await catalog.settle()
+    shop = (await catalog.served())["component:default/shop"]
+    assert (shop["spec"]["owner"], shop["metadata"]["uid"] != uid) == ("holder", True)
 
 
 async def test_a_kind_that_the_rules_do_not_allow_is_refused_by_name(catalog: Catalog) -> None:
@@ -222,7 +261,7 @@ async def test_several_workers_share_the_work_and_lose_none_of_it(catalog: Catal
 
 async def test_what_changed_while_it_was_processed_is_processed_again(catalog: Catalog) -> None:
     await catalog.source().full([Deferred(component("shop"), "key")])
-    (claimed,) = await catalog.store.claim_due(10, timedelta(minutes=1))
+    (claimed,) = await catalog.store.results.claim(10, timedelta(minutes=1))
     await catalog.source().full([Deferred(component("shop", title="New"), "key")])
     await catalog.engine._save([await catalog.engine._result(claimed)])  # the slow worker ends now
     await catalog.settle()
@@ -344,7 +383,7 @@ async def test_a_database_that_is_away_for_a_moment_costs_no_read(
     catalog.files.hang = asyncio.Event()
     await catalog.source().full([Deferred(location_entity(Location("url", URL)), f"url:{URL}")])
     with monkeypatch.context() as patch:
-        patch.setattr(Store, "prolong", unreachable)
+        patch.setattr(Results, "prolong", unreachable)
         with pytest.raises(ConnectionError):
             await catalog.engine.process_due()
     catalog.files.hang.set()
@@ -360,7 +399,7 @@ async def unreachable(*_: object) -> None:
 
 async def test_a_worker_that_overslept_its_lease_does_not_overwrite_what_another_stored(catalog: Catalog) -> None:
     await catalog.source().full([Deferred(component("shop"), "key")])
-    (slow,) = await catalog.store.claim_due(10, timedelta(0))
+    (slow,) = await catalog.store.results.claim(10, timedelta(0))
     result = await catalog.engine._result(slow)
     await catalog.settle()  # another worker, after the lease
     before = await _row_versions(catalog)

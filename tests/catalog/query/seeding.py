@@ -13,7 +13,8 @@ from greenroom.db import Database
 from greenroom.entity import Entity, ref_of
 from greenroom_catalog.stitching.stitcher import search_row
 from greenroom_catalog.stitching.tokens import project
-from greenroom_catalog.storage.store import Final, Store
+from greenroom_catalog.storage.store import Store
+from greenroom_catalog.storage.tickets import Final
 
 BATCH = 2000
 
@@ -41,7 +42,7 @@ async def _serve(database: Database, entities: Sequence[Entity]) -> dict[str, in
     async with store.transaction() as conn:
         uids = [entity["metadata"]["uid"] for entity in entities]
         ids = [row[0] for row in await conn.fetch(_STATE, uids, refs, documents, [b""] * len(refs))]
-        await store.save_final(conn, [_final(id_, entity) for id_, entity in zip(ids, entities, strict=True)])
+        await store.tickets.save(conn, [_final(id_, entity) for id_, entity in zip(ids, entities, strict=True)])
     return dict(zip(refs, ids, strict=True))
 
 
@@ -55,7 +56,7 @@ async def change(database: Database, id_: int, entity: Entity) -> None:
     """Serve an entity that is served already in another form."""
     store = Store(database)
     async with store.transaction() as conn:
-        await store.save_final(conn, [_final(id_, entity)])
+        await store.tickets.save(conn, [_final(id_, entity)])
 
 
 async def remove(database: Database, id_: int) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from greenroom.entity import EDIT_URL, ORPHAN, VIEW_URL
 from greenroom_catalog.stitching.stitcher import PROCESSING_STATUS, REJECTED_URL, stitch
-from greenroom_catalog.storage.store import Final, Ticket
+from greenroom_catalog.storage.tickets import Final, Ticket
 
 UID = UUID("0a0b0c0d-0000-4000-8000-000000000000")
 

@@ -17,7 +17,9 @@ from greenroom.entity import Entity
 from greenroom.plugin import Deferred
 from greenroom_catalog.ingestion.engine import Engine
 from greenroom_catalog.ingestion.providers import emission
-from greenroom_catalog.storage.store import MIGRATIONS, Claimed, Conflict, Emitted, Good, Store
+from greenroom_catalog.storage.claims import Conflict, Emitted
+from greenroom_catalog.storage.results import Claimed, Good
+from greenroom_catalog.storage.store import MIGRATIONS, Store
 from tests.support.catalog import Catalog, component
 from tests.support.postgres import MigratedDatabase
 
@@ -46,11 +48,11 @@ def ref(name: str) -> str:
 
 async def emit(store: Store, source: str, *items: Emitted) -> list[Conflict]:
     async with store.transaction() as conn:
-        return await store.emit_from_source(conn, source, items)
+        return await store.emissions.from_source(conn, source, items)
 
 
 async def claim(store: Store, lease: timedelta = LEASE) -> dict[str, Claimed]:
-    return {item.ref.rpartition("/")[2]: item for item in await store.claim_due(100, lease)}
+    return {item.ref.rpartition("/")[2]: item for item in await store.results.claim(100, lease)}
 
 
 async def claim_again(catalog: Catalog) -> dict[str, Claimed]:
@@ -70,7 +72,7 @@ def good(claimed: Claimed, version: int = 1, children: Sequence[Emitted] = (), *
 
 
 async def save(store: Store, *results: Good) -> list[Conflict]:
-    return await store.save_results(results, [], [(result.claimed, REST) for result in results])
+    return await store.results.save(results, [], [(result.claimed, REST) for result in results])
 
 
 async def names(catalog: Catalog) -> set[str]:
@@ -102,7 +104,7 @@ async def test_a_provider_that_lets_go_takes_what_only_it_held_up(
 ) -> None:
     await _draw(catalog.database, store, edges)
     async with store.transaction() as conn:
-        await store.remove_from_source(conn, "p", [ref(name) for name in removed.split()])
+        await store.emissions.remove_from_source(conn, "p", [ref(name) for name in removed.split()])
     assert await names(catalog) == set(left.split())
     held = await catalog.database.fetchval("select count(*) from refresh_state_references where source_key = 'p'")
     assert held == sum(f"p>{name}" in edges.split() and name not in removed.split() for name in left.split())
@@ -113,7 +115,7 @@ async def _draw(database: Database, store: Store, edges: str) -> None:
     pairs = [edge.split(">") for edge in edges.split()]
     found = sorted({name for pair in pairs for name in pair} - {"p", "q"})
     async with store.transaction() as conn:
-        await store.emit_from_source(conn, "nobody", [emitted(name) for name in found])
+        await store.emissions.from_source(conn, "nobody", [emitted(name) for name in found])
         await conn.execute("delete from refresh_state_references")
     for source, target in pairs:
         is_provider = source in "pq"
@@ -143,7 +145,7 @@ async def test_a_child_goes_over_to_the_last_that_emitted_it(catalog: Catalog, s
     await save(store, good(claimed["a"], children=[emitted("child")]))
     await save(store, good(claimed["b"], children=[emitted("child")]))
     async with store.transaction() as conn:
-        await store.remove_from_source(conn, "p", [ref("a")])
+        await store.emissions.remove_from_source(conn, "p", [ref("a")])
     assert await names(catalog) == {"b", "child"}
 
 
@@ -251,13 +253,13 @@ async def test_a_request_waits_for_the_stitcher_that_may_have_read_too_early(cat
     await save(store, good((await claim(store))["a"]))
     newer = (await claim_again(catalog))["a"]
     async with store.transaction() as conn:
-        taken, (ticket,) = await store.claim_tickets(conn, 10, timedelta(0))
+        taken, (ticket,) = await store.tickets.claim(conn, 10, timedelta(0))
         saving = asyncio.create_task(save(store, good(newer, 2)))
         await _until_somebody_waits(catalog.database)
         final = catalog.engine._stitch(ticket, {})
         assert final is not None
-        await store.save_final(conn, [final])
-        await store.drop_tickets(conn, taken)
+        await store.tickets.save(conn, [final])
+        await store.tickets.drop(conn, taken)
     await saving
     assert (await catalog.served())[ref("a")]["metadata"]["title"] == "v1"
     await catalog.engine.stitch_due()
@@ -271,7 +273,7 @@ async def test_a_stitcher_sees_what_was_saved_until_it_held_the_ticket(catalog: 
     async with store.transaction() as stitcher:
         await stitcher.fetch("select 1")  # its transaction began before
         await save(store, good(newer, 2))
-        _, (ticket,) = await store.claim_tickets(stitcher, 10, timedelta(0))
+        _, (ticket,) = await store.tickets.claim(stitcher, 10, timedelta(0))
         assert ticket.processed is not None
         assert msgspec.json.decode(ticket.processed)["metadata"]["title"] == "v2"
 
@@ -282,8 +284,8 @@ async def test_the_ticket_of_an_entity_that_is_being_saved_is_left_for_later(cat
     await save(store, good(claimed["a"]), good(claimed["b"]))
     a = await _id(catalog.database, "a")
     async with store.transaction() as saver, store.transaction() as stitcher:
-        await store.request_stitch(saver, [a], [])
-        _, tickets = await store.claim_tickets(stitcher, 10, timedelta(0))
+        await store.tickets.request(saver, [a], [])
+        _, tickets = await store.tickets.claim(stitcher, 10, timedelta(0))
         assert [ticket.ref for ticket in tickets] == [ref("b")]
 
 
@@ -297,10 +299,10 @@ async def test_a_stitcher_leaves_alone_what_is_being_deleted(catalog: Catalog, s
         await stitcher.fetch("select from stitch_queue for update")
         deleting = asyncio.create_task(_delete(store, a))
         await _until_somebody_waits(catalog.database)
-        taken, tickets = await store.claim_tickets(stitcher, 10, timedelta(0))
+        taken, tickets = await store.tickets.claim(stitcher, 10, timedelta(0))
         assert len(taken) == 2
         assert [ticket.ref for ticket in tickets] == [ref("b")]
-        await store.drop_tickets(stitcher, taken)
+        await store.tickets.drop(stitcher, taken)
     await deleting
     assert await names(catalog) == {"b"}
 
@@ -309,7 +311,7 @@ async def test_an_emission_waits_for_the_saving_of_what_it_replaces(catalog: Cat
     await emit(store, "p", emitted("a"))
     claimed = (await claim(store))["a"]
     async with store.transaction() as saver:
-        await store._save_good(saver, [good(claimed)])
+        await store.results._save_good(saver, [good(claimed)])
         emitting = asyncio.create_task(emit(store, "p", emitted("a", title="New")))
         await _until_somebody_waits(catalog.database)
     await emitting
@@ -325,7 +327,7 @@ async def test_a_worker_does_not_wait_for_a_provider_and_loses_nothing_by_it(
     claimed = await claim(store, timedelta(0))
     with contextlib.suppress(ConnectionError):
         async with store.transaction() as provider:
-            await store.emit_from_source(provider, "p", [emitted("a", title="New")])
+            await store.emissions.from_source(provider, "p", [emitted("a", title="New")])
             await asyncio.wait_for(save(store, good(claimed["a"]), good(claimed["b"])), 10)
             if not kept:
                 raise ConnectionError("the source went away")
@@ -372,7 +374,7 @@ async def test_the_last_state_is_served_however_processing_and_stitching_meet(ca
 
 async def _delete(store: Store, id_: int) -> None:
     async with store.transaction() as conn:
-        await store.delete(conn, [id_])
+        await store.emissions.delete(conn, [id_])
 
 
 async def _id(database: Database, name: str) -> int:

@@ -43,8 +43,9 @@ DELETE FROM refresh_state_references r USING refresh_state s
 WHERE s.id = r.target_id AND r.source_key = $1 AND s.entity_ref = ANY($2::text[])
 
 -- name: own_by_entities
--- Make each parent the one referrer of its children, and of nothing else; return the children that were let go. Whose they were before
--- will emit them again when it is processed next. The parents' claims that were turned away before are forgotten.
+-- Make each parent the one referrer of its children, and of nothing else; return the children that were let go, and those that are
+-- new to their parent. Whose they were before will emit them again when it is processed next. The parents' claims that were turned
+-- away before are forgotten.
 WITH wanted AS (
     SELECT DISTINCT ON (target_id) source_id, target_id
     FROM unnest($2::bigint[], $3::bigint[]) WITH ORDINALITY AS w (source_id, target_id, nth) ORDER BY target_id, nth DESC
@@ -65,8 +66,10 @@ WITH wanted AS (
     INSERT INTO refresh_state_references (source_id, target_id)
     SELECT w.source_id, w.target_id FROM wanted w
     WHERE NOT EXISTS (SELECT FROM refresh_state_references r WHERE r.source_id = w.source_id AND r.target_id = w.target_id)
+    RETURNING target_id
 )
-SELECT target_id FROM dropped EXCEPT SELECT target_id FROM wanted
+(SELECT target_id, false AS adopted FROM dropped EXCEPT SELECT target_id, false FROM wanted)
+UNION ALL SELECT target_id, true FROM added
 
 -- name: doomed_by_removal
 -- What goes when a provider lets go of these refs: they and all below them that nothing else holds up.
@@ -105,12 +108,12 @@ SELECT DISTINCT s.id FROM relations r JOIN refresh_state s ON s.entity_ref = r.s
 WHERE r.originating_id = ANY($1::bigint[]) AND s.id <> ALL($1::bigint[])
 
 -- name: delete_entities
--- Delete these entities with everything that was made from them. Who claimed one of them in vain is made due, at once; returns
+-- Delete these entities with everything that was made from them. $2: who claimed one of them in vain is made due, at once; returns
 -- the topics that wake them.
 WITH gone AS (
     DELETE FROM refresh_state WHERE id = ANY($1::bigint[]) RETURNING entity_ref
 ), freed AS (
-    SELECT c.source_key, c.source_id FROM conflicts c JOIN gone USING (entity_ref)
+    SELECT c.source_key, c.source_id FROM conflicts c JOIN gone USING (entity_ref) WHERE $2
 ), parents AS (
     UPDATE refresh_schedule s SET next_update_at = now() FROM freed f WHERE s.id = f.source_id
 ), providers AS (

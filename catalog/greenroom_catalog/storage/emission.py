@@ -1,0 +1,131 @@
+"""Emissions -> rows: what providers and entities put into the catalog, and what goes when they let go of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+from greenroom.db import Connection
+from greenroom.sql import Queries
+from greenroom_catalog.storage.claims import Claim, Conflict, Emitted, Held, arbitrate, columns, is_news, turned_away
+from greenroom_catalog.storage.packing import pack
+from greenroom_catalog.storage.tickets import Tickets
+from greenroom_catalog.storage.waking import TO_PROCESS, wake
+
+
+class Emissions:
+    """Who emitted what. Each method is a part of a transaction."""
+
+    def __init__(
+        self, sql: Queries, tickets: Tickets, *, keep_orphans: bool, lane: Callable[[str, bytes], int]
+    ) -> None:
+        self._sql = sql
+        self._tickets = tickets
+        self._keep_orphans = keep_orphans
+        self._lane = lane
+
+    async def held_by_source(self, conn: Connection, source: str) -> dict[str, Held]:
+        """Root entities of a provider, by ref."""
+        rows = await conn.fetch(self._sql.held_by_source, source)
+        return {row["entity_ref"]: Held(row["unprocessed_hash"], row["location_key"]) for row in rows}
+
+    async def held(self, conn: Connection, refs: Sequence[str]) -> dict[str, Held]:
+        """Entities by ref, whoever emitted them."""
+        rows = await conn.fetch(self._sql.held, refs)
+        return {row["entity_ref"]: Held(row["unprocessed_hash"], row["location_key"], row["id"]) for row in rows}
+
+    async def from_source(self, conn: Connection, source: str, emitted: Sequence[Emitted]) -> list[Conflict]:
+        """Write root entities of a provider and make them due. A conflicting one is left to its holder."""
+        written, conflicts = await self._emit(conn, [Claim(item) for item in emitted], {})
+        if written:
+            await conn.execute(self._sql.own_by_source, source, list(written.values()))
+        if conflicts:
+            await conn.execute(self._sql.disown_by_source, source, [conflict.ref for conflict in conflicts])
+        return conflicts
+
+    async def from_entities(
+        self, conn: Connection, emitted: Mapping[int, Sequence[Emitted]]
+    ) -> tuple[list[Conflict], list[int], list[int]]:
+        """Write what these entities (by id) emitted, which is now all that they do. Returns the conflicts; the children that
+        were let go, for `let_go`; and those that came as they were, and had another parent before or none."""
+        claims = [Claim(child, parent) for parent, children in emitted.items() for child in children]
+        held = await self.held(conn, [claim.emitted.ref for claim in claims]) if claims else {}
+        fresh = [claim for claim in claims if is_news(claim.emitted, held.get(claim.emitted.ref))]
+        written, conflicts = await self._emit(conn, fresh, held)
+        lost = {(conflict.parent, conflict.ref) for conflict in conflicts}
+        ids = {ref: row.id for ref, row in held.items()} | written
+        pairs = [(claim.parent, ids[ref]) for claim in claims if (claim.parent, ref := claim.emitted.ref) not in lost]
+        rows = await conn.fetch(self._sql.own_by_entities, list(emitted), [p for p, _ in pairs], [c for _, c in pairs])
+        if conflicts:
+            await conn.execute(self._sql.forget_results, sorted({conflict.parent for conflict in conflicts}))
+            await conn.execute(self._sql.note_conflicts, None, *columns(conflicts))
+        adopted = {row["target_id"] for row in rows if row["adopted"]} - set(written.values())
+        return conflicts, [row["target_id"] for row in rows if not row["adopted"]], sorted(adopted)
+
+    async def _emit(
+        self, conn: Connection, claims: Sequence[Claim], held: Mapping[str, Held]
+    ) -> tuple[dict[str, int], list[Conflict]]:
+        """Write unprocessed entities; return ids by ref, and what was turned away. `held`: what the catalog has of some."""
+        if not claims:
+            return {}, []
+        winners, conflicts = arbitrate(claims, held)
+        items = [claim.emitted for claim in winners.values()]
+        rows = await conn.fetch(
+            self._sql.emit,
+            [item.ref for item in items],
+            [pack(item.document) for item in items],
+            [item.hash for item in items],
+            [item.location_key for item in items],
+            [self._lane(item.ref, item.document) for item in items],
+        )
+        written = {row["entity_ref"]: row["id"] for row in rows}
+        if written:
+            await wake(conn, TO_PROCESS)
+        refused = {ref for ref in winners if ref not in written}
+        if refused:
+            holders = await self.held(conn, sorted(refused))
+            conflicts = [conflict for conflict in conflicts if conflict.ref not in refused]
+            conflicts += [
+                turned_away(claim, holders[claim.emitted.ref]) for claim in claims if claim.emitted.ref in refused
+            ]
+        return written, conflicts
+
+    async def note_conflicts_of_source(
+        self, conn: Connection, source: str, conflicts: Sequence[Conflict], *, of: Sequence[str] | None
+    ) -> None:
+        """Remember which claims of a provider were turned away just now. `of`: only these refs were claimed; None: all that
+        it claims."""
+        await conn.execute(self._sql.settle_conflicts_of_source, source, of)
+        if conflicts:
+            await conn.execute(self._sql.note_conflicts, source, *columns(conflicts))
+
+    async def remove_from_source(self, conn: Connection, source: str, refs: Sequence[str]) -> int:
+        """Let go of root entities: they and what only they held up are deleted. Returns how many went."""
+        rows = await conn.fetch(self._sql.doomed_by_removal, source, refs)
+        await self.delete(conn, [row["id"] for row in rows])
+        await conn.execute(self._sql.disown_by_source, source, refs)
+        return len(rows)
+
+    async def delete(self, conn: Connection, ids: Sequence[int], *, for_good: bool = True) -> None:
+        """Delete entities, and restitch those that had relations through them. Who claimed one in vain is made due, if it is
+        for good: where a parent is to emit it again, it would be a matter of chance who comes first."""
+        if not ids:
+            return
+        rows = await conn.fetch(self._sql.related_to, ids)
+        claimants = await conn.fetch(self._sql.delete_entities, ids, for_good)
+        for topic in {row["topic"] for row in claimants}:
+            await wake(conn, topic)
+        await self._tickets.request(conn, [row["id"] for row in rows], [])
+
+    async def let_go(self, conn: Connection, children: Sequence[int]) -> None:
+        """Delete those of the children that nothing refers to now, then those whom that leaves alone, and so on.
+
+        Orphans that are kept are marked as such after their next turn, as upstream: who an entity's parents are is a part of
+        what its processing comes to."""
+        pending = list(children)
+        if self._keep_orphans:
+            await conn.execute(self._sql.forget_results, pending)
+            return
+        while pending:
+            orphans = [row["id"] for row in await conn.fetch(self._sql.orphans_among, pending)]
+            pending = [row["target_id"] for row in await conn.fetch(self._sql.children_of, orphans)]
+            await self.delete(conn, orphans)
