@@ -37,10 +37,11 @@ def explain_routes(explainer: Explains, permissions: Permissions) -> list[HTTPRo
     async def explain(request: Request[Any, Any, Any]) -> Response[bytes]:
         ask = asked(request)
         ref, at = _ref(ask.query["ref"]), ask.query.get("at")
-        sight = Sight(
-            entity=await may(ask.credentials, ENTITY_READ, str(ref)),
-            inside=await may(ask.credentials, UNPROCESSED_READ),
-        )
+
+        async def reads(other: str) -> bool:
+            return await may(ask.credentials, ENTITY_READ, other)
+
+        sight = Sight(await reads(str(ref)), await may(ask.credentials, UNPROCESSED_READ), reads)
         if at is not None and not (sight.inside and await may(ask.credentials, LOCATION_ANALYZE)):
             raise NotAllowedError(
                 f"To have a file read, both {UNPROCESSED_READ.name} and {LOCATION_ANALYZE.name} must be allowed"

@@ -31,7 +31,7 @@ from greenroom_catalog.ingestion.reader import Reader
 from greenroom_catalog.ingestion.runner import ProviderRunner
 from greenroom_catalog.model import read_rules
 from greenroom_catalog.query.explain import FAILURES, Explainer, Explanation, Finding, Setup, Sight
-from greenroom_catalog.query.explain.case import UNKNOWN
+from greenroom_catalog.query.explain.wording import UNKNOWN
 from greenroom_catalog.query.query import EntityQueries
 from greenroom_catalog.settings import LocationConfig
 from greenroom_catalog.storage.runs import ProviderRuns
@@ -178,6 +178,8 @@ class Host:
 
     def __init__(self) -> None:
         self.answers: dict[str, tuple[int, str, dict[str, str]]] = {}
+        self.asked: list[str] = []
+        self.allow: Callable[[str], None] = lambda host: None
         self.slow = False
         app = web.Application()
         app.router.add_get("/{path:.*}", self._answer)
@@ -193,6 +195,7 @@ class Host:
         return f"{self.base}{path}"
 
     async def _answer(self, request: web.Request) -> web.Response:
+        self.asked.append(request.path)
         if self.slow:
             await asyncio.sleep(2)
         status, text, headers = self.answers.get(request.path, (404, "", {}))
@@ -206,10 +209,14 @@ async def host(world: World) -> AsyncIterator[Host]:
     limits = Limits(max_bytes=2000, max_time=timedelta(seconds=0.5))
     async with made.server as server, open_outgoing(limits, resolver=Names()) as outgoing:
         hosts = [f"127.0.0.1:{server.port}", f"*.inner.test:{server.port}"]
-        allowed = ReadingConfig(allow=[AllowedHost(host=host) for host in hosts])
-        reader = HttpReader(outgoing, allowed)
         files: Any = world.catalog.files
-        files.reads, files.read, files.search = reader.reads, reader.read, reader.search
+
+        def allow(*hosts: str) -> None:
+            reader = HttpReader(outgoing, ReadingConfig(allow=[AllowedHost(host=host) for host in hosts]))
+            files.reads, files.read, files.search = reader.reads, reader.read, reader.search
+
+        made.allow = allow
+        allow(*hosts)
         yield made
 
 

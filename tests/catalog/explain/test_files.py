@@ -12,6 +12,7 @@ from tests.catalog.explain.conftest import SHOP, TILL, MakeWorld, World, explain
 from tests.support.catalog import component, yaml_component
 
 REF = "component:default/shop"
+ALL = "https://git.test/all.yaml"
 USER = "apiVersion: backstage.io/v1alpha1\nkind: User\nmetadata: {name: eve}\nspec: {memberOf: []}\n"
 
 
@@ -29,6 +30,25 @@ async def test_broken_yaml_is_told_with_its_line_and_column(world: World) -> Exp
     assert first.at == f"{SHOP}:{first.line}:{first.column}"
     assert (first.message or "").startswith(f"YAML error at url:{SHOP}, YAMLParseError: ")
     assert told.summary == f"{REF} is served as it last was: the file is not valid YAML."
+    return told
+
+
+async def test_broken_yaml_that_hides_a_name_is_the_likely_reason(world: World) -> None:
+    """Nobody can tell what a broken document is: but it speaks of the name, and others do not."""
+    world.files |= {SHOP: yaml_component("shop").replace("  name", "\tname"), TILL: "kind: [\n"}
+    await world.register(SHOP, TILL)
+    told = await world.ask(REF)
+    assert (told.verdict, told.findings[0].at, told.findings[0].suspected) == ("yaml-broken", f"{SHOP}:4:1", True)
+    assert told.findings[0].hint == "indent with spaces: YAML allows no tabs there"
+    assert [one.at for one in told.findings] == [f"{SHOP}:4:1"]
+
+
+@explains("web-page")
+async def test_a_page_to_log_in_at_in_place_of_the_file(world: World) -> Explanation:
+    world.files[SHOP] = "<!DOCTYPE html>\n<html><body>Sign in</body></html>"
+    await world.register(SHOP)
+    told = await world.ask(REF)
+    assert "set a `token` for git.test under `integrations`" in told.findings[0].hint
     return told
 
 
@@ -103,6 +123,39 @@ async def test_a_refused_kind_is_told_with_the_list_that_refuses_it(world: World
         ("serve", None),
     ]
     return told
+
+
+async def test_a_misspelt_kind_is_not_something_to_allow(world: World) -> None:
+    world.files[SHOP] = yaml_component("shop").replace("Component", "Componet")
+    await world.register(SHOP)
+    for ref in ("componet:default/shop", REF):
+        told = await world.ask(ref)
+        assert (told.verdict, told.findings[0].at) == ("kind-not-allowed", f"{SHOP}:2:7")
+        assert told.findings[0].hint.startswith("do you mean `kind: Component`? If not: ")
+
+
+@explains("neighbour-unreadable")
+async def test_a_sound_file_suffers_for_another_target_of_its_location(world: World) -> Explanation:
+    world.files |= {
+        ALL: _location("./shop/catalog-info.yaml", "./till/catalog-info.yaml"),
+        SHOP: yaml_component("shop"),
+    }
+    world.files[TILL] = yaml_component("till")
+    await world.register(ALL)
+    del world.files[TILL]
+    await world.catalog.source().refresh([f"url:{TILL}"])
+    await world.settle()
+    told = await world.ask(REF)
+    assert (told.state, told.findings[0].at) == ("stale", TILL)
+    assert (await world.ask("component:default/till")).verdict == "file-not-found"
+    return told
+
+
+def _location(*targets: str) -> str:
+    return (
+        "apiVersion: backstage.io/v1alpha1\nkind: Location\nmetadata: {name: all}\nspec:\n"
+        f"  targets: [{', '.join(targets)}]\n"
+    )
 
 
 @explains("kind-not-allowed")
@@ -191,7 +244,9 @@ async def test_a_reference_that_cannot_be_read(world: World) -> Explanation:
 async def test_a_placeholder_that_names_a_file_that_is_not_there(world: World) -> Explanation:
     world.files[SHOP] = yaml_component("shop") + "  notes: {$text: ./notes.md}\n"
     await world.register(SHOP)
-    return await world.ask(REF)
+    told = await world.ask(REF)
+    assert told.findings[0].at == f"{SHOP}:9:10"
+    return told
 
 
 @explains("placeholder-invalid")
@@ -290,7 +345,7 @@ async def test_a_location_is_explained_by_what_it_points_at(world: World) -> Non
         ("read", True),
         ("parse", True),
         ("rule", False),
-        ("process", False),
+        ("process", None),
         ("stitch", None),
         ("serve", None),
     ]

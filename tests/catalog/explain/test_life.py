@@ -12,9 +12,11 @@ from typing import Any
 import msgspec
 import pytest
 
+from greenroom.db import Database
 from greenroom.entity import Entity
 from greenroom.errors import InputError
 from greenroom.plugin import Processor, Work
+from greenroom_catalog.ingestion.locations import Location, location_entity
 from greenroom_catalog.ingestion.steps import Extensions
 from greenroom_catalog.query.explain import FAILURES, Explanation, Sight
 from greenroom_catalog.settings import ProcessorOptions
@@ -22,6 +24,7 @@ from tests.catalog.explain.conftest import SHOP, TILL, MakeWorld, Provider, Worl
 from tests.support.catalog import component, yaml_component
 
 REF = "component:default/shop"
+GITHUB = "https://github.com/acme/shop/tree/main/catalog-info.yaml"
 
 
 async def test_an_entity_that_is_well_is_told_with_its_whole_way(world: World) -> None:
@@ -65,6 +68,30 @@ async def test_an_entity_that_has_been_due_for_long(world: World) -> Explanation
     told = await world.ask(REF)
     assert "it has been due for 10 min: no worker runs" in told.summary
     return told
+
+
+@explains("database-read-only")
+async def test_a_database_that_takes_no_writes(world: World) -> Explanation:
+    await world.catalog.source().full([_deferred(component("shop"))])
+    await world.catalog.engine.process_due()
+    standby: Any = Standby(world.database)
+    world.database = standby
+    assert (await world.ask("component:default/till")).verdict == "database-read-only"
+    return await world.ask(REF)
+
+
+class Standby:
+    """A database that takes no writes."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def fetch(self, query: str, *args: object) -> Any:
+        async with self._database.transaction(readonly=True) as connection:
+            return await connection.fetch(query, *args)
+
+    async def fetchrow(self, query: str, *args: object) -> Any:
+        return next(iter(await self.fetch(query, *args)), None)
 
 
 @explains("location-pending")
@@ -149,7 +176,19 @@ async def test_a_processor_that_fails(world: World) -> Explanation:
     await world.emit(component("shop"))
     told = await world.ask(REF)
     assert "no such team" in (told.findings[0].message or "")
+    assert "the processor acme failed on it" in told.summary
+    assert "`catalog.processorOptions.acme.disabled: true`" in told.findings[0].hint
     return told
+
+
+@explains("processor-renamed")
+async def test_a_processor_that_makes_another_entity_of_it(world: World) -> Explanation:
+    async def rename(entity: Entity, work: Work) -> Entity:
+        return {**entity, "metadata": {**entity["metadata"], "name": "till"}}
+
+    world.catalog.processor.extend(Extensions([Processor("acme", before=rename)]))
+    await world.emit(component("shop"))
+    return await world.ask(REF)
 
 
 @explains("processor-hung")
@@ -270,6 +309,33 @@ async def test_what_it_brought_before_is_stale(world: World) -> Explanation:
     told = await world.ask(REF)
     assert told.state == "stale"
     return told
+
+
+async def test_a_failure_is_not_forgotten_while_the_next_run_is_under_way(world: World) -> None:
+    await world.run_providers(Provider("acme", error=InputError("no such organisation")))
+    await world.database.execute(
+        "insert into provider_runs (provider, cause, process) values ('acme', 'schedule', 'here:1')"
+    )
+    assert (await world.ask(REF)).verdict == "provider-failed"
+
+
+@explains("provider-part-failed")
+async def test_the_repository_of_an_entity_could_not_be_read(world: World) -> Explanation:
+    world.files[GITHUB] = yaml_component("shop")
+    await world.run_providers(Provider("acme", location_entity(Location("url", GITHUB))))
+    await _fail_at(world, "git@github.com:acme/tills.git")
+    assert (await world.ask(REF)).verdict == "served"
+    await _fail_at(world, "git@github.com:acme/shop.git")
+    told = await world.ask(REF)
+    assert (told.state, told.findings[0].message) == ("stale", "permission denied")
+    return told
+
+
+async def _fail_at(world: World, what: str) -> None:
+    """The last run of the provider `acme` could not read this."""
+    failures = msgspec.json.encode([{"what": what, "error": "permission denied"}])
+    sql = "update provider_runs set failed = 1, failures = $1, error = 'a repository could not be read'"
+    await world.database.execute(sql, failures)
 
 
 @explains("provider-paused")
@@ -417,6 +483,40 @@ async def test_who_may_only_read_entities_learns_nothing_of_what_is_not_served(w
     assert SHOP not in str(told)
 
 
+async def test_no_more_is_told_of_other_entities_than_may_be_read(world: World) -> None:
+    await world.emit(component("secret-shop"), component("secret-shop", namespace="retail"))
+    await world.settle()
+
+    async def none(ref: str) -> bool:
+        return False
+
+    for ref in ("api:default/secret-shop", "component:default/secret-shops"):
+        told = await world.ask(ref, sight=Sight(inside=False, reads=none))
+        assert told.verdict == "unknown"
+        assert "secret-shop" not in str(told).replace(ref, "")
+        assert (await world.ask(ref, sight=Sight(inside=False))).verdict in ("other-kind", "misspelt")
+
+
+async def test_nor_of_the_locations_above_and_of_what_relations_lead_to(world: World) -> None:
+    world.files[SHOP] = yaml_component("shop")
+    await world.register(SHOP)
+    await world.write(SHOP, "kind: [\n")
+
+    async def itself(ref: str) -> bool:
+        return ref == REF
+
+    told = await world.ask(REF, sight=Sight(inside=False, reads=itself))
+    assert (told.verdict, told.findings) == ("served", [])
+    assert "generated-" not in str(told)
+
+
+async def test_who_may_see_nothing_is_not_told_what_the_config_disables(world: World) -> None:
+    world.disabled.append("acme")
+    assert (await world.ask(REF)).verdict == "provider-disabled"
+    for entity in (True, False):
+        assert (await world.ask(REF, sight=Sight(entity=entity, inside=False))).verdict == "unknown"
+
+
 async def test_who_may_read_entities_is_told_the_errors_that_entities_show(world: World) -> None:
     world.files[SHOP] = yaml_component("shop")
     await world.register(SHOP)
@@ -436,6 +536,6 @@ def test_every_class_has_a_test_and_every_text_can_be_filled_in() -> None:
 
 
 BLANKS = {
-    *("ref", "kind", "parent", "target", "host", "file", "since", "next", "provider", "origin", "allowed", "rule"),
-    *("holder", "wanted", "near", "first", "local", "other"),
+    *("ref", "kind", "parent", "target", "host", "file", "since", "next", "provider"),
+    *("holder", "wanted", "near", "first", "local", "part", "good", "field", "processor", "waited", "elsewhere"),
 }

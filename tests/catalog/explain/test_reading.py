@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import ssl
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from time import perf_counter
 from typing import Any
 
 import msgspec
+from aiohttp import web
+from aiohttp.test_utils import TestServer
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 
 from greenroom_catalog.query.explain import Explanation
 from greenroom_catalog.settings import LocationConfig
@@ -46,6 +53,13 @@ async def test_a_pattern_that_matches_nothing(make_world: MakeWorld, tmp_path: P
     return await world.ask(REF)
 
 
+@explains("path-not-found")
+async def test_a_file_of_the_config_that_is_not_on_the_server(make_world: MakeWorld, tmp_path: Path) -> Explanation:
+    world = await make_world(locations=[LocationConfig("file", str(tmp_path / "shop.yaml"))])
+    await world.configured()
+    return await world.ask(REF)
+
+
 @explains("reading-not-allowed")
 async def test_a_host_that_the_config_does_not_allow_is_named_with_the_key_to_add(
     world: World, host: Host
@@ -65,7 +79,9 @@ async def test_a_name_that_stands_for_this_machine(world: World, host: Host) -> 
 @explains("redirect-not-allowed")
 async def test_a_redirect_to_a_host_that_is_not_allowed(world: World, host: Host) -> Explanation:
     await world.register(host.says("/shop.yaml", 302, Location="http://elsewhere.test/shop.yaml"))
-    return await world.ask(REF)
+    told = await world.ask(REF)
+    assert told.findings[0].hint.startswith("add `- host: elsewhere.test` to `backend.reading.allow`")
+    return told
 
 
 @explains("too-many-redirects")
@@ -112,6 +128,35 @@ async def test_a_host_that_is_not_there(world: World, host: Host) -> Explanation
     await host.server.close()
     await world.register(url)
     return await world.ask(REF)
+
+
+@explains("host-untrusted")
+async def test_a_certificate_that_nobody_signed(world: World, host: Host, tmp_path: Path) -> Explanation:
+    server = TestServer(web.Application(), scheme="https")
+    await server.start_server(ssl=_self_signed(tmp_path))
+    host.allow(f"127.0.0.1:{server.port}")
+    await world.register(f"https://127.0.0.1:{server.port}/shop.yaml")
+    told = await world.ask(REF)
+    await server.close()
+    assert "SSL_CERT_FILE" in told.findings[0].hint
+    return told
+
+
+def _self_signed(folder: Path) -> ssl.SSLContext:
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "localhost")])
+    now = datetime.now(UTC)
+    made = x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(key.public_key()).serial_number(1)
+    made = made.not_valid_before(now - timedelta(days=1)).not_valid_after(now + timedelta(days=1))
+    file = folder / "server.pem"
+    plain = serialization.NoEncryption()
+    file.write_bytes(
+        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, plain)
+        + made.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
+    )
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(file)
+    return context
 
 
 @explains("invalid-url")
@@ -195,14 +240,14 @@ async def test_the_first_of_several_reasons_is_the_one_that_names_the_entity(wor
     user = "apiVersion: backstage.io/v1alpha1\nkind: User\nmetadata: {name: eve}\nspec: {memberOf: []}\n"
     await world.register(broken, host.says("/eve.yaml", text=user))
     told = await world.ask("user:default/eve")
-    assert told.verdict == "kind-not-allowed"
-    assert "host-failing" in [one.verdict for one in told.findings]
+    assert [one.verdict for one in told.findings] == ["kind-not-allowed"]
 
 
 async def test_credentials_in_an_address_are_never_told(world: World, host: Host) -> None:
     await world.register("http://joe:hunter2@127.0.0.1/shop.yaml?token=geheimnis")
     told = await world.ask(REF)
     assert told.verdict == "reading-not-allowed"
+    assert told.findings[0].at == "http://<secret>@127.0.0.1/shop.yaml?token=<secret>"
     text = msgspec.json.encode(told).decode()
     assert "hunter2" not in text
     assert "geheimnis" not in text
@@ -223,8 +268,31 @@ async def test_what_only_may_be_the_reason_is_told_as_such(world: World, host: H
 async def test_a_host_that_hangs_does_not_keep_the_asker_waiting_for_each_of_its_files(
     world: World, host: Host
 ) -> None:
-    await world.found(*[f"{host.base}/{number}.yaml" for number in range(10)])
+    await world.found(*[f"{host.base}/{number}.yaml" for number in range(3)])
     host.slow = True
     began = perf_counter()
     assert (await world.ask(REF)).verdict == "location-pending"
     assert perf_counter() - began < 2
+
+
+async def test_of_many_things_that_failed_none_is_called_the_reason(world: World, host: Host) -> None:
+    await world.register(*[host.says(f"/{status}.yaml", status) for status in (401, 403, 404, 418, 429)])
+    told = await world.ask("component:default/till")
+    assert (told.verdict, told.findings[0].suspected) == ("unknown", False)
+    assert "behind one of the 5 locations that cannot be read" in told.findings[0].hint
+    assert {one.severity for one in told.findings[1:]} == {"warning"}
+    assert len(told.findings) < 6
+
+
+async def test_of_many_the_one_whose_address_has_the_name_is_the_likely_reason(world: World, host: Host) -> None:
+    await world.register(*[host.says(f"/{name}/catalog-info.yaml", 403) for name in ("a", "b", "c", "shop", "shops")])
+    told = await world.ask(REF)
+    assert [one.at for one in told.findings] == [f"{host.base}/shop/catalog-info.yaml"]
+    assert told.summary.startswith(f"{REF} is not in the catalog, perhaps because ")
+
+
+async def test_a_host_that_is_not_well_is_not_asked_again_for_an_explanation(world: World, host: Host) -> None:
+    await world.register(host.says("/shop.yaml", 429))
+    asked = len(host.asked)
+    assert (await world.ask(REF)).verdict == "host-rate-limited"
+    assert len(host.asked) == asked

@@ -156,9 +156,42 @@ async def test_the_command_tells_the_story_and_exits_with_1_for_a_problem(world:
     assert text.startswith(f"✗ {REF} is served as it last was: the file is not valid YAML.")
     for line in ("✓ provider", "✓ location", "✓ read", "✗ parse", "· rule", "✓ process", "✓ serve"):
         assert line in text
-    assert f"at    {SHOP}:" in text
-    assert "says  YAML error at" in text
-    assert "$ greenroom catalog validate catalog-info.yaml" in text
+    parts = [
+        f"  at    {SHOP}:",
+        "  says  YAML error at",
+        "  hint  ",
+        "  run   greenroom catalog validate catalog-info.yaml",
+    ]
+    assert sorted(parts, key=text.index) == parts
+    assert (
+        text.index(parts[-1]) < text.index("✓ provider") < text.index("  ! it relates to entities that are not there")
+    )
+
+
+async def test_of_many_errors_only_the_first_are_told_at_length(world: World) -> None:
+    world.files[SHOP] = "".join(f"kind: Component\nmetadata: {{name: a{number}}}\n---\n" for number in range(6))
+    world.files[SHOP] += yaml_component("till")
+    await world.register(SHOP)
+    told = await world.ask(REF, at=SHOP)
+    kept = {(one.message, one.at) for one in told.findings}
+    assert 6 <= len(told.findings) == len(kept)
+    result, _ = await _command(told, REF, "--at", SHOP)
+    assert result.output.count("  says  ") == 3
+    assert result.output.count("\n  ! ") == len(told.findings) - 3
+
+
+async def test_what_is_told_is_never_cut_and_stands_below_its_word(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.files[SHOP] = yaml_component("shop").replace("  owner: team-a\n", "")
+    await world.register(SHOP)
+    monkeypatch.setattr("greenroom.cli.output.ENDLESS", 60)
+    result, _ = await _command(await world.ask(REF), REF)
+    lines = result.output.splitlines()
+    says = next(number for number, line in enumerate(lines) if line.startswith("  says  "))
+    assert lines[says + 1].startswith("        ")
+    assert max(map(len, lines[says : says + 4])) <= 60
+    assert f"  at    {SHOP}:5:1" in lines
 
 
 async def test_the_command_exits_with_0_for_what_is_well_and_with_2_for_what_is_no_ref(world: World) -> None:
@@ -212,4 +245,4 @@ async def test_the_whole_house_explains_what_a_person_committed(database: Databa
             while (told := (await client.get(f"/api/greenroom/catalog/explain?ref={REF}")).json)["state"] != "failed":
                 await asyncio.sleep(0.05)
     assert (told["verdict"], told["findings"][0]["at"]) == ("spec-invalid", f"{tmp_path}/shop.yaml:5:1")
-    assert told["chain"][0] == {"stage": "provider", "ok": True, "what": "ConfigLocationProvider"}
+    assert told["chain"][0] == {"stage": "provider", "ok": True, "what": "ConfigLocationProvider, catalog.locations[0]"}

@@ -3,52 +3,83 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 import msgspec
 
 from greenroom.entity import ORIGIN_LOCATION
-from greenroom_catalog.query.explain.case import (
-    Case,
-    Place,
-    annotation,
-    finding,
-    from_error,
-    rule_blanks,
-    start_of,
-)
-from greenroom_catalog.query.explain.diagnosis import is_neighbours, neighbour
-from greenroom_catalog.query.explain.facts import Known, Provider
+from greenroom_catalog.query.explain.case import Case
+from greenroom_catalog.query.explain.diagnosis import OF_A_DOCUMENT, of_duplicates, of_neighbour
+from greenroom_catalog.query.explain.facts import MOST_SUSPECTS, Known, Provider
 from greenroom_catalog.query.explain.failures import classify
 from greenroom_catalog.query.explain.look import Look, Seen
+from greenroom_catalog.query.explain.places import Place, annotation, class_of, complaint_place, start_of, targets_of
 from greenroom_catalog.query.explain.story import Finding
+from greenroom_catalog.query.explain.wording import finding, from_complaint, from_error, good_run, next_of
+
+MOST_GUESSES = 3
+"""If more than these could each be the reason, none of them is called so."""
+
+MOST_TOLD = 4
+"""Of the providers, and of the locations, that may be the reason."""
 
 _GENERATED = re.compile(r"location:default/generated-[0-9a-f]{40}")
+_MAY_BE_EMPTY = frozenset({"ConfigLocationProvider", "DefaultLocationStore"})
 
 
 def search(case: Case, registered: list[str]) -> list[Finding]:
-    """Everything that may explain why there is no such entity. `registered` are the locations that read the URL asked about."""
-    found = [
+    """Everything that may explain why there is no such entity, the verdict first.
+
+    `registered` are the locations that read the URL asked about. What only may be the reason is told if nothing better is."""
+    evidence = [
         *_at(case, registered),
         *_of_location(case),
         *_mentioned(case),
         *_behind(case),
-        *_same_name(case),
         *_items(case),
-        *_suspected(_providers(case)),
-        *_suspected(_unreadable(case)),
+        *_suspected(_hidden(case)),
+        *_same_name(case),
         *_misspelt(case),
-        *_suspected(_absent(case)),
     ]
-    first, *others = found or [finding(case, "unknown")]
-    return [first, *(_demoted(one) if one.suspected else one for one in others)]
+    if any(one.severity == "error" for one in evidence):
+        return _demoted(evidence)
+    return [*evidence, *_guesses(case)]
+
+
+def _guesses(case: Case) -> list[Finding]:
+    """Without any evidence: what is known to have failed. Of a few, one may be the reason; of many, who knows."""
+    providers, locations = list(_providers(case)), [*_unreadable(case), *_absent(case)]
+    guesses = list(_suspected([*_read_only(case), *providers, *locations]))
+    if 0 < len(guesses) <= MOST_GUESSES:
+        return _demoted(guesses)
+    where = [
+        *([f"behind one of the {_count(case, locations)} locations that cannot be read"] if locations else []),
+        *([f"at one of the {len(providers)} providers that did not deliver"] if providers else []),
+    ]
+    elsewhere = f": `--at URL`. It may be {', or '.join(where)}" if where else ": `--at URL`"
+    return [
+        finding(case, "unknown", elsewhere=elsewhere),
+        *map(_as_warning, _suspected([*providers[:MOST_TOLD], *locations[:MOST_TOLD]])),
+    ]
+
+
+def _count(case: Case, locations: Sequence[Finding]) -> str:
+    """How many locations these findings are about: not all of them are looked at."""
+    number = len({one.subject for one in locations})
+    return f"more than {number}" if len(case.facts.suspects) == MOST_SUSPECTS else str(number)
 
 
 def _suspected(found: Iterable[Finding]) -> Iterator[Finding]:
     return (msgspec.structs.replace(one, suspected=True) for one in found)
 
 
-def _demoted(one: Finding) -> Finding:
+def _demoted(found: Sequence[Finding]) -> list[Finding]:
+    """Only the first of all reasons may be a mere suspicion."""
+    first, *others = found
+    return [first, *(_as_warning(one) if one.suspected else one for one in others)]
+
+
+def _as_warning(one: Finding) -> Finding:
     return msgspec.structs.replace(one, severity="warning")
 
 
@@ -57,57 +88,39 @@ def _at(case: Case, registered: list[str]) -> Iterator[Finding]:
     look = case.at
     if look is None:
         return
-    target = look.location.target
     if look.error is not None:
-        yield finding(case, classify(look.error), message=look.error, place=Place(target), target=target)
+        yield finding(case, classify(look.error), message=look.error, place=Place(look.location.target))
         return
-    seen = look.with_entity(case.ref)
+    seen, origin = look.with_entity(case.ref), f"url:{case.registrable}"
     if seen is None:
-        broken = [complaint for one in look.files for complaint in one.complaints() if complaint.entity is None]
-        for complaint in broken:
-            place = Place(complaint.file, complaint.line, complaint.column)
-            slug = classify(complaint.message)
-            yield finding(case, slug, message=complaint.message, place=place, hint=complaint.hint)
-        if not broken:
-            near = ", ".join(look.refs[:5]) or "no entities"
-            yield finding(case, "not-in-file", place=Place(target), near=near)
+        yield from _not_in(case, look, origin)
         return
-    yield from _refused(case, seen, f"url:{case.registrable}")
-    yield from _duplicates(case, seen)
-    entity = seen.of(case.ref)[0]
-    place = start_of(entity)
+    yield from _refused(case, look, seen, origin)
+    yield from of_duplicates(case, seen)
+    place = start_of(seen.of(case.ref)[0])
     if registered:
         yield finding(case, "not-read-yet", place=place, parent=registered[0])
     else:
         yield finding(case, "location-not-registered", place=place, target=case.registrable)
 
 
-def _refused(case: Case, seen: Seen, origin: str) -> Iterator[Finding]:
+def _not_in(case: Case, look: Look, origin: str) -> Iterator[Finding]:
+    """The file does not have it, or not in a document that can be read."""
+    broken = [complaint for seen in look.files for complaint in seen.complaints() if complaint.entity is None]
+    if broken:
+        yield from (from_complaint(case, look, complaint, origin) for complaint in broken)
+    else:
+        near = ", ".join(look.refs[:5]) or "no entities"
+        yield finding(case, "not-in-file", place=Place(look.location.target), near=near)
+
+
+def _refused(case: Case, look: Look, seen: Seen, origin: str) -> Iterator[Finding]:
     """What the catalog will refuse about the entity's document, or about those beside it."""
     own = seen.complaints(case.ref)
-    for complaint in own:
-        slug = classify(complaint.message)
-        place = Place(complaint.file, complaint.line, complaint.column)
-        hint = None if slug == "kind-not-allowed" else complaint.hint
-        kind = str(seen.of(case.ref)[0].value["kind"])
-        blanks = {"kind": kind, "origin": origin, **rule_blanks(case.setup, origin)}
-        yield finding(case, slug, message=complaint.message, place=place, hint=hint, blanks=blanks)
+    yield from (from_complaint(case, look, complaint, origin) for complaint in own)
     for complaint in seen.complaints():
-        if complaint not in own and classify(complaint.message) in _SPOILERS:
-            place = Place(complaint.file, complaint.line, complaint.column)
-            yield finding(case, "neighbour-refused", message=complaint.message, place=place, target=complaint.file)
-
-
-_SPOILERS = frozenset({"yaml-broken", "yaml-limit", "not-an-object", "envelope-invalid", "kind-not-allowed"})
-
-
-def _duplicates(case: Case, seen: Seen) -> Iterator[Finding]:
-    documents = seen.of(case.ref)
-    if len(documents) > 1:
-        lines = " and ".join(str(document.line) for document in documents)
-        place = start_of(documents[-1])
-        message = f"it stands at the lines {lines}"
-        yield finding(case, "duplicate-in-file", "warning", message=message, place=place)
+        if complaint not in own and classify(complaint.message) in OF_A_DOCUMENT:
+            yield finding(case, "neighbour-refused", message=complaint.message, place=complaint_place(complaint))
 
 
 def _of_location(case: Case) -> Iterator[Finding]:
@@ -120,12 +133,11 @@ def _mentioned(case: Case) -> Iterator[Finding]:
     """Locations whose errors name the entity."""
     for known in case.facts.suspects:
         for error in known.errors:
-            if _names(error["message"], case.ref):
-                slug = classify(error["message"])
-                yield from_error(case, slug, known, error["message"], looks=case.behind.get(known.ref, ()))
+            if _names_ref(error["message"], case.ref):
+                yield from_error(case, known, error["message"], looks=case.behind.get(known.ref, ()))
 
 
-def _names(message: str, ref: str) -> bool:
+def _names_ref(message: str, ref: str) -> bool:
     return re.search(rf"(?<![\w./:-]){re.escape(ref)}(?![\w./-])", message) is not None
 
 
@@ -139,30 +151,60 @@ def _behind(case: Case) -> Iterator[Finding]:
 
 
 def _found_in(case: Case, known: Known, look: Look, seen: Seen) -> Iterator[Finding]:
-    yield from _duplicates(case, seen)
-    entity = seen.of(case.ref)[0]
-    place = start_of(entity)
+    yield from of_duplicates(case, seen)
+    place = start_of(seen.of(case.ref)[0])
     for error in known.errors:
         message = error["message"]
-        if not _names(message, case.ref):
-            slug = classify(message)
-            if is_neighbours([look], case.ref, slug, message):
-                yield neighbour(case, known, message, [look])
-            yield from_error(case, slug, known, message, looks=[look])
-    origin = annotation(known, ORIGIN_LOCATION)
+        if not _names_ref(message, case.ref):
+            others = of_neighbour(case, known, message, [look])
+            yield from [others] if others is not None else ()
+            yield from_error(case, known, message, "error" if others is None else "warning", looks=[look])
     if not known.errors:
-        yield from _refused(case, seen, origin)
+        yield from _refused(case, look, seen, annotation(known, ORIGIN_LOCATION))
     if not known.tried:
         yield finding(case, "location-pending", place=place, since=known.discovered_at, subject=known.ref)
     elif not known.errors:
-        yield finding(case, "not-read-yet", place=place, parent=known.ref, next=_next(case, known), subject=known.ref)
+        due = next_of(case, known)
+        yield finding(case, "not-read-yet", place=place, parent=known.ref, next=due, subject=known.ref)
 
 
-def _next(case: Case, known: Known) -> str:
-    if known.never_again:
-        return "never by itself (`catalog.processingInterval: false`)"
-    seconds = 0.0 if known.due_at is None else (known.due_at - case.facts.moment.now).total_seconds()
-    return f"in {seconds:.0f} s" if seconds > 0 else "as soon as a worker gets to it"
+def _items(case: Case) -> Iterator[Finding]:
+    """Items that a provider could not make entities of."""
+    name = _name(case)
+    for provider in case.facts.providers:
+        for failure in provider.failures:
+            if name.search(str(failure.get("what", ""))):
+                message = f"{failure.get('what')}: {failure.get('error')}"
+                yield finding(
+                    case, "provider-item-failed", message=message, provider=provider.name, subject=provider.name
+                )
+
+
+def _name(case: Case) -> re.Pattern[str]:
+    """Its name, as a word of a text, or as that of a file."""
+    ends = r"(?![\w-]|\.(?!ya?ml\b|json\b))"
+    return re.compile(rf"(?<![\w.-]){re.escape(case.facts.ref.name)}{ends}", re.IGNORECASE)
+
+
+def _hidden(case: Case) -> Iterator[Finding]:
+    """Locations that could not be read, and that have its name in their address, their errors or their file."""
+    name = _name(case)
+    for known in case.facts.suspects:
+        looks = case.behind.get(known.ref, ())
+        named = any(name.search(text) for text in targets_of(known)) or any(seen.says(name) for seen in _broken(looks))
+        errors = [one["message"] for one in known.errors if not _names_ref(one["message"], case.ref)]
+        if any(look.with_entity(case.ref) for look in looks):
+            continue
+        yield from (from_error(case, known, one, looks=looks) for one in errors if named or name.search(one))
+        if named and not known.tried and not known.errors:
+            yield finding(case, "location-pending", since=known.discovered_at, subject=known.ref)
+
+
+def _broken(looks: Iterable[Look]) -> Iterator[Seen]:
+    """Files with a document that cannot be read."""
+    for seen in (seen for look in looks for seen in look.files):
+        if any(complaint.entity is None for complaint in seen.complaints()):
+            yield seen
 
 
 def _same_name(case: Case) -> Iterator[Finding]:
@@ -175,20 +217,24 @@ def _same_name(case: Case) -> Iterator[Finding]:
         yield finding(case, "other-kind", near=near, first=case.facts.same_name[0])
 
 
-def _items(case: Case) -> Iterator[Finding]:
-    """Items that a provider could not make entities of."""
-    name = re.compile(rf"(?<![\w.-]){re.escape(case.facts.ref.name)}(?![\w.-])", re.IGNORECASE)
-    for provider in case.facts.providers:
-        for failure in provider.failures:
-            if name.search(str(failure.get("what", ""))):
-                message = f"{failure.get('what')}: {failure.get('error')}"
-                yield finding(
-                    case, "provider-item-failed", message=message, provider=provider.name, subject=provider.name
-                )
+def _misspelt(case: Case) -> Iterator[Finding]:
+    near = [ref for ref in case.facts.near_names if ref not in case.facts.same_name]
+    if near:
+        yield finding(case, "misspelt", near=", ".join(near), first=near[0])
+
+
+# --- guesses ------------------------------------------------------------------------------------------------------
+
+
+def _read_only(case: Case) -> Iterator[Finding]:
+    if case.facts.moment.read_only and not case.facts.restricted:
+        yield finding(case, "database-read-only")
 
 
 def _providers(case: Case) -> Iterator[Finding]:
     """Providers that did not deliver: what they would have brought is unknown."""
+    if case.facts.restricted:
+        return
     for name in case.setup.disabled:
         yield finding(case, "provider-disabled", provider=name, subject=name)
     for provider in case.facts.providers:
@@ -196,7 +242,10 @@ def _providers(case: Case) -> Iterator[Finding]:
         if slug is None:
             continue
         since = provider.paused_at if slug == "provider-paused" else provider.good_at
-        yield finding(case, slug, message=provider.error, provider=provider.name, since=since, subject=provider.name)
+        yield finding(
+            case, slug, message=provider.error, since=since, subject=provider.name,
+            provider=provider.name, good=good_run(case, provider),
+        )  # fmt: skip
 
 
 def _trouble(provider: Provider) -> str | None:
@@ -211,33 +260,20 @@ def _trouble(provider: Provider) -> str | None:
     return None
 
 
-_MAY_BE_EMPTY = frozenset({"ConfigLocationProvider", "DefaultLocationStore"})
-
-
 def _unreadable(case: Case) -> Iterator[Finding]:
     """Locations that fail, or were never read: it may be behind one of them."""
     for known in case.facts.suspects:
         looks = case.behind.get(known.ref, ())
-        if any(look.with_entity(case.ref) is not None for look in looks):
-            continue
-        errors = [error for error in known.errors if not _names(error["message"], case.ref)]
         readable = bool(looks) and all(look.error is None for look in looks)
-        for error in errors:
-            slug = classify(error["message"])
-            if not readable or slug in ("yaml-broken", "yaml-limit"):
-                yield from_error(case, slug, known, error["message"], looks=looks)
+        for error in known.errors:
+            if not readable or class_of(error["message"], looks) in ("yaml-broken", "yaml-limit", "web-page"):
+                yield from_error(case, known, error["message"], looks=looks)
         if not known.tried and not known.errors and not readable:
             yield finding(case, "location-pending", since=known.discovered_at, subject=known.ref)
 
 
-def _misspelt(case: Case) -> Iterator[Finding]:
-    near = [ref for ref in case.facts.near_names if ref not in case.facts.same_name]
-    if near:
-        yield finding(case, "misspelt", near=", ".join(near), first=near[0])
-
-
 def _absent(case: Case) -> Iterator[Finding]:
-    """Optional locations that point at nothing, and registrations that point elsewhere than they once did."""
+    """Optional locations that point at nothing."""
     for known in case.facts.suspects:
         for look in case.behind.get(known.ref, ()):
             if look.optional and look.error is None and not look.files:

@@ -2,31 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
+
+import msgspec
 
 from greenroom.entity import LOCATION, ORIGIN_LOCATION, Entity
 from greenroom_catalog.ingestion.locations import Location, location_ref
-from greenroom_catalog.query.explain.case import (
-    SILENT,
-    Case,
+from greenroom_catalog.query.explain.case import Case
+from greenroom_catalog.query.explain.facts import Known, Provider
+from greenroom_catalog.query.explain.failures import FAILURES, classify
+from greenroom_catalog.query.explain.look import Look, Seen
+from greenroom_catalog.query.explain.places import (
     Place,
     annotation,
-    finding,
-    from_error,
+    class_of,
+    complaint_like,
     place_of,
-    reader_of,
-    rule_blanks,
+    stands_at,
     start_of,
     target_in,
+)
+from greenroom_catalog.query.explain.story import Finding, Severity
+from greenroom_catalog.query.explain.wording import (
+    SILENT,
+    finding,
+    from_complaint,
+    from_error,
+    good_run,
+    reader_of,
     told,
 )
-from greenroom_catalog.query.explain.facts import Known
-from greenroom_catalog.query.explain.failures import classify
-from greenroom_catalog.query.explain.look import Look, Seen
-from greenroom_catalog.query.explain.story import Finding, Severity
 
-_OF_A_DOCUMENT = frozenset({"yaml-broken", "yaml-limit", "not-an-object", "envelope-invalid", "kind-not-allowed"})
+OF_A_DOCUMENT = frozenset({"yaml-broken", "yaml-limit", "not-an-object", "envelope-invalid", "kind-not-allowed"})
 """Classes by which one document costs the whole file."""
 
 
@@ -48,154 +57,174 @@ def diagnose(case: Case, entity: Known) -> list[Finding]:
     return sorted(found, key=lambda one: one.severity != "error")
 
 
+def _at(case: Case, entity: Known) -> Iterator[Finding]:
+    """What the file that the asker names has to do with it."""
+    if case.at is None:
+        return
+    location, place = str(case.at.location), Place(case.at.location.target)
+    seen = case.at.with_entity(entity.ref)
+    if case.at.error is not None:
+        yield finding(case, classify(case.at.error), message=case.at.error, place=place)
+    elif seen is None:
+        yield finding(case, "not-in-file", place=place, near=", ".join(case.at.refs[:5]) or "no entities")
+    elif entity.location_key is not None and location not in (entity.location_key, annotation(entity, LOCATION)):
+        yield finding(case, "conflict", place=start_of(seen.of(entity.ref)[0]), holder=entity.location_key)
+
+
 def _errors(case: Case, entity: Known) -> Iterator[Finding]:
     """Why its last processing failed."""
-    for error in entity.errors:
-        yield from_error(case, classify(error["message"]), entity, error["message"])
+    return (from_error(case, entity, error["message"]) for error in entity.errors)
 
 
 def _stitching(case: Case, entity: Known) -> Iterator[Finding]:
-    if entity.stitch_error is None:
-        return
-    slug = "keys-differ-in-case" if "casing" in entity.stitch_error else "not-indexable"
-    place = place_of(case.looks, entity.stitch_error, target_in("", entity), entity.ref)
-    yield finding(
-        case, slug, message=entity.stitch_error, place=place, since=entity.stitch_failed_at, subject=entity.ref
-    )
+    error = entity.stitch_error
+    if error is not None:
+        slug = "keys-differ-in-case" if "casing" in error else "not-indexable"
+        place = place_of(case.looks, error, stands_at(entity), entity.ref)
+        yield finding(case, slug, message=error, place=place, since=entity.stitch_failed_at, subject=entity.ref)
+
+
+# --- above it -----------------------------------------------------------------------------------------------------
 
 
 def _above(case: Case) -> Iterator[Finding]:
     """What failed on the way down to the entity: it is served as it last was."""
     for depth, known in enumerate(case.facts.above):
-        severity: Severity = "error" if depth == 0 else "warning"
         for error in known.errors:
             message = error["message"]
-            slug = classify(message)
-            if depth == 0 and is_neighbours(case.looks, case.ref, slug, message):
-                yield neighbour(case, known, message, case.looks)
-                yield from_error(case, slug, known, message, "warning")
-            else:
-                yield from_error(case, slug, known, message, severity if depth == 0 else "warning")
+            nearest = depth == 0
+            if nearest and (others := of_neighbour(case, known, message, case.looks)) is not None:
+                yield others
+                nearest = False
+            yield from_error(case, known, message, "error" if nearest else "warning")
 
 
-def is_neighbours(looks: Sequence[Look], ref: str, slug: str, message: str) -> bool:
-    """Whether an error of a location is about another document than the entity's."""
-    if slug not in _OF_A_DOCUMENT:
-        return False
+def of_neighbour(case: Case, known: Known, message: str, looks: Sequence[Look]) -> Finding | None:
+    """That the entity suffers for another document, or another target, of its location. None: the error is about itself."""
+    seen = next((found for look in looks if (found := look.with_entity(case.ref)) is not None), None)
+    slug, target = class_of(message, looks), target_in(message, known)
+    if FAILURES[slug].stage == "read":
+        if seen is None or target == seen.location.target:
+            return None
+        return finding(
+            case, "neighbour-unreadable", message=message, place=Place(target), subject=known.ref, parent=known.ref
+        )
+    if slug not in OF_A_DOCUMENT or not _is_of_another(case.ref, message, seen):
+        return None
+    place, complaint = place_of(looks, message, target), complaint_like(looks, message)
+    made = finding(case, "neighbour-refused", message=message, place=place, subject=known.ref)
+    if complaint is None or complaint.hint is None or complaint.code == "kind-not-allowed":
+        return made
+    return msgspec.structs.replace(made, hint=f"{complaint.hint}; or {made.hint}")
+
+
+def _is_of_another(ref: str, message: str, seen: Seen | None) -> bool:
     if message.startswith("Entity "):
         return not message.startswith(f"Entity {ref} at ")
-    seen = next((found for look in looks if (found := look.with_entity(ref)) is not None), None)
     return seen is not None and not seen.complaints(ref)
-
-
-def neighbour(case: Case, known: Known, message: str, looks: Sequence[Look]) -> Finding:
-    """The entity suffers for another document."""
-    target = target_in(message, known)
-    place = place_of(looks, message, target)
-    return finding(case, "neighbour-refused", message=message, place=place, target=target, subject=known.ref)
 
 
 def _provider(case: Case, entity: Known) -> Iterator[Finding]:
     """What is wrong with the provider at the top: an error if the entity is its own, else worth knowing."""
-    root = case.facts.root
+    root, provider = case.facts.root, case.facts.provider
     if root is None or root.provider is None:
         return
+    name = root.provider
     severity: Severity = "error" if root is entity else "warning"
-    name, provider = root.provider, case.facts.provider
     if name in case.setup.disabled:
-        yield finding(case, "provider-disabled", severity, provider=name, subject=name)
+        yield finding(case, "provider-disabled", severity, subject=name)
     elif name not in set(case.setup.installed()):
-        yield finding(case, "provider-not-installed", severity, provider=name, subject=name)
+        yield finding(case, "provider-not-installed", severity, subject=name)
     elif provider is not None and provider.paused_at is not None:
-        yield finding(case, "provider-paused", severity, provider=name, since=provider.paused_at, subject=name)
-    elif provider is not None and provider.error is not None:
-        good = provider.good_at
+        yield finding(case, "provider-paused", severity, since=provider.paused_at, subject=name)
+    elif provider is not None:
+        yield from _last_run(case, entity, provider, severity)
+
+
+def _last_run(case: Case, entity: Known, provider: Provider, severity: Severity) -> Iterator[Finding]:
+    """What the last run failed at: what the entity comes from, or something else, which is nothing to one from a file."""
+    ours = [failure for failure in provider.failures if _concerns(failure, entity)]
+    for failure in ours:
+        what, error = str(failure.get("what")), str(failure.get("error"))
+        yield finding(case, "provider-part-failed", message=error, part=what, subject=provider.name)
+    if provider.error is not None and not ours and (severity == "error" or not provider.failures):
         yield finding(
-            case, "provider-failed", severity, message=provider.error, provider=name, since=good, subject=name
-        )
+            case, "provider-failed", severity, message=provider.error, since=provider.good_at, subject=provider.name,
+            good=good_run(case, provider),
+        )  # fmt: skip
+
+
+def _concerns(failure: Mapping[str, Any], entity: Known) -> bool:
+    """Whether an item that a provider failed at is the entity, or the repository it comes from."""
+    what = str(failure.get("what", "")).rstrip("/").removesuffix(".git")
+    if re.search(rf"(?<![\w.-]){re.escape(entity.ref.rpartition('/')[2])}(?![\w.-])", what, re.IGNORECASE):
+        return True
+    folder = "/".join(re.split(r"[/:]+", what)[-2:])
+    return "/" in folder and f"/{folder}/" in f"{stands_at(entity).replace('.git/', '/')}/"
 
 
 def _orphan(case: Case, entity: Known) -> Iterator[Finding]:
     if not entity.referred_to:
         slug = "orphaned" if case.setup.keeps_orphans else "orphan-leaving"
-        yield finding(case, slug, place=Place(target_in("", entity)), subject=entity.ref)
+        yield finding(case, slug, place=Place(stands_at(entity)), subject=entity.ref)
 
 
-def _waiting(case: Case, entity: Known) -> Iterator[Finding]:
-    """What has still to happen, and how long it has been so."""
-    now = case.facts.moment.now
-    for known in [entity, *case.facts.above[:1]]:
-        overdue = (now - known.due_at).total_seconds() if known.due_at is not None else 0.0
-        if overdue > SILENT.total_seconds():
-            blanks = {"since": told(overdue, now)}
-            yield finding(case, "worker-behind", since=known.due_at, subject=known.ref, blanks=blanks)
-            return
-    if entity.ticket_at is not None:
-        slug = "stitcher-behind" if now - entity.ticket_at > SILENT else "waiting-for-stitch"
-        blanks = {"since": told((now - entity.ticket_at).total_seconds(), now)}
-        yield finding(case, slug, since=entity.ticket_at, subject=entity.ref, blanks=blanks)
-    elif not entity.tried:
-        yield finding(case, "pending", since=entity.discovered_at, subject=entity.ref)
+# --- its file, as it is now ---------------------------------------------------------------------------------------
 
 
 def _source(case: Case, entity: Known) -> Iterator[Finding]:
-    """What its file holds now, and when that will be noticed."""
-    for one in _news(case, entity):
-        reading = reader_of(case.facts)
-        late = reading is not None and reading.never_again and one.verdict in ("changed-at-source", "leaving")
-        if late:
-            yield finding(case, "refresh-disabled", place=Place(one.file or ""), subject=entity.ref)
-        yield one
-        if late:
-            return
+    """What its file holds now, and whether that will be noticed."""
+    news = list(_news(case, entity))
     reading = reader_of(case.facts)
     if reading is not None and reading.never_again:
-        yield finding(case, "refresh-disabled", "warning", subject=reading.ref)
+        late = next((one for one in news if one.verdict in ("changed-at-source", "leaving")), None)
+        if late is not None:
+            yield finding(case, "refresh-disabled", place=Place(late.file or ""), subject=entity.ref)
+        else:
+            yield finding(case, "refresh-disabled", "warning", subject=reading.ref)
+    yield from news
 
 
 def _news(case: Case, entity: Known) -> Iterator[Finding]:
+    """What the next refresh will meet."""
     if entity.ref.startswith("location:") or not case.facts.above:
         return
-    told_above = bool(case.facts.above and case.facts.above[0].errors)
+    told_already = bool(case.facts.above[0].errors)
     for look in case.looks:
-        if look.error is not None:
-            if not told_above:
-                yield _now(case, classify(look.error), look.error, Place(look.location.target))
-            continue
         seen = look.with_entity(entity.ref)
-        if seen is None:
-            broken = [complaint for one in look.files for complaint in one.complaints()]
-            if not broken:
-                yield finding(case, "leaving", place=Place(look.location.target), subject=entity.ref)
-            elif not told_above:
-                first = broken[0]
-                place = Place(first.file, first.line, first.column)
-                yield _now(case, classify(first.message), first.message, place)
-            continue
-        yield from _of_document(case, entity, seen)
+        if seen is not None:
+            yield from _of_document(case, entity, seen)
+        elif not any(one.complaints() for one in look.files) and look.error is None:
+            yield finding(case, "leaving", place=Place(look.location.target), subject=entity.ref)
+        elif not told_already:
+            yield _trouble_ahead(case, look)
 
 
-def _now(case: Case, slug: str, message: str, place: Place) -> Finding:
+def _trouble_ahead(case: Case, look: Look) -> Finding:
     """An error that the next refresh will meet."""
-    return finding(case, slug, "warning", message=message, place=place, target=place.file, blanks=_origin(case, place))
-
-
-def _origin(case: Case, place: Place) -> dict[str, object]:
+    if look.error is not None:
+        place = Place(look.location.target)
+        return finding(case, classify(look.error), "warning", message=look.error, place=place)
+    first = next(complaint for seen in look.files for complaint in seen.complaints())
     root = case.facts.root
-    origin = annotation(root, ORIGIN_LOCATION) if root is not None else f"url:{place.file}"
-    return {"origin": origin, **rule_blanks(case.setup, origin)}
+    origin = annotation(root, ORIGIN_LOCATION) if root is not None else str(look.location)
+    return from_complaint(case, look, first, origin, "warning")
 
 
 def _of_document(case: Case, entity: Known, seen: Seen) -> Iterator[Finding]:
-    documents = seen.of(entity.ref)
-    last = documents[-1]
-    place = start_of(last)
-    if len(documents) > 1:
-        lines = " and ".join(str(document.line) for document in documents)
-        message = f"it stands at the lines {lines}"
-        yield finding(case, "duplicate-in-file", "warning", message=message, place=place, subject=entity.ref)
+    yield from of_duplicates(case, seen)
+    last = seen.of(entity.ref)[-1]
     if not entity.errors and _plain(last.value) != _plain(entity.document):
-        yield finding(case, "changed-at-source", place=place, subject=entity.ref)
+        yield finding(case, "changed-at-source", place=start_of(last), subject=entity.ref)
+
+
+def of_duplicates(case: Case, seen: Seen) -> Iterator[Finding]:
+    """A file that has the entity more than once."""
+    documents = seen.of(case.ref)
+    if len(documents) > 1:
+        message = f"it stands at the lines {' and '.join(str(document.line) for document in documents)}"
+        place = start_of(documents[-1])
+        yield finding(case, "duplicate-in-file", "warning", message=message, place=place, subject=case.ref)
 
 
 def _plain(document: Entity) -> Any:
@@ -207,23 +236,31 @@ def _plain(document: Entity) -> Any:
     return {**document, "metadata": {**metadata, "annotations": annotations}}
 
 
-def _at(case: Case, entity: Known) -> Iterator[Finding]:
-    """What the file that the asker names has to do with it."""
-    if case.at is None:
-        return
-    location = str(case.at.location)
-    if case.at.error is not None:
-        place = Place(case.at.location.target)
-        yield finding(case, classify(case.at.error), message=case.at.error, place=place, target=place.file)
-        return
-    seen = case.at.with_entity(entity.ref)
-    if seen is None:
-        near = ", ".join(case.at.refs[:5]) or "no entities"
-        yield finding(case, "not-in-file", place=Place(case.at.location.target), near=near)
-    elif entity.location_key is not None and location not in (entity.location_key, annotation(entity, LOCATION)):
-        document = seen.of(entity.ref)[0]
-        place = start_of(document)
-        yield finding(case, "conflict", place=place, holder=entity.location_key, wanted=location)
+# --- on its way ---------------------------------------------------------------------------------------------------
+
+
+def _waiting(case: Case, entity: Known) -> Iterator[Finding]:
+    """What has still to happen, and how long it has been so."""
+    now = case.facts.moment.now
+    late = next((known for known in [entity, *case.facts.above[:1]] if _overdue(case, known)), None)
+    if case.facts.moment.read_only and not case.facts.restricted:
+        yield finding(case, "database-read-only", "error" if late or entity.ticket_at else "warning")
+    if late is not None and late.due_at is not None:
+        waited = told((now - late.due_at).total_seconds(), now)
+        yield finding(case, "worker-behind", since=late.due_at, subject=late.ref, waited=waited)
+    elif entity.ticket_at is not None:
+        slug = "stitcher-behind" if now - entity.ticket_at > SILENT else "waiting-for-stitch"
+        waited = told((now - entity.ticket_at).total_seconds(), now)
+        yield finding(case, slug, since=entity.ticket_at, subject=entity.ref, waited=waited)
+    elif not entity.tried:
+        yield finding(case, "pending", since=entity.discovered_at, subject=entity.ref)
+
+
+def _overdue(case: Case, known: Known) -> bool:
+    return known.due_at is not None and case.facts.moment.now - known.due_at > SILENT
+
+
+# --- beside it ----------------------------------------------------------------------------------------------------
 
 
 def _claims(case: Case) -> Iterator[Finding]:

@@ -16,22 +16,34 @@ from greenroom.sql import Queries
 from greenroom_catalog.ingestion.locations import Location, LocationRefError, absolute_target, parse_location
 from greenroom_catalog.ingestion.reader import Reader
 from greenroom_catalog.query.explain.absence import search
-from greenroom_catalog.query.explain.case import Case, Setup, annotation, finding, reader_of
+from greenroom_catalog.query.explain.case import Case, Setup
 from greenroom_catalog.query.explain.chain import chain_of
 from greenroom_catalog.query.explain.diagnosis import diagnose
-from greenroom_catalog.query.explain.facts import FactFinder, Facts, Known
+from greenroom_catalog.query.explain.facts import FactFinder, Facts, Known, Reads
+from greenroom_catalog.query.explain.failures import FAILURES, classify
 from greenroom_catalog.query.explain.look import PATIENCE, Look, Looker
+from greenroom_catalog.query.explain.places import annotation
 from greenroom_catalog.query.explain.story import HEALTHY, Claim, Explanation, Finding, State
+from greenroom_catalog.query.explain.wording import finding, reader_of
 
-MOST_READ = 10
+MOST_READ = 20
 """Locations whose files are read to find an unknown entity."""
+
+_UNWELL = frozenset({"host-timeout", "host-unreachable", "host-rate-limited", "host-failing"})
+"""Hosts that answered so a moment ago are not asked again for the sake of an explanation."""
+
+
+async def _all(ref: str) -> bool:
+    return True
 
 
 class Sight(msgspec.Struct, frozen=True):
-    """What the asker may see. `entity`: this entity, were it served; `inside`: what is not served, and why."""
+    """What the asker may see. `entity`: this entity, were it served; `inside`: what is not served, and why; `reads`: whether
+    another entity, of which an explanation would speak, may be told of to those who have no sight of what is inside."""
 
     entity: bool = True
     inside: bool = True
+    reads: Reads = _all
 
 
 class Explainer:
@@ -52,13 +64,7 @@ class Explainer:
 
         What the asker has no sight of is told as what nobody has ever heard of."""
         sight = sight or Sight()
-        if not sight.entity and not sight.inside:
-            facts = await self._facts.of_nothing(ref)
-        elif not sight.inside:
-            facts = await self._facts.of_served(ref)
-        else:
-            facts = await self._facts.of(ref)
-        case = Case(facts, self._setup)
+        case = Case(await self._seen(ref, sight), self._setup)
         looker = Looker(self._reader, self._setup.rules, self._patience)
         if at is not None:
             target = self._as_processed(at)
@@ -70,6 +76,12 @@ class Explainer:
             case = await self._looked(case, looker)
         told = explanation(case, await self._findings(case, sight, at))
         return msgspec.convert(_without_secrets(msgspec.to_builtins(told), self._setup.hide), Explanation)
+
+    async def _seen(self, ref: EntityRef, sight: Sight) -> Facts:
+        """The facts that the asker may be told."""
+        if sight.inside:
+            return await self._facts.of(ref)
+        return await (self._facts.of_served(ref, sight.reads) if sight.entity else self._facts.of_nothing(ref))
 
     async def _with_entity(self, ref: str, looker: Looker, look: Look) -> Look:
         """The look itself, unless it is at a location below that the entity stands."""
@@ -99,10 +111,17 @@ class Explainer:
         entity = case.facts.entity
         if entity is not None:
             return msgspec.structs.replace(case, looks=await _at_source(entity, case.facts, looker))
-        suspects = case.facts.suspects[:MOST_READ]
+        suspects = _worth_reading(case.facts.suspects)[:MOST_READ]
         looks = await asyncio.gather(*(looker.behind(known.document) for known in suspects))
         behind = {known.ref: look for known, look in zip(suspects, looks, strict=True)}
         return msgspec.structs.replace(case, behind=behind)
+
+
+def _worth_reading(suspects: Sequence[Known]) -> list[Known]:
+    """Locations that can probably be read first; those of hosts that are not well, not at all."""
+    classes = {known.ref: {classify(error["message"]) for error in known.errors} for known in suspects}
+    readable = [known for known in suspects if not classes[known.ref] & _UNWELL]
+    return sorted(readable, key=lambda known: any(FAILURES[slug].stage == "read" for slug in classes[known.ref]))
 
 
 async def _at_source(entity: Known, facts: Facts, looker: Looker) -> Sequence[Look]:
@@ -127,9 +146,9 @@ async def _at_source(entity: Known, facts: Facts, looker: Looker) -> Sequence[Lo
 def explanation(case: Case, findings: Sequence[Finding]) -> Explanation:
     """Put the story together: the first error is the verdict."""
     entity = case.facts.entity
-    ordered = sorted(findings, key=lambda one: one.severity != "error")
-    if entity is None:
-        ordered = list(findings)
+    ordered = _once(findings)
+    if entity is not None:
+        ordered.sort(key=lambda one: one.severity != "error")
     worst = next((one for one in ordered if one.severity == "error"), None)
     reading = reader_of(case.facts) if entity is not None else None
     due = reading.due_at if reading is not None and not reading.never_again else None
@@ -149,6 +168,14 @@ def explanation(case: Case, findings: Sequence[Finding]) -> Explanation:
         ],
         alternatives=[] if entity is not None else [*case.facts.same_name, *case.facts.near_names][:10],
     )
+
+
+def _once(findings: Sequence[Finding]) -> list[Finding]:
+    """Without what the file asked about and the location that reads it both tell."""
+    found: dict[tuple[str, str | None, str | None], Finding] = {}
+    for one in findings:
+        found.setdefault((one.verdict, one.message, one.at), one)
+    return list(found.values())
 
 
 _CURRENT = frozenset({"not-permitted", "conflict", "not-in-file"})
@@ -182,14 +209,17 @@ def _summary(case: Case, worst: Finding | None) -> str:
     return f"{opening}: {worst.summary}." if worst is not None else f"{opening}, and up to date."
 
 
-_NO_TEXT = frozenset({"state", "verdict", "severity", "stage", "since", "seenAt", "nextRefresh", "lastSeen"})
-"""Members whose values are of a known few, or moments."""
+_NOT_HIDDEN = frozenset(
+    {*("summary", "hint", "message", "commands"), *("state", "verdict", "severity", "stage")}
+    | {"since", "seenAt", "nextRefresh", "lastSeen"}
+)
+"""Members whose secrets were taken out before they became part of a sentence, whose values are of a known few, or moments."""
 
 
 def _without_secrets(value: Any, hide: Callable[[str], str]) -> Any:
     """JSON without the secrets in any of its texts."""
     if isinstance(value, dict):
-        return {key: item if key in _NO_TEXT else _without_secrets(item, hide) for key, item in value.items()}
+        return {key: item if key in _NOT_HIDDEN else _without_secrets(item, hide) for key, item in value.items()}
     if isinstance(value, list):
         return [_without_secrets(item, hide) for item in value]
     return hide(value) if isinstance(value, str) else value

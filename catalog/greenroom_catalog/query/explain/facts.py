@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, TypeAlias
 from uuid import UUID
 
 import msgspec
@@ -16,8 +16,14 @@ from greenroom.sql import Queries
 from greenroom_catalog.query.filters import storable
 from greenroom_catalog.storage.packing import unpack
 
-MOST_SUSPECTS = 40
+Reads: TypeAlias = Callable[[str], Awaitable[bool]]
+"""Whether the asker may read the entity of a ref."""
+
+MOST_SUSPECTS = 100
 """Locations behind which an unknown entity is looked for."""
+
+LIKENESS = 0.8
+"""How much of two names must be the same for one to be the other misspelt: `difflib.SequenceMatcher.ratio`."""
 
 _FAR = timedelta(days=3650)
 """Who is due later than this is never due: `catalog.processingInterval: false`."""
@@ -51,15 +57,11 @@ class Known(msgspec.Struct, frozen=True):
 
 
 class Provider(msgspec.Struct, frozen=True):
-    """How a provider stands after its last run."""
+    """How a provider stands after the last run that it finished."""
 
     name: str
-    every: timedelta | None
-    next_run_at: datetime | None
     paused_at: datetime | None
-    paused_by: str | None
     running: bool
-    started_at: datetime | None
     finished_at: datetime | None
     found: int
     error: str | None
@@ -86,12 +88,10 @@ class Registered(msgspec.Struct, frozen=True):
 
 
 class Moment(msgspec.Struct, frozen=True):
-    """The clock of the database, and how long the oldest entity and the oldest ticket have been waiting, in seconds."""
+    """The clock of the database, and whether it takes writes."""
 
     now: datetime
-    due: float | None
-    due_entities: int
-    stitching: float | None
+    read_only: bool
 
 
 class Facts(msgspec.Struct, frozen=True):
@@ -154,16 +154,22 @@ class FactFinder:
             absent=await self._absent(chain[0].served),
         )
 
-    async def of_served(self, ref: EntityRef) -> Facts:
-        """The facts that may be told to whoever may read entities, and nothing of what is behind them."""
+    async def of_served(self, ref: EntityRef, reads: Reads) -> Facts:
+        """The facts that may be told to whoever may read this entity, and those that `reads` says yes to, and nothing else.
+
+        Which of its relations lead to nothing is not told: it would tell which lead to what must not be read."""
         facts = await self.of(ref)
         entity = _as_served(facts.entity) if facts.entity is not None else None
         plain = Facts(ref, facts.moment, restricted=True)
         if entity is None:
             same, near = await self._names(ref)
-            return msgspec.structs.replace(plain, same_name=same, near_names=near)
+            return msgspec.structs.replace(
+                plain,
+                same_name=[other for other in same if await reads(other)],
+                near_names=[other for other in near if await reads(other)],
+            )
         above = [served for known in facts.above if (served := _as_served(known)) is not None]
-        return msgspec.structs.replace(plain, entity=entity, above=above, absent=facts.absent)
+        return msgspec.structs.replace(plain, entity=entity, above=[known for known in above if await reads(known.ref)])
 
     async def of_nothing(self, ref: EntityRef) -> Facts:
         """What may be told to whoever may see nothing."""
@@ -210,7 +216,7 @@ class FactFinder:
             by_name: dict[str, list[str]] = {}
             for row in rows:
                 by_name.setdefault(row["name"], []).append(_ref(*row))
-            close = difflib.get_close_matches(name, by_name, 3, 0.75)
+            close = difflib.get_close_matches(name, by_name, 3, LIKENESS)
             near += [found for one in close for found in by_name[one] if found not in near]
         return same, near[:5]
 

@@ -35,12 +35,18 @@ FAILURES: Mapping[str, Failure] = {
     "provider-failed": Failure(
         "provider",
         "the provider {provider} failed in its last run",
-        "mend what the error says; the last good run was {since}",
+        "mend what the error says; {good}",
+        ("greenroom catalog providers show {provider}", _TRIGGER),
+    ),
+    "provider-part-failed": Failure(
+        "provider",
+        "the provider {provider} could not read {part}",
+        "mend what the error says, then have the provider run again",
         ("greenroom catalog providers show {provider}", _TRIGGER),
     ),
     "provider-paused": Failure(
         "provider",
-        "the provider {provider} is paused since {since}",
+        "the provider {provider} was paused {since}",
         "resume it: until then it neither adds nor removes anything",
         ("greenroom catalog providers resume {provider}",),
     ),
@@ -141,8 +147,8 @@ FAILURES: Mapping[str, Failure] = {
     ),
     "redirect-not-allowed": Failure(
         "read",
-        "{host} redirects to a place that the server may not read",
-        "add the host it redirects to to `backend.reading.allow` in the app-config, or register that address itself",
+        "it is redirected to {host}, from where the server may not read",
+        "add `- host: {host}` to `backend.reading.allow` in the app-config, or register an address that does not redirect",
         ("greenroom config print",),
     ),
     "address-not-allowed": Failure(
@@ -157,6 +163,13 @@ FAILURES: Mapping[str, Failure] = {
         "look whether the file was moved or its branch renamed; private hosts answer 404 where the token is missing: "
         "`integrations`",
         (_TRY, "greenroom locations list"),
+    ),
+    "path-not-found": Failure(
+        "read",
+        "there is no file {target} on the server",
+        "a relative target of `catalog.locations` counts from the folder in which the server was started; in a container, "
+        "look at what is mounted",
+        ("greenroom config print",),
     ),
     "glob-without-hits": Failure(
         "read",
@@ -198,6 +211,12 @@ FAILURES: Mapping[str, Failure] = {
         "look at the spelling of the host, and at DNS, proxy and firewall between the server and it",
         (_REFRESH,),
     ),
+    "host-untrusted": Failure(
+        "read",
+        "the certificate of {host} is not trusted",
+        "have the server trust who signed it (`SSL_CERT_FILE=/path/to/ca.pem` in its environment), or mend the certificate",
+        (_REFRESH,),
+    ),
     "invalid-url": Failure(
         "read",
         "{target} is no URL",
@@ -220,6 +239,12 @@ FAILURES: Mapping[str, Failure] = {
         "the file is not valid YAML",
         "mend the line; nothing of the file is taken until all of it can be read",
         (_VALIDATE,),
+    ),
+    "web-page": Failure(
+        "parse",
+        "{host} answers with a web page in place of the file",
+        "it may want a login: set a `token` for {host} under `integrations`; or register the address of the file itself",
+        (_TRY,),
     ),
     "yaml-limit": Failure(
         "parse",
@@ -248,8 +273,14 @@ FAILURES: Mapping[str, Failure] = {
     "neighbour-refused": Failure(
         "parse",
         "it is fine itself, but another document behind the same location is refused, and so all of them are",
-        "mend the other document, or give it a file and a location of its own",
+        "give the other document a file and a location of its own",
         (_VALIDATE,),
+    ),
+    "neighbour-unreadable": Failure(
+        "read",
+        "it is fine itself, but another target of its location cannot be read, and so all of them stay as they were",
+        "take {target} out of the targets of {parent}, or put the file back",
+        ("greenroom catalog explain {parent}",),
     ),
     "not-in-file": Failure(
         "parse",
@@ -260,12 +291,12 @@ FAILURES: Mapping[str, Failure] = {
     "kind-not-allowed": Failure(
         "rule",
         "entities of the kind {kind} may not come from there",
-        "{rule} allows {allowed} from {origin}: add `{kind}` to its `allow`{other}",
+        "add it to the `allow` of `catalog.rules`, or of the `rules` of the location in `catalog.locations`",
         ("greenroom config print",),
     ),
     "conflict": Failure(
         "rule",
-        "another location holds it: {holder}",
+        "another location holds its name: {holder}",
         "rename one of the two, or remove it from {holder}: the first to come keeps a name",
         ("greenroom locations list",),
     ),
@@ -273,11 +304,10 @@ FAILURES: Mapping[str, Failure] = {
         "rule",
         "{wanted} claims it too, and is turned away",
         "rename one of the two, or remove it from one of the files: the first to come keeps a name",
+        ("greenroom locations list",),
     ),
     # --- processing -----------------------------------------------------------------------------------------------
-    "fields-invalid": Failure(
-        "process", "a field of its metadata is not as it must be", "mend the field", (_VALIDATE,)
-    ),
+    "fields-invalid": Failure("process", "its {field} is not as it must be", "mend the field", (_VALIDATE,)),
     "kind-unknown": Failure(
         "process",
         "nobody here knows its kind and apiVersion",
@@ -313,14 +343,22 @@ FAILURES: Mapping[str, Failure] = {
     ),
     "processor-failed": Failure(
         "process",
-        "a processor failed on it",
-        "look at the plugin that brings the processor, and at the server's log",
+        "the processor {processor} failed on it",
+        "look at the plugin that brings it, and at the server's log; `catalog.processorOptions.{processor}.disabled: true` goes "
+        "without it",
+        ("greenroom plugins",),
+    ),
+    "processor-renamed": Failure(
+        "process",
+        "a processor made another entity of it",
+        "a plugin's `before` and `after` must leave kind, namespace and name as they are: look at the last that was installed",
         ("greenroom plugins",),
     ),
     "processor-hung": Failure(
         "process",
-        "a processor did not come back from it in time",
-        "look at what the plugin waits for; `catalog.processorOptions.NAME.timeout` gives it longer, `disabled` goes without it",
+        "the processor {processor} did not come back from it in time",
+        "look at what the plugin waits for; `catalog.processorOptions.{processor}.timeout` gives it longer, `.disabled: true` goes "
+        "without it",
         ("greenroom plugins",),
     ),
     "not-storable": Failure(
@@ -335,9 +373,15 @@ FAILURES: Mapping[str, Failure] = {
     "pending": Failure(
         "process", "it was found, and has not been processed yet", "wait a moment", ("greenroom status",)
     ),
+    "database-read-only": Failure(
+        "process",
+        "the database takes no writes: it is a standby, or was made read-only",
+        "point `backend.database` at the primary; until then all is served as it last was",
+        ("greenroom status",),
+    ),
     "worker-behind": Failure(
         "process",
-        "it has been due for {since}: no worker runs, or the workers cannot keep up",
+        "it has been due for {waited}: no worker runs, or the workers cannot keep up",
         "start a worker (`greenroom serve` without --api-only, or `greenroom worker`), and look at its log",
         ("greenroom status", "greenroom worker"),
     ),
@@ -385,7 +429,7 @@ FAILURES: Mapping[str, Failure] = {
     ),
     "stitcher-behind": Failure(
         "stitch",
-        "it has been waiting to be stitched for {since}: no worker runs, or the workers cannot keep up",
+        "it has been waiting to be stitched for {waited}: no worker runs, or the workers cannot keep up",
         "start a worker (`greenroom serve` without --api-only, or `greenroom worker`), and look at its log",
         ("greenroom status", "greenroom worker"),
     ),
@@ -408,27 +452,27 @@ FAILURES: Mapping[str, Failure] = {
     # --- nothing known --------------------------------------------------------------------------------------------
     "other-kind": Failure(
         "serve",
-        "there is no such entity, but {near} has its name",
+        "there is nothing of that kind, but {near} has its name",
         "ask for that, or look at the kind",
         ("greenroom catalog explain {first}",),
     ),
     "other-namespace": Failure(
         "serve",
-        "there is no such entity in its namespace, but there is {near}",
+        "it is not in that namespace, but there is {near}",
         "give the namespace in the reference: `kind:namespace/name`",
         ("greenroom catalog explain {first}",),
     ),
     "misspelt": Failure(
         "serve",
-        "there is no such entity; do you mean {near}?",
+        "nothing has that name, but there is {near}",
         "look at the spelling",
         ("greenroom catalog explain {first}",),
     ),
     "unknown": Failure(
         "serve",
-        "nothing here has ever heard of it",
-        "if its file exists, ask again with the URL of the file: `--at URL`",
-        ("greenroom catalog explain {ref} --at URL", "greenroom locations list"),
+        "nothing here knows of it",
+        "it never was here, or its file or location let it go; if there is a file, ask again with the URL of the file{elsewhere}",
+        ("greenroom catalog explain {ref} --at URL", "greenroom status"),
     ),
 }
 """Slug -> class. Every one has a test that makes it happen (tests/catalog/explain)."""
@@ -450,7 +494,8 @@ _PATTERNS: Sequence[tuple[str, re.Pattern[str]]] = tuple(
         ("fields-invalid", r"^Policy check failed for |metadata\.annotations must be a valid object"),
         ("kind-unknown", r"^No processor recognized the entity"),
         ("spec-invalid", r"^Processor \S+ threw an error while validating the entity"),
-        ("processor-failed", r"^Processor \S+ threw|changed during processing"),
+        ("processor-renamed", r"changed during processing"),
+        ("processor-failed", r"^Processor \S+ threw"),
         ("envelope-invalid", r"^(?:/metadata|<root>|/kind|/apiVersion)\S* must |envelope failed validation"),
         # of a location
         ("location-type-not-allowed", r"^Registered locations must be of an allowed type"),
@@ -469,10 +514,12 @@ _PATTERNS: Sequence[tuple[str, re.Pattern[str]]] = tuple(
         ("glob-without-hits", r"(?:no matching files found for|^file) \S*\*"),
         ("file-too-large", r"is larger than \d+ bytes"),
         ("host-timeout", r"no complete answer within"),
+        ("host-untrusted", r"\[SSL|CertificateError|certificate verify failed"),
         ("host-rate-limited", r"(?:, |with )429\b|rate limit exceeded"),
         ("host-unauthorized", r"(?:, |with )401\b"),
         ("host-forbidden", r"(?:, |with )403\b"),
-        ("file-not-found", r"no matching files found|^file .* does not exist|(?:, |with )404\b"),
+        ("path-not-found", r"^file .* does not exist"),
+        ("file-not-found", r"no matching files found|(?:, |with )404\b"),
         ("host-failing", r"(?:, |with )5\d\d\b"),
         ("host-unreachable", r"Cannot connect to host|Connection|disconnected|Name or service not known|DNS"),
         ("file-unreadable", r"^file .* could not be read"),

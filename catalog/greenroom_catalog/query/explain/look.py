@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
@@ -17,7 +18,7 @@ from greenroom_catalog.ingestion.reader import Reader
 from greenroom_catalog.ingestion.work import Found, Sources, Task
 from greenroom_catalog.model import Rules
 
-PATIENCE = timedelta(seconds=10)
+PATIENCE = timedelta(seconds=5)
 """For all that is read for one explanation."""
 
 MOST_FILES = 50
@@ -26,8 +27,8 @@ MOST_FILES = 50
 MOST_FOLLOWED = 20
 """Locations that are followed from a file."""
 
-
 _READABLE = ("url", "file")
+_PAGE = re.compile(rb"\s*<(?:!doctype html|html|head|body|\?xml)\b", re.IGNORECASE)
 
 
 class Seen(msgspec.Struct, frozen=True):
@@ -35,6 +36,16 @@ class Seen(msgspec.Struct, frozen=True):
 
     location: Location
     examination: Examination
+    content: bytes
+
+    @property
+    def is_page(self) -> bool:
+        """Whether it is a web page, such as the one at which a person would log in."""
+        return _PAGE.match(self.content) is not None
+
+    def says(self, words: re.Pattern[str]) -> bool:
+        """Whether they stand somewhere in it."""
+        return words.search(self.content.decode("utf-8", "replace")) is not None
 
     def of(self, ref: str) -> list[FoundEntity]:
         """Every document of the file that is this entity."""
@@ -152,7 +163,7 @@ class Looker:
         examination = await asyncio.to_thread(
             examine, content, file.target, location=str(file), origin=origin, rules=self._rules
         )
-        return Seen(file, examination)
+        return Seen(file, examination, content)
 
 
 def _adopted(entity: Entity, location: Location) -> Entity:

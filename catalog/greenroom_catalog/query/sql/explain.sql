@@ -1,9 +1,6 @@
 -- name: explain_moment
--- The clock of the database, and how long the oldest entity and the oldest ticket have been waiting, in seconds.
-SELECT now() AS now,
-       (SELECT extract(epoch FROM now() - min(next_update_at))::float8 FROM refresh_schedule WHERE next_update_at <= now()) AS due,
-       (SELECT count(*) FROM refresh_schedule WHERE next_update_at <= now()) AS due_entities,
-       (SELECT extract(epoch FROM now() - min(requested_at))::float8 FROM stitch_queue) AS stitching
+-- The clock of the database, and whether it takes no writes.
+SELECT now() AS now, current_setting('transaction_read_only') = 'on' AS read_only
 
 -- name: explain_chain
 -- An entity, and each entity above it on the shortest way up to the provider it came from. No step is told twice.
@@ -27,11 +24,12 @@ FROM told t JOIN refresh_state s USING (id) LEFT JOIN processed p USING (id) LEF
 ORDER BY t.depth, s.id
 
 -- name: explain_providers
--- How each provider stands: its last run, and when it last went well.
-SELECT p.name, p.every, p.next_run_at, p.paused_at, p.paused_by, coalesce(p.lease_until > now(), false) AS running,
-       r.started_at, r.finished_at, coalesce(r.found, 0) AS found, r.error, r.failures,
+-- How each provider stands: the last run that has come to an end, and when it last went well.
+SELECT p.name, p.paused_at, coalesce(p.lease_until > now(), false) AS running, r.finished_at,
+       coalesce(r.found, 0) AS found, r.error, r.failures,
        (SELECT max(g.finished_at) FROM provider_runs g WHERE g.provider = p.name AND g.error IS NULL) AS good_at
-FROM providers p LEFT JOIN LATERAL (SELECT * FROM provider_runs r WHERE r.provider = p.name ORDER BY r.id DESC LIMIT 1) r ON true
+FROM providers p LEFT JOIN LATERAL (SELECT * FROM provider_runs r WHERE r.provider = p.name AND r.finished_at IS NOT NULL
+                                    ORDER BY r.id DESC LIMIT 1) r ON true
 ORDER BY p.name
 
 -- name: explain_claims
@@ -45,19 +43,18 @@ WHERE c.entity_ref = $1 ORDER BY c.seen_at LIMIT 20
 SELECT entity_ref FROM final_entities WHERE entity_ref = ANY($1::text[])
 
 -- name: explain_suspects
--- Locations behind which an unknown entity may be: those whose errors mention the ref, that failed, or were never read,
--- or whose refresh keys hold the name.
+-- Locations behind which an unknown entity may be: those that failed, were never read, or have nothing behind them, or whose
+-- refresh keys hold the name. Those come first whose errors mention the ref, then the name, then those whose keys do.
 SELECT s.id, s.entity_ref, s.unprocessed_entity, s.errors, s.location_key, s.last_discovery_at, NULL AS source_key,
        true AS referred_to, p.id IS NOT NULL AS tried, p.processed_entity IS NOT NULL AS processed, d.next_update_at,
        q.requested_at, NULL AS stitch_error, NULL::timestamptz AS stitch_failed_at, NULL::json AS final_entity
 FROM refresh_state s LEFT JOIN processed p USING (id) JOIN refresh_schedule d USING (id) LEFT JOIN stitch_queue q USING (id)
-WHERE s.entity_ref LIKE 'location:%' AND (
-    s.errors IS NOT NULL OR p.id IS NULL
-    OR EXISTS (SELECT FROM refresh_keys k WHERE k.id = s.id AND position($2 IN lower(k.key)) > 0)
-    OR NOT EXISTS (SELECT FROM refresh_state_references r WHERE r.source_id = s.id))
-ORDER BY position($1 IN coalesce(s.errors::text, '')) > 0 DESC,
-         EXISTS (SELECT FROM refresh_keys k WHERE k.id = s.id AND position($2 IN lower(k.key)) > 0) DESC,
-         s.errors IS NOT NULL DESC, s.id DESC
+     CROSS JOIN LATERAL (SELECT lower(s.errors::text) AS said,
+                                EXISTS (SELECT FROM refresh_keys k WHERE k.id = s.id AND position($2 IN lower(k.key)) > 0) AS in_key) e
+WHERE s.entity_ref LIKE 'location:%'
+  AND (s.errors IS NOT NULL OR p.id IS NULL OR e.in_key OR NOT EXISTS (SELECT FROM refresh_state_references r WHERE r.source_id = s.id))
+ORDER BY position($1 IN coalesce(said, '')) > 0 DESC, position($2 IN coalesce(said, '')) > 0 DESC, in_key DESC,
+         said IS NOT NULL DESC, s.id DESC
 LIMIT $3
 
 -- name: explain_location
