@@ -43,7 +43,7 @@ conformance: .venv/.dev ## Ask a live upstream and Greenroom the same, known and
 	$(BIN)/python -m tests.conformance.record live
 	$(BIN)/python -m tests.conformance.fuzz.run --seconds $(FUZZ_SECONDS)
 
-e2e: .venv/.dev ## Drive upstream's client and the stock frontend against Greenroom (needs Node; for the frontend Chromium and GREENROOM_SHARED)
+e2e: .venv/.dev tests/clients/node_modules ## Drive upstream's client and the stock frontend against Greenroom (needs Node; for the frontend Chromium and GREENROOM_SHARED)
 	GREENROOM_E2E=1 $(BIN)/pytest tests/clients tests/e2e
 
 openapi: .venv/.run ## Print the served OpenAPI document of the catalog
@@ -60,6 +60,10 @@ locks: .venv/bin/uv ## Resolve the dependencies anew
 
 clean: ## Forget the environment and the caches
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis dist
+
+tests/clients/node_modules: tests/clients/package-lock.json
+	@command -v npm >/dev/null || { echo "npm is not installed: what needs it is skipped"; exit 0; }; \
+		npm ci --prefix tests/clients --ignore-scripts --no-audit --no-fund --loglevel=error && touch $@
 
 .venv/bin/uv: $(LOCKS)/uv.txt
 	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "Greenroom needs Python 3.11 or later: make PYTHON=python3.12 …")'

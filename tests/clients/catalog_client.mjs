@@ -42,7 +42,8 @@ async function until(holds) {
 
 const served = async (ref, more = () => true) => { const found = await client.getEntityByRef(ref, as); return found && more(found); };
 const collected = async stream => { const pages = []; for await (const page of stream) pages.push(page); return pages; };
-const byName = pages => pages.flat().sort((a, b) => (a.metadata?.name ?? a.target) < (b.metadata?.name ?? b.target) ? -1 : 1);
+const called = item => item.target ?? item.spec?.target ?? item.metadata.name; // generated names hash the address of this run
+const byName = pages => pages.flat().sort((a, b) => called(a) < called(b) ? -1 : 1);
 const sizes = pages => pages.map(page => page.length);
 
 // --- locations -----------------------------------------------------------------------------------------------------
@@ -103,7 +104,10 @@ const walk = async request => {
 };
 const named = { orderFields: [{ field: 'metadata.name', order: 'asc' }], fields: ['metadata.name'] };
 await ask('queryEntities', () => walk({ ...named, filter: { kind: ['component', 'system', 'group'] } }));
-await ask('queryEntities without a filter', () => walk(named));
+await ask('queryEntities without a filter', async () => {
+  const { forward, back } = await walk({ ...named, fields: ['metadata.name', 'spec.target'] });
+  return { totals: forward.map(([total]) => total), all: byName(forward.map(([, items]) => items)), back: sizes(back) };
+});
 await ask('queryEntities with a predicate', () => walk({ ...named, query: { $any: [{ kind: 'component' }, { 'metadata.tags': { $contains: 'quay' } }] } }));
 await ask('queryEntities with both', () => walk({ ...named, query: { kind: 'component' }, filter: { 'spec.type': 'service' } }));
 await ask('queryEntities with a text', () => client.queryEntities({ ...named, fullTextFilter: { term: ' CRA ', fields: ['metadata.title', 'metadata.name'] } }, as));
