@@ -1,0 +1,1 @@
+"""The backend's own API, as an entity of the catalog."""
