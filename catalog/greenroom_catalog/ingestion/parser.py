@@ -9,6 +9,7 @@ A broken document does not spoil its neighbours. Reading is bounded: nesting in 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple, TypeAlias
 
@@ -21,7 +22,7 @@ from greenroom_catalog.ingestion.documents.nodes import Mapping, Node, Scalar
 from greenroom_catalog.ingestion.documents.nodes import Sequence as SequenceNode
 from greenroom_catalog.ingestion.documents.pictures import Lines
 from greenroom_catalog.ingestion.documents.texts import CodePointError
-from greenroom_catalog.ingestion.documents.values import AliasError, key_of, value_of
+from greenroom_catalog.ingestion.documents.values import AliasError, Hidden, key_of, value_of
 from greenroom_catalog.ingestion.scalars import type_of
 from greenroom_catalog.model.values import whole_text
 
@@ -79,7 +80,11 @@ def parse(content: bytes | str) -> list[Document]:
 def parse_values(content: bytes | str) -> list[Any]:
     """The value of every document of a file, whatever it is; the `Broken` of one that has none. Empty ones are null."""
     documents = _read(_text(content), Parsed)
-    return [document if isinstance(document, Broken) else document.value for document in documents]
+    return [document if isinstance(document, Broken) else _finite(document.value) for document in documents]
+
+
+def _finite(value: Any) -> Any:
+    return None if isinstance(value, float) and math.isnan(value) else value
 
 
 def _read(text: str, take: Take) -> list[Document]:
@@ -121,7 +126,7 @@ def composed(text: str) -> tuple[list[Composed], Lines]:
 
 
 def _document(value: Any, line: int) -> Document | None:
-    if isinstance(value, dict):
+    if isinstance(value, dict) and not isinstance(value, Hidden):
         return Parsed(value, line)
     if value is None:
         return None

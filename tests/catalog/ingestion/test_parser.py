@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from greenroom_catalog.ingestion.documents import quick
 from greenroom_catalog.ingestion.parser import Broken, Document, Parsed, parse, position_of
 from greenroom_catalog.model.values import from_json
 
@@ -42,6 +43,19 @@ def test_a_file_is_read_as_upstream_reads_it(case: dict[str, Any]) -> None:
 def test_all_but_a_curiosity_of_the_recorded_answers_are_equal_to_the_letter() -> None:
     assert len(CASES) > 500
     assert [case["text"] for case in CASES if case["agree"] != "exactly"] == ["a: !!merge b"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a: 1\nb: [x, {y: z}]\nc: |\n  text\n---\nd: 'e'\n",
+        "host: {{ gitlab_hostname }}\nname: {{ name | lower }}\n",
+        "color: '#fff'\nref: {$ref: \"#/definitions/x\"}\n",
+        "text: 'two\n  lines'\r\n",
+    ],
+)
+def test_what_people_write_is_read_quickly(text: str) -> None:
+    assert [value for value, _ in quick.values(text)] == [document.value for document in parse(text)]  # type: ignore[union-attr]
 
 
 def test_a_broken_document_does_not_hide_its_neighbours() -> None:

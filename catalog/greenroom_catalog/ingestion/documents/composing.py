@@ -289,15 +289,17 @@ class _Composer:
         if tree.kind == "block-seq":
             self._check_list_props(props)
         self._depth += 1
-        if self._depth > DEEPEST:
+        if self._depth > DEEPEST and self._stream.problem is None:
             raise RecursionError
-        node = (
-            self._block_map(tree)
-            if tree.kind == "block-map"
-            else self._block_list(tree)
-            if tree.kind == "block-seq"
-            else self._flow(tree)
-        )
+        node: Mapping | Sequence
+        if self._depth > DEEPEST:  # what is wrong with the document is known already
+            node = Mapping(tree.offset)
+        elif tree.kind == "block-map":
+            node = self._block_map(tree)
+        elif tree.kind == "block-seq":
+            node = self._block_list(tree)
+        else:
+            node = self._flow(tree)
         self._depth -= 1
         if name is not None and name.startswith(TAG) and props.tag is not None:
             self._specialise(node, name.removeprefix(TAG), props.tag)

@@ -22,6 +22,7 @@ from yaml.events import (
 )
 
 from greenroom_catalog.ingestion.documents.composing import DEEPEST
+from greenroom_catalog.ingestion.documents.values import is_number
 from greenroom_catalog.ingestion.scalars import SPECIAL, key_text, resolve
 from greenroom_catalog.model.values import in_key_order
 
@@ -30,8 +31,10 @@ Event: TypeAlias = Any
 
 _ODD_BREAKS = re.compile("[\x85\u2028\u2029\ufeff]")
 _TAB_AS_INDENT = re.compile(r"^[ \t]*\t[ \t]*[^ \t\r\n#]", re.MULTILINE)
-_TOUCHING_COMMENT = re.compile(r"[\"'\]},|>]#")
+_TOUCHING_COMMENT = re.compile(r"[\[{\]},|>]#")
 _HALF_CHARACTER = re.compile(r"\\[uU][dD]")
+_BARE = re.compile(r"(?=.{1,72}\Z)[A-Za-z_][\w.-]*(?: *\| *[A-Za-z_]\w*)*\Z", re.ASCII)
+"""What stands between double braces, mostly, and is a text to everybody."""
 _DIGITS = frozenset("0123456789")
 _BLOCK_STYLES = ("|", ">")
 
@@ -70,6 +73,7 @@ class _Walk:
         self._text = text
         self._lines: list[str] = []
         self._in_flow = False
+        self._has_quoted_hash = "'#" in text or '"#' in text
         self._next: Callable[[], Event] = CParser(text if text.endswith("\n") else f"{text}\n").get_event
 
     def documents(self) -> Iterator[tuple[Any, int]]:
@@ -78,6 +82,8 @@ class _Walk:
             if isinstance(event, DocumentStartEvent):
                 root = self._next()
                 value = self._node(root, 0)
+                if value is None and is_number(root.value):
+                    raise DoubtError
                 self._next()
                 yield value, root.start_mark.line + 1
             elif isinstance(event, StreamEndEvent):
@@ -112,11 +118,16 @@ class _Walk:
         get, scalar = self._next, self._scalar
         numbered = False
         while not isinstance(event := get(), MappingEndEvent):
-            if not isinstance(event, ScalarEvent) or event.tag is not None or event.anchor is not None:
+            if not isinstance(event, ScalarEvent):
+                name = self._braced(event)
+            elif event.tag is not None or event.anchor is not None:
                 raise DoubtError
-            name = event.value
-            if event.implicit[0] and (not name or name[0] in SPECIAL):
-                name = key_text(resolve(name))
+            else:
+                name = event.value
+                if not event.implicit[0]:
+                    self._check_quote(event)
+                elif not name or name[0] in SPECIAL:
+                    name = key_text(resolve(name))
             if name in result:
                 raise DoubtError
             if name[:1] in _DIGITS:
@@ -133,11 +144,35 @@ class _Walk:
         start: Any = event.start_mark
         end: Any = event.end_mark
         if event.style in _BLOCK_STYLES:
-            if not self._line(start.line)[: start.column].strip(" "):
+            line = self._line(start.line)
+            if not line[: start.column].strip(" ") or not _DIGITS.isdisjoint(line[start.column + 1 : start.column + 3]):
                 raise DoubtError
-        elif start.line != end.line:
-            self._check_indent(start.line, end.line)
+        else:
+            self._check_quote(event)
+            if start.line != end.line:
+                self._check_indent(start.line, end.line)
         return event.value
+
+    def _braced(self, event: Event) -> str:
+        """The name of a key `{ x }`: `{{ x }}` is often left without quotes. Raises DoubtError for any other collection."""
+        start, name, empty, end = event.start_mark, self._next(), self._next(), self._next()
+        line = self._line(start.line)[start.column : end.end_mark.column]
+        if (
+            not isinstance(event, MappingStartEvent)
+            or not all(isinstance(one, ScalarEvent) for one in (name, empty))
+            or not isinstance(end, MappingEndEvent)
+            or end.end_mark.line != start.line
+            or line[1:-1].strip(" ") != name.value
+            or not _BARE.match(name.value)
+        ):
+            raise DoubtError
+        return f"{{ {name.value} }}"
+
+    def _check_quote(self, event: ScalarEvent) -> None:
+        """A comment must not touch the quote before it."""
+        end: Any = event.end_mark
+        if self._has_quoted_hash and self._line(end.line)[end.column : end.column + 1] == "#":
+            raise DoubtError
 
     def _check_indent(self, first: int, last: int) -> None:
         """A text in quotes or brackets may go on only where lines are indented more than the key before it."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from decimal import Decimal
 from typing import Any
@@ -15,6 +16,7 @@ from greenroom_catalog.model.values import in_key_order, js_text
 MOST_ALIASES = 100
 """How often an anchor may be used, counting uses within uses (npm yaml's `maxAliasCount`)."""
 
+_NUMERIC = frozenset("+-.0123456789")
 _WIDEST = 80
 _NEEDS_QUOTES = re.compile(
     r"[\x00-\x08\x0b-\x1f\x7f-\x9f]|\A[ \t\n,\[\]{}#&*!|>'\"%@`]|\A[-?:](?:\s|\Z)|[,\[\]{}\n]|: |:\Z| #|\s\Z|\A\Z"
@@ -27,6 +29,10 @@ class AliasError(Exception):
     def __init__(self, message: str, offset: int) -> None:
         super().__init__(message)
         self.offset = offset
+
+
+class Hidden(dict[str, Any]):
+    """What JavaScript holds in an object of its own, such as a Set: JSON shows `{}`, but it is no mapping."""
 
 
 class _Anchor:
@@ -50,8 +56,16 @@ class _Anchor:
 
 
 def value_of(document: Composed) -> Any:
-    """The JSON value of a sound document. Raises AliasError."""
-    return _Values(is_old=document.is_old).value(document.contents)
+    """The JSON value of a sound document; NaN where it is a number that JSON does not have. Raises AliasError."""
+    contents = document.contents
+    if isinstance(contents, Scalar) and contents.value is None and is_number(contents.source):
+        return math.nan
+    return _Values(is_old=document.is_old).value(contents)
+
+
+def is_number(source: str) -> bool:
+    """Whether a scalar without a value was a number, not null."""
+    return source[:1] in _NUMERIC
 
 
 def key_of(key: Scalar) -> str:
@@ -81,7 +95,7 @@ class _Values:
         if anchor is not None:
             anchor.is_open = False
             self._open.remove(anchor)
-        return {} if getattr(node, "is_hidden", False) else result
+        return Hidden() if getattr(node, "is_hidden", False) else result
 
     def _fill(self, result: dict[str, Any], mapping: Mapping) -> None:
         for key, item in mapping.pairs:
