@@ -19,6 +19,8 @@ from greenroom_catalog.ingestion.findings import ABOUT, Examination, Finding, Fo
 from greenroom_catalog.model import Rules
 
 RIGHT, WRONG, MISUSED = 0, 1, 2
+WOULD = {"would-add": "new", "would-change": "changed", "would-keep": "unchanged", "would-conflict": "held elsewhere"}
+"""What a server says of entities, and how they are counted."""
 
 
 class Request(NamedTuple):
@@ -54,9 +56,15 @@ def run(request: Request) -> int:
         outcome.findings[:] = ask(request.server, request.token, outcome.findings, outcome.entities)
     for name, reason in outcome.unreadable:
         click.echo(f"{name}: {reason}", err=True)
-    findings = [found for found in outcome.findings if found.severity == "error" or not request.quiet]
+    findings = [found for found in _in_order(outcome) if found.severity == "error" or not request.quiet]
     _print(request, findings, outcome)
     return _code(request, outcome)
+
+
+def _in_order(outcome: Outcome) -> list[Finding]:
+    """As one reads: files as they were given, and each from its top."""
+    files = {name: index for index, name in enumerate(outcome.contents)}
+    return sorted(outcome.findings, key=lambda found: (files[found.file], found.line, found.column))
 
 
 def check(request: Request, rules: Rules | None) -> Outcome:
@@ -178,7 +186,9 @@ def _summary(findings: Sequence[Finding], outcome: Outcome) -> str:
     warnings = sum(finding.severity == "warning" for finding in findings)
     told = [_counted(errors, "error")] * bool(errors) + [_counted(warnings, "warning")] * bool(warnings)
     where = f"{_counted(len(outcome.entities), 'entity')} of {_counted(len(outcome.contents), 'file')}"
-    return f"{' and '.join(told) or 'Nothing wrong'} in {where}"
+    counts = [(sum(found.code == code for found in findings), what) for code, what in WOULD.items()]
+    would = ", ".join(f"{count} {what}" for count, what in counts if count)
+    return f"{' and '.join(told) or 'Nothing wrong'} in {where}{'; ' * bool(would)}{would}"
 
 
 def _counted(number: int, what: str) -> str:

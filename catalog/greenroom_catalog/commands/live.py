@@ -7,6 +7,8 @@ import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Literal, NamedTuple
 
+import click
+
 from greenroom.entity import (
     DEFAULT_NAMESPACE,
     EDIT_URL,
@@ -51,7 +53,7 @@ class Mention(NamedTuple):
 def ask(server: str, token: str | None, findings: Sequence[Finding], entities: Sequence[FoundEntity]) -> list[Finding]:
     """The findings, as the server at `server` completes them: it knows more kinds, and what there is and would be.
 
-    Raises ServiceUnavailableError when nobody answers, RefusedError with the server's words."""
+    Raises ServiceUnavailableError when nobody answers, RefusedError with the server's words, BadParameter for no address."""
     return asyncio.run(_ask(server, token, findings, entities))
 
 
@@ -232,7 +234,7 @@ class _Client:
             async with self._session.request(method, url, **options) as answer:
                 content = await answer.read()
         except aiohttp.InvalidURL as error:
-            raise RefusedError(f"{self._base} is not the address of a server") from error
+            raise click.BadParameter(f"{self._base} is not the address of a server", param_hint="--server") from error
         except (aiohttp.ClientError, TimeoutError) as error:
             raise ServiceUnavailableError(f"No server answers at {self._base} ({error})") from error
         if answer.status >= 400 and answer.status != but:

@@ -44,6 +44,13 @@ def test_what_would_change_is_told(greenroom: Run, pair: Pair, served: dict[str,
     assert changed["message"] == f'component:default/shop would change: spec.lifecycle {lifecycle} -> "retired"'
 
 
+def test_what_would_change_is_summed_up(greenroom: Run, pair: Pair, served: dict[str, Any], tmp_path: Path) -> None:
+    file = tmp_path / "catalog-info.yaml"
+    file.write_text("\n---\n".join(map(json.dumps, [served, {**served, "metadata": {"name": "shop2"}}])))
+    result = greenroom("catalog", "validate", file, "--server", pair.api.url, GREENROOM_TOKEN=TOKEN)
+    assert result.out.rstrip().endswith("in 2 entities of 1 file; 1 new, 1 unchanged")
+
+
 def test_a_file_of_another_name_does_not_take_an_entity_over(
     greenroom: Run, pair: Pair, served: dict[str, Any], tmp_path: Path
 ) -> None:
@@ -67,8 +74,8 @@ def test_references_to_nothing_are_told_with_what_was_probably_meant(
     result = greenroom("catalog", "validate", file, "--format", "json", "--server", pair.api.url, GREENROOM_TOKEN=TOKEN)
     found = [(row["path"], row["hint"]) for row in result.json if row["code"] == "reference-not-found"]
     assert found == [
-        (["spec", "owner"], "it may come later: relations to what is missing are kept"),
         (["spec", "dependsOn", 0], "did you mean `shop`?"),
+        (["spec", "owner"], "it may come later: relations to what is missing are kept"),
     ]
 
 
@@ -86,6 +93,7 @@ def test_wrong_files_are_not_asked_about_and_a_server_that_is_gone_is_told(
         )
     )
     assert greenroom("catalog", "validate", file, "--server", "http://127.0.0.1:1").code == 3
+    assert greenroom("catalog", "validate", file, "--server", "no-address").code == 2
     refused = greenroom("catalog", "validate", file, "--server", pair.api.url, "--token", "wrong")
     assert refused.code == 1
     assert "401" in refused.err
