@@ -155,16 +155,14 @@ class _Walk:
 
     def _braced(self, event: Event) -> str:
         """The name of a key `{ x }`: `{{ x }}` is often left without quotes. Raises DoubtError for any other collection."""
-        start, name, empty, end = event.start_mark, self._next(), self._next(), self._next()
-        line = self._line(start.line)[start.column : end.end_mark.column]
-        if (
-            not isinstance(event, MappingStartEvent)
-            or not all(isinstance(one, ScalarEvent) for one in (name, empty))
-            or not isinstance(end, MappingEndEvent)
-            or end.end_mark.line != start.line
-            or line[1:-1].strip(" ") != name.value
-            or not _BARE.match(name.value)
-        ):
+        name, empty, end = self._next(), self._next(), self._next()
+        shape = (MappingStartEvent, ScalarEvent, ScalarEvent, MappingEndEvent)
+        if not all(map(isinstance, (event, name, empty, end), shape)) or not _BARE.match(name.value):
+            raise DoubtError
+        first: Any = event.start_mark
+        last: Any = end.end_mark
+        written = self._line(first.line)[first.column + 1 : last.column - 1]
+        if first.line != last.line or written.strip(" ") != name.value:
             raise DoubtError
         return f"{{ {name.value} }}"
 
