@@ -18,6 +18,7 @@ from referencing.exceptions import Unresolvable
 from greenroom.entity import DEFAULT_NAMESPACE, Entity, parse_ref, ref_of
 from greenroom.errors import ConfigError, GreenroomError
 from greenroom.plugin import EntityKind, RelationField
+from greenroom_catalog.ingestion.guard import Alarm, BlockedError
 from greenroom_catalog.model import Relation
 from greenroom_catalog.model.values import js_sorted, js_text
 
@@ -25,6 +26,8 @@ PROCESSOR = "ModelProcessor"
 """Who complains, in upstream's messages."""
 MOST = 20
 """Problems of one entity that are told."""
+LONGEST_CHECK = 2.0
+"""Seconds: a pattern of a schema can take for ever on a text that was made for it."""
 
 
 class SoundnessError(GreenroomError):
@@ -63,7 +66,11 @@ class CustomKinds:
         if kind is None:
             return False
         try:
-            errors = [error for _, error in zip(range(MOST), kind[1].iter_errors(entity), strict=False)]
+            with Alarm(LONGEST_CHECK):
+                errors = [error for _, error in zip(range(MOST), kind[1].iter_errors(entity), strict=False)]
+        except BlockedError as error:
+            message = f"Validation of {entity['kind']} entity failed: it took longer than {LONGEST_CHECK:g} s"
+            raise SoundnessError(message, []) from error
         except Unresolvable as error:
             message = f"Validation of {entity['kind']} entity failed: the schema refers to {error.ref}, which it does not hold"
             raise SoundnessError(message, []) from error

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
+import signal
+import threading
 import time
+from collections.abc import Awaitable, Callable
 from datetime import timedelta
 
 import pytest
 
 from greenroom.errors import GreenroomError
 from greenroom_catalog.ingestion import guard as module
-from greenroom_catalog.ingestion.guard import AT_ONCE, ENOUGH, Guard, HungError
+from greenroom_catalog.ingestion.guard import AT_ONCE, ENOUGH, Alarm, BlockedError, Guard, HungError
 
 SHORT = timedelta(milliseconds=30)
 
@@ -147,4 +151,79 @@ async def test_a_hook_that_blocks_the_server_is_named_in_the_log(
         time.sleep(0.01)  # noqa: ASYNC251 - what it is about
 
     await guard.call(blocking)
-    assert "Processor acme blocked the server for 0.01 s" in caplog.text
+    assert re.search(r"Processor acme blocked the server for 0\.\d\d s", caplog.text)
+
+
+# --- what never lets go of the event loop ----------------------------------------------------------------------------
+
+
+def _compute() -> None:
+    while True:
+        pass
+
+
+def _stubborn() -> None:
+    while True:
+        try:
+            time.sleep(1000)
+        except Exception:  # noqa: BLE001, S112 - as some do
+            continue
+
+
+BLOCKING_CALLS: dict[str, Callable[[], object]] = {
+    "computing": _compute,
+    "sleeping": lambda: time.sleep(1000),
+    "swallowing": _stubborn,
+    "matching": lambda: re.match(r"(a+)+$", "a" * 60 + "b"),
+    "waiting": lambda: threading.Event().wait(1000),
+}
+
+
+@pytest.mark.parametrize("case", BLOCKING_CALLS)
+@pytest.mark.parametrize("at_once", [True, False], ids=["before it awaits", "after it awaited"])
+async def test_a_hook_that_blocks_for_ever_is_ended_and_not_called_for_a_while(
+    guard: Guard, case: str, at_once: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "STUCK", 0.05)
+
+    async def awaiting() -> None:
+        await asyncio.sleep(0)
+        BLOCKING_CALLS[case]()
+
+    def blocking() -> Awaitable[None]:
+        BLOCKING_CALLS[case]()
+        return awaiting()
+
+    began = time.perf_counter()
+    with pytest.raises(BlockedError, match=r"did not return control to the server within 0\.05 s"):
+        await guard.call(blocking if at_once else awaiting)
+    assert time.perf_counter() - began < 5
+    with pytest.raises(HungError, match="It did not return control to the server, and is not called for another"):
+        await guard.call(well)
+
+
+async def test_an_alarm_that_was_not_needed_never_rings(monkeypatch: pytest.MonkeyPatch) -> None:
+    with Alarm(0.01):
+        pass
+    time.sleep(0.02)  # noqa: ASYNC251 - past the alarm
+    assert signal.getsignal(signal.SIGALRM) is signal.SIG_DFL
+
+
+async def test_an_alarm_of_somebody_else_is_left_alone() -> None:
+    rung: list[int] = []
+    signal.signal(signal.SIGALRM, lambda number, frame: rung.append(number))
+    try:
+        with Alarm(0.01):
+            time.sleep(0.02)  # noqa: ASYNC251 - past the alarm
+        assert not rung
+    finally:
+        signal.signal(signal.SIGALRM, signal.SIG_DFL)
+
+
+async def test_in_another_thread_there_is_no_alarm() -> None:
+    def slow() -> str:
+        with Alarm(0.01):
+            time.sleep(0.02)
+        return "done"
+
+    assert await asyncio.to_thread(slow) == "done"

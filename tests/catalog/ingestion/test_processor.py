@@ -15,6 +15,7 @@ from greenroom.entity import Entity, Location
 from greenroom.errors import ConfigError, ConflictError
 from greenroom.plugin import Deferred, EntityKind, PlaceholderResolver, Processor, RelationField, Work
 from greenroom.urls import Urls
+from greenroom_catalog.ingestion import custom_kinds
 from greenroom_catalog.ingestion.locations import location_entity
 from greenroom_catalog.ingestion.processor import AT_ONCE, FOREIGN, READS, Memory, Processed, Unchanged
 from greenroom_catalog.ingestion.processor import Processor as Pipeline
@@ -422,6 +423,22 @@ async def test_a_kind_without_a_spec_is_welcome_if_its_schema_says_so() -> None:
 def test_a_schema_that_is_none_stops_the_start() -> None:
     with pytest.raises(ConfigError, match="the kind Robot: its schema is not valid"):
         pipeline(EntityKind("Robot", ["acme.example/v1"], {"type": "no such type"}))
+
+
+@pytest.mark.parametrize("where", [{"pattern": "(x"}, {"patternProperties": {"(x": {}}}])
+def test_a_pattern_that_can_never_match_anything_stops_the_start(where: dict[str, Any]) -> None:
+    schema = {"properties": {"spec": {"anyOf": [where]}}}
+    with pytest.raises(ConfigError, match=r"the kind Robot: its schema is not valid: '\(x' is not a 'regex'"):
+        pipeline(EntityKind("Robot", ["acme.example/v1"], schema))
+
+
+async def test_a_pattern_that_takes_for_ever_costs_its_entity_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(custom_kinds, "LONGEST_CHECK", 0.05)
+    schema = {"properties": {"spec": {"properties": {"text": {"pattern": "^(a+)+$"}}}}}
+    pipe = pipeline(EntityKind("Robot", ["acme.example/v1"], schema))
+    (message,) = await messages(pipe, robot(text="a" * 60 + "b"))
+    assert message.endswith("TypeError: Validation of Robot entity failed: it took longer than 0.05 s")
+    assert await messages(pipe, robot(text="aaa")) == []
 
 
 async def test_nothing_is_fetched_for_a_schema(monkeypatch: pytest.MonkeyPatch) -> None:
