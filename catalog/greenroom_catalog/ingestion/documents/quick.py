@@ -118,10 +118,10 @@ class _Walk:
         get, scalar = self._next, self._scalar
         numbered = False
         while not isinstance(event := get(), MappingEndEvent):
+            if event.anchor is not None or event.tag is not None:  # an alias has an anchor as well
+                raise DoubtError
             if not isinstance(event, ScalarEvent):
                 name = self._braced(event)
-            elif event.tag is not None or event.anchor is not None:
-                raise DoubtError
             else:
                 name = event.value
                 if not event.implicit[0]:
