@@ -25,6 +25,7 @@ from greenroom.settings.config import AppConfig, default_paths, load
 from greenroom.settings.durations import parse_duration
 from greenroom.settings.integrations import (
     AzureConfig,
+    AzureCredential,
     BitbucketCloudConfig,
     BitbucketServerConfig,
     GerritConfig,
@@ -46,6 +47,7 @@ __all__ = [
     "AppConfig",
     "AuthConfig",
     "AzureConfig",
+    "AzureCredential",
     "BackendConfig",
     "BitbucketCloudConfig",
     "BitbucketServerConfig",

@@ -106,11 +106,14 @@ class AzureCredential(Discreet, frozen=True, rename="camel"):
             raise FieldError("personalAccessToken", "is given beside another kind of credential", "one kind each")
         if not self.personal_access_token and not self.client_id:
             raise FieldError("personalAccessToken", "a value is missing", "a personal access token")
-        _trim(self, "personal_access_token")
+        if bool(self.client_secret) and not self.tenant_id:
+            raise FieldError("tenantId", "a value is missing beside `clientSecret`", "the id of the directory")
+        for field in ("personal_access_token", "tenant_id", "client_id", "client_secret"):
+            _trim(self, field)
 
     def cautions(self) -> Iterable[str]:
-        if not self.personal_access_token:
-            yield "clientId: service principals and managed identities are not supported yet; use `personalAccessToken`"
+        if not self.personal_access_token and not self.client_secret:
+            yield "clientId: managed identities are not supported yet; use `clientSecret` or `personalAccessToken`"
 
 
 class AzureConfig(Discreet, frozen=True, rename="camel"):
@@ -132,6 +135,8 @@ class AzureConfig(Discreet, frozen=True, rename="camel"):
         organizations = Counter(name for one in self.credentials for name in one.organizations)
         if twice := [name for name, times in organizations.items() if times > 1]:
             raise FieldError("credentials", f"there are several for the organization {twice[0]!r}")
+        if self.host != self.PUBLIC and not all(one.personal_access_token for one in self.credentials):
+            raise FieldError("credentials", f"hosts other than {self.PUBLIC} take personal access tokens only")
         if sum(not one.organizations for one in self.credentials) > 1:
             raise FieldError(
                 "credentials", "there are several without organizations", "at most one can be for all others"
@@ -149,6 +154,7 @@ class BitbucketCloudConfig(Discreet, frozen=True, rename="camel"):
     token: str | None = None
     app_password: str | None = None
     client_id: str | None = None
+    """Of an OAuth consumer, which goes before `username`."""
     client_secret: str | None = None
     commit_signing_key: Any = None
 
@@ -157,11 +163,8 @@ class BitbucketCloudConfig(Discreet, frozen=True, rename="camel"):
             raise FieldError("token", "a value is missing beside `username`", "an API token, or an `appPassword`")
         if bool(self.client_id) != bool(self.client_secret):
             raise FieldError("clientSecret", "`clientId` and `clientSecret` go together")
-        _trim(self, "app_password")
-
-    def cautions(self) -> Iterable[str]:
-        if self.client_id:
-            yield "clientId: OAuth consumers are not supported yet; use `username` and `token`"
+        for field in ("app_password", "client_id", "client_secret"):
+            _trim(self, field)
 
 
 class BitbucketServerConfig(Discreet, frozen=True, rename="camel"):
@@ -241,6 +244,8 @@ class BucketConfig(Discreet, frozen=True, rename="camel"):
     def __post_init__(self) -> None:
         if self.endpoint:
             _settle(self, "endpoint", "")
+            if urlsplit(self.endpoint).path:
+                raise FieldError("endpoint", "has a path, which an endpoint cannot", _URL_HINT)
 
 
 class CodeCommitConfig(Discreet, frozen=True, rename="camel"):

@@ -129,5 +129,5 @@ def accessible(config: IntegrationsConfig) -> Iterable[str]:
     yield from (one.host for one in config.github if one.token or one.apps)
     yield from (one.host for one in config.gitlab if one.token)
     yield from (one.host for one in config.azure if one.credentials)
-    yield from (one.host for one in config.bitbucket_cloud if one.username or one.token)
+    yield from (one.host for one in config.bitbucket_cloud if one.username or one.token or one.client_id)
     yield from (one.host for one in config.bitbucket_server if one.username or one.token)

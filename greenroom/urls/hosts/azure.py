@@ -7,35 +7,51 @@ from urllib.parse import urlencode
 
 import msgspec
 
-from greenroom.settings import AzureConfig
-from greenroom.urls.hosts.repository import Matches, RepositoryReader, basic, part
+from greenroom.settings import AzureConfig, AzureCredential
+from greenroom.urls.hosts.client_credentials import ClientCredentials
+from greenroom.urls.hosts.repository import Matches, RepositoryReader, basic, bearer, part
 from greenroom.urls.integrations import Integrations
 from greenroom.urls.outgoing import Answer, Outgoing
 from greenroom.urls.repositories import AzureFile, azure_file
 from greenroom.urls.service import UnreadableUrlError
 from greenroom.urls.whatwg import parse
 
+_LOGIN = "https://login.microsoftonline.com"
+_SCOPE = "499b84ac-1321-427f-aa17-267ca6975798/.default"  # what Azure DevOps is called there
 _VERSION = {"api-version": "6.0"}
 
 
 class AzureReader(RepositoryReader):
     """dev.azure.com, or an Azure DevOps Server."""
 
-    def __init__(self, outgoing: Outgoing, integrations: Integrations, config: AzureConfig) -> None:
-        super().__init__(outgoing, integrations, config.host, {})
-        self._tokens = {
-            organization: basic("", credential.personal_access_token)
+    def __init__(
+        self, outgoing: Outgoing, integrations: Integrations, config: AzureConfig, *, login: str = _LOGIN
+    ) -> None:
+        """`login` is always the same, but in tests."""
+        super().__init__(outgoing, integrations, config.host, {}, login)
+        self._ways = {
+            organization: self._way(credential, login)
             for credential in config.credentials
-            if credential.personal_access_token
             for organization in (credential.organizations or [""])
         }
+
+    def _way(self, credential: AzureCredential, login: str) -> Mapping[str, str] | ClientCredentials:
+        """The headers of a token, or where to get one."""
+        if credential.personal_access_token:
+            return basic("", credential.personal_access_token)
+        if not (credential.client_id and credential.client_secret and credential.tenant_id):
+            return {}
+        form = {"client_id": credential.client_id, "client_secret": credential.client_secret, "scope": _SCOPE}
+        address = f"{login}/{part(credential.tenant_id)}/oauth2/v2.0/token"
+        return ClientCredentials(self._outgoing, address, self._named, form, {})
 
     async def credentials(self, address: str) -> Mapping[str, str]:
         """Those of the organization, or of all."""
         folders = [folder for folder in parse(address).pathname.split("/") if folder]
         if folders[:1] == ["tfs"] and not self.host.endswith("dev.azure.com"):
             folders = folders[1:]
-        return self._tokens.get(folders[0] if folders else "", self._tokens.get("", {}))
+        way = self._ways.get(folders[0] if folders else "", self._ways.get("", {}))
+        return bearer(await way.token()) if isinstance(way, ClientCredentials) else way
 
     def address(self, url: str) -> str:
         file = self._file(url)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from urllib.parse import unquote, urlencode
 
 import msgspec
 
 from greenroom.settings import BitbucketCloudConfig, BitbucketServerConfig
+from greenroom.urls.hosts.client_credentials import ClientCredentials
 from greenroom.urls.hosts.repository import Matches, RepositoryReader, basic, bearer, file_of, part, parts
 from greenroom.urls.integrations import Integrations
 from greenroom.urls.outgoing import Outgoing
@@ -34,6 +36,14 @@ class BitbucketCloudReader(RepositoryReader):
         headers = basic(config.username, password) if config.username and password else {}
         super().__init__(outgoing, integrations, host, headers, web, api)
         self._web, self._api = web, api
+        self._client: ClientCredentials | None = None
+        if config.client_id and config.client_secret:
+            client = basic(config.client_id, config.client_secret)
+            self._client = ClientCredentials(outgoing, f"{web}/site/oauth2/access_token", self._named, {}, client)
+
+    async def credentials(self, address: str) -> Mapping[str, str]:
+        """Those of an OAuth consumer before all others."""
+        return self._headers if self._client is None else bearer(await self._client.token())
 
     def address(self, url: str) -> str:
         file = file_of(url, "Bitbucket Cloud", ("src", "raw"))

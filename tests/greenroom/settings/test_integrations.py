@@ -96,6 +96,17 @@ def test_addresses_follow_from_the_host() -> None:
         ({"bitbucketCloud": [{"username": "u"}]}, "bitbucketCloud[0].token", "missing beside"),
         ({"bitbucketCloud": [{"clientId": "u"}]}, "bitbucketCloud[0].clientSecret", "go together"),
         ({"awsS3": [{"endpoint": "s3"}]}, "awsS3[0].endpoint", "expected a URL"),
+        ({"awsS3": [{"endpoint": "https://s3/x"}]}, "awsS3[0].endpoint", "has a path"),
+        (
+            {"azure": [{"credentials": [{"clientId": "c", "clientSecret": "secret"}]}]},
+            "azure[0].credentials[0].tenantId",
+            "missing beside",
+        ),
+        (
+            {"azure": [{"host": "tfs", "credentials": [{"clientId": "c", "clientSecret": "secret", "tenantId": "t"}]}]},
+            "azure[0].credentials",
+            "personal access tokens only",
+        ),
     ],
 )
 def test_a_mistake_stops_the_start_and_is_shown_without_its_secret(
@@ -113,10 +124,7 @@ def test_what_has_no_effect_yet_is_told() -> None:
         {
             "github": [{"host": "github.com"}, {"host": "github.com"}],
             "gitlab": [{"host": "gitlab.com", "retry": {"maxRetries": 3}, "tken": "x"}],
-            "azure": [
-                {"host": "dev.azure.com", "credentials": [{"clientId": "a", "clientSecret": "b", "tenantId": "c"}]}
-            ],
-            "bitbucketCloud": [{"clientId": "a", "clientSecret": "b"}],
+            "azure": [{"host": "dev.azure.com", "credentials": [{"clientId": "a"}]}],
             "awsCodeCommit": [{"region": "eu-west-1"}],
         }
     )
@@ -124,8 +132,7 @@ def test_what_has_no_effect_yet_is_told() -> None:
     for words in [
         "github: there are several entries for github.com; the first, with the credentials of the last, counts",
         "retry: has no effect",
-        "service principals",
-        "OAuth consumers",
+        "managed identities",
         "awsCodeCommit: files",
         "token?",
     ]:
