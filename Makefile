@@ -36,8 +36,9 @@ format: .venv/.dev ## Format the code
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: .venv/.dev ## Measure the catalog's promises (needs nothing but this machine)
+bench: .venv/.dev ## Measure the catalog's promises, and against upstream (that needs Node and GREENROOM_SHARED)
 	$(BIN)/python -m tests.bench.catalog
+	$(BIN)/python -m tests.bench.ratio
 
 conformance: .venv/.dev ## Ask a live upstream and Greenroom the same, known and generated (needs Node and GREENROOM_SHARED)
 	$(BIN)/python -m tests.conformance.record live
