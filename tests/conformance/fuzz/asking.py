@@ -63,6 +63,8 @@ class Ask:
     def __init__(self, known: Vocabulary, spelled: Sequence[str] | None = None) -> None:
         """`spelled` are the keys that are asked for; else those that any entity has."""
         self.known = known
+        self._values: dict[str, st.SearchStrategy[str]] = {}
+        self._fields: dict[str, st.SearchStrategy[tuple[str, Any]]] = {}
         common = [
             "kind",
             "metadata.name",
@@ -84,6 +86,11 @@ class Ask:
 
     def value(self, key: str) -> st.SearchStrategy[str]:
         """A value of the key, mostly one that some entity has, in some letter case."""
+        if key not in self._values:  # Hypothesis looks long at every new strategy
+            self._values[key] = self._value(key)
+        return self._values[key]
+
+    def _value(self, key: str) -> st.SearchStrategy[str]:
         held = self.known.values.get(key) or ["nope"]
         cased = st.builds(_cased, st.sampled_from(held), st.sampled_from([str, str, str.lower, str.upper]))
         return mostly(cased, st.sampled_from(held).map(lambda text: text[:2]) | ODD_TEXT)
@@ -114,18 +121,22 @@ class Ask:
         """One member of a field expression."""
 
         def of(key: str) -> st.SearchStrategy[tuple[str, Any]]:
-            primitive = self.primitive(key)
-            said = st.one_of(
-                primitive,
-                primitive,
-                st.booleans().map(lambda yes: {"$exists": yes}),
-                st.lists(primitive, max_size=3).map(lambda some: {"$in": some}),
-                self.value(key).map(lambda text: {"$hasPrefix": text[:3]}),
-                primitive.map(lambda one: {"$contains": one}),
-            )
-            return st.tuples(st.just(key), said)
+            if key not in self._fields:
+                self._fields[key] = st.tuples(st.just(key), self._said_of(key))
+            return self._fields[key]
 
         return self.key().flatmap(of)
+
+    def _said_of(self, key: str) -> st.SearchStrategy[Any]:
+        primitive = self.primitive(key)
+        return st.one_of(
+            primitive,
+            primitive,
+            st.booleans().map(lambda yes: {"$exists": yes}),
+            st.lists(primitive, max_size=3).map(lambda some: {"$in": some}),
+            self.value(key).map(lambda text: {"$hasPrefix": text[:3]}),
+            primitive.map(lambda one: {"$contains": one}),
+        )
 
     def related(self) -> st.SearchStrategy[dict[str, Any]]:
         """The object form of `$contains`, mostly right."""

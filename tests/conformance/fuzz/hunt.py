@@ -21,7 +21,7 @@ from tests.conformance.fuzz.following import Following
 from tests.conformance.script import Request
 
 T = TypeVar("T")
-AT_ONCE = 4
+AT_ONCE = 12
 SHRINK_ASKS = 300
 """Requests that making one case smaller may cost."""
 

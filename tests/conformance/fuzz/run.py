@@ -1,6 +1,6 @@
 """The fuzz itself: worlds of entities to both sides, mutated again and again, and requests about each.
 
-    python -m tests.conformance.fuzz.run [--seconds 120] [--seed N] [--requests 400]
+    python -m tests.conformance.fuzz.run [--seconds 120] [--seed N] [--requests 600]
 
 A difference is printed with a minimal request, what differs, and the lines for `requests/<set>.yaml`. How many requests have run
 since the last one is kept in `runs.json`, and told in the README.
@@ -42,7 +42,7 @@ WORLD = 80
 """Entities of the first world."""
 CHANGE = 20
 """Entities drawn for each mutation."""
-CHANGES = 3
+CHANGES = 2
 """What is done through the API between two mutations."""
 
 
@@ -131,7 +131,7 @@ def main() -> int:
     )
     parser.add_argument("--seconds", type=float, default=120.0)
     parser.add_argument("--seed", type=int, default=int(time.time()))
-    parser.add_argument("--requests", type=int, default=400, help="for each world")
+    parser.add_argument("--requests", type=int, default=600, help="for each world")
     asked = parser.parse_args()
     say(f"seed {asked.seed}")
     return 1 if asyncio.run(fuzz(asked.seconds, asked.seed, asked.requests)) else 0
