@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from importlib.resources import files
-from typing import Any, Protocol
+from typing import Any
 
 import msgspec
 
 from greenroom.web.documents import served_copy
-from greenroom.web.reply import Reply
 from greenroom.web.responses import weak_etag
+from greenroom.web.visit import Visit
 
 PATH = "/.greenroom/docs"
 """Outside `/api`, and no path of any frontend."""
@@ -22,13 +22,7 @@ _CSP = (
 _CSP_NAME = b"Content-Security-Policy"
 
 
-class Visitor(Protocol):
-    """A request for the page."""
-
-    reply: Reply
-
-
-Answer = Callable[[Any], Awaitable[None]]
+Answer = Callable[[Visit], Awaitable[None]]
 
 
 class DocsPage:
@@ -47,7 +41,7 @@ class DocsPage:
     def _file(self, content: bytes, content_type: bytes) -> Answer:
         headers = [(b"content-type", content_type), (b"etag", weak_etag(content).encode())]
 
-        async def answer(visit: Visitor) -> None:
+        async def answer(visit: Visit) -> None:
             reply = visit.reply
             reply.added = [(name, _CSP.encode() if name == _CSP_NAME else value) for name, value in reply.added]
             await reply.whole(200, headers, content)

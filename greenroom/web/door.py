@@ -6,34 +6,30 @@ credentials, cookie, body, operation, handler; and an empty 404 for all that is 
 
 from __future__ import annotations
 
-import logging
 import re
-import secrets
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
 
 from greenroom.auth import Auth, Shown
 from greenroom.errors import ConfigError, InputError, ServiceUnavailableError
-from greenroom.settings import BackendConfig, HealthConfig, hide_in_text
+from greenroom.settings import BackendConfig, HealthConfig
 from greenroom.telemetry import Telemetry, request_id
+from greenroom.web.access import log_access
 from greenroom.web.asgi import ASGIApp, Message, Receive, Send
-from greenroom.web.bodies import NO_BODY, OTHER_BODY, Body, BodyError, ClientGoneError, drain, is_json, read_json
+from greenroom.web.bodies import NO_BODY, OTHER_BODY, Body, BodyError, ClientGoneError, is_json, read_json
 from greenroom.web.cors import Cors
 from greenroom.web.docs import DocsPage
-from greenroom.web.envelope import envelope
 from greenroom.web.headers import RawHeaders, fixed_headers, header_value
 from greenroom.web.lifecycle import Lifecycle
 from greenroom.web.limits import BODY as LIMITED
 from greenroom.web.limits import ClientAddress, RateLimiter
 from greenroom.web.mounting import Mounted, mount_all
 from greenroom.web.queries import decode_strictly, parse_query
-from greenroom.web.reply import Reply
-from greenroom.web.responses import JSON, weak_etag
 from greenroom.web.routes import ASKED, METHOD, PATH, Asked, Routes
+from greenroom.web.visit import Visit
 
 LIVENESS = "/.backstage/health/v1/liveness"
 READINESS = "/.backstage/health/v1/readiness"
@@ -42,95 +38,9 @@ JWKS = "/.backstage/auth/v1/jwks.json"
 COOKIE = "/.backstage/auth/v1/cookie"
 
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
-_REQUEST_ID = re.compile(rb"[\w.:/=+-]{1,128}")
-_JSON_TYPE = (b"content-type", JSON.encode())
-_TEXT_TYPE = (b"content-type", b"text/html; charset=utf-8")
+_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
-log = logging.getLogger("greenroom.web")
-access_log = logging.getLogger("greenroom.access")
-
-Answer = Callable[["Visit"], Awaitable[None]]
-
-
-class Visit:
-    """One request on its way through the door."""
-
-    __slots__ = (
-        "headers",
-        "id",
-        "method",
-        "operation",
-        "path",
-        "plugin",
-        "query",
-        "receive",
-        "reply",
-        "scope",
-        "unread",
-    )
-
-    def __init__(self, scope: Mapping[str, Any], receive: Receive, send: Send, fixed: RawHeaders) -> None:
-        self.scope = scope
-        self.receive = receive
-        self.method: str = scope["method"]
-        self.headers: dict[bytes, bytes] = dict(scope["headers"])
-        self.path: str = (scope.get("raw_path") or scope["path"].encode()).decode("latin-1")
-        self.query: str = scope["query_string"].decode("latin-1")
-        self.id = _id_of(self.headers)
-        self.reply = Reply(send, self.method, self.headers, fixed)
-        self.plugin = ""
-        self.operation = ""
-        self.unread = b"content-length" in self.headers or b"transfer-encoding" in self.headers
-
-    @property
-    def url(self) -> str:
-        """Path and query, of all that was asked for."""
-        return f"{self.path}?{self.query}" if self.query else self.path
-
-    @property
-    def reads(self) -> bool:
-        """GET, or HEAD, which express answers as a GET."""
-        return self.method in ("GET", "HEAD")
-
-    @property
-    def content_type(self) -> str | None:
-        """The header, None without one."""
-        return _text(self.headers.get(b"content-type"))
-
-    @property
-    def shown(self) -> Shown:
-        """What the request shows of its caller."""
-        return Shown(_text(self.headers.get(b"authorization")), _text(self.headers.get(b"cookie")))
-
-    async def json(self, body: bytes, status: int = 200, headers: RawHeaders | None = None) -> None:
-        """Answer with JSON, as `res.json` does."""
-        etag = (b"etag", weak_etag(body).encode())
-        await self.drain()
-        await self.reply.whole(status, [_JSON_TYPE, etag, *(headers or ())], body)
-
-    async def empty(self, status: int) -> None:
-        """Answer without a body."""
-        await self.drain()
-        await self.reply.whole(status, [])
-
-    async def drain(self) -> None:
-        """Read the rest of a body nobody wanted before a connection that will be closed, or the client misses the answer."""
-        if self.unread and self.headers.get(b"connection", b"").lower() == b"close":
-            self.unread = False
-            await drain(self.receive)
-
-    async def allow(self, methods: Sequence[str]) -> None:
-        """Answer OPTIONS as express does by itself."""
-        body = ",".join(methods).encode()
-        await self.reply.whole(200, [(b"Allow", body), _TEXT_TYPE, (b"etag", weak_etag(body).encode())], body)
-
-    async def error(self, error: BaseException, url: str) -> None:
-        """Answer with the error envelope; once something went out, only log."""
-        status, body = envelope(error, self.method, url)
-        if self.reply.begun:
-            log.error("%s %s broke off: the response had begun", self.method, hide_in_text(url), exc_info=error)
-        else:
-            await self.json(body, status)
+Answer = Callable[[Visit], Awaitable[None]]
 
 
 class Door:
@@ -315,7 +225,7 @@ class Door:
             query, parameters = operation.forgive(query, parameters)
         elif operation is not None:
             value = {} if body.value is None else body.value
-            query, parameters = operation.check(query, visit.query, parameters, value, visit.content_type)
+            query, parameters = operation.check(query, visit.query, parameters, value, visit.header(b"content-type"))
             body = body._replace(value=value)
         visit.operation = match.target.name
         asked = Asked(query, parameters, body.value, body.raw, credentials, shown, plugin.id, visit.id, url)
@@ -333,7 +243,7 @@ class Door:
     async def _body(self, visit: Visit, plugin: Mounted) -> Body:
         if not visit.unread:
             return NO_BODY
-        if not is_json(visit.content_type or ""):
+        if not is_json(visit.header(b"content-type") or ""):
             return OTHER_BODY
         visit.unread = False
         try:
@@ -368,8 +278,7 @@ class Door:
         method = visit.method if visit.method in _METHODS else "other"
         self._requests.inc(plugin=visit.plugin, operation=visit.operation, method=method, status=str(status))
         self._seconds.observe(seconds, plugin=visit.plugin, operation=visit.operation)
-        if access_log.isEnabledFor(logging.INFO):
-            _log_access(visit)
+        log_access(visit)
 
 
 def _health_headers(health: HealthConfig) -> RawHeaders:
@@ -380,49 +289,6 @@ def _health_headers(health: HealthConfig) -> RawHeaders:
     return [
         (name.encode(), header_value(text, f"backend.health.headers.{name}")) for name, text in health.headers.items()
     ]
-
-
-_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
-
-
-def _log_access(visit: Visit) -> None:
-    """One line a request, in upstream's form and with its fields; credentials in URLs do not get into it."""
-    url = hide_in_text(visit.url) if visit.query else visit.path
-    agent, referrer = _text(visit.headers.get(b"user-agent")), _text(visit.headers.get(b"referer"))
-    fields: dict[str, Any] = {
-        "type": "incomingRequest",
-        "date": datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
-        "method": visit.method,
-        "url": url,
-        "status": visit.reply.status,
-        "httpVersion": visit.scope.get("http_version", "1.1"),
-        "contentLength": visit.reply.length,
-    }
-    if agent:
-        fields["userAgent"] = agent
-    if referrer:
-        fields["referrer"] = hide_in_text(referrer)
-    access_log.info(
-        '[%s] "%s %s HTTP/%s" %d %d "%s" "%s"',
-        fields["date"],
-        visit.method,
-        url,
-        fields["httpVersion"],
-        visit.reply.status,
-        visit.reply.length,
-        fields.get("referrer", "-"),
-        agent or "-",
-        extra=fields,
-    )
-
-
-def _id_of(headers: Mapping[bytes, bytes]) -> str:
-    given = headers.get(b"x-request-id")
-    return given.decode() if given and _REQUEST_ID.fullmatch(given) else secrets.token_hex(8)
-
-
-def _text(value: bytes | None) -> str | None:
-    return None if value is None else value.decode("latin-1")
 
 
 def _decode(parameters: Mapping[str, str], *, documented: bool) -> dict[str, str]:

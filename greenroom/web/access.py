@@ -1,0 +1,45 @@
+"""visit -> one line of the access log, in upstream's form and with its fields."""
+
+from __future__ import annotations
+
+import logging
+from datetime import UTC, datetime
+from typing import Any
+
+from greenroom.settings import hide_in_text
+from greenroom.web.visit import Visit
+
+access_log = logging.getLogger("greenroom.access")
+
+
+def log_access(visit: Visit) -> None:
+    """Credentials in URLs do not get into it."""
+    if not access_log.isEnabledFor(logging.INFO):
+        return
+    url = hide_in_text(visit.url) if visit.query else visit.path
+    agent, referrer = visit.header(b"user-agent"), visit.header(b"referer")
+    fields: dict[str, Any] = {
+        "type": "incomingRequest",
+        "date": datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+        "method": visit.method,
+        "url": url,
+        "status": visit.reply.status,
+        "httpVersion": visit.scope.get("http_version", "1.1"),
+        "contentLength": visit.reply.length,
+    }
+    if agent:
+        fields["userAgent"] = agent
+    if referrer:
+        fields["referrer"] = hide_in_text(referrer)
+    access_log.info(
+        '[%s] "%s %s HTTP/%s" %d %d "%s" "%s"',
+        fields["date"],
+        visit.method,
+        url,
+        fields["httpVersion"],
+        visit.reply.status,
+        visit.reply.length,
+        fields.get("referrer", "-"),
+        agent or "-",
+        extra=fields,
+    )
