@@ -210,7 +210,11 @@ def _pair_text(key: Node, item: Node | None, indent: str) -> str:
         name = f"? {name}"
     if item is None:
         return name
-    return f"{name}{' :' if is_collection else ':'} {_node_text(item, indent)}".rstrip(" ")
+    if is_collection:
+        return f"{name} : {_node_text(item, indent)}".rstrip(" ")
+    text = _node_text(item, f"{indent}  ")
+    own_lines = "\n" in text and isinstance(item, Mapping | Sequence)
+    return f"{name}:\n{indent}  {text}" if own_lines else f"{name}: {text}".rstrip(" ")
 
 
 def _value_text(value: object) -> str:
