@@ -9,11 +9,13 @@ import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
+from random import Random
 from typing import Any
 
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
+from yarl import URL
 
 from greenroom.errors import GreenroomError, NotAllowedError
 from greenroom.settings import ReadingConfig, load
@@ -152,6 +154,30 @@ async def test_variables_of_the_environment_lead_no_request_elsewhere(monkeypatc
             host = f"127.0.0.1:{server.port}"
             assert (await allowing(outgoing, host).read(f"http://{host}/x")).content == b"x"
     assert reached == [host]
+
+
+def test_what_is_checked_and_what_is_connected_to_are_read_alike() -> None:
+    """Two parsers that disagree are how lists are passed by: the request is made of the one's text by the other."""
+    random = Random(9)
+    letters = "abAB01.-_~!$&'()*+,;=:@[]/\\?#%2eé\u24d0\uff0e\"{}`|^<> \t\n"
+    agreed = 0
+    for _ in range(20_000):
+        middle = "".join(random.choice(letters) for _ in range(random.randint(1, 10)))
+        try:
+            url = parse(
+                random.choice(("http://", "https:/", "http:", "https://\\")) + middle + random.choice(("", "/", "/x?y"))
+            )
+        except InvalidUrlError:
+            continue
+        sent = URL(url.href.partition("#")[0], encoded=True)
+        assert (sent.scheme, sent.raw_host, sent.explicit_port, sent.raw_path) == (
+            url.scheme,
+            (url.hostname or "").strip("[]"),
+            url.port,
+            url.pathname,
+        )
+        agreed += 1
+    assert agreed > 5_000
 
 
 # --- answers
