@@ -102,8 +102,8 @@ async def fuzz(seconds: float, number: int, per_world: int) -> int:
                 dry = texts.Dry(served, files)
                 for difference in await hunt.through(dry.requests(), chance.getrandbits(32), per_world // 8):
                     say(told(difference), repr(dry.text(difference.request)))
-        took = time.monotonic() - began
-        say(f"{hunt.asked} requests about {worlds} worlds in {took:.0f} s: {len(hunt.found) + odd} differences")
+            say(f"{hunt.asked:,} requests about {worlds} worlds in {time.monotonic() - began:.0f} s")
+        say(f"{len(hunt.found) + odd} differences")
         say(f"answers: {dict(hunt.statuses)}", f"meant to differ: {dict(hunt.exempt)}")
         note(number, hunt.asked, hunt.since, len(hunt.found) + odd)
         return len(hunt.found) + odd
