@@ -122,6 +122,8 @@ class Reply:
         cache_control = self._request.get(b"cache-control")
         if etag is None or (cache_control and _NO_CACHE.search(cache_control)):
             return False
+        if self._request.get(b"if-modified-since"):
+            return False  # nothing here says when it was modified, and `fresh` asks for both
         asked = self._request[b"if-none-match"]
         if asked.strip() == b"*":
             return True

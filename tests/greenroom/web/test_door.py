@@ -70,7 +70,12 @@ async def test_a_client_that_has_it_gets_304_and_nothing_else(door: Client, meth
 
 @pytest.mark.parametrize(
     "headers",
-    [{"if_none_match": 'W/"7-other"'}, {"if_none_match": "*", "cache_control": "no-cache"}, {"if_none_match": ""}],
+    [
+        {"if_none_match": 'W/"7-other"'},
+        {"if_none_match": "*", "cache_control": "no-cache"},
+        {"if_none_match": "*", "if_modified_since": "Wed, 21 Oct 2099 07:28:00 GMT"},
+        {"if_none_match": ""},
+    ],
 )
 async def test_a_client_that_has_something_else_or_wants_it_fresh_gets_it(
     door: Client, headers: dict[str, str]
