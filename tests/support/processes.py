@@ -40,9 +40,9 @@ def environment(**added: str) -> dict[str, str]:
     return {**kept, **added}
 
 
-def until(holds: Callable[[], object]) -> None:
+def until(holds: Callable[[], object], patience: float = PATIENCE) -> None:
     """Wait for it."""
-    deadline = time.monotonic() + PATIENCE
+    deadline = time.monotonic() + patience
     while not holds():
         assert time.monotonic() < deadline, "it never came to hold"
         time.sleep(0.03)
@@ -144,13 +144,18 @@ class Process:
 
 @contextlib.contextmanager
 def started(
-    log: Path, arguments: Sequence[str | Path], environ: Mapping[str, str], cwd: Path | None = None
+    log: Path,
+    arguments: Sequence[str | Path],
+    environ: Mapping[str, str],
+    cwd: Path | None = None,
+    before: str | None = None,
 ) -> Iterator[Process]:
-    """A process that is ended, if need be by force, at the end of the block."""
+    """A process that is ended, if need be by force, at the end of the block. `before`: Python that it runs first."""
+    line = command(*arguments)
+    if before is not None:
+        line[1:3] = ["-c", f"{before}\nfrom greenroom.cli.main import main\nmain()"]
     with log.open("wb") as stderr, log.with_suffix(".out").open("wb") as stdout:
-        process = subprocess.Popen(
-            command(*arguments), env=environment(**environ), cwd=cwd, stdout=stdout, stderr=stderr
-        )
+        process = subprocess.Popen(line, env=environment(**environ), cwd=cwd, stdout=stdout, stderr=stderr)
     try:
         yield Process(process, log)
     finally:

@@ -57,7 +57,8 @@ class ProviderRunner:
         self._evict = evict
         self._disabled = frozenset(disabled)
         self._hide = hide
-        self._process = f"{socket.gethostname()}:{os.getpid()}"
+        self._host = socket.gethostname()
+        self._process = f"{self._host}:{os.getpid()}"
         self._started = False
         self._starting = asyncio.Lock()
 
@@ -78,10 +79,18 @@ class ProviderRunner:
         for name in self._disabled - installed.keys():
             self._log.warning("catalog.providerOptions.%s: there is no such provider", name)
         await self._runs.register({name: provider.every for name, provider in self._providers.items()})
+        await self._end_lost_runs()
         await self._runs.restart([name for name, provider in self._providers.items() if provider.every is None])
         if self._evict:
             await self._evict_others()
         self._started = True
+
+    async def _end_lost_runs(self) -> None:
+        """What a process of this host was at when it was killed need not wait for the lease to end."""
+        unfinished = await self._runs.unfinished(self._host)
+        lost = [id_ for id_, process in unfinished.items() if not _is_another_that_lives(process)]
+        if lost:
+            await self._runs.end_lost(lost)
 
     async def _evict_others(self) -> None:
         for name in await self._store.source_keys():
@@ -160,3 +169,15 @@ class ProviderRunner:
 
     def _told(self, text: str) -> str:
         return self._hide(text).replace("\0", "\N{REPLACEMENT CHARACTER}")[:LONGEST_TEXT]
+
+
+def _is_another_that_lives(process: str) -> bool:
+    """Whether there is such a process (`host:pid`) besides this one, whose own number may be that of one that is gone."""
+    pid = int(process.rpartition(":")[2])
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:  # it is somebody else's
+        return True
+    return pid != os.getpid()

@@ -44,7 +44,7 @@ def provider_routes(runs: ProviderRuns, permissions: Permissions) -> list[HTTPRo
         await permissions.require(ask.credentials, INGESTION_READ)
         one = await standing(ask.path["name"])
         history = await runs.runs(one.name)
-        return json_response({**to_wire(one), "runs": [run_to_wire(run, running=_runs(one, run)) for run in history]})
+        return json_response({**to_wire(one), "runs": [run_to_wire(run) for run in history]})
 
     @get("/catalog/providers/{name:str}/runs", operation_id="GetProviderRuns")
     async def runs_of_provider(request: Request[Any, Any, Any]) -> Response[bytes]:
@@ -52,7 +52,7 @@ def provider_routes(runs: ProviderRuns, permissions: Permissions) -> list[HTTPRo
         await permissions.require(ask.credentials, INGESTION_READ)
         one = await standing(ask.path["name"])
         history = await runs.runs(one.name, ask.query.get("limit", 50))
-        return json_response({"items": [run_to_wire(run, running=_runs(one, run)) for run in history]})
+        return json_response({"items": [run_to_wire(run) for run in history]})
 
     @post("/catalog/providers/{name:str}/trigger", operation_id="TriggerProvider", status_code=200)
     async def trigger(request: Request[Any, Any, Any]) -> Response[bytes]:
@@ -97,23 +97,23 @@ def to_wire(one: Standing) -> dict[str, Any]:
         "nextRunAt": moment(one.next_run_at) if one.paused_at is None and not one.running else None,
         "pausedAt": moment(one.paused_at),
         "pausedBy": one.paused_by,
-        "lastRun": run_to_wire(one.last, running=one.running) if one.last else None,
+        "lastRun": run_to_wire(one.last) if one.last else None,
     }
 
 
-def run_to_wire(run: Run, *, running: bool) -> dict[str, Any]:
+def run_to_wire(run: Run) -> dict[str, Any]:
     """A run as the document has it."""
     tally = run.tally
     return {
         "id": run.id,
         "provider": run.provider,
-        "status": _status(run, running=running),
+        "status": _status(run),
         "cause": run.cause,
         "causedBy": run.caused_by,
         "process": run.process,
         "startedAt": moment(run.started_at),
         "finishedAt": moment(run.finished_at),
-        "expectedAt": moment(run.expected_at(datetime.now(UTC))) if running else None,
+        "expectedAt": moment(run.expected_at(datetime.now(UTC))) if run.running else None,
         "progress": {"done": tally.done, "total": tally.total} if tally.done is not None else None,
         "found": tally.found,
         "added": tally.added,
@@ -127,11 +127,6 @@ def run_to_wire(run: Run, *, running: bool) -> dict[str, Any]:
     }
 
 
-def _runs(provider: Standing, run: Run) -> bool:
-    """Whether this run is the one that is under way."""
-    return provider.running and provider.last is not None and provider.last.id == run.id
-
-
 def _state(one: Standing) -> str:
     if one.running:
         return "running"
@@ -140,9 +135,9 @@ def _state(one: Standing) -> str:
     return "waiting" if one.triggered or one.last is None else "idle"
 
 
-def _status(run: Run, *, running: bool) -> str:
+def _status(run: Run) -> str:
     if run.finished_at is None:
-        return "running" if running else "lost"
+        return "running" if run.running else "lost"
     return "failed" if run.error is not None else "succeeded"
 
 

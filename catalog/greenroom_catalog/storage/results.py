@@ -13,6 +13,7 @@ import asyncpg
 import msgspec
 
 from greenroom.db import Connection, Database
+from greenroom.errors import ServiceUnavailableError
 from greenroom.sql import Queries
 from greenroom_catalog.storage.claims import Conflict, Emitted
 from greenroom_catalog.storage.emission import Emissions
@@ -93,13 +94,17 @@ class Results:
     ) -> list[Conflict]:
         """Store what a batch came to and let all its entities rest, as one transaction.
 
-        A worker gives way: whoever else has locked what it wants, it lets go of everything and tries again. Returns the
-        conflicts met. Raises asyncpg.LockNotAvailableError when that took longer than GIVING_WAY."""
+        A worker gives way: whoever else has locked what it wants, it lets go of everything and tries again; so it does while
+        the database is away. Returns the conflicts met. Raises asyncpg.LockNotAvailableError or ServiceUnavailableError when
+        that took longer than GIVING_WAY."""
         deadline = monotonic() + GIVING_WAY
         while True:
             try:
                 return await self._db.retrying(lambda conn: self._save(conn, good, bad, rests))
-            except asyncpg.LockNotAvailableError:
+            except (
+                asyncpg.LockNotAvailableError,
+                ServiceUnavailableError,
+            ):  # a commit of which nobody heard does no harm
                 if monotonic() > deadline:
                     raise
                 await asyncio.sleep(random.uniform(0.05, 0.5))  # noqa: S311 - spreads rivals, hides nothing

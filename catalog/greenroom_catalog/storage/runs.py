@@ -58,7 +58,8 @@ class RunClaim(msgspec.Struct, frozen=True):
 
 
 class Run(msgspec.Struct, frozen=True):
-    """One run of a provider. `usual` is how many seconds the good ones before it took, None before the first."""
+    """One run of a provider. `running`: somebody is at it; one that is not, and has no end, is lost. `usual` is how many
+    seconds the good ones before it took, None before the first."""
 
     id: int
     provider: str
@@ -67,6 +68,7 @@ class Run(msgspec.Struct, frozen=True):
     process: str
     started_at: datetime
     finished_at: datetime | None
+    running: bool
     tally: Tally
     error: str | None
     usual: float | None
@@ -116,6 +118,14 @@ class ProviderRuns:
         """Begin a run of one due provider among these, kept from other processes for the length of the lease."""
         row = await self._db.fetchrow(self._sql.claim_provider, names, lease, process)
         return RunClaim(*row) if row else None
+
+    async def unfinished(self, host: str) -> Mapping[int, str]:
+        """The process (`host:pid`) of each run, by id, that was begun on this host and has not ended."""
+        return {row["id"]: row["process"] for row in await self._db.fetch(self._sql.unfinished_runs, host)}
+
+    async def end_lost(self, ids: Sequence[int]) -> None:
+        """End runs whose processes are known to have ended, before their leases do."""
+        await self._db.execute(self._sql.end_lost_runs, ids)
 
     async def extend(self, name: str, lease: timedelta) -> None:
         """Keep a provider that is still running."""

@@ -11,7 +11,10 @@ from datetime import timedelta
 import msgspec
 import pytest
 
-from greenroom.plugin import Deferred, EntitySource
+from greenroom.db import Database
+from greenroom.events import Events
+from greenroom.loops import Loops
+from greenroom.plugin import Deferred, EntitySource, Loop
 from greenroom_catalog.ingestion import engine as engine_module
 from greenroom_catalog.ingestion.locations import Location, location_entity
 from greenroom_catalog.ingestion.runner import ProviderRunner
@@ -257,6 +260,35 @@ async def test_several_workers_share_the_work_and_lose_none_of_it(catalog: Catal
 
     await asyncio.gather(*(work(n) for n in range(3)))
     assert len(await catalog.served()) == 700
+
+
+async def test_a_database_whose_connections_are_cut_again_and_again_loses_nothing(
+    catalog: Catalog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("greenroom.loops.FIRST_REST", 0.01)
+    monkeypatch.setattr(engine_module, "LEASE", timedelta(seconds=2))  # of claims whose answer was cut off
+    await catalog.source().full([Deferred(component(f"c-{n}"), "key") for n in range(2000)])
+    events = Events(Database(catalog.database.pool, direct=None))
+    loops = Loops([Loop("process", catalog.engine.process_due), Loop("stitch", catalog.engine.stitch_due)], events)
+    loops.start()
+    cuts = 0
+    try:
+        async with asyncio.timeout(60):
+            for _ in range(6):
+                await asyncio.sleep(0.1)
+                cuts += await catalog.database.fetchval(CUT)
+            while await catalog.database.fetchval("select count(*) from final_entities") < 2000:
+                await asyncio.sleep(0.05)
+    finally:
+        await loops.drain(5)
+    await catalog.settle()
+    assert (len(await catalog.served()), cuts > 0) == (2000, True)
+
+
+CUT = """
+select count(pg_terminate_backend(pid)) from pg_stat_activity
+where datname = current_database() and pid <> pg_backend_pid()
+"""
 
 
 async def test_what_changed_while_it_was_processed_is_processed_again(catalog: Catalog) -> None:

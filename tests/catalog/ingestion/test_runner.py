@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import timedelta
 from typing import Any
@@ -13,6 +15,8 @@ from greenroom.plugin import Deferred, EntityProvider, EntitySource
 from greenroom_catalog.ingestion import runner as runner_module
 from greenroom_catalog.ingestion.providers import CHUNK
 from greenroom_catalog.ingestion.runner import ProviderRunner
+from greenroom_catalog.routes.providers import run_to_wire
+from greenroom_catalog.storage.reports import Reports
 from greenroom_catalog.storage.runs import KEPT, ProviderRuns, Run, Standing
 from greenroom_catalog.storage.store import MIGRATIONS
 from tests.support.catalog import Catalog, component
@@ -267,6 +271,39 @@ async def test_a_run_whose_process_died_is_told_as_lost(world: World) -> None:
     newest, lost = await world.runs.runs("p")
     assert newest.error is None
     assert lost.error == "The process that ran it ended"
+
+
+@pytest.mark.parametrize(
+    ("process", "lost"),
+    [
+        (f"{socket.gethostname()}:{2**22 + 1}", True),
+        (f"{socket.gethostname()}:{os.getpid()}", True),
+        (f"{socket.gethostname()}:{os.getppid()}", False),
+        (f"{socket.gethostname()}:1", False),
+        (f"another-host:{2**22 + 1}", False),
+    ],
+    ids=["killed", "killed, with our number", "alive", "alive, and somebody else's", "elsewhere"],
+)
+async def test_a_run_of_a_killed_process_of_this_host_does_not_wait_for_its_lease(
+    world: World, process: str, lost: bool
+) -> None:
+    await world.runs.register({"p": timedelta(minutes=1)})
+    await world.runs.claim(["p"], timedelta(minutes=1), process)
+    rest = await world.runner(Provider("p", emits("a"), timedelta(minutes=1))).run_due()
+    assert (rest == 0) is lost
+    runs = await world.runs.runs("p")
+    assert [run.error for run in runs] == ([None, "The process that ran it ended"] if lost else [None])
+
+
+async def test_a_run_whose_process_died_is_not_called_well(world: World) -> None:
+    await world.runs.register({"p": None})
+    await world.runs.claim(["p"], timedelta(0), "gone:1")
+    reports = Reports(world.catalog.database, world.catalog.store, world.runs)
+    (told,) = (await reports.status())["providers"]
+    assert (told["state"], told["running"]) == ("lost: the process that ran it ended", False)
+    assert run_to_wire(await world.last("p"))["status"] == "lost"
+    await world.runs.extend("p", timedelta(minutes=1))
+    assert run_to_wire(await world.last("p"))["status"] == "running"
 
 
 async def test_a_run_can_be_cancelled(world: World, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -33,6 +33,18 @@ INSERT INTO provider_runs (provider, cause, caused_by, process)
 SELECT name, cause, CASE cause WHEN 'trigger' THEN triggered_by END, $3 FROM due
 RETURNING provider, id, (SELECT by_hand FROM due)
 
+-- name: unfinished_runs
+-- Runs of the processes of a host that have not ended, or whose processes have.
+SELECT id, process FROM provider_runs WHERE finished_at IS NULL AND starts_with(process, $1 || ':')
+
+-- name: end_lost_runs
+-- End runs whose processes have ended, and keep their providers from nobody.
+WITH lost AS (
+    UPDATE provider_runs SET finished_at = now(), error = 'The process that ran it ended'
+    WHERE id = ANY($1::bigint[]) AND finished_at IS NULL RETURNING provider
+)
+UPDATE providers p SET lease_until = NULL FROM lost WHERE p.name = lost.provider
+
 -- name: extend_lease
 -- Keep a provider that is still running.
 UPDATE providers SET lease_until = now() + $2::interval WHERE name = $1
@@ -98,19 +110,20 @@ WHERE $1::text IS NULL OR p.name = $1
 ORDER BY p.name
 
 -- name: runs_of_provider
--- The last runs of a provider, newest first, each with what the good ones before it took: in seconds, at the median.
-SELECT r.*, (
+-- The last runs of a provider, newest first, each with whether somebody is at it, and what the good ones before it took: in seconds, at
+-- the median.
+SELECT r.*, r.finished_at IS NULL AND p.lease_until > now() AS running, (
     SELECT percentile_cont(0.5) WITHIN GROUP (ORDER BY extract(epoch FROM e.finished_at - e.started_at))
     FROM (SELECT * FROM provider_runs e WHERE e.provider = r.provider AND e.id < r.id AND e.error IS NULL AND e.finished_at IS NOT NULL
           ORDER BY e.id DESC LIMIT 5) e
 )::float8 AS usual
-FROM provider_runs r WHERE r.provider = $1 ORDER BY r.id DESC LIMIT $2
+FROM provider_runs r JOIN providers p ON p.name = r.provider WHERE r.provider = $1 ORDER BY r.id DESC LIMIT $2
 
 -- name: runs_by_id
--- These runs, with what the good ones before each took.
-SELECT r.*, (
+-- These runs, with the same.
+SELECT r.*, r.finished_at IS NULL AND p.lease_until > now() AS running, (
     SELECT percentile_cont(0.5) WITHIN GROUP (ORDER BY extract(epoch FROM e.finished_at - e.started_at))
     FROM (SELECT * FROM provider_runs e WHERE e.provider = r.provider AND e.id < r.id AND e.error IS NULL AND e.finished_at IS NOT NULL
           ORDER BY e.id DESC LIMIT 5) e
 )::float8 AS usual
-FROM provider_runs r WHERE r.id = ANY($1::bigint[])
+FROM provider_runs r JOIN providers p ON p.name = r.provider WHERE r.id = ANY($1::bigint[])
