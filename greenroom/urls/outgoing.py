@@ -127,25 +127,28 @@ class Outgoing:
         into: IO[bytes] | None,
         max_bytes: int,
     ) -> Answer:
-        current = url
+        current = shown = url
+        away = False
         for _ in range(MAX_REDIRECTS):
             parsed = parse(current)
             _check(parsed, current, named(parsed, current))
-            answer = await self._ask("GET", parsed, current, headers, into, max_bytes)
+            answer = await self._ask("GET", parsed, shown, headers, into, max_bytes)
             location = answer.headers.get("Location")
             if answer.status not in _REDIRECTS or not location:
                 return answer
             following = parse(location, parsed)
             if (following.scheme, following.host) != (parsed.scheme, parsed.host):
                 headers = {name: value for name, value in headers.items() if name.lower() not in _SECRET_HEADERS}
+                away = True
             current = following.href
+            shown = _without_query(following) if away else current
         raise UnreadableUrlError(f"Too many redirects (max {MAX_REDIRECTS}) when reading {url}")
 
     async def _ask(
         self,
         method: str,
         parsed: Url,
-        current: str,
+        shown: str,
         headers: Mapping[str, str],
         into: IO[bytes] | None,
         max_bytes: int,
@@ -157,11 +160,17 @@ class Outgoing:
                 method, address, headers=headers, data=content, allow_redirects=False
             ) as response:
                 body = into if into is not None and 200 <= response.status < 300 else None
-                return Answer(current, response, await _read(response, current, body, max_bytes))
+                return Answer(shown, response, await _read(response, shown, body, max_bytes))
         except GreenroomError:
             raise
         except (aiohttp.ClientError, OSError, ValueError) as error:  # a ValueError is a host that cannot be one
-            raise UnreadableUrlError(f"Unable to read {current}, {_printable(str(error))}") from error
+            raise UnreadableUrlError(f"Unable to read {shown}, {_printable(str(error))}") from error
+
+
+def _without_query(url: Url) -> str:
+    """How a URL of another server is told of: such as hosts keep their archives on are opened by their query alone."""
+    text, query, _ = url.href.partition("#")[0].partition("?")
+    return f"{text}?…" if query else text
 
 
 async def _within(limits: Limits, url: str, answer: Awaitable[Answer]) -> Answer:
@@ -188,13 +197,13 @@ def _check(url: Url, current: str, named: bool) -> None:
         _check_address(hostname, address)
 
 
-async def _read(response: aiohttp.ClientResponse, current: str, into: IO[bytes] | None, max_bytes: int) -> bytes:
+async def _read(response: aiohttp.ClientResponse, shown: str, into: IO[bytes] | None, max_bytes: int) -> bytes:
     content = bytearray()
     size = 0
     async for chunk in response.content.iter_chunked(_CHUNK):
         size += len(chunk)
         if size > max_bytes:
-            raise UnreadableUrlError(f"could not read {current}, it is larger than {max_bytes} bytes")
+            raise UnreadableUrlError(f"could not read {shown}, it is larger than {max_bytes} bytes")
         if into is None:
             content += chunk
         else:

@@ -359,3 +359,20 @@ def test_a_name_that_is_no_text_becomes_a_url_all_the_same() -> None:
     resolved = Integrations().resolve(f"/{path}", "https://gitlab.com/o/r/-/blob/main/*.yaml")
     assert resolved == "https://gitlab.com/o/r/-/blob/main/a%EF%BF%BD.yaml"
     assert parse("https://x/").with_path("/a\udcff").href == "https://x/a%EF%BF%BD"
+
+
+async def test_what_opens_a_place_that_a_host_redirects_to_is_not_told() -> None:
+    async def elsewhere(request: web.Request) -> web.StreamResponse:
+        return web.Response(status=403)
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        raise web.HTTPFound(f"http://localhost:{other.port}/archive?signature=hush")
+
+    apps = (web.Application(), web.Application())
+    for app, handler in zip(apps, (answer, elsewhere), strict=True):
+        app.router.add_route("*", "/{path:.*}", handler)
+    async with TestServer(apps[0]) as server, TestServer(apps[1]) as other, open_outgoing() as outgoing:
+        urls = allowing(outgoing, f"127.0.0.1:{server.port}", f"localhost:{other.port}")
+        with pytest.raises(UnreadableUrlError) as caught:
+            await urls.read(f"http://127.0.0.1:{server.port}/x?own=1")
+        assert caught.value.message == f"could not read http://localhost:{other.port}/archive?…, 403 Forbidden"
