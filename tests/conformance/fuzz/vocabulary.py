@@ -73,9 +73,9 @@ def _inside(path: str, value: Any) -> Iterator[tuple[str, Any]]:
         for key, inner in value.items():
             yield from _inside(f"{path}.{key}", inner)
     elif isinstance(value, list):
+        yield path, None  # the key is one that may have several values, or none
         for item in value:
             yield from _inside(path, item)
-            yield path, None  # makes the key one that has several values
             if isinstance(item, str):
                 yield f"{path}.{item}", "true"
     elif path not in ("metadata.uid", "metadata.etag"):
