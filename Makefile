@@ -7,6 +7,7 @@ LOCKS := deploy/locks
 DEMO_DATA ?= $(if $(filter 0,$(shell id -u)),/var/lib/greenroom-demo,$(CURDIR)/.greenroom/demo)
 
 FUZZ_SECONDS ?= 120
+FUZZ_DESCRIPTORS ?= 2000
 
 .DEFAULT_GOAL := help
 .PHONY: help setup run test check format bench conformance e2e openapi locks clean
@@ -42,7 +43,9 @@ bench: .venv/.dev ## Measure the catalog's promises, and against upstream (that 
 
 conformance: .venv/.dev ## Ask a live upstream and Greenroom the same, known and generated (needs Node and GREENROOM_SHARED)
 	$(BIN)/python -m tests.conformance.record live
+	$(BIN)/python -m tests.conformance.corpus
 	$(BIN)/python -m tests.conformance.fuzz.run --seconds $(FUZZ_SECONDS)
+	$(BIN)/python -m tests.conformance.fuzz.descriptors --count $(FUZZ_DESCRIPTORS)
 
 e2e: .venv/.dev tests/clients/node_modules ## Drive upstream's client and the stock frontend against Greenroom (needs Node; for the frontend Chromium and GREENROOM_SHARED)
 	GREENROOM_E2E=1 $(BIN)/pytest tests/clients tests/e2e
