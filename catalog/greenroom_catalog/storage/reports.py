@@ -66,7 +66,7 @@ def _provider(one: Standing) -> dict[str, Any]:
         "running": one.running,
     }
     if run is not None:
-        facts |= {"by": run.caused_by or run.cause}
+        facts |= {"started": _second(run.started_at), "by": run.caused_by or run.cause}
         facts |= {name: getattr(run.tally, name) for name in COUNTS}
         facts |= {"error": run.error}
     return facts
@@ -74,10 +74,11 @@ def _provider(one: Standing) -> dict[str, Any]:
 
 def _state(one: Standing) -> str:
     if one.running and one.last is not None:
+        now = datetime.now(UTC)
         done, total = one.last.tally.done, one.last.tally.total
-        share = f" {done}/{total}" if done is not None and total else ""
-        expected = one.last.expected_at(datetime.now(UTC))
-        return f"running{share}" + (f", until about {_second(expected)}" if expected else "")
+        share = f", {min(1, done / total):.0%} done" if done is not None and total else ""
+        expected = one.last.expected_at(now)
+        return f"running{share}" + (f", {max(0, (expected - now).total_seconds()):.0f} s left" if expected else "")
     if one.paused_at is not None:
         return f"paused by {one.paused_by}" if one.paused_by else "paused"
     if one.last is None or one.triggered:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import timedelta
@@ -107,6 +108,9 @@ async def test_a_run_is_seen_while_it_lasts_and_when_it_is_expected_to_end(
     assert standing.running
     assert standing.last is not None
     assert (standing.last.tally.found, standing.last.tally.total) == (CHUNK, 4)
+    (told,) = (await Reports(world.catalog.database, world.catalog.store, world.runs).status())["providers"]
+    assert re.fullmatch(r"running, 25% done, \d s left", told["state"])
+    assert (told["found"], told["by"], told["last run"]) == (CHUNK, "start", "never")
     now = standing.last.started_at + timedelta(seconds=10)
     assert standing.last.expected_at(now) == standing.last.started_at + timedelta(seconds=40)
     go.set()
