@@ -101,6 +101,15 @@ async def test_a_location_that_nobody_has_read_yet(world: World) -> Explanation:
     return await world.ask(REF)
 
 
+@explains("location-behind")
+async def test_a_location_that_waits_in_vain_tells_that_nobody_works(world: World) -> Explanation:
+    await world.found(SHOP)
+    await world.database.execute("update refresh_schedule set next_update_at = now() - interval '10 minutes'")
+    told = await world.ask(REF)
+    assert "waiting to be read for 10 min" in told.summary
+    return told
+
+
 @explains("refresh-disabled")
 async def test_a_change_that_nobody_will_read_by_itself(world: World) -> Explanation:
     world.files[SHOP] = yaml_component("shop")

@@ -116,6 +116,16 @@ async def test_what_the_asker_may_not_read_is_told_as_missing(
     assert ("catalog.entity.read", REF) in policy.asked
 
 
+async def test_of_each_other_entity_it_is_asked_whether_it_may_be_told(
+    world: World, http: httpx.AsyncClient, policy: Policy
+) -> None:
+    world.files[SHOP] = yaml_component("shop")
+    await world.register(SHOP)
+    policy.denied = {"catalog.entities.unprocessed.read"}
+    assert (await http.get("/explain", params={"ref": "api:default/shop"})).json()["verdict"] == "other-kind"
+    assert ("catalog.entity.read", REF) in policy.asked
+
+
 @pytest.mark.parametrize("missing", ["catalog.location.analyze", "catalog.entities.unprocessed.read"])
 async def test_nobody_has_the_server_read_a_file_without_leave(
     world: World, http: httpx.AsyncClient, policy: Policy, missing: str

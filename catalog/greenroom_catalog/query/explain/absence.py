@@ -15,7 +15,7 @@ from greenroom_catalog.query.explain.failures import classify
 from greenroom_catalog.query.explain.look import Look, Seen
 from greenroom_catalog.query.explain.places import Place, annotation, class_of, complaint_place, start_of, targets_of
 from greenroom_catalog.query.explain.story import Finding
-from greenroom_catalog.query.explain.wording import finding, from_complaint, from_error, good_run, next_of
+from greenroom_catalog.query.explain.wording import finding, from_complaint, from_error, good_run, next_of, overdue
 
 MOST_GUESSES = 3
 """If more than these could each be the reason, none of them is called so."""
@@ -48,25 +48,23 @@ def search(case: Case, registered: list[str]) -> list[Finding]:
 
 def _guesses(case: Case) -> list[Finding]:
     """Without any evidence: what is known to have failed. Of a few, one may be the reason; of many, who knows."""
-    providers, locations = list(_providers(case)), [*_unreadable(case), *_absent(case)]
-    guesses = list(_suspected([*_read_only(case), *providers, *locations]))
-    if 0 < len(guesses) <= MOST_GUESSES:
-        return _demoted(guesses)
-    where = [
-        *([f"behind one of the {_count(case, locations)} locations that cannot be read"] if locations else []),
-        *([f"at one of the {len(providers)} providers that did not deliver"] if providers else []),
-    ]
-    elsewhere = f": `--at URL`. It may be {', or '.join(where)}" if where else ": `--at URL`"
-    return [
-        finding(case, "unknown", elsewhere=elsewhere),
-        *map(_as_warning, _suspected([*providers[:MOST_TOLD], *locations[:MOST_TOLD]])),
-    ]
+    providers, unreadable = [*_read_only(case), *_providers(case)], list(_unreadable(case))
+    locations = [*(_of_unreadable(case, *one) for one in unreadable[:MOST_TOLD]), *_absent(case)]
+    if 0 < len(providers) + len(locations) <= MOST_GUESSES:
+        return _demoted([*_suspected(providers), *_suspected(locations)])
+    where = list(_places_to_look(case, len(providers), len({known.ref for known, _ in unreadable})))
+    elsewhere = ": `--at URL`" + (f". It may be {', or '.join(where)}" if where else "")
+    some = _suspected([*providers[:MOST_TOLD], *locations[:MOST_TOLD]])
+    return [finding(case, "unknown", elsewhere=elsewhere), *map(_as_warning, some)]
 
 
-def _count(case: Case, locations: Sequence[Finding]) -> str:
-    """How many locations these findings are about: not all of them are looked at."""
-    number = len({one.subject for one in locations})
-    return f"more than {number}" if len(case.facts.suspects) == MOST_SUSPECTS else str(number)
+def _places_to_look(case: Case, providers: int, locations: int) -> Iterator[str]:
+    """In words. Of many locations, not all are looked at."""
+    if locations:
+        number = f"more than {locations}" if len(case.facts.suspects) == MOST_SUSPECTS else f"the {locations}"
+        yield f"behind one of {number} locations that cannot be read"
+    if providers:
+        yield f"at one of the {providers} providers that did not deliver"
 
 
 def _suspected(found: Iterable[Finding]) -> Iterator[Finding]:
@@ -162,10 +160,17 @@ def _found_in(case: Case, known: Known, look: Look, seen: Seen) -> Iterator[Find
     if not known.errors:
         yield from _refused(case, look, seen, annotation(known, ORIGIN_LOCATION))
     if not known.tried:
-        yield finding(case, "location-pending", place=place, since=known.discovered_at, subject=known.ref)
+        yield _pending(case, known, place)
     elif not known.errors:
         due = next_of(case, known)
         yield finding(case, "not-read-yet", place=place, parent=known.ref, next=due, subject=known.ref)
+
+
+def _pending(case: Case, known: Known, place: Place | None = None) -> Finding:
+    """A location that has never been read, perhaps since nobody reads any."""
+    if (waited := overdue(case, known)) is not None:
+        return finding(case, "location-behind", place=place, since=known.due_at, subject=known.ref, waited=waited)
+    return finding(case, "location-pending", place=place, since=known.discovered_at, subject=known.ref)
 
 
 def _items(case: Case) -> Iterator[Finding]:
@@ -197,7 +202,7 @@ def _hidden(case: Case) -> Iterator[Finding]:
             continue
         yield from (from_error(case, known, one, looks=looks) for one in errors if named or name.search(one))
         if named and not known.tried and not known.errors:
-            yield finding(case, "location-pending", since=known.discovered_at, subject=known.ref)
+            yield _pending(case, known)
 
 
 def _broken(looks: Iterable[Look]) -> Iterator[Seen]:
@@ -260,16 +265,22 @@ def _trouble(provider: Provider) -> str | None:
     return None
 
 
-def _unreadable(case: Case) -> Iterator[Finding]:
-    """Locations that fail, or were never read: it may be behind one of them."""
+def _unreadable(case: Case) -> Iterator[tuple[Known, str | None]]:
+    """Locations that fail, each with an error, or were never read: it may be behind one of them."""
     for known in case.facts.suspects:
         looks = case.behind.get(known.ref, ())
         readable = bool(looks) and all(look.error is None for look in looks)
         for error in known.errors:
             if not readable or class_of(error["message"], looks) in ("yaml-broken", "yaml-limit", "web-page"):
-                yield from_error(case, known, error["message"], looks=looks)
+                yield known, error["message"]
         if not known.tried and not known.errors and not readable:
-            yield finding(case, "location-pending", since=known.discovered_at, subject=known.ref)
+            yield known, None
+
+
+def _of_unreadable(case: Case, known: Known, message: str | None) -> Finding:
+    if message is None:
+        return _pending(case, known)
+    return from_error(case, known, message, looks=case.behind.get(known.ref, ()))
 
 
 def _absent(case: Case) -> Iterator[Finding]:

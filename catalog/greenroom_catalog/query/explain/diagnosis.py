@@ -31,6 +31,7 @@ from greenroom_catalog.query.explain.wording import (
     from_complaint,
     from_error,
     good_run,
+    overdue,
     reader_of,
     told,
 )
@@ -241,23 +242,18 @@ def _plain(document: Entity) -> Any:
 
 def _waiting(case: Case, entity: Known) -> Iterator[Finding]:
     """What has still to happen, and how long it has been so."""
-    now = case.facts.moment.now
-    late = next((known for known in [entity, *case.facts.above[:1]] if _overdue(case, known)), None)
+    now, waits_since = case.facts.moment.now, entity.ticket_at
+    late = next((known for known in [entity, *case.facts.above[:1]] if overdue(case, known)), None)
     if case.facts.moment.read_only and not case.facts.restricted:
-        yield finding(case, "database-read-only", "error" if late or entity.ticket_at else "warning")
-    if late is not None and late.due_at is not None:
-        waited = told((now - late.due_at).total_seconds(), now)
-        yield finding(case, "worker-behind", since=late.due_at, subject=late.ref, waited=waited)
-    elif entity.ticket_at is not None:
-        slug = "stitcher-behind" if now - entity.ticket_at > SILENT else "waiting-for-stitch"
-        waited = told((now - entity.ticket_at).total_seconds(), now)
-        yield finding(case, slug, since=entity.ticket_at, subject=entity.ref, waited=waited)
+        yield finding(case, "database-read-only", "error" if late or waits_since else "warning")
+    if late is not None:
+        yield finding(case, "worker-behind", since=late.due_at, subject=late.ref, waited=overdue(case, late))
+    elif waits_since is not None:
+        slug = "stitcher-behind" if now - waits_since > SILENT else "waiting-for-stitch"
+        waited = told((now - waits_since).total_seconds(), now)
+        yield finding(case, slug, since=waits_since, subject=entity.ref, waited=waited)
     elif not entity.tried:
         yield finding(case, "pending", since=entity.discovered_at, subject=entity.ref)
-
-
-def _overdue(case: Case, known: Known) -> bool:
-    return known.due_at is not None and case.facts.moment.now - known.due_at > SILENT
 
 
 # --- beside it ----------------------------------------------------------------------------------------------------

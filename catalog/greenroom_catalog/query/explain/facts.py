@@ -25,6 +25,8 @@ MOST_SUSPECTS = 100
 LIKENESS = 0.8
 """How much of two names must be the same for one to be the other misspelt: `difflib.SequenceMatcher.ratio`."""
 
+MOST_ALIKE = 5
+
 _FAR = timedelta(days=3650)
 """Who is due later than this is never due: `catalog.processingInterval: false`."""
 
@@ -210,15 +212,12 @@ class FactFinder:
         if not storable(str(ref)):
             return [], []
         same = [_ref(*row) for row in await self._db.fetch(self._sql.explain_same_name, name)]
-        near: list[str] = []
-        for of_kind in (kind, ""):
-            rows = await self._db.fetch(self._sql.explain_near_names, name, of_kind)
-            by_name: dict[str, list[str]] = {}
-            for row in rows:
-                by_name.setdefault(row["name"], []).append(_ref(*row))
-            close = difflib.get_close_matches(name, by_name, 3, LIKENESS)
-            near += [found for one in close for found in by_name[one] if found not in near]
-        return same, near[:5]
+        by_name: dict[str, list[str]] = {}
+        for row in await self._db.fetch(self._sql.explain_near_names, name, kind):
+            by_name.setdefault(row["name"], []).append(_ref(*row))
+        close = difflib.get_close_matches(name, by_name, MOST_ALIKE, LIKENESS)
+        near = [ref for one in close for ref in by_name[one]]
+        return same, sorted(near, key=lambda ref: not ref.startswith(f"{kind}:"))[:MOST_ALIKE]
 
 
 def _ref(kind: str, namespace: str, name: str) -> str:

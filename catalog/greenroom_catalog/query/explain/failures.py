@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Literal, NamedTuple, TypeAlias
 
 Stage: TypeAlias = Literal["provider", "location", "read", "parse", "rule", "process", "stitch", "serve"]
-
-STAGES: Sequence[Stage] = ("provider", "location", "read", "parse", "rule", "process", "stitch", "serve")
 """In the order in which an entity passes them."""
 
 
@@ -99,6 +98,12 @@ FAILURES: Mapping[str, Failure] = {
         "its location is known, and has not been read yet",
         "it is read as soon as a worker gets to it",
         ("greenroom status",),
+    ),
+    "location-behind": Failure(
+        "location",
+        "its location is known, and has been waiting to be read for {waited}: no worker runs, or the workers cannot keep up",
+        "start a worker (`greenroom serve` without --api-only, or `greenroom worker`), and look at its log",
+        ("greenroom status", "greenroom worker"),
     ),
     "location-unregistered": Failure(
         "location",
@@ -528,6 +533,7 @@ _PATTERNS: Sequence[tuple[str, re.Pattern[str]]] = tuple(
 )
 
 
+@lru_cache(maxsize=1000)
 def classify(message: str) -> str:
     """The class of an error, by the words that upstream uses for it."""
     return next((slug for slug, pattern in _PATTERNS if pattern.search(message)), "processing-failed")

@@ -211,6 +211,13 @@ def good_run(case: Case, provider: Provider) -> str:
     return f"the last good run was {told(provider.good_at, case.facts.moment.now)}"
 
 
+def overdue(case: Case, known: Known) -> str | None:
+    """How long an entity has been due in vain, in words; None if that is not long."""
+    if known.due_at is None or case.facts.moment.now - known.due_at <= SILENT:
+        return None
+    return told((case.facts.moment.now - known.due_at).total_seconds(), case.facts.moment.now)
+
+
 def reader_of(facts: Facts) -> Known | None:
     """The entity whose processing reads the file: the location above, or the entity itself."""
     return facts.above[0] if facts.above else facts.entity

@@ -72,8 +72,9 @@ SELECT id, type, target FROM locations WHERE entity_ref = $1
 SELECT kind, namespace, name FROM search WHERE name = $1 ORDER BY kind, namespace LIMIT 20
 
 -- name: explain_near_names
--- Served names that a misspelt one may mean: of about the same length, with the same beginning or end.
-SELECT DISTINCT kind, namespace, name FROM search
+-- Served names that a misspelt one may mean: of about the same length, with the same beginning or end; of its kind first.
+SELECT kind, namespace, name FROM search
 WHERE length(name) BETWEEN length($1) - 3 AND length($1) + 3 AND name <> $1
-  AND (left(name, 2) = left($1, 2) OR right(name, 3) = right($1, 3)) AND ($2 = '' OR kind = $2)
+  AND (left(name, 2) = left($1, 2) OR right(name, 3) = right($1, 3))
+ORDER BY kind <> $2, name
 LIMIT 500
