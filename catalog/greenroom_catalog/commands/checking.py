@@ -177,7 +177,7 @@ def _print(request: Request, findings: Sequence[Finding], outcome: Outcome) -> N
     else:
         paint = Paint(on=sys.stdout.isatty() and not os.environ.get("NO_COLOR"))
         _write("\n".join(as_text(findings, _Lines(outcome.contents), paint, brief=request.quiet)))
-        if not request.quiet:
+        if outcome.contents and not request.quiet:
             _write(_summary(findings, outcome))
 
 
