@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import hypothesis.strategies as st
 import pytest
+from msgspec import UNSET
 
 from greenroom.entity import ref_of
 from greenroom_catalog.model import validate_envelope
+from tests.conformance.client import Run
 from tests.conformance.compare import Outcome
-from tests.conformance.fuzz import book
+from tests.conformance.fuzz import book, following
 from tests.conformance.fuzz.asking import Ask
 from tests.conformance.fuzz.entities import entities
 from tests.conformance.fuzz.exemptions import exempted
+from tests.conformance.fuzz.following import GOT, Following, as_steps
 from tests.conformance.fuzz.hunt import Hunt, drawn
+from tests.conformance.fuzz.operating import Operate
 from tests.conformance.fuzz.run import told
 from tests.conformance.fuzz.texts import Dry
 from tests.conformance.fuzz.vocabulary import Vocabulary, vocabulary
@@ -42,16 +46,60 @@ def test_every_entity_has_an_envelope_and_many_are_related() -> None:
     assert sum("owner" in entity["spec"] for entity in drawn_ones if isinstance(entity["spec"], dict)) > 15
 
 
-def test_every_request_can_be_sent(known: Vocabulary) -> None:
-    requests = drawn(Ask(known).requests(), 1, 400)
-    variables = {f"uid.{ref.encode().hex()}": "x" for ref in known.refs}
+def _check_sendable(requests: list[Request], variables: dict[str, str]) -> None:
     for request in requests:
         encode_query(fill(request.query, variables))
         fill(request.path, variables).encode()
+        fill({**request.headers, "as": request.as_ or ""}, variables)
         if request.method == "POST" and request.raw is None:
-            json.dumps(fill(request.json, variables)).encode()
+            json.dumps(fill(request.json, variables), default=str).encode()
+
+
+def test_every_request_can_be_sent(known: Vocabulary) -> None:
+    requests = drawn(Ask(known).requests(), 1, 400)
+    _check_sendable(requests, {f"uid.{ref.encode().hex()}": "x" for ref in known.refs})
     assert len({request.path for request in requests}) > 5
     assert sum(request.walk for request in requests) > 5
+
+
+def test_requests_to_the_other_operations_can_be_sent_and_change_nothing(known: Vocabulary) -> None:
+    strategy = Operate(known, "http://files", ["location.1"], ["a.yaml"]).requests()
+    requests = drawn(strategy, 1, 400)
+    variables = {"location.1": "x", "guest": "x", "got": "x"} | {f"uid.{ref.encode().hex()}": "x" for ref in known.refs}
+    _check_sendable(requests, variables)
+    _check_sendable([request.first for request in requests if isinstance(request, Following)], variables)
+    dry = [
+        request.query.get("dryRun")
+        for request in requests
+        if request.post == "/locations" and request.json is not UNSET
+    ]
+    assert dry
+    assert all(dry)
+    assert not [request for request in requests if request.method in ("PUT", "DELETE") and "$" in request.path]
+    for asked in ("/validate-entity", "/analyze-location", "/locations/by-query", "/entities/unprocessed/pending"):
+        assert any(request.path.endswith(asked) for request in requests), asked
+    assert sum(isinstance(request, Following) for request in requests) > 20
+
+
+async def test_a_request_carries_what_the_one_before_it_got() -> None:
+    class Told:
+        """A side that gives out cursors by turns, and remembers what came."""
+
+        def __init__(self) -> None:
+            self.known: dict[str, str] = {}
+            self.asked: list[Any] = []
+
+        async def outcome(self, request: Request) -> Outcome:
+            self.known |= dict.fromkeys(request.save, f"cursor {len(self.asked)}")
+            self.asked.append(fill(request.query, self.known))
+            return _answer([])
+
+    side = Told()
+    first = Request(get="/entities/by-query", query={"limit": 1})
+    asked = Following(get="/entities/by-query", query={"cursor": GOT}, first=first, take="pageInfo.nextCursor")
+    await following.outcome(cast(Run, side), asked)
+    assert side.asked == [{"limit": 1}, {"cursor": "cursor 0"}]
+    assert [step.save for step in as_steps(asked)] == [{"got": "pageInfo.nextCursor"}, {}]
 
 
 def test_a_seed_gives_the_same_requests_again(known: Vocabulary) -> None:
