@@ -14,6 +14,7 @@ import msgspec
 from greenroom.app import House, opened
 from greenroom.auth import Auth
 from greenroom.cli.configuration import load_config
+from greenroom.cli.running import refuse_to_begin
 from greenroom.errors import GreenroomError, ServiceUnavailableError
 from greenroom.migrate import pending
 from greenroom.telemetry import Telemetry
@@ -70,7 +71,9 @@ async def inside(layers: Sequence[Path]) -> AsyncIterator[Inside]:
     """Open the house of a configuration. Raises ConfigError, and ServiceUnavailableError also for a database that is not
     as this version needs it: to change it is left to the server and to `greenroom migrate`."""
     environ = {**os.environ, **_EVERYTHING}
-    async with opened(load_config(layers, environ=environ), environ) as house:
+    config = load_config(layers, environ=environ)
+    refuse_to_begin(config)
+    async with opened(config, environ) as house:
         if waiting := await pending(house.database, house.migrations):
             raise ServiceUnavailableError(
                 f"The database lacks {len(waiting)} migrations of this version: run `greenroom migrate`"

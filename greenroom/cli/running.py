@@ -73,7 +73,7 @@ def status(layers: tuple[Path, ...], output: str) -> None:
     async def work(config: AppConfig) -> dict[str, Any]:
         from greenroom.app import opened
 
-        _refuse_to_begin(config)
+        refuse_to_begin(config)
         async with opened(config, os.environ) as house:
             return await house.status()
 
@@ -120,7 +120,7 @@ def openapi(name: str, output: str) -> None:
     show(load_document(name), output)
 
 
-def _refuse_to_begin(config: AppConfig) -> None:
+def refuse_to_begin(config: AppConfig) -> None:
     """Looking makes no database: one that is not there is hardly meant, and would tell of an empty catalog."""
     from greenroom.embedded import data_folder, has_cluster
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 
 from tests.greenroom.cli.conftest import Pair, Run, write_config
+from tests.support.postgres import TestServer
 from tests.support.processes import until
 
 
@@ -33,11 +35,22 @@ def test_without_a_server_the_other_way_is_told(greenroom: Run) -> None:
     assert "Without a server, --offline asks its database" in told.err
 
 
-def test_a_database_that_is_not_up_to_date_is_left_as_it_is(greenroom: Run, pair: Pair, files: str) -> None:
-    """Beside the other: a database of the same server that nobody has migrated."""
-    other = pair.config.with_name("other.yaml")
-    other.write_text('{"backend": {"database": {"client": "embedded"}}}')
-    folder = pair.data.with_name("fresh")
-    told = greenroom("catalog", "explain", "component:shop", "--offline", "--config", other, GREENROOM_DATA=str(folder))
+def test_looking_makes_no_database(greenroom: Run, tmp_path: Path) -> None:
+    (tmp_path / "app-config.yaml").write_text("{}")
+    command = ("catalog", "explain", "component:shop", "--offline", "--config", tmp_path / "app-config.yaml")
+    told = greenroom(*command, GREENROOM_DATA=str(tmp_path / "data"))
+    assert told.code == 2
+    assert "there is no database" in told.err
+    assert not (tmp_path / "data").exists()
+
+
+async def test_nor_does_it_change_one(greenroom: Run, postgres_server: TestServer, tmp_path: Path) -> None:
+    async with postgres_server.empty() as name:
+        arguments = postgres_server.to(name)
+        dsn = arguments.pop("dsn", None)
+        connection = arguments if dsn is None else {"connectionString": dsn, **arguments}
+        config = write_config(tmp_path, backend={"database": {"client": "pg", "connection": connection}})
+        command = ("catalog", "explain", "component:shop", "--offline", "--config", config)
+        told = await asyncio.to_thread(greenroom, *command)
     assert told.code == 3
     assert "run `greenroom migrate`" in told.err
