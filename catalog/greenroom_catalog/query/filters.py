@@ -160,8 +160,10 @@ class Statement:
         return f"select s.{column} where s.{column} is not null union all {elsewhere} and s.{column} is null"
 
     def _held(self, key: str) -> str:
-        held = f"f.search_values -> {self.argument(key)}" if storable(key) else "null::jsonb"
-        return f"final_entities f cross join lateral jsonb_array_elements({held}) e"
+        return f"final_entities f cross join lateral jsonb_array_elements({self._json(key)}) e"
+
+    def _json(self, key: str) -> str:
+        return f"f.search_values -> {self.argument(key)}" if storable(key) else "null::jsonb"
 
     def has_value(self, key: str) -> str:
         """The entity `s` has a value for the key which can be sorted by."""
@@ -266,7 +268,8 @@ class Statement:
         """A query for `value, count`, where a value may come twice: from the column and from elsewhere."""
         where = self._matches(condition)
         if name == TAGS:
-            return f"select t as value, count(*) as count from search s, unnest(s.tags) t where ({where}) group by 1"
+            tags = f"select unnest(s.tags) as value from search s where ({where})"  # twice as fast as joining unnest(…)
+            return f"select value, count(*) as count from ({tags}) t group by 1"
         if name == UID:
             source = "search s join refresh_state r on r.id = s.id"
             return f"select r.entity_id::text as value, count(*) as count from {source} where ({where}) group by 1"
@@ -282,10 +285,12 @@ class Statement:
         return f"{by_column} union all {self._facet_elsewhere(name, f'({where}) and s.{column} is null')}"
 
     def _facet_elsewhere(self, name: str, where: str) -> str:
-        return (
-            f"select {_ORIGINAL} as value, count(*) as count from search s join {self._held(name)} on f.id = s.id"
+        """Counted before they are looked into, for most entities have the same few."""
+        held = (
+            f"select {self._json(name)} as held, count(*) as count from search s join final_entities f on f.id = s.id"
             f" where ({where}) and s.tok @> {_tokens(name)} group by 1"
         )
+        return f"select {_ORIGINAL} as value, count from ({held}) h cross join lateral jsonb_array_elements(held) e"
 
 
 _LOWER = "case jsonb_typeof(e) when 'array' then e ->> 0 else e #>> '{}' end"
