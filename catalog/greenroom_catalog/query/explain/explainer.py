@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Sequence
 from datetime import timedelta
 from typing import Any
@@ -10,27 +9,18 @@ from typing import Any
 import msgspec
 
 from greenroom.db import Database
-from greenroom.entity import LOCATION, ORIGIN_LOCATION, EntityRef
-from greenroom.errors import GreenroomError
+from greenroom.entity import EntityRef
 from greenroom.sql import Queries
-from greenroom_catalog.ingestion.locations import Location, LocationRefError, absolute_target, parse_location
 from greenroom_catalog.ingestion.reader import Reader
 from greenroom_catalog.query.explain.absence import search
 from greenroom_catalog.query.explain.case import Case, Setup
 from greenroom_catalog.query.explain.chain import chain_of
 from greenroom_catalog.query.explain.diagnosis import diagnose
+from greenroom_catalog.query.explain.evidence import with_files, with_url
 from greenroom_catalog.query.explain.facts import FactFinder, Facts, Known, Reads
-from greenroom_catalog.query.explain.failures import FAILURES, classify
-from greenroom_catalog.query.explain.look import PATIENCE, Look, Looker
-from greenroom_catalog.query.explain.places import annotation
+from greenroom_catalog.query.explain.look import PATIENCE, Looker
 from greenroom_catalog.query.explain.story import HEALTHY, Claim, Explanation, Finding, State
 from greenroom_catalog.query.explain.wording import finding, reader_of
-
-MOST_READ = 20
-"""Locations whose files are read to find an unknown entity."""
-
-_UNWELL = frozenset({"host-timeout", "host-unreachable", "host-rate-limited", "host-failing"})
-"""Hosts that answered so a moment ago are not asked again for the sake of an explanation."""
 
 
 async def _all(ref: str) -> bool:
@@ -67,13 +57,9 @@ class Explainer:
         case = Case(await self._seen(ref, sight), self._setup)
         looker = Looker(self._reader, self._setup.rules, self._patience)
         if at is not None:
-            target = self._as_processed(at)
-            look = await self._with_entity(
-                case.ref, looker, await looker.at(Location("url", target), origin=f"url:{at}")
-            )
-            case = msgspec.structs.replace(case, at=look, registrable=at)
+            case = await with_url(case, looker, at, self._reader.urls)
         if read and sight.inside:
-            case = await self._looked(case, looker)
+            case = await with_files(case, looker)
         told = explanation(case, await self._findings(case, sight, at))
         return msgspec.convert(_without_secrets(msgspec.to_builtins(told), self._setup.hide), Explanation)
 
@@ -83,20 +69,6 @@ class Explainer:
             return await self._facts.of(ref)
         return await (self._facts.of_served(ref, sight.reads) if sight.entity else self._facts.of_nothing(ref))
 
-    async def _with_entity(self, ref: str, looker: Looker, look: Look) -> Look:
-        """The look itself, unless it is at a location below that the entity stands."""
-        if look.error is not None or look.with_entity(ref) is not None:
-            return look
-        below = await looker.below(look)
-        return next((one for one in below if one.with_entity(ref) is not None), look)
-
-    def _as_processed(self, url: str) -> str:
-        """The URL as processing spells the target of a location, by which files are claimed."""
-        try:
-            return absolute_target(url, "url", Location("url", url), self._reader.urls)
-        except GreenroomError:
-            return url  # reading it will tell
-
     async def _findings(self, case: Case, sight: Sight, at: str | None) -> list[Finding]:
         if case.facts.entity is not None:
             found = diagnose(case, case.facts.entity)
@@ -105,42 +77,6 @@ class Explainer:
         spellings = [f"url:{at}", str(case.at.location)] if case.at is not None else []
         registered = [ref for spelling in spellings for ref in await self._facts.locations_of(spelling)]
         return search(case, registered)
-
-    async def _looked(self, case: Case, looker: Looker) -> Case:
-        """The case with the files behind it, as they are now."""
-        entity = case.facts.entity
-        if entity is not None:
-            return msgspec.structs.replace(case, looks=await _at_source(entity, case.facts, looker))
-        suspects = _worth_reading(case.facts.suspects)[:MOST_READ]
-        looks = await asyncio.gather(*(looker.behind(known.document) for known in suspects))
-        behind = {known.ref: look for known, look in zip(suspects, looks, strict=True)}
-        return msgspec.structs.replace(case, behind=behind)
-
-
-def _worth_reading(suspects: Sequence[Known]) -> list[Known]:
-    """Locations that can probably be read first; those of hosts that are not well, not at all."""
-    classes = {known.ref: {classify(error["message"]) for error in known.errors} for known in suspects}
-    readable = [known for known in suspects if not classes[known.ref] & _UNWELL]
-    return sorted(readable, key=lambda known: any(FAILURES[slug].stage == "read" for slug in classes[known.ref]))
-
-
-async def _at_source(entity: Known, facts: Facts, looker: Looker) -> Sequence[Look]:
-    """The file of an entity, or the targets of a Location. A `file` is read only where ingestion itself reads it: below a
-    location of that type. What a provider emitted need not be a file of ours: it is looked at only for the line of an error."""
-    if entity.ref.startswith("location:"):
-        return await looker.behind(entity.document)
-    try:
-        location = parse_location(annotation(entity, LOCATION))
-    except LocationRefError:
-        return ()
-    below = facts.above[0] if facts.above else None
-    if below is None and not (entity.errors or entity.stitch_error):
-        return ()
-    from_files = below is not None and annotation(below, LOCATION).startswith("file:")
-    if location.type == "url" or (location.type == "file" and from_files):
-        origin = annotation(entity, ORIGIN_LOCATION) or str(location)
-        return [await looker.at(location, origin=origin)]
-    return ()
 
 
 def explanation(case: Case, findings: Sequence[Finding]) -> Explanation:

@@ -107,61 +107,55 @@ def from_error(
     place = place_of(looks, message, target, known.ref if known is case.facts.entity else None)
     if FAILURES[slug].stage == "location" and (file := stands_at(known)):
         place = Place(file)
-    if refused := _REFUSED.match(message):
-        return kind_refused(
-            case, refused[1], looks, message, place, annotation(known, ORIGIN_LOCATION), known.ref, severity
-        )
     complaint, processor = complaint_like(looks, message), _PROCESSOR.match(message)
+    kind, hint = _advice(case, message, looks, complaint, annotation(known, ORIGIN_LOCATION))
     return finding(
         case,
         slug,
         severity,
         message=message,
         place=place,
-        hint=complaint.hint if complaint is not None and slug != "web-page" else None,
+        hint=hint,
         subject=known.ref,
         target=target,
         parent=known.ref,
+        kind=kind,
         field=field_of(complaint),
         processor=processor[1] if processor else UNKNOWN,
     )
 
 
-def from_complaint(
-    case: Case, look: Look, complaint: Complaint, origin: str, severity: Severity = "error", subject: str | None = None
-) -> Finding:
-    """A finding for what is wrong with a file as it is now."""
+def from_complaint(case: Case, look: Look, complaint: Complaint, origin: str, severity: Severity = "error") -> Finding:
+    """A finding for what is wrong with a file as it is now, which comes from the location `origin`."""
     message, place = complaint.message, complaint_place(complaint)
-    if refused := _REFUSED.match(message):
-        return kind_refused(case, refused[1], [look], message, place, origin, subject, severity)
-    slug = class_of(message, [look])
-    hint = None if slug == "web-page" else complaint.hint
+    kind, hint = _advice(case, message, [look], complaint, origin)
     return finding(
-        case, slug, severity, message=message, place=place, hint=hint, subject=subject, field=field_of(complaint)
-    )
+        case, class_of(message, [look]), severity, message=message, place=place, hint=hint,
+        kind=kind, field=field_of(complaint),
+    )  # fmt: skip
 
 
-def kind_refused(
-    case: Case,
-    ref: str,
-    looks: Sequence[Look],
-    message: str,
-    place: Place,
-    origin: str,
-    subject: str | None,
-    severity: Severity = "error",
-) -> Finding:
-    """The rules refuse an entity: which they are, and whether its kind is only misspelt."""
-    entity = entity_in(looks, ref)
-    kind = str(entity.value["kind"]) if entity is not None else ref.partition(":")[0]
-    rule, allowed, other = rules_for(case.setup, origin)
+def _advice(
+    case: Case, message: str, looks: Sequence[Look], complaint: Complaint | None, origin: str
+) -> tuple[str, str | None]:
+    """The kind that an error is about, and a hint that is better than that of its class."""
+    if refused := _REFUSED.match(message):
+        entity = entity_in(looks, refused[1])
+        kind = str(entity.value["kind"]) if entity is not None else refused[1].partition(":")[0]
+        return kind, _on_refused(case.setup, kind, origin)
+    if complaint is None or class_of(message, looks) == "web-page":
+        return case.facts.ref.kind, None
+    return case.facts.ref.kind, complaint.hint
+
+
+def _on_refused(setup: Setup, kind: str, origin: str) -> str:
+    """Which rules refuse a kind, and whether it is only misspelt."""
+    rule, allowed, other = rules_for(setup, origin)
     hint = f"{rule} allows {allowed} from {origin}: add `{kind}` to its `allow`{other}"
     near = nearest(kind, [name for _, name in KINDS])
     if near is not None and near.lower() != kind.lower():
-        hint = f"do you mean `kind: {near}`? If not: {hint}"
-    return finding(
-        case, "kind-not-allowed", severity, message=message, place=place, hint=hint, subject=subject, kind=kind
-    )
+        return f"do you mean `kind: {near}`? If not: {hint}"
+    return hint
 
 
 def field_of(complaint: Complaint | None) -> str:
