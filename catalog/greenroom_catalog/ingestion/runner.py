@@ -13,7 +13,7 @@ from datetime import timedelta
 
 import msgspec
 
-from greenroom.errors import GreenroomError
+from greenroom.errors import GreenroomError, ServiceUnavailableError
 from greenroom.plugin import EntityProvider
 from greenroom_catalog.ingestion.providers import Source
 from greenroom_catalog.storage.runs import LONGEST_TEXT, MOST_FAILURES, Failure, ProviderRuns, RunClaim, Tally
@@ -115,12 +115,21 @@ class ProviderRunner:
                 error = raised.message if isinstance(raised, GreenroomError) else f"{type(raised).__name__}: {raised}"
         rest = min(provider.every or TRY_AGAIN, TRY_AGAIN) if error else provider.every
         tally = self._tellable(source.tally)
-        await self._runs.finish(claim, tally, self._told(error) if error is not None else None, rest)
+        await self._finish(claim, tally, self._told(error) if error is not None else None, rest)
         if tally.added or tally.changed or tally.removed or tally.failed:
             self._log.info(
                 "Provider %s: %d found, %d added, %d changed, %d removed, %d failed",
                 provider.name, tally.found, tally.added, tally.changed, tally.removed, tally.failed,
             )  # fmt: skip
+
+    async def _finish(self, claim: RunClaim, tally: Tally, error: str | None, rest: timedelta | None) -> None:
+        """Record how a run ended, which may have been because the database is away: for as long as the lease holds."""
+        for _ in range(int(LEASE.total_seconds() / TELL)):
+            try:
+                return await self._runs.finish(claim, tally, error, rest)
+            except ServiceUnavailableError:
+                await asyncio.sleep(TELL)
+        return await self._runs.finish(claim, tally, error, rest)
 
     async def _in_time(self, provider: EntityProvider, source: Source) -> None:
         try:

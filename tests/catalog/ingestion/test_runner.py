@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from greenroom.errors import ServiceUnavailableError
 from greenroom.plugin import Deferred, EntityProvider, EntitySource
 from greenroom_catalog.ingestion import runner as runner_module
 from greenroom_catalog.ingestion.providers import CHUNK
@@ -362,6 +363,26 @@ async def test_a_provider_that_hangs_keeps_no_other_from_running(world: World) -
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def test_a_run_that_the_database_left_in_the_lurch_is_told_as_that_once_it_is_back(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(runner_module, "TELL", 0.001)
+    finish, times = ProviderRuns.finish, iter(range(3))
+
+    async def away(self: ProviderRuns, *arguments: Any) -> None:
+        if next(times, None) is not None:
+            raise ServiceUnavailableError("The database is not available")
+        await finish(self, *arguments)
+
+    async def work(source: EntitySource) -> None:
+        raise ServiceUnavailableError("The database is not available")
+
+    monkeypatch.setattr(ProviderRuns, "finish", away)
+    await world.runner(Provider("p", work)).run_due()
+    run = await world.last("p")
+    assert (run.error, run.running) == ("The database is not available", False)
 
 
 async def test_a_hanging_run_is_ended(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
