@@ -49,7 +49,10 @@ class Emissions:
         were let go, for `let_go`; and those that came as they were, and had another parent before or none."""
         claims = [Claim(child, parent) for parent, children in emitted.items() for child in children]
         held = await self.held(conn, [claim.emitted.ref for claim in claims]) if claims else {}
-        fresh = [claim for claim in claims if is_news(claim.emitted, held.get(claim.emitted.ref))]
+        news = {claim.emitted.ref for claim in claims if is_news(claim.emitted, held.get(claim.emitted.ref))}
+        fresh = [
+            claim for claim in claims if claim.emitted.ref in news
+        ]  # of a name that comes twice both: the last counts
         written, conflicts = await self._emit(conn, fresh, held)
         lost = {(conflict.parent, conflict.ref) for conflict in conflicts}
         ids = {ref: row.id for ref, row in held.items()} | written

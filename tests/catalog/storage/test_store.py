@@ -187,6 +187,17 @@ async def test_a_child_that_is_turned_away_is_tried_again_at_the_next_turn(catal
     assert (await claim_again(catalog))["a"].result_hash is None
 
 
+async def test_of_a_name_that_a_file_has_twice_the_last_counts_also_when_it_is_read_again(
+    catalog: Catalog, store: Store
+) -> None:
+    twice = [emitted("child", title="First"), emitted("child", title="Last")]
+    await emit(store, "p", emitted("a"))
+    await save(store, good((await claim(store))["a"], children=twice))
+    assert (await claim(store))["child"].hash == twice[1].hash
+    await save(store, good((await claim_again(catalog))["a"], 2, children=twice))
+    assert (await claim_again(catalog))["child"].hash == twice[1].hash
+
+
 # --- leases ----------------------------------------------------------------------------------------------------------
 
 

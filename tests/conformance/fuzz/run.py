@@ -22,7 +22,7 @@ import aiohttp
 import msgspec
 import yaml
 
-from greenroom.entity import Entity
+from greenroom.entity import Entity, ref_of
 from tests.conformance.client import serving
 from tests.conformance.compare import Outcome
 from tests.conformance.fuzz import texts
@@ -32,7 +32,15 @@ from tests.conformance.fuzz.following import as_steps, outcome
 from tests.conformance.fuzz.hunt import Difference, Hunt
 from tests.conformance.fuzz.operating import Operate
 from tests.conformance.fuzz.places import MISSING, PLACES, Places
-from tests.conformance.fuzz.sides import Side, asking, remember, signed_in, started_greenroom, started_upstream
+from tests.conformance.fuzz.sides import (
+    Side,
+    asking,
+    remember,
+    signed_in,
+    started_greenroom,
+    started_upstream,
+    uid_variable,
+)
 from tests.conformance.fuzz.vocabulary import vocabulary
 from tests.conformance.fuzz.world import ANCHOR, World, compared
 from tests.conformance.script import TOKEN, Request
@@ -92,7 +100,7 @@ async def fuzz(seconds: float, number: int, per_world: int) -> int:
             if lines := await compared(world, hunt):
                 odd += 1
                 say("DIFFERENCE in what was made of entities", *(f"    {line}" for line in lines))
-            shown = await _entities(ours)
+            shown = [entity for entity in await _entities(ours) if _is_known(entity, world)]
             known = vocabulary(shown)
             others = Operate(known, files, list(places.registered), [*PLACES, MISSING[0], "world-0.yaml"])
             for strategy, count in ((Ask(known).requests(), per_world), (others.requests(), per_world // 2)):
@@ -112,6 +120,11 @@ async def fuzz(seconds: float, number: int, per_world: int) -> int:
 async def _both(world: World, request: Request) -> tuple[Outcome, Outcome]:
     theirs, ours = await asyncio.gather(*(outcome(side.run, request) for side in world.sides))
     return theirs, ours
+
+
+def _is_known(entity: Entity, world: World) -> bool:
+    """Whether both sides serve it, so that both know its uid."""
+    return all(uid_variable(ref_of(entity)) in side.run.known for side in world.sides)
 
 
 async def _entities(side: Side) -> list[Entity]:
