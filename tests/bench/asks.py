@@ -51,7 +51,12 @@ def questions(entities: Sequence[Entity], promises: dict[str, float]) -> list[Qu
         "all of a kind, some fields (`/entities`)": [
             Ask(f"{API}/entities?filter=kind={kind}&fields={TABLE_FIELDS}") for kind in ("component", "api")
         ],
-        "facets of kind, type and tags": [Ask(f"{API}/entity-facets?facet=kind&facet=spec.type&facet=metadata.tags")],
+        "facets of kind, type and tags, of all": [facets("kind", "spec.type", "metadata.tags")],
+        "a facet of the components": [
+            facets(name, of="kind=component")
+            for name in ("spec.type", "spec.lifecycle", "metadata.tags", "relations.ownedBy")
+        ],
+        "a facet of a label, of all": [facets("metadata.labels.tier")],
         "an entity by name": [by_name(ref) for ref in some],
         "20 entities by ref": [by_refs(batch) for batch in batches],
         "the ancestry of an entity": [Ask(f"{by_name(ref).target}/ancestry") for ref in some],
@@ -70,6 +75,12 @@ def query(parameters: str) -> Ask:
 def pages(filters: Any) -> list[Ask]:
     """As the table of the frontend asks for them."""
     return [query(f"{one}&orderField=metadata.name,asc&limit=20") for one in filters]
+
+
+def facets(*names: str, of: str = "") -> Ask:
+    """Of all entities, or of those that match a filter, as the frontend's pickers ask."""
+    given = [*(f"facet={name}" for name in names), *([f"filter={of}"] if of else [])]
+    return Ask(f"{API}/entity-facets?{'&'.join(given)}")
 
 
 def filtered_pages() -> list[Ask]:

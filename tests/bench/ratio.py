@@ -93,7 +93,7 @@ def _say(text: str) -> None:
 
 
 def _row(what: str, unit: Unit, taken: Sequence[Sequence[float]]) -> Row:
-    upstream, greenroom = map(figure, taken)
+    upstream, greenroom = (figure(of_side, unit) for of_side in taken)
     row = Row(what, unit, upstream, greenroom, PROMISES.get(what))
     _say(f"{what}: {upstream.median:.2f} and {greenroom.median:.2f} {unit}")
     return row

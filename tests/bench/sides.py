@@ -74,7 +74,9 @@ class Side:
         return time.perf_counter() - began
 
     def _spawned(self) -> subprocess.Popen[bytes]:
-        environ = {**os.environ, **self._environ}
+        unwanted = ("GREENROOM_", "APP_CONFIG_", "NODE_", "PYTHONDONTWRITEBYTECODE", "LOG_LEVEL")
+        kept = {name: value for name, value in os.environ.items() if not name.startswith(unwanted)}
+        environ = {**kept, **self._environ}
         with (self._folder / f"{self.name}.log").open("ab") as log:
             return subprocess.Popen(
                 list(map(str, self._command)), env=environ, cwd=self._folder, stdout=log, stderr=log
@@ -207,7 +209,9 @@ def _greenroom(folder: Path, entities: Path, dsn: dict[str, Any]) -> Side:
     configs = _configs(room, port, {"catalog": {"providers": {"ndjson": {"bench": {"path": str(entities)}}}}})
     trigger = port, "/api/greenroom/catalog/providers/ndjson:bench/trigger"
     command = [sys.executable, "-m", "greenroom", "serve", *configs]
-    return Side("greenroom", room, command, {"GREENROOM_DATA": str(folder / "greenroom-data")}, dsn, port, trigger)
+    # As after an ordinary installation, which has the bytecode in place.
+    environ = {"GREENROOM_DATA": str(folder / "greenroom-data"), "PYTHONPYCACHEPREFIX": str(folder / "bytecode")}
+    return Side("greenroom", room, command, environ, dsn, port, trigger)
 
 
 def _configs(room: Path, port: int, own: dict[str, Any]) -> list[str]:

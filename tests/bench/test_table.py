@@ -33,9 +33,18 @@ def test_an_answer_in_no_time_at_all_keeps_every_promise() -> None:
 
 
 def test_the_median_is_not_that_of_the_slowest_and_few_rounds_have_no_95th_percentile() -> None:
-    assert figure([5, 1, 99]) == Figure(5, None, 1)
-    assert figure([1.0] * 19 + [50.0]).median == 1
-    assert (figure([1.0] * 18 + [50.0] * 2).p95 or 0) > 40
+    assert figure([5, 1, 99], "ms") == Figure(5, None, best=1)
+    assert figure([5, 1, 99], "requests/s") == Figure(5, None, best=99)
+    assert figure([1.0] * 19 + [50.0], "ms").median == 1
+    assert (figure([1.0] * 18 + [50.0] * 2, "ms").p95 or 0) > 40
+
+
+def test_a_busy_machine_breaks_no_promise_that_the_best_rounds_keep() -> None:
+    slowed = Row("a page", "ms", Figure(30, best=9), Figure(20, best=3), 3)
+    assert slowed.times == 1.5
+    assert slowed.kept
+    assert not Row("a page", "ms", Figure(30, best=9), Figure(20, best=4), 3).kept
+    assert not Row("pages", "requests/s", Figure(10, best=20), Figure(20, best=30), 3).kept
 
 
 def test_the_table_is_one_in_markdown() -> None:
