@@ -7,7 +7,7 @@ import os
 import re
 import sys
 import traceback
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from datetime import UTC, datetime
@@ -173,22 +173,29 @@ class Redaction:
 
     Errors quote values by their `repr`, and tracebacks go line by line: a secret is found in these forms too."""
 
-    def __init__(self, secrets: Iterable[str] = ()) -> None:
+    def __init__(self, secrets: Iterable[str] = (), hide: Callable[[str], str] | None = None) -> None:
+        """`hide` takes out what nobody knew of, such as the password in somebody else's URL. It costs more, and so is for what
+        quotes others: warnings and errors."""
+        self._hide = hide
         known = sorted({form for secret in secrets for form in _forms(secret) if len(form) >= 4}, key=len, reverse=True)
         self._pattern = re.compile("|".join(map(re.escape, known))) if known else None
 
     def __call__(self, text: str) -> str:
         return self._pattern.sub(SECRET, text) if self._pattern else text
 
-    def deep(self, value: Any) -> Any:
-        """The same for every text inside a JSON value, names included."""
-        if self._pattern is None:
-            return value
-        if isinstance(value, str):
-            return self(value)
-        if isinstance(value, dict):
-            return {self(name): self.deep(inner) for name, inner in value.items()}
-        return [self.deep(inner) for inner in value] if isinstance(value, list | tuple) else value
+    def of(self, record: logging.LogRecord) -> Callable[[str], str]:
+        """What the texts of a record go through."""
+        hide = self._hide
+        return self if hide is None or record.levelno < logging.WARNING else lambda text: hide(self(text))
+
+
+def _deep(value: Any, redact: Callable[[str], str]) -> Any:
+    """Every text inside a JSON value redacted, names included."""
+    if isinstance(value, str):
+        return redact(value)
+    if isinstance(value, dict):
+        return {redact(name): _deep(inner, redact) for name, inner in value.items()}
+    return [_deep(inner, redact) for inner in value] if isinstance(value, list | tuple) else value
 
 
 def _forms(secret: str) -> Iterator[str]:
@@ -243,7 +250,7 @@ class JsonLines(logging.Formatter):
             line["stack"] = stack
         line.update(_extras(record))
         plain = msgspec.to_builtins(line, str_keys=True, enc_hook=str)
-        return msgspec.json.encode(self._redact.deep(plain)).decode()
+        return msgspec.json.encode(_deep(plain, self._redact.of(record))).decode()
 
 
 class Readable(logging.Formatter):
@@ -255,11 +262,12 @@ class Readable(logging.Formatter):
         self._color = color
 
     def format(self, record: logging.LogRecord) -> str:
-        level, message = _level(record), self._redact(record.getMessage())
+        redact, level = self._redact.of(record), _level(record)
+        message = redact(record.getMessage())
         shown = _CONTROL.sub(lambda found: f"\\x{ord(found[0]):02x}", message)
         painted = f"\x1b[{_COLORS.get(level, '0')}m{level}\x1b[0m" if self._color else level
         current = request_id.get()
-        stack = self._redact(_stack(record))
+        stack = redact(_stack(record))
         text = f"{_time(record)} {_part(record)} {painted} {shown}{f' [{current}]' if current else ''}"
         return f"{text}\n{stack}" if stack else text
 
@@ -270,14 +278,16 @@ def configure_logging(
     stream: TextIO | None = None,
     style: Literal["json", "readable"] | None = None,
     secrets: Iterable[str] = (),
+    hide: Callable[[str], str] | None = None,
 ) -> None:
     """Send all log lines to the stream (stderr), readable on a terminal and as JSON elsewhere.
 
-    `LOG_LEVEL` (debug, info, warn, error) and `NO_COLOR` are taken from the environment; `secrets` never show up."""
+    `LOG_LEVEL` (debug, info, warn, error) and `NO_COLOR` are taken from the environment; `secrets` never show up, nor, in
+    warnings and errors, what `hide` takes for one."""
     environ = os.environ if environ is None else environ
     stream = sys.stderr if stream is None else stream
     terminal = stream is not None and stream.isatty()
-    redaction = Redaction(secrets)
+    redaction = Redaction(secrets, hide)
     handler = logging.StreamHandler(stream)
     if (style or ("readable" if terminal else "json")) == "json":
         handler.setFormatter(JsonLines(redaction))

@@ -15,7 +15,7 @@ from greenroom.app import running
 from greenroom.cli.summary import summarise
 from greenroom.errors import ConfigError
 from greenroom.loops import Role
-from greenroom.settings import AppConfig, BackendConfig, Listen
+from greenroom.settings import AppConfig, BackendConfig, Listen, hide_credentials
 from greenroom.telemetry import configure_logging
 from greenroom.web import Door, Lifecycle, bind, serve
 
@@ -36,7 +36,7 @@ async def run_worker(config: AppConfig, *, port: int | None = None) -> None:
     if port is not None:
         await _serve(config, ["worker"], port)
         return
-    configure_logging(environ=os.environ, secrets=config.secrets())
+    configure_logging(environ=os.environ, secrets=config.secrets(), hide=hide_credentials)
     house = asyncio.create_task(_live(config, ["worker"]), name="house")
     for name in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(name, house.cancel)
@@ -44,7 +44,7 @@ async def run_worker(config: AppConfig, *, port: int | None = None) -> None:
 
 
 async def _serve(config: AppConfig, roles: Collection[Role], port: int | None = None) -> None:
-    configure_logging(environ=os.environ, secrets=config.secrets())
+    configure_logging(environ=os.environ, secrets=config.secrets(), hide=hide_credentials)
     backend = config.section("backend", BackendConfig)
     listen = backend.listen if port is None else Listen(backend.listen.host, port)
     door, stop = Door(config=backend, state=Lifecycle()), asyncio.Event()

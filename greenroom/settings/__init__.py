@@ -37,7 +37,7 @@ from greenroom.settings.integrations import (
     IntegrationsConfig,
 )
 from greenroom.settings.permission import PermissionConfig
-from greenroom.settings.redaction import SECRET, hide_in_text
+from greenroom.settings.redaction import SECRET, hide_credentials, hide_in_text
 from greenroom.settings.sections import Cautious, FieldError, FromShorthand, MaybeEmpty, Strings, not_yet
 
 __all__ = [
@@ -80,6 +80,7 @@ __all__ = [
     "Strings",
     "Tls",
     "default_paths",
+    "hide_credentials",
     "hide_in_text",
     "load",
     "not_yet",

@@ -127,10 +127,13 @@ def hide_in_text(text: str) -> str:
     """The text without the credentials that can be recognised inside it."""
     if _PRIVATE_KEY.search(text):
         return SECRET
-    text = _USER_PART.sub(_without_user, text)
-    text = _PARAMETER.sub(_without_parameter, text)
-    text = _SCHEME.sub(lambda found: f"{found[1]} {SECRET}", text)
-    return _TOKENS.sub(SECRET, text)
+    text = _PARAMETER.sub(_without_parameter, hide_credentials(text))
+    return _SCHEME.sub(lambda found: f"{found[1]} {SECRET}", text)
+
+
+def hide_credentials(text: str) -> str:
+    """The text without what is a credential in any text, also in one of code: users of URLs, and tokens by their looks."""
+    return _TOKENS.sub(SECRET, _USER_PART.sub(_without_user, text))
 
 
 def _without_user(found: re.Match[str]) -> str:

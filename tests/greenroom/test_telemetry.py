@@ -90,6 +90,18 @@ def test_secrets_that_are_written_with_escapes_are_hidden_too(stream: type[io.St
     assert SECRET in told
 
 
+@pytest.mark.parametrize("stream", [io.StringIO, Terminal], ids=["json", "readable"])
+def test_a_password_in_somebodys_url_is_not_logged_with_the_error_that_quotes_it(stream: type[io.StringIO]) -> None:
+    out = stream()
+    configure_logging(stream=out, environ={}, hide=settings.hide_credentials)
+    try:
+        raise ValueError("no such host: https://joe:hunter2@git.example.com/x.git")
+    except ValueError:
+        logging.getLogger("greenroom.git").exception("failed: %s", "https://joe:hunter2@git.example.com/x.git")
+    assert "hunter2" not in out.getvalue()
+    assert f"failed: https://{SECRET}@git.example.com/x.git" in out.getvalue()
+
+
 def test_a_secret_that_is_a_common_word_does_not_break_the_line() -> None:
     out = io.StringIO()
     configure_logging(stream=out, environ={}, secrets=['":"', "greenroom"])
