@@ -61,9 +61,13 @@ class Permissions:
             raise AuthenticationError
         return Decision.ALLOW
 
+    async def allows(self, credentials: Credentials, permission: Permission, resource_ref: str | None = None) -> bool:
+        """Whether the answer is ALLOW. Raises what `authorize` raises."""
+        return await self.authorize(credentials, permission, resource_ref) is Decision.ALLOW
+
     async def require(self, credentials: Credentials, permission: Permission, resource_ref: str | None = None) -> None:
         """Raises NotAllowedError, with the empty message that upstream gives, unless the answer is ALLOW."""
-        if await self.authorize(credentials, permission, resource_ref) is not Decision.ALLOW:
+        if not await self.allows(credentials, permission, resource_ref):
             raise NotAllowedError
 
 

@@ -10,7 +10,7 @@ from litestar import Request, Response, get, post
 from litestar.handlers import HTTPRouteHandler
 
 from greenroom.errors import NotAllowedError, NotFoundError
-from greenroom.permissions import Decision, Permissions
+from greenroom.permissions import Permissions
 from greenroom.web import asked, json_response
 from greenroom_catalog.query.permissions import ENTITY_READ
 from greenroom_catalog.query.projection import Projection
@@ -24,7 +24,7 @@ def entity_routes(queries: EntityQueries, permissions: Permissions) -> list[HTTP
     @get("/entities/by-name/{kind:str}/{namespace:str}/{name:str}", operation_id="GetEntityByName")
     async def by_name(request: Request[Any, Any, Any]) -> Response[bytes]:
         ask = asked(request)
-        allowed = await permissions.authorize(ask.credentials, ENTITY_READ) is Decision.ALLOW
+        allowed = await permissions.allows(ask.credentials, ENTITY_READ)
         document = await queries.by_ref(ref_of_path(ask.path)) if allowed else None
         if document is None:
             where = f"with kind '{ask.path['kind']}' in namespace '{ask.path['namespace']}'"
@@ -34,7 +34,7 @@ def entity_routes(queries: EntityQueries, permissions: Permissions) -> list[HTTP
     @get("/entities/by-uid/{uid:str}", operation_id="GetEntityByUid")
     async def by_uid(request: Request[Any, Any, Any]) -> Response[bytes]:
         ask = asked(request)
-        allowed = await permissions.authorize(ask.credentials, ENTITY_READ) is Decision.ALLOW
+        allowed = await permissions.allows(ask.credentials, ENTITY_READ)
         document = await queries.by_uid(ask.path["uid"]) if allowed else None
         if document is None:
             raise NotFoundError(f"No entity with uid {ask.path['uid']}")
@@ -44,7 +44,7 @@ def entity_routes(queries: EntityQueries, permissions: Permissions) -> list[HTTP
     async def ancestry(request: Request[Any, Any, Any]) -> Response[bytes]:
         ask = asked(request)
         root = ref_of_path(ask.path)
-        if await permissions.authorize(ask.credentials, ENTITY_READ, root) is not Decision.ALLOW:
+        if not await permissions.allows(ask.credentials, ENTITY_READ, root):
             raise NotAllowedError
         found = await queries.ancestry(root)
         if found is None:
@@ -62,7 +62,7 @@ def batch_routes(queries: EntityQueries, permissions: Permissions) -> list[HTTPR
     async def by_refs(request: Request[Any, Any, Any]) -> Response[bytes]:
         ask = asked(request)
         batch = requests.batch(ask.query, requests.body_of(ask))
-        if await permissions.authorize(ask.credentials, ENTITY_READ) is not Decision.ALLOW:
+        if not await permissions.allows(ask.credentials, ENTITY_READ):
             return json_response({"items": [None] * len(batch.refs)})
         documents = await queries.by_refs(batch.refs, batch.query)
         if batch.fields is not None:

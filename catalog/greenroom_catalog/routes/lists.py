@@ -11,7 +11,7 @@ from litestar.handlers import HTTPRouteHandler
 from litestar.response import Stream
 
 from greenroom.auth import Credentials
-from greenroom.permissions import Decision, Permissions
+from greenroom.permissions import Permissions
 from greenroom.web import asked, json_response
 from greenroom_catalog.query.conditions import Predicate
 from greenroom_catalog.query.cursors import encode
@@ -37,7 +37,7 @@ def list_routes(queries: EntityQueries, permissions: Permissions) -> list[HTTPRo
         fields = parse_fields(ask.query.get("fields"))
         orders = requests.orders_from_query(ask.query)
         window = requests.window_from_query(ask.query)
-        if not await _may_read(permissions, ask.credentials):
+        if not await permissions.allows(ask.credentials, ENTITY_READ):
             return json_response(b"[]")
         cut = Projection(fields) if fields else None
         if window is None:
@@ -58,7 +58,7 @@ def list_routes(queries: EntityQueries, permissions: Permissions) -> list[HTTPRo
         return await answer(wanted, ask.credentials)
 
     async def answer(wanted: PageRequest, credentials: Credentials) -> Response[Any]:
-        if not await _may_read(permissions, credentials):
+        if not await permissions.allows(credentials, ENTITY_READ):
             return json_response({"items": [], "totalItems": 0, "pageInfo": {}})
         page = await queries.page(wanted.cursor, limit=wanted.limit, offset=wanted.offset)
         cut = Projection(wanted.fields) if wanted.fields else None
@@ -87,15 +87,11 @@ def facet_routes(queries: EntityQueries, permissions: Permissions) -> list[HTTPR
 
     async def count(names: list[str], query: Predicate | None, credentials: Credentials) -> Response[bytes]:
         found: dict[str, list[FacetValue]] = {name: [] for name in names}
-        if await _may_read(permissions, credentials):
+        if await permissions.allows(credentials, ENTITY_READ):
             found = await queries.facets(names, query)
         return json_response({"facets": found})
 
     return [facets, facets_by_predicate]
-
-
-async def _may_read(permissions: Permissions, credentials: Credentials) -> bool:
-    return await permissions.authorize(credentials, ENTITY_READ) is Decision.ALLOW
 
 
 def _trailer(page: Page) -> bytes:

@@ -8,7 +8,7 @@ from litestar import Request, Response, delete, get, post, put
 from litestar.handlers import HTTPRouteHandler
 
 from greenroom.errors import NotAllowedError, NotFoundError
-from greenroom.permissions import Decision, Permissions
+from greenroom.permissions import Permissions
 from greenroom.web import asked, empty, json_response
 from greenroom_catalog.ingestion import locations as refs
 from greenroom_catalog.query.permissions import LOCATION_CREATE, LOCATION_DELETE, LOCATION_READ
@@ -22,14 +22,14 @@ def location_routes(locations: Locations, permissions: Permissions, *, readonly:
 
     @get("/locations", operation_id="GetLocations")
     async def listed(request: Request[Any, Any, Any]) -> Response[bytes]:
-        if await permissions.authorize(asked(request).credentials, LOCATION_READ) is not Decision.ALLOW:
+        if not await permissions.allows(asked(request).credentials, LOCATION_READ):
             return json_response(b"[]")
         return json_response([{"data": _to_wire(one)} for one in await locations.all()])
 
     @get("/locations/{id:str}", operation_id="GetLocation")
     async def one(request: Request[Any, Any, Any]) -> Response[bytes]:
         ask = asked(request)
-        if await permissions.authorize(ask.credentials, LOCATION_READ) is not Decision.ALLOW:
+        if not await permissions.allows(ask.credentials, LOCATION_READ):
             raise NotFoundError(f"Found no location with ID {ask.path['id']}")
         return json_response(_to_wire(await locations.get(ask.path["id"])))
 
@@ -72,7 +72,7 @@ def location_search_routes(locations: Locations, permissions: Permissions) -> li
     async def by_query(request: Request[Any, Any, Any]) -> Response[bytes]:
         ask = asked(request)
         wanted = location_requests.location_page(requests.body_of(ask))
-        if await permissions.authorize(ask.credentials, LOCATION_READ) is not Decision.ALLOW:
+        if not await permissions.allows(ask.credentials, LOCATION_READ):
             return json_response({"items": [], "totalItems": 0, "pageInfo": {}})
         page = await locations.find(wanted.query, wanted.limit + 1, wanted.after)
         rows = page.rows[: wanted.limit]
@@ -82,7 +82,7 @@ def location_search_routes(locations: Locations, permissions: Permissions) -> li
     @get("/locations/by-entity/{kind:str}/{namespace:str}/{name:str}", operation_id="getLocationByEntity")
     async def by_entity(request: Request[Any, Any, Any]) -> Response[bytes]:
         ask = asked(request)
-        if await permissions.authorize(ask.credentials, LOCATION_READ) is not Decision.ALLOW:
+        if not await permissions.allows(ask.credentials, LOCATION_READ):
             raise NotFoundError("")
         return json_response(_to_wire(await locations.of_entity(ref_of_path(ask.path))))
 

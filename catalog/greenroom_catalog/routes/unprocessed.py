@@ -11,7 +11,7 @@ from litestar.handlers import HTTPRouteHandler
 
 from greenroom.auth import Credentials
 from greenroom.errors import NotAllowedError
-from greenroom.permissions import Decision, Permission, Permissions
+from greenroom.permissions import Permission, Permissions
 from greenroom.web import asked, empty, json_response
 from greenroom_catalog.query.permissions import UNPROCESSED_DELETE, UNPROCESSED_READ
 from greenroom_catalog.query.query import EntityQueries, Pending, as_uid
@@ -25,7 +25,7 @@ def unprocessed_routes(
     """The routes of upstream's module for unprocessed entities."""
 
     async def check(credentials: Credentials, permission: Permission = UNPROCESSED_READ) -> None:
-        if await permissions.authorize(credentials, permission) is not Decision.ALLOW:
+        if not await permissions.allows(credentials, permission):
             raise NotAllowedError("Unauthorized")
 
     @get("/entities/unprocessed/failed")
