@@ -76,9 +76,15 @@ def short(_: Request, theirs: Outcome, ours: Outcome) -> bool:
 
 
 def doubled_slash(request: Request, theirs: Outcome, ours: Outcome) -> bool:
-    """`//locations/by-entity/…` is an address with one slash to upstream when it says that there is nothing."""
-    statuses = (theirs.answer.status, ours.answer.status)
-    return request.path.startswith("/api/catalog//locations/by-entity/") and statuses in ((404, 404), (403, 403))
+    """`//locations/…` has one slash when upstream says what is wrong; we tell the address as it came."""
+    bodies = [side.answer.body for side in (theirs, ours)]
+    if "//" not in request.path or theirs.answer.status != ours.answer.status or not all(map(_is_error, bodies)):
+        return False
+    return all(bodies[0][part] == bodies[1][part] for part in ("error", "response"))
+
+
+def _is_error(body: object) -> bool:
+    return isinstance(body, dict) and {"error", "response", "request"} <= body.keys()
 
 
 EXEMPTIONS: dict[str, Rule] = {

@@ -81,7 +81,9 @@ async def fuzz(seconds: float, number: int, per_world: int) -> int:
         served = folder / "files"
         served.mkdir()
         files = await stack.enter_async_context(serving(served))
-        session = await stack.enter_async_context(aiohttp.ClientSession())
+        # kept for less long than servers keep them: who asks on a connection that is being closed hears nothing
+        connections = aiohttp.TCPConnector(keepalive_timeout=2.0)
+        session = await stack.enter_async_context(aiohttp.ClientSession(connector=connections))
         ask = asking(session, files, served)
         database = await stack.enter_async_context(fresh_database())
         ours = await stack.enter_async_context(started_greenroom(folder, database, ask))
