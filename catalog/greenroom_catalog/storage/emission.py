@@ -45,8 +45,11 @@ class Emissions:
     async def from_entities(
         self, conn: Connection, emitted: Mapping[int, Sequence[Emitted]]
     ) -> tuple[list[Conflict], list[int], list[int]]:
-        """Write what these entities (by id) emitted, which is now all that they do. Returns the conflicts; the children that
-        were let go, for `let_go`; and those that came as they were, and had another parent before or none."""
+        """Write what these entities (by id) emitted, which is now all that they do. What comes as it was, and reads something,
+        is read again, as upstream: a change up here may be one of several.
+
+        Returns the conflicts; the children that were let go, for `let_go`; and those that came as they were, and had another
+        parent before or none."""
         claims = [Claim(child, parent) for parent, children in emitted.items() for child in children]
         held = await self.held(conn, [claim.emitted.ref for claim in claims]) if claims else {}
         news = {claim.emitted.ref for claim in claims if is_news(claim.emitted, held.get(claim.emitted.ref))}
@@ -54,15 +57,24 @@ class Emissions:
             claim for claim in claims if claim.emitted.ref in news
         ]  # of a name that comes twice both: the last counts
         written, conflicts = await self._emit(conn, fresh, held)
-        lost = {(conflict.parent, conflict.ref) for conflict in conflicts}
+        lost = {(conflict.parent, conflict.ref, conflict.wanted_by) for conflict in conflicts}
         ids = {ref: row.id for ref, row in held.items()} | written
-        pairs = [(claim.parent, ids[ref]) for claim in claims if (claim.parent, ref := claim.emitted.ref) not in lost]
+        kept = [claim for claim in claims if (claim.parent, claim.emitted.ref, claim.emitted.location_key) not in lost]
+        pairs = [(claim.parent, ids[claim.emitted.ref]) for claim in kept]
+        await self._hasten(conn, [claim.emitted for claim in kept if claim.emitted.ref not in written], ids)
         rows = await conn.fetch(self._sql.own_by_entities, list(emitted), [p for p, _ in pairs], [c for _, c in pairs])
         if conflicts:
             await conn.execute(self._sql.forget_results, sorted({conflict.parent for conflict in conflicts}))
             await conn.execute(self._sql.note_conflicts, None, *columns(conflicts))
         adopted = {row["target_id"] for row in rows if row["adopted"]} - set(written.values())
         return conflicts, [row["target_id"] for row in rows if not row["adopted"]], sorted(adopted)
+
+    async def _hasten(self, conn: Connection, emitted: Sequence[Emitted], ids: Mapping[str, int]) -> None:
+        """Make those of them due whose processing waits for something. That of the others would come to the same."""
+        waiting = [ids[item.ref] for item in emitted if self._lane(item.ref, item.document)]
+        if waiting:
+            await conn.execute(self._sql.hasten, waiting)
+            await wake(conn, TO_PROCESS)
 
     async def _emit(
         self, conn: Connection, claims: Sequence[Claim], held: Mapping[str, Held]

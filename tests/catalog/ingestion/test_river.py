@@ -173,6 +173,26 @@ async def test_an_entity_held_by_one_location_is_not_taken_by_another_until_it_i
     assert (await catalog.served())["component:default/shop"]["spec"]["owner"] == "second"
 
 
+async def test_a_change_above_has_what_is_below_read_again(catalog: Catalog) -> None:
+    below = "https://git.test/below/catalog-info.yaml"
+    nested = location_yaml("inner", below) + "---\n"
+    catalog.files.content |= {URL: nested, below: yaml_component("till")}
+    await catalog.register(URL)
+    catalog.files.content[below] = yaml_component("till", owner="team-b")
+    await catalog.write(URL, nested)
+    assert (await catalog.served())["component:default/till"]["spec"]["owner"] == "team-a"
+    await catalog.write(URL, nested + yaml_component("shop"))
+    assert (await catalog.served())["component:default/till"]["spec"]["owner"] == "team-b"
+
+
+def location_yaml(name: str, target: str) -> str:
+    """A Location as a team commits it."""
+    return (
+        "apiVersion: backstage.io/v1alpha1\nkind: Location\n"
+        f"metadata: {{name: {name}}}\nspec: {{type: url, target: '{target}'}}\n"
+    )
+
+
 async def test_who_held_a_deleted_entity_has_it_again_and_not_who_claimed_it_in_vain(catalog: Catalog) -> None:
     urls = [f"https://git.test/{n}/catalog-info.yaml" for n in range(9)]
     catalog.files.content |= {urls[4]: yaml_component("shop", owner="holder")}

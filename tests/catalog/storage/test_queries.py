@@ -46,6 +46,7 @@ PLANS: dict[str, tuple[tuple[object, ...], set[str]]] = {
     "orphans_among": ((IDS,), {"refresh_state_references_target"}),
     "children_of": ((IDS,), {"refresh_state_references_source"}),
     "related_to": ((IDS,), {"relations_originating", "refresh_state_entity_ref_key"}),
+    "hasten": ((IDS,), {"refresh_schedule_pkey"}),
     "delete_entities": ((IDS, True), {"refresh_state_pkey"}),
     "refresh_by_keys": ((["url:7"],), {"refresh_keys_key", "refresh_schedule_pkey"}),
     "claim_due": (

@@ -71,6 +71,11 @@ WITH wanted AS (
 (SELECT target_id, false AS adopted FROM dropped EXCEPT SELECT target_id, false FROM wanted)
 UNION ALL SELECT target_id, true FROM added
 
+-- name: hasten
+-- Make these due.
+WITH due AS (SELECT id FROM refresh_schedule WHERE id = ANY($1::bigint[]) ORDER BY id FOR UPDATE)
+UPDATE refresh_schedule c SET next_update_at = now() FROM due WHERE c.id = due.id
+
 -- name: doomed_by_removal
 -- What goes when a provider lets go of these refs: they and all below them that nothing else holds up.
 WITH RECURSIVE roots AS (
