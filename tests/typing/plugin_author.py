@@ -81,6 +81,7 @@ class Teams:
         assert_type(await source.full([Deferred(group, "acme")]), Mutation)
         await source.delta(added=[Deferred(group)], removed=[str(parse_ref("group:default/b"))])
         assert_type(await source.refresh(["url:https://acme.example"]), int)
+        assert_type(source.by_hand, bool)
 
 
 class Reader:
@@ -132,7 +133,7 @@ def acme(config: Config, host: Host) -> Iterable[Contribution]:
     yield Teams(config)
     yield Reader()
     yield Analyzer()
-    yield Loop("acme.rota", step, wakes=("acme.changed",), runs_in="every")
+    yield Loop("acme.rota", step, wakes=("acme.changed",), runs_in="every", close=returns_nothing)
     yield Migrations("acme", Path(__file__).with_name("migrations"))
     yield Status("Acme", status)
     yield Routes("acme", [rota], open_paths=("/rota",))
