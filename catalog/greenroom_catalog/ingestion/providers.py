@@ -236,8 +236,9 @@ async def _chunks(items: Iterable[T] | AsyncIterable[T]) -> AsyncIterator[list[T
 
 async def _next_few(items: AsyncIterator[T]) -> list[T]:
     chunk: list[T] = []
+    limit = asyncio.timeout(STALLED)
     try:
-        async with asyncio.timeout(STALLED) as limit:
+        async with limit:
             async for item in items:
                 chunk.append(item)
                 if len(chunk) == CHUNK:
