@@ -76,18 +76,25 @@ class Operation:
         return query, path
 
     def forgive(self, query: dict[str, Any], path: dict[str, str]) -> tuple[dict[str, Any], dict[str, Any]]:
-        """The parameters for HEAD, which upstream does not check: what is unknown, or not of its type, is left out.
+        """The parameters for HEAD, which upstream leaves to its handlers: what is unknown, empty or not of its type is left out.
 
-        Raises InputError where a required one is missing, which upstream's handlers refuse too."""
+        Raises InputError where a required one is missing, and for values that no handler takes."""
         missing = next((name for name in self._required if name not in query), None)
         if missing is not None:
             raise InputError(f"request/query must have required property '{missing}'")
         typed: dict[str, Any] = {}
         for name, value in self._arrays(query).items():
             parameter = self._query.get(name)
-            coerced = coerce(value, parameter.types) if parameter else value
-            if self._free if parameter is None else not parameter.check(coerced, name):
-                typed[name] = coerced
+            if parameter is None:
+                if self._free:
+                    typed[name] = value
+                continue
+            coerced = coerce(value, parameter.types)
+            if value == "" or (isinstance(coerced, str) and "string" not in parameter.types):
+                continue
+            if wrong := parameter.check(coerced, f"request/query/{name}"):
+                raise InputError(", ".join(wrong))
+            typed[name] = coerced
         path = dict(path)
         _coerce_path(self._path, path)
         return typed, path

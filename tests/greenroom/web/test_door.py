@@ -190,6 +190,7 @@ async def test_head_is_not_held_against_the_document(door: Client) -> None:
         assert (await door.request("HEAD", f"/api/catalog/entities/by-query?{query}")).status == 200
         assert (await door.get(f"/api/catalog/entities/by-query?{query}")).status == (200 if "fields" in query else 400)
     assert (await door.request("HEAD", "/api/catalog/entity-facets")).status == 400
+    assert (await door.request("HEAD", "/api/catalog/entities/by-query?limit=-1")).status == 400
 
 
 async def test_what_a_handler_gets_of_a_head_has_its_type(door: Client) -> None:
