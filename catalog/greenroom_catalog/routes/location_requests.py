@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from base64 import b64encode
 from typing import Any, cast
 from uuid import UUID
 
@@ -10,14 +9,14 @@ import msgspec
 
 from greenroom.errors import InputError
 from greenroom.web import shapes
-from greenroom_catalog.model.values import from_json, js_json
+from greenroom_catalog.model.values import from_json
 from greenroom_catalog.query.conditions import PREDICATE, Predicate, check_depth
 from greenroom_catalog.query.conditions import from_json as predicate_from_json
-from greenroom_catalog.query.cursors import from_base64
+from greenroom_catalog.query.cursors import from_base64, to_base64
 from greenroom_catalog.query.query import as_uid
+from greenroom_catalog.routes.requests import LONGEST_PAGE
 
 DEFAULT_LIMIT = 1000
-LONGEST_PAGE = 2**53
 
 _LOCATION = shapes.fields(
     {
@@ -52,7 +51,7 @@ class LocationPageRequest(msgspec.Struct, frozen=True):
         content: dict[str, Any] = {"limit": self.limit, "afterId": str(last)}
         if self.query is not None:
             content["query"] = self.query
-        return b64encode(js_json(content).encode()).decode()
+        return to_base64(content)
 
 
 def location_page(body: dict[str, Any]) -> LocationPageRequest:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from base64 import b64encode
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal, cast
 from urllib.parse import parse_qsl, quote_plus
@@ -12,10 +11,10 @@ import msgspec
 
 from greenroom.errors import InputError
 from greenroom.web import Asked, shapes
-from greenroom_catalog.model.values import from_json, js_json, normalise
+from greenroom_catalog.model.values import from_json, normalise
 from greenroom_catalog.query.conditions import PREDICATE, Predicate, check_depth, from_filters
 from greenroom_catalog.query.conditions import from_json as predicate_from_json
-from greenroom_catalog.query.cursors import Cursor, decode, from_base64
+from greenroom_catalog.query.cursors import Cursor, decode, from_base64, to_base64
 from greenroom_catalog.query.filters import Direction, Order
 from greenroom_catalog.query.projection import parse_fields
 
@@ -41,11 +40,11 @@ class Window(msgspec.Struct, frozen=True):
 
     def next(self) -> str:
         """The `after` parameter of the page behind this one."""
-        return _encoded({"limit": self.limit, "offset": self.offset + (self.limit or 0)})
+        return to_base64({"limit": self.limit, "offset": self.offset + (self.limit or 0)})
 
 
 def body_of(ask: Asked) -> Any:
-    """The JSON body, in which a lone surrogate is U+FFFD: no answer could quote it, and no table holds one.
+    """The JSON body, in which numbers beyond 64 bits are what JavaScript makes of them, so that it can be told again.
 
     Raises InputError for nesting that nobody needs, where it would be gone into."""
     try:
@@ -54,10 +53,6 @@ def body_of(ask: Asked) -> Any:
         check_depth(ask.body)
         return normalise(ask.body)
     return ask.body
-
-
-def _encoded(value: object) -> str:
-    return b64encode(js_json(value).encode()).decode()
 
 
 # --- by-query -----------------------------------------------------------------------------------------------------
