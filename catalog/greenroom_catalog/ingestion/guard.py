@@ -143,10 +143,13 @@ class Guard:
 class Watched(Generic[T]):
     """An awaitable that does what a hook does, step by step, so that a step that blocks is noticed, and in the end stopped."""
 
-    def __init__(self, hook: Callable[[], Awaitable[T]], blocked: Callable[[float], None]) -> None:
-        """`blocked` is told how many seconds."""
+    def __init__(
+        self, hook: Callable[[], Awaitable[T]], blocked: Callable[[float], None], stuck: float | None = None
+    ) -> None:
+        """`blocked` is told how many seconds; after `stuck` of them (default: STUCK) the step is ended."""
         self._hook = hook
         self._blocked = blocked
+        self._stuck = stuck
 
     def __await__(self) -> Generator[Any, Any, T]:
         steps: Generator[Any, Any, T] | None = None
@@ -154,7 +157,7 @@ class Watched(Generic[T]):
         while True:
             began = perf_counter()
             try:
-                with Alarm(STUCK):
+                with Alarm(self._stuck or STUCK):
                     steps = self._hook().__await__() if steps is None else steps
                     waited_for = resume(steps)
             except StopIteration as stop:

@@ -10,16 +10,18 @@ import socket
 from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from contextlib import asynccontextmanager
 from datetime import timedelta
+from functools import partial
 
 import msgspec
 
 from greenroom.errors import GreenroomError, ServiceUnavailableError
 from greenroom.plugin import EntityProvider
+from greenroom_catalog.ingestion.guard import Watched
 from greenroom_catalog.ingestion.providers import Source
 from greenroom_catalog.storage.runs import LONGEST_TEXT, MOST_FAILURES, Failure, ProviderRuns, RunClaim, Tally
 from greenroom_catalog.storage.store import Store
 
-LEASE = timedelta(seconds=30)
+LEASE = timedelta(seconds=60)
 """How long a provider whose process died is kept from the others, and shown as running."""
 TRY_AGAIN = timedelta(minutes=1)
 """A provider that failed is run again after this, also one that otherwise runs only at a start."""
@@ -27,6 +29,10 @@ SLOTS = 16
 """Providers that a process runs at the same time: most wait for the outside, and one may hang."""
 LONGEST_RUN = timedelta(hours=6)
 """After which a run is ended: a provider that hangs is a slot that nobody else has."""
+BLOCKED = 30.0
+"""Seconds after which a run that does not let go of the event loop is ended."""
+GRACE = 5.0
+"""Seconds that a run has, at a stop of the process, to end by itself."""
 STOPPED = "The process that ran it was stopped"
 TELL = 1.0
 """Seconds between two records of how far a run has come."""
@@ -104,9 +110,12 @@ class ProviderRunner:
         running = asyncio.ensure_future(self._in_time(provider, source))
         async with self._keeping(claim, source.tally, running):
             try:
-                await running
+                await asyncio.wait([running])
+                running.result()
             except asyncio.CancelledError:
                 if (current := asyncio.current_task()) is None or current.cancelling():
+                    running.cancel()
+                    await asyncio.wait([running], timeout=GRACE)
                     await self._runs.finish(claim, self._tellable(source.tally), STOPPED, timedelta(0))
                     raise
                 error = "Task was cancelled"
@@ -132,9 +141,11 @@ class ProviderRunner:
         return await self._runs.finish(claim, tally, error, rest)
 
     async def _in_time(self, provider: EntityProvider, source: Source) -> None:
+        limit = asyncio.timeout(LONGEST_RUN.total_seconds())
         try:
-            async with asyncio.timeout(LONGEST_RUN.total_seconds()) as limit:
-                await provider.run(source)
+            async with limit:
+                blocked = partial(self._log.warning, "Provider %s blocked the server for %.2f s", provider.name)
+                await Watched(lambda: provider.run(source), blocked, BLOCKED)
         except TimeoutError as error:
             if not limit.expired():
                 raise
