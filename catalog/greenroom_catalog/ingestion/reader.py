@@ -4,21 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import errno
-import glob
-import os.path
 import re
-from collections.abc import Iterator
 from pathlib import Path
 
 from greenroom.entity import Location
-from greenroom.errors import GreenroomError, NotFoundError
+from greenroom.errors import GreenroomError, InputError, NotFoundError
 from greenroom.urls import Urls
+from greenroom_catalog.ingestion.disk import paths_like
 from greenroom_catalog.ingestion.work import Reads, Sources, Task
 
 LONGEST_MESSAGE = 5000
 """Characters of a reader's message that are kept."""
 
-_BRACES = re.compile(r"\{([^{}]*,[^{}]*)\}")
 _WILD = re.compile(r"[*?]")
 _WILD_PARAMETER = re.compile(r"(?:^|&)path=[^&#]*(?:[*?]|%2A|%3F)", re.IGNORECASE)
 
@@ -85,34 +82,20 @@ async def _read_url(target: str, sources: Sources) -> list[tuple[str, bytes]]:
 
 
 def _read_files(pattern: str, optional: bool) -> tuple[list[tuple[str, bytes]], GreenroomError | None]:
-    """Path and content of every file that a path, or a pattern with `*`, `**`, `?` and `{a,b}`, stands for, up to an error."""
-    paths = sorted({path for plain in _expand(pattern) for path in _match(plain)})
+    """Path and content of every file that a path or a pattern stands for, up to an error."""
+    try:
+        paths = paths_like(pattern)
+    except InputError as error:
+        return [], GreenroomError(f"file {pattern} could not be read, {error.message}")
     if not paths and not optional:
         return [], NotFoundError(f"file {pattern} does not exist")
     files: list[tuple[str, bytes]] = []
     for path in paths:
         try:
-            files.append((os.path.normpath(path), Path(path).read_bytes()))
+            files.append((path, Path(path).read_bytes()))
         except OSError as error:
             return files, GreenroomError(f"file {pattern} could not be read, Error: {_node_message(error)}")
     return files, None
-
-
-def _match(pattern: str) -> Iterator[str]:
-    if _WILD.search(pattern) or "[" in pattern:
-        yield from glob.iglob(pattern, recursive=True)  # noqa: PTH207 - patterns may be absolute or relative
-    elif os.path.lexists(pattern):
-        yield pattern
-
-
-def _expand(pattern: str) -> Iterator[str]:
-    """`a{b,c}` -> `ab`, `ac`."""
-    braces = _BRACES.search(pattern)
-    if braces is None:
-        yield pattern
-        return
-    for choice in braces.group(1).split(","):
-        yield from _expand(pattern[: braces.start()] + choice + pattern[braces.end() :])
 
 
 def _node_message(error: OSError) -> str:

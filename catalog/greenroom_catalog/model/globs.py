@@ -1,4 +1,6 @@
-"""Patterns of location rules: the glob language of minimatch, case-insensitive, where a leading dot is nothing special.
+"""Patterns of location rules and of files: the glob language of minimatch.
+
+In rules letter case counts nothing, and a leading dot is nothing special.
 
 `*` and `?` stay within one path segment, `**` as a whole segment stands for any number of them, `{a,b}` and `{1..3}` are
 alternatives, `[a-z]` is a set, `+(a|b)` and its like repeat, and a leading `!` turns the answer round.
@@ -37,7 +39,7 @@ class Glob:
         bare = pattern.lstrip("!")
         self._negated = (len(pattern) - len(bare)) % 2 == 1
         self._comment = pattern.startswith("#")
-        self._alternatives = [] if self._comment else [_segments(text) for text in _expand(bare)]
+        self._alternatives = [] if self._comment else [_segments(text) for text in expand(bare)]
 
     def matches(self, text: str) -> bool:
         """Whether the pattern stands for the whole text."""
@@ -50,7 +52,7 @@ class Glob:
 
 
 def _segments(pattern: str) -> list[_Segment]:
-    return [None if segment == "**" else _compile(segment) for segment in _SLASHES.split(pattern)]
+    return [None if segment == "**" else compile_segment(segment) for segment in _SLASHES.split(pattern)]
 
 
 def _match(found: Sequence[str], wanted: Sequence[_Segment]) -> bool:
@@ -75,11 +77,12 @@ def _match_any_depth(found: Sequence[str], wanted: Sequence[_Segment]) -> bool:
     return False
 
 
-def _compile(segment: str) -> re.Pattern[str]:
+def compile_segment(segment: str, flags: re.RegexFlag = re.IGNORECASE) -> re.Pattern[str]:
+    """What a name must match wholly to be what the segment, which is not `**`, stands for."""
     if segment and not segment.strip("*"):
-        return re.compile(r"(?!\.{1,2}\Z)[^/]+", re.IGNORECASE)
+        return re.compile(r"(?!\.{1,2}\Z)[^/]+", flags)
     guard = r"(?!\.{1,2}\Z)" if segment[:1] in ("*", "?", "[", "+", "@", "!") else ""
-    return re.compile(guard + "".join(_translate(segment)), re.IGNORECASE | re.DOTALL)
+    return re.compile(guard + "".join(_translate(segment)), flags | re.DOTALL)
 
 
 def _translate(segment: str) -> Iterator[str]:
@@ -92,7 +95,8 @@ def _translate(segment: str) -> Iterator[str]:
                 "".join(_translate(part)) for part in _split(segment[index + 1 : end], "|", "(", ")")
             )
             if character == "!":
-                yield rf"(?!(?:{alternatives})\Z)[^/]*?"
+                rest = "".join(_translate(segment[end + 1 :]))
+                yield rf"(?!(?:{alternatives}){rest}\Z)[^/]*?"
             else:
                 yield f"(?:{alternatives}){_REPEATS[character]}"
             index = end + 1
@@ -154,8 +158,8 @@ def _split(text: str, separator: str, opening: str, closing: str) -> list[str]:
     return parts
 
 
-def _expand(pattern: str) -> list[str]:
-    """`a{b,c}` -> `ab`, `ac`; braces without a comma or a range stay as they are."""
+def expand(pattern: str) -> list[str]:
+    """`a{b,c}` -> `ab`, `ac`; braces without a comma or a range stay as they are. Raises InputError for too many."""
     done, todo = [], [pattern]
     while todo:
         text = todo.pop()

@@ -109,6 +109,8 @@ def test_a_wrong_shape_stops_the_start_and_names_the_path(value: Any, locations:
         ("[!a]b", "cb", True),
         ("+(a|b)", "abba", True),
         ("!(a)", "b", True),
+        ("x/!(a).yaml", "x/a.yaml", False),
+        ("x/!(a).yaml", "x/ab.yaml", True),
         ("\\*", "*", True),
         ("[", "[", True),
         ("{a}", "{a}", True),
