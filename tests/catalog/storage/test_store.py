@@ -187,6 +187,24 @@ async def test_a_child_that_is_turned_away_is_tried_again_at_the_next_turn(catal
     assert (await claim_again(catalog))["a"].result_hash is None
 
 
+async def test_what_two_files_of_a_location_claim_is_held_by_the_first_and_no_orphan(
+    catalog: Catalog, store: Store
+) -> None:
+    twice = [emitted("child", "one"), emitted("child", "two", title="Other")]
+    await emit(store, "p", emitted("a"))
+    for turn in (1, 2):
+        parent = (await claim_again(catalog))["a"]
+        assert await save(store, good(parent, turn, children=twice)) == [
+            Conflict(ref("child"), "two", "one", parent.id)
+        ]
+        held = await catalog.database.fetch(
+            "select location_key from refresh_state s join refresh_state_references r on r.target_id = s.id "
+            "where s.entity_ref = $1",
+            ref("child"),
+        )
+        assert [row["location_key"] for row in held] == ["one"]
+
+
 async def test_of_a_name_that_a_file_has_twice_the_last_counts_also_when_it_is_read_again(
     catalog: Catalog, store: Store
 ) -> None:
