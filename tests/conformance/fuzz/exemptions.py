@@ -84,7 +84,7 @@ def doubled_slash(request: Request, theirs: Outcome, ours: Outcome) -> bool:
 
 
 def head(request: Request, theirs: Outcome, ours: Outcome) -> bool:
-    """HEAD takes parameters as GET does, and an empty one for none. Upstream reads them as texts, so that its link leads nowhere."""
+    """HEAD takes parameters as GET does, and an empty one for none. Upstream reads them as texts: its link leads nowhere."""
     if request.method != "HEAD":
         return False
     mine, other = ours.answer, theirs.answer
