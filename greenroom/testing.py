@@ -7,14 +7,19 @@ import re
 from collections.abc import AsyncIterable, Iterable, Mapping, Sequence
 from hashlib import sha256
 from typing import Any, TypeVar, cast
+from urllib.parse import urljoin, urlsplit
 
 import msgspec
+import yaml
 
-from greenroom.entity import Entity, ref_of
-from greenroom.errors import NotFoundError, NotModifiedError, describe
+from greenroom.entity import Entity, Location, parse_ref, ref_of
+from greenroom.errors import InputError, NotFoundError, NotModifiedError, describe
 from greenroom.plugin import Contribution, Deferred, Document, MissingServiceError, Mutation
 
 T = TypeVar("T")
+
+SOMEWHERE = Location("url", "https://git.example/catalog-info.yaml")
+"""Where an entity stands unless a test says otherwise."""
 
 
 class FakeHost:
@@ -153,3 +158,75 @@ class RecordingProviders:
 
     async def trigger(self, provider: str, *, by: str | None = None) -> None:
         self.triggered.append(provider)
+
+
+class RecordingWork:
+    """A `Work` that remembers what a processor's hook put forth: `await stamp(entity, work := RecordingWork())`."""
+
+    def __init__(
+        self, location: Location = SOMEWHERE, origin: Location | None = None, cache: Mapping[str, Any] | None = None
+    ) -> None:
+        self.location = location
+        self.origin = origin or location
+        self.cache: dict[str, Any] = dict(cache or {})
+        """Give the next `RecordingWork` this one's, to see what a hook remembers."""
+        self.emitted: list[Deferred] = []
+        self.files: list[tuple[bytes, Location]] = []
+        self.followed: list[tuple[Location, bool]] = []
+        """Location, and whether it may be missing."""
+        self.relations: list[tuple[str, str, str]] = []
+        """Canonical refs on both sides of the type."""
+        self.errors: list[Exception] = []
+        self.watched: list[str] = []
+
+    def emit(self, entity: Entity, at: Location, *, location_key: str | None = "") -> None:
+        self.emitted.append(Deferred(entity, str(at) if location_key == "" else location_key))
+
+    def emit_file(self, content: bytes, at: Location) -> None:
+        self.files.append((content, at))
+
+    def follow(self, location: Location, *, optional: bool = False) -> None:
+        self.followed.append((location, optional))
+
+    def relate(self, source: str, type: str, target: str) -> None:  # noqa: A002 - upstream's word for it
+        """Raises EntityRefError."""
+        self.relations.append((str(parse_ref(source)), type, str(parse_ref(target))))
+
+    def fail(self, error: Exception) -> None:
+        self.errors.append(error)
+
+    def watch(self, key: str) -> None:
+        self.watched.append(key)
+
+
+class FakePlaceholder:
+    """A `Placeholder` among files: `await resolve(FakePlaceholder("./a.txt", {"https://git.example/a.txt": b"text"}))`."""
+
+    def __init__(
+        self, value: Any, files: Mapping[str, bytes] | None = None, *, key: str = "fake", base: str = SOMEWHERE.target
+    ) -> None:
+        self.key, self.value, self.base = key, value, base
+        self.files = dict(files or {})
+        self.read_urls: list[str] = []
+        """What was read, in order: a change there would make the entity due."""
+
+    def resolve(self, reference: str, base: str | None = None) -> str:
+        """Raises InputError for what is no URL."""
+        url = urljoin(base or self.base, reference)
+        if not urlsplit(url).netloc:
+            raise InputError("Invalid URL")
+        return url
+
+    async def read(self, url: str) -> bytes:
+        """Raises NotFoundError for what is not among the files."""
+        self.read_urls.append(url)
+        if url not in self.files:
+            raise NotFoundError(f"could not read {url}, 404 Not Found")
+        return self.files[url]
+
+    def parse(self, content: bytes) -> Any:
+        """Raises InputError."""
+        try:
+            return yaml.safe_load(content)
+        except yaml.YAMLError as error:
+            raise InputError(f"{error}") from error

@@ -18,23 +18,38 @@ from greenroom import (
     Deferred,
     Document,
     Entity,
+    EntityKind,
     EntityProvider,
     EntitySource,
     Host,
+    Location,
     LocationAnalyzer,
     Loop,
     Migrations,
     Mutation,
+    Placeholder,
+    PlaceholderResolver,
     Plugin,
+    Processor,
     Provides,
+    Ready,
+    RelationField,
     Status,
     UrlReader,
+    Work,
     parse_ref,
     plugin,
 )
 from greenroom.db import Database
 from greenroom.sql import Queries, load
-from greenroom.testing import FakeHost, FakeUrlReader, RecordingProviders, RecordingSource
+from greenroom.testing import (
+    FakeHost,
+    FakePlaceholder,
+    FakeUrlReader,
+    RecordingProviders,
+    RecordingSource,
+    RecordingWork,
+)
 from greenroom.web import Routes, asked, json_response
 
 
@@ -107,6 +122,38 @@ class Analyzer:
         return [f"{url}/blob/main/{filename}"]
 
 
+async def stamped(entity: Entity, work: Work) -> Entity:
+    """A hook of a processor that uses all that it is given."""
+    work.emit(entity, assert_type(work.location, Location), location_key=None)
+    work.emit_file(b"{}", work.origin)
+    work.follow(Location("acme", "list"), optional=True)
+    work.relate("group:default/a", "ownerOf", "component:default/b")
+    work.fail(ValueError("odd"))
+    work.watch("url:https://acme.example/list")
+    work.cache["times"] = 1
+    return entity
+
+
+async def known(entity: Entity) -> bool:
+    """A hook that knows a kind."""
+    return bool(entity["kind"] == "Rota")
+
+
+async def listed(location: Location, optional: bool, work: Work) -> bool:
+    """A hook that reads locations of the type `acme`."""
+    return location.type == "acme" and not optional and work.location != location
+
+
+async def on_call(placeholder: Placeholder) -> Any:
+    """What stands for `{$oncall: …}`."""
+    url = assert_type(placeholder.resolve(f"{placeholder.value}", placeholder.base), str)
+    return placeholder.parse(assert_type(await placeholder.read(url), bytes)) or placeholder.key
+
+
+def ready() -> None:
+    """Looks at what the others brought."""
+
+
 @get("/rota/{team:str}")
 async def rota(request: Request[Any, Any, Any]) -> Response[bytes]:
     """Routes are litestar handlers."""
@@ -131,6 +178,12 @@ def acme(config: Config, host: Host) -> Iterable[Contribution]:
         return {"providers": len(assert_type(host.all(EntityProvider), Sequence[EntityProvider]))}
 
     yield Teams(config)
+    yield Processor("acme", stamped, known, listed, stamped, kinds=["Rota"], priority=5)
+    yield PlaceholderResolver("oncall", on_call)
+    yield EntityKind(
+        "Rota", ["acme.example/v1"], {"required": ["spec"]}, [RelationField("spec.team", "rotaOf", "rota")]
+    )
+    yield Ready(ready)
     yield Reader()
     yield Analyzer()
     yield Loop("acme.rota", step, wakes=("acme.changed",), runs_in="every", close=returns_nothing)
@@ -149,6 +202,8 @@ fake_host: Host = FakeHost({CatalogReader: object()})
 fake_source: EntitySource = RecordingSource()
 fake_providers: CatalogProviders = RecordingProviders()
 fake_reader: UrlReader = FakeUrlReader({})
+fake_work: Work = RecordingWork(cache={"times": 1})
+fake_placeholder: Placeholder = FakePlaceholder("a.txt", {"https://git.example/a.txt": b"text"})
 
 
 class NoSchedule:
@@ -164,6 +219,16 @@ async def returns_nothing() -> None:
     """A step has to say how long to rest."""
 
 
+async def takes_no_work(entity: Entity) -> Entity:
+    """A hook is given two things."""
+    return entity
+
+
+def blocks(placeholder: Placeholder) -> str:
+    """A resolver has to be asynchronous."""
+    return placeholder.key
+
+
 async def rests() -> float:
     """A step that does nothing."""
     return 1.0
@@ -176,6 +241,8 @@ def takes_no_host(config: Config) -> Iterable[Contribution]:
 
 not_a_provider: EntityProvider = NoSchedule()  # type: ignore[assignment]
 no_rest = Loop("acme", returns_nothing)  # type: ignore[arg-type]
+no_work = Processor("acme", takes_no_work)  # type: ignore[arg-type]
+not_async = PlaceholderResolver("acme", blocks)  # type: ignore[arg-type]
 nowhere = Loop("acme", rests, runs_in="nowhere")  # type: ignore[arg-type]
 no_host = plugin("acme", Config)(takes_no_host)  # type: ignore[arg-type]
 not_text = parse_ref(1)  # type: ignore[arg-type]
