@@ -36,8 +36,12 @@ def repository(url: str) -> Repository:
     address = _as_url(url)
     if not address.pathname:
         address = Url(address.scheme, address.username, hostname=address.hostname, path=address.href.removesuffix("/"))
-    name = decoded(re.sub(r"^/|/$", "", address.pathname).removesuffix(".git"))
-    host, owner = address.hostname or "", decoded(address.username)
+    try:
+        name = decoded(re.sub(r"^/|/$", "", address.pathname).removesuffix(".git"))
+        owner = decoded(address.username)
+    except InvalidUrlError as error:
+        raise InputError(error.message) from None
+    host = address.hostname or ""
     domain = host if host.count(".") < 2 else host.partition(".")[2]
     if domain in _ON_AZURE and not _ON_SERVER.search(address.pathname):
         return _on_azure(host, name.split("/")) or Repository(owner, name)
