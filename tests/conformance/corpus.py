@@ -29,7 +29,7 @@ from greenroom_catalog.ingestion.parser import Parsed, parse
 from greenroom_catalog.model import validate_envelope
 from tests.conformance.client import serving
 from tests.conformance.compare import Outcome, differences
-from tests.conformance.fuzz.sides import Side, asking, feed, started_greenroom, started_upstream
+from tests.conformance.fuzz.sides import Side, asking, feed, rest, started_greenroom, started_upstream
 from tests.conformance.fuzz.world import EVERYTHING, by_name
 from tests.conformance.oracle import shared_folder
 from tests.conformance.script import Request
@@ -154,6 +154,7 @@ async def ingested(verdicts: Sequence[Any]) -> list[str]:
         refused = {verdict["path"]: claimed(verdict) for verdict in verdicts if verdict["status"] != 201}
         for paths in waves(refused):
             await feed(sides, [location(f"{files}/{quote(path)}") for path in paths], [])
+            await rest(sides)
         return [*found, *(f"with those refused: {line}" for line in await compared(sides))]
 
 
