@@ -118,6 +118,15 @@ class Source:
         new = sum(ref not in held for ref in written)
         return Mutation(new, len(written) - new, len(leaving), len(items) - len(news))
 
+    async def take_away(self, refs: Sequence[str]) -> None:
+        """Remove what a person wants gone."""
+
+        async def remove(conn: Connection) -> None:
+            await self._store.emissions.remove_from_source(conn, self.name, refs, by_hand=True)
+            await self._store.emissions.note_conflicts_of_source(conn, self.name, [], of=refs)
+
+        await self._store.retrying(remove)
+
     async def refresh(self, keys: Iterable[str]) -> int:
         """Make due whatever was made from these refresh keys."""
         due = await self._store.refresh_by_keys([refresh_key(key) for key in keys])

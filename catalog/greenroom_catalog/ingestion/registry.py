@@ -18,6 +18,7 @@ from greenroom_catalog.ingestion.locations import (
     parse_location,
 )
 from greenroom_catalog.ingestion.processor import REGISTRABLE, Processed, Processor
+from greenroom_catalog.ingestion.providers import Source
 from greenroom_catalog.storage.locations import LocationPage, LocationRow, LocationTable
 from greenroom_catalog.storage.store import Store
 
@@ -40,7 +41,7 @@ class RegisteredLocations:
     every: timedelta | None = None
 
     def __init__(
-        self, table: LocationTable, source: EntitySource, store: Store, processor: Processor, *, conflict: str
+        self, table: LocationTable, source: Source, store: Store, processor: Processor, *, conflict: str
     ) -> None:
         self._table = table
         self._source = source
@@ -100,7 +101,7 @@ class RegisteredLocations:
         row = await self._table.delete(uid) if uid else None
         if row is None:
             raise _unknown(id_)
-        await self._source.delta(removed=[row.entity_ref])
+        await self._source.take_away([row.entity_ref])
 
     async def find(self, query: Mapping[str, Any] | None, limit: int, after: UUID | None = None) -> LocationPage:
         """Locations that match a predicate, past an id, by id. Raises InputError for fields that locations do not have."""

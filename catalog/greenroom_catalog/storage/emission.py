@@ -113,20 +113,24 @@ class Emissions:
         if conflicts:
             await conn.execute(self._sql.note_conflicts, source, *columns(conflicts))
 
-    async def remove_from_source(self, conn: Connection, source: str, refs: Sequence[str]) -> int:
+    async def remove_from_source(
+        self, conn: Connection, source: str, refs: Sequence[str], *, by_hand: bool = False
+    ) -> int:
         """Let go of root entities: they and what only they held up are deleted. Returns how many went."""
         rows = await conn.fetch(self._sql.doomed_by_removal, source, refs)
-        await self.delete(conn, [row["id"] for row in rows])
+        await self.delete(conn, [row["id"] for row in rows], by_hand=by_hand)
         await conn.execute(self._sql.disown_by_source, source, refs)
         return len(rows)
 
-    async def delete(self, conn: Connection, ids: Sequence[int], *, for_good: bool = True) -> None:
-        """Delete entities, and restitch those that had relations through them. Who claimed one in vain is made due, if it is
-        for good: where a parent is to emit it again, it would be a matter of chance who comes first."""
+    async def delete(self, conn: Connection, ids: Sequence[int], *, by_hand: bool = False) -> None:
+        """Delete entities, and restitch those that had relations through them.
+
+        Who claimed one in vain is made due, so that an entity may move from one file to another in one commit; but not for
+        a deletion by hand, as upstream, after which who still emits it has the first word."""
         if not ids:
             return
         rows = await conn.fetch(self._sql.related_to, ids)
-        claimants = await conn.fetch(self._sql.delete_entities, ids, for_good)
+        claimants = await conn.fetch(self._sql.delete_entities, ids, not by_hand)
         for topic in {row["topic"] for row in claimants}:
             await wake(conn, topic)
         await self._tickets.request(conn, [row["id"] for row in rows], [])

@@ -99,9 +99,9 @@ class Store:
             found = await conn.fetchval(self.sql.id_of, uid)
             if found is None:
                 return False
-            parents = _count(await conn.execute(self.sql.touch_parents, found))
+            await conn.execute(self.sql.touch_parents, found)
             children = [row["target_id"] for row in await conn.fetch(self.sql.children_of, [found])]
-            await self.emissions.delete(conn, [found], for_good=not parents)
+            await self.emissions.delete(conn, [found], by_hand=True)
             await conn.execute(self.sql.forget_results, children)
             await wake(conn, TO_PROCESS)
             return True
