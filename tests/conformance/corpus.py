@@ -135,7 +135,8 @@ async def both() -> AsyncIterator[tuple[list[Side], str]]:
     async with AsyncExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         files = await stack.enter_async_context(serving(corpus()))
-        session = await stack.enter_async_context(aiohttp.ClientSession())
+        connections = aiohttp.TCPConnector(keepalive_timeout=2.0)  # shorter than servers keep them
+        session = await stack.enter_async_context(aiohttp.ClientSession(connector=connections))
         ask = asking(session, files, corpus())
         database = await stack.enter_async_context(fresh_database())
         ours = await stack.enter_async_context(started_greenroom(folder, database, ask))

@@ -292,7 +292,8 @@ async def fuzz(number: int, count: int, folder: Path | None) -> int:
         work = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         shelf = Shelf(folder)
         base = await stack.enter_async_context(served(shelf))
-        session = await stack.enter_async_context(aiohttp.ClientSession())
+        connections = aiohttp.TCPConnector(keepalive_timeout=2.0)  # shorter than servers keep them
+        session = await stack.enter_async_context(aiohttp.ClientSession(connector=connections))
         ask = asking(session, base, work)
         database = await stack.enter_async_context(fresh_database())
         ours = await stack.enter_async_context(started_greenroom(work, database, ask))
