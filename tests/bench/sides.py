@@ -152,6 +152,15 @@ class Side:
         )
         return int(shown.stdout) / 1024
 
+    def cpu(self) -> float | None:
+        """Seconds of CPU that the server process has taken, without its Postgres; None on a system that does not tell."""
+        assert self._process is not None
+        told = Path(f"/proc/{self._process.pid}/stat")
+        if not told.is_file():
+            return None
+        user, system = told.read_text().rpartition(")")[2].split()[11:13]
+        return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
+
     def _tail(self) -> str:
         return "\n".join((self._folder / f"{self.name}.log").read_text().splitlines()[-20:])
 
