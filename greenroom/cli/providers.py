@@ -31,9 +31,10 @@ UNATTENDED = 5.0
 
 @click.group()
 def providers() -> None:
-    """Where entities come from: how each provider stands, what its runs did, and a hand on the next.
+    """Where entities come from, and how it goes.
 
-    Of a running server. `greenroom status` tells the same of a database."""
+    What each provider of a running server did and does, and a hand on its next run. `greenroom status` tells the same of a
+    database."""
 
 
 @providers.command("list")

@@ -34,7 +34,7 @@ def test_a_server_tells_what_came_of_its_config_and_leaves_in_good_order() -> No
         environ = {"GREENROOM_DATA": str(folder / "data"), "GREENROOM_SUMMARY": "1"}
         with started(folder / "log", ["serve", config], environ, cwd=folder) as server:
             server.until_ready()
-            until(lambda: "greenroom status" in server.out)
+            until(lambda: "greenroom catalog list" in server.out)
             assert server.get("/api/catalog/entities/by-name/component/default/kiosk", TOKEN)[0] == 200
             assert server.stop() == 0
         assert "1 component, " in server.out
@@ -113,7 +113,7 @@ def test_a_database_that_does_not_come_is_not_available(
     tmp_path: Path, greenroom: Run, command: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("greenroom.app.open_database", unreachable)
-    ended = greenroom(command, "--config", write_config(tmp_path))
+    ended = greenroom(command, "--config", write_config(tmp_path, backend={"database": NOWHERE}))
     assert ended.code == 3
     told = [line for line in ended.err.splitlines() if not line.startswith("{")]
     assert told == ["Not available: The database shop at db:5432 does not answer"]
