@@ -35,7 +35,7 @@ PROMISES = {
     "until a changed hundredth is served": 2.0,
     "until a registered location's entity is served": 3.0,
     "a filtered page, with its total": 2.0,
-    f"filtered pages, {CLIENTS} clients": 3.0,
+    f"filtered pages, {CLIENTS} clients": 2.0,
     "filtered pages, CPU of the server for one": 2.0,
     "entities by name, CPU of the server for one": 1.5,
     "memory of the server": 1.5,
