@@ -16,6 +16,7 @@ from greenroom_catalog.ingestion.spelling import nearest
 from greenroom_catalog.model import (
     KINDS,
     Rules,
+    authored_annotations,
     check_fields,
     kind_of,
     order_references,
@@ -66,15 +67,13 @@ def refusal_of(value: Any, terms: Terms) -> GreenroomError | None:
     """The error that keeps a document out of the catalog, exactly as the catalog raises it; None: it is welcome."""
     try:
         entity = validate_envelope(value)
-        annotations = entity["metadata"].get("annotations") or {}
-        if not isinstance(annotations, dict):
-            return GreenroomError("metadata.annotations must be a valid object")
+        annotations = authored_annotations(entity)
         if terms.rules is not None and not _is_allowed(entity, terms.origin, terms.rules):
             return NotAllowedError(
                 f"Entity {ref_of(entity)} at {terms.location}, originated at {terms.origin or terms.location}, "
                 "is not of an allowed kind for that location"
             )
-        if not annotations:  # the catalog adds some: empty ones of any type do no harm
+        if not annotations:  # the catalog adds some: null and its like do no harm
             entity = {**entity, "metadata": {**entity["metadata"], "annotations": {}}}
         entity = check_fields(order_references(entity))
         if kind_of(entity) is None and _is_known(entity, terms):

@@ -15,7 +15,7 @@ from greenroom.plugin import Document
 from greenroom.urls import Urls
 from greenroom_catalog.ingestion.locations import location_entity
 from greenroom_catalog.ingestion.parser import Broken, parse
-from greenroom_catalog.model import Relation, validate_envelope
+from greenroom_catalog.model import Relation, authored_annotations, validate_envelope
 from greenroom_catalog.model.values import from_json
 
 AT_ONCE = 16
@@ -195,14 +195,11 @@ class Task(msgspec.Struct):
 def adopt(value: Any, location: Location, parent: Entity, location_key: str | None) -> Child:
     """A document found at `location` -> a child, marked with where it stands and where the chain began.
 
-    Raises what the envelope check raises."""
+    Raises what the envelope check raises, GreenroomError for annotations that are none."""
     entity = validate_envelope(value)
     metadata = entity["metadata"]
-    annotations = metadata.get("annotations") or {}
-    if not isinstance(annotations, dict):
-        raise GreenroomError("metadata.annotations must be a valid object")
     origin = parent["metadata"]["annotations"][ORIGIN_LOCATION]
-    marked = {**annotations, ORIGIN_LOCATION: origin, LOCATION: str(location)}
+    marked = {**authored_annotations(entity), ORIGIN_LOCATION: origin, LOCATION: str(location)}
     adopted = {**entity, "metadata": {**metadata, "annotations": marked}}
     return Child(ref_of(adopted), adopted, location_key)
 

@@ -15,7 +15,13 @@ from __future__ import annotations
 from greenroom_catalog.model.kinds import KINDS, Kind, KindError, kind_of, validate_kind
 from greenroom_catalog.model.relations import Relation, order_references, relations_of
 from greenroom_catalog.model.rules import Rules, read_rules
-from greenroom_catalog.model.validator import EnvelopeError, FieldError, check_fields, validate_envelope
+from greenroom_catalog.model.validator import (
+    EnvelopeError,
+    FieldError,
+    authored_annotations,
+    check_fields,
+    validate_envelope,
+)
 
 __all__ = [
     "KINDS",
@@ -25,6 +31,7 @@ __all__ = [
     "KindError",
     "Relation",
     "Rules",
+    "authored_annotations",
     "check_fields",
     "kind_of",
     "order_references",

@@ -101,6 +101,16 @@ def validate_envelope(value: object) -> Entity:
     raise EnvelopeError(problem or Problem("", "must be object", {"type": "object"}))
 
 
+def authored_annotations(entity: Entity) -> dict[str, Any]:
+    """The annotations of an entity as its document has them; null, false, 0 and an empty text are none (spec 02 §4.4).
+
+    Raises GreenroomError for anything else that is no object, such as an empty list."""
+    given = entity["metadata"].get("annotations")
+    if isinstance(given, list) or (given and not isinstance(given, dict)):
+        raise GreenroomError("metadata.annotations must be a valid object")
+    return given or {}
+
+
 def check_fields(entity: Entity) -> Entity:
     """An entity of sound envelope -> the same with its namespace spelled out, its fields known to be well formed.
 

@@ -297,7 +297,8 @@ def test_one_entity_twice_in_a_file_is_an_error() -> None:
 
 
 @pytest.mark.parametrize(
-    ("annotations", "codes"), [("", []), ("[]", []), ("{}", []), ("x", ["wrong-type"]), ("[1]", ["wrong-type"])]
+    ("annotations", "codes"),
+    [("", []), ("0", []), ("{}", []), ("[]", ["wrong-type"]), ("x", ["wrong-type"]), ("[1]", ["wrong-type"])],
 )
 def test_annotations_may_be_empty_as_the_catalog_adds_its_own(annotations: str, codes: list[str]) -> None:
     findings = read(f"{COMPONENT}metadata:\n  name: a\n  annotations: {annotations}\n{SPEC}")

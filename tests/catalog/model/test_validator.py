@@ -13,6 +13,7 @@ from greenroom_catalog.model import (
     EnvelopeError,
     FieldError,
     KindError,
+    authored_annotations,
     check_fields,
     order_references,
     relations_of,
@@ -84,3 +85,14 @@ def test_whatever_a_document_holds_is_accepted_or_refused_with_an_error_of_ours(
     except GreenroomError as error:
         message = error.message
     assert message
+
+
+@pytest.mark.parametrize("value", [None, False, 0, "", {}])
+def test_annotations_that_are_nothing_are_none(value: Any) -> None:
+    assert authored_annotations({"metadata": {"name": "a", "annotations": value}}) == {}
+
+
+@pytest.mark.parametrize("value", [[], ["a"], "x", 1, True])
+def test_annotations_that_are_no_object_are_refused(value: Any) -> None:
+    with pytest.raises(GreenroomError, match=r"metadata\.annotations must be a valid object"):
+        authored_annotations({"metadata": {"name": "a", "annotations": value}})

@@ -92,7 +92,8 @@ def _unescaped(source: str, offset: int, complain: Complain) -> str:
         character = _character(source[at : at + length], length)
         if character is None:
             character = source[found.start() : found.start() + 2 + length]
-            complain(offset + found.start(), f"Invalid escape sequence {character}")
+            shown = re.sub("[\U00010000-\U0010ffff]", "\ufffd", character)  # npm yaml shows half of it
+            complain(offset + found.start(), f"Invalid escape sequence {shown}")
         parts.append(character)
         at += length
     return _whole("".join([*parts, source[at:end]]))
