@@ -81,8 +81,8 @@ async def fuzz(seconds: float, number: int, per_world: int) -> int:
         served = folder / "files"
         served.mkdir()
         files = await stack.enter_async_context(serving(served))
-        # kept for less long than servers keep them: who asks on a connection that is being closed hears nothing
-        connections = aiohttp.TCPConnector(keepalive_timeout=2.0)
+        # one for each request: who asks on a connection that a busy server is just closing hears nothing
+        connections = aiohttp.TCPConnector(force_close=True)
         session = await stack.enter_async_context(aiohttp.ClientSession(connector=connections))
         ask = asking(session, files, served)
         database = await stack.enter_async_context(fresh_database())
