@@ -180,9 +180,11 @@ class Supervisor:
             if (pid := self._postmaster()) is not None:
                 os.kill(pid, how)
             try:
-                self.news.get(timeout=seconds)
+                news = self.news.get(timeout=seconds)
             except queue.Empty:
                 continue
+            if isinstance(news, _Free):
+                os.close(news.lock)  # before our own, which others wait for: then nothing is held any more
             break
         if self.process is not None:
             self.process.wait()
