@@ -174,7 +174,9 @@ async def _until_served(database: Database, number: int) -> float:
         return bool(await database.fetchval("select count(*) = $1 from final_entities", number))
 
     await _until(served)
-    started = "select extract(epoch from clock_timestamp() - started_at)::float8 from providers where name = $1"
+    started = (
+        "select extract(epoch from clock_timestamp() - min(started_at))::float8 from provider_runs where provider = $1"
+    )
     return float(await database.fetchval(started, PROVIDER))
 
 
@@ -224,14 +226,18 @@ async def _timed(client: Client, targets: Sequence[str]) -> Timed:
 async def _unchanged(house: Running, database: Database) -> dict[str, Any]:
     """Have the provider read its file again."""
     before = await _rows(database)
-    last = await database.fetchval("select finished_at from providers where name = $1", PROVIDER)
+    ended = "select count(*) from provider_runs where provider = $1 and finished_at is not null"
+    runs = await database.fetchval(ended, PROVIDER)
 
     async def finished() -> bool:
-        return bool(await database.fetchval("select finished_at > $2 from providers where name = $1", PROVIDER, last))
+        return bool(await database.fetchval(ended, PROVIDER) > runs)
 
     await house.house.services.get(CatalogProviders, "bench").trigger(PROVIDER)
     await _until(finished)
-    spent = "select extract(epoch from finished_at - started_at)::float8 from providers where name = $1"
+    spent = """
+        select extract(epoch from finished_at - started_at)::float8 from provider_runs
+        where provider = $1 and finished_at is not null order by id desc limit 1
+    """
     return {
         "unchanged_seconds": round(float(await database.fetchval(spent, PROVIDER)), 2),
         "unchanged_rows_written": len(before ^ await _rows(database)),
