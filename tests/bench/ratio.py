@@ -32,7 +32,7 @@ from tests.conformance.client import serving
 CLIENTS = 16
 PROMISES = {
     "until all are served": 5.0,
-    "until a changed hundredth is served": 2.0,
+    "until a changed hundredth is served": 1.3,
     "until a registered location's entity is served": 3.0,
     "a filtered page, with its total": 2.0,
     f"filtered pages, {CLIENTS} clients": 2.0,
