@@ -446,6 +446,16 @@ async def test_a_name_that_is_nearly_another(world: World) -> Explanation:
     return told
 
 
+async def test_a_name_that_is_nearly_that_of_an_entity_that_fails(world: World) -> None:
+    broken = {**component("payment-service"), "spec": {}}
+    await world.emit(broken)
+    told = await world.ask("component:paymnet-service")
+    assert (told.verdict, told.alternatives) == ("misspelt", ["component:default/payment-service"])
+    assert (await world.ask("api:payment-service")).verdict == "other-kind"
+    plain = await world.ask("component:paymnet-service", sight=Sight(inside=False))
+    assert (plain.verdict, plain.alternatives) == ("unknown", []), "it is nothing that everybody may know"
+
+
 @explains("unknown")
 async def test_what_nobody_has_ever_heard_of(world: World) -> Explanation:
     told = await world.ask(REF)

@@ -164,7 +164,7 @@ class FactFinder:
         entity = _as_served(facts.entity) if facts.entity is not None else None
         plain = Facts(ref, facts.moment, restricted=True)
         if entity is None:
-            same, near = await self._names(ref)
+            same, near = await self._names(ref, failing=False)
             return msgspec.structs.replace(
                 plain,
                 same_name=[other for other in same if await reads(other)],
@@ -187,7 +187,7 @@ class FactFinder:
     async def _of_unknown(self, facts: Facts) -> Facts:
         ref = facts.ref
         rows = await self._db.fetch(self._sql.explain_suspects, str(ref), ref.name.lower(), MOST_SUSPECTS)
-        same, near = await self._names(ref)
+        same, near = await self._names(ref, failing=True)
         return msgspec.structs.replace(
             facts,
             suspects=[_known(row) for row in rows],
@@ -206,18 +206,25 @@ class FactFinder:
         found = {row[0] for row in rows}
         return [ref for ref in wanted if ref not in found]
 
-    async def _names(self, ref: EntityRef) -> tuple[list[str], list[str]]:
-        """Served entities of that name, and those of a name that is nearly that one."""
+    async def _names(self, ref: EntityRef, *, failing: bool) -> tuple[list[str], list[str]]:
+        """Entities of that name, and of a name that is nearly that one: served ones, and on request those that fail."""
         kind, _, name = (part.lower() for part in ref)
         if not storable(str(ref)):
             return [], []
-        same = [_ref(*row) for row in await self._db.fetch(self._sql.explain_same_name, name)]
+        unserved = await self._db.fetch(self._sql.explain_failing_names, name) if failing else []
+        same_name = [
+            *await self._db.fetch(self._sql.explain_same_name, name),
+            *(row for row in unserved if row["name"] == name),
+        ]
         by_name: dict[str, list[str]] = {}
-        for row in await self._db.fetch(self._sql.explain_near_names, name, kind):
-            by_name.setdefault(row["name"], []).append(_ref(*row))
+        for row in [*await self._db.fetch(self._sql.explain_near_names, name, kind), *unserved]:
+            if row["name"] != name:
+                by_name.setdefault(row["name"], []).append(_ref(*row))
         close = difflib.get_close_matches(name, by_name, MOST_ALIKE, LIKENESS)
         near = [ref for one in close for ref in by_name[one]]
-        return same, sorted(near, key=lambda ref: not ref.startswith(f"{kind}:"))[:MOST_ALIKE]
+        return [_ref(*row) for row in same_name], sorted(near, key=lambda ref: not ref.startswith(f"{kind}:"))[
+            :MOST_ALIKE
+        ]
 
 
 def _ref(kind: str, namespace: str, name: str) -> str:
