@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import os
 import socket
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
 import asyncpg
@@ -106,14 +107,26 @@ async def upstream(seed: Path | None, config: Path, more: Mapping[str, str] | No
         **(more or {}),
     }
     prepared_home().mkdir(parents=True, exist_ok=True)
-    await _oracle_sh("reset", environ)
-    try:
-        await _oracle_sh("start", environ)
-        oracle = Oracle(f"http://127.0.0.1:{port}", database_port, _lines(seed) if seed else 0)
-        await oracle.settle()
-        yield oracle
-    finally:
+    with _alone_in(home()):
         await _oracle_sh("reset", environ)
+        try:
+            await _oracle_sh("start", environ)
+            oracle = Oracle(f"http://127.0.0.1:{port}", database_port, _lines(seed) if seed else 0)
+            await oracle.settle()
+            yield oracle
+        finally:
+            await _oracle_sh("reset", environ)
+
+
+@contextmanager
+def _alone_in(folder: Path) -> Iterator[None]:
+    """Two upstreams in one home would end each other. Raises OracleError where there is one already."""
+    with (folder / "used.lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise OracleError(f"another run has its upstream in {folder}: wait for it, or set ORACLE_HOME") from None
+        yield
 
 
 def _lines(path: Path) -> int:
