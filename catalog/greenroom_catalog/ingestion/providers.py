@@ -81,19 +81,24 @@ class Source:
 
     async def _replace(self, conn: Connection, entities: Iterable[Deferred] | AsyncIterable[Deferred]) -> Mutation:
         added = changed = unchanged = 0
-        unknown_before, lost = self._unknown, list[Conflict]()
+        unknown_before, refused, lost = self._unknown, list[Emitted](), list[Conflict]()
         held = await self._store.emissions.held_by_source(conn, self.name)
         seen: set[str] = set()
         async for chunk in _chunks(entities):
             items = self._emissions(chunk, seen)
             news = [item for item in items if is_news(item, held.get(item.ref))]
             written, conflicts = await self._write(conn, news, held)
+            refused += _those_of(conflicts, news)
             lost += conflicts
             added += sum(ref not in held for ref in written)
             changed += sum(ref in held for ref in written)
             unchanged += len(items) - len(news)
         gone = held.keys() - seen if self._unknown == unknown_before else set()
         await self._store.emissions.remove_from_source(conn, self.name, sorted(gone))
+        if gone and refused:  # what held the names may just have gone: upstream removes first
+            written, lost = await self._write(conn, refused, held)
+            added += len(written)
+        self._tell(lost)
         await self._store.emissions.note_conflicts_of_source(conn, self.name, lost, of=None)
         return Mutation(added, changed, len(gone), unchanged)
 
@@ -113,6 +118,7 @@ class Source:
             some, turned_away = await self._write(conn, news[start : start + CHUNK], held)
             written += some
             lost += turned_away
+        self._tell(lost)
         claimed = [*removed, *(item.ref for item in items)]
         await self._store.emissions.note_conflicts_of_source(conn, self.name, lost, of=claimed)
         new = sum(ref not in held for ref in written)
@@ -187,7 +193,6 @@ class Source:
             halves = news[: len(news) // 2], news[len(news) // 2 :]
             (first, some), (second, more) = [await self._write(conn, half, held) for half in halves]
             return first + second, some + more
-        self._tell(conflicts)
         lost = {conflict.ref for conflict in conflicts}
         return [item.ref for item in news if item.ref not in lost], conflicts
 
@@ -215,6 +220,12 @@ def _ref_at_least(entity: object) -> str | None:
     if not all(isinstance(part, str) and part for part in parts):
         return None
     return "{}:{}/{}".format(*parts).lower()
+
+
+def _those_of(conflicts: Sequence[Conflict], items: Sequence[Emitted]) -> list[Emitted]:
+    """The items that were turned away."""
+    refs = {conflict.ref for conflict in conflicts}
+    return [item for item in items if item.ref in refs]
 
 
 def _is_rekeyed(item: Emitted, held: Held | None) -> bool:

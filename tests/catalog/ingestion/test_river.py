@@ -244,6 +244,19 @@ async def test_an_unchanged_full_mutation_writes_no_row(catalog: Catalog) -> Non
     assert await _row_versions(catalog) == before
 
 
+async def test_a_full_mutation_claims_what_it_frees_itself(catalog: Catalog) -> None:
+    catalog.files.content[URL] = yaml_component("shop", owner="team-a")
+    file = location_entity(Location("url", URL))
+    await catalog.source().full([Deferred(file, "p")])
+    await catalog.settle()
+    assert (await catalog.served())["component:default/shop"]["spec"]["owner"] == "team-a"
+    mutation = await catalog.source().full([Deferred(component("shop", spec={"owner": "team-b"}), "p")])
+    await catalog.settle()
+    assert (mutation.added, mutation.removed) == (1, 1)
+    assert (await catalog.served())["component:default/shop"]["spec"]["owner"] == "team-b"
+    assert await catalog.database.fetchval("select count(*) from conflicts") == 0
+
+
 async def test_a_full_mutation_that_fails_half_way_changes_nothing(catalog: Catalog) -> None:
     await catalog.source().full([Deferred(component("shop"))])
     await catalog.settle()
