@@ -76,6 +76,20 @@ def test_an_error_names_file_line_and_column_and_shows_the_line() -> None:
 
 
 @pytest.mark.parametrize(
+    ("text", "key"),
+    [
+        ("? k: &a x\n", "{ k: &a x }"),
+        ("? &top {k: &a [1, 2], l: &b }\n", "{ k: &a [ 1, 2 ], l: &b  }"),
+        ("? - &a x\n  - *a\n", "[ &a x, *a ]"),
+    ],
+)
+def test_a_key_that_is_a_collection_is_written_with_the_anchors_in_it_as_npm_yaml_does(text: str, key: str) -> None:
+    (document,) = parse(text)
+    assert isinstance(document, Parsed)
+    assert document.value == {key: None}
+
+
+@pytest.mark.parametrize(
     ("location", "message"),
     [
         ("url:https://x/y", "Unable to read url, Unresolved alias (the anchor must be set before the alias): b"),

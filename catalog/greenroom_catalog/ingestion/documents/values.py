@@ -149,7 +149,7 @@ def _node_text(node: Node | None, indent: str = "") -> str:
     if isinstance(node, Mapping):
         return _enclosed("{", [_pair_text(key, item, f"{indent}  ") for key, item in node.pairs], "}", indent)
     if isinstance(node, Sequence):
-        return _enclosed("[", [_node_text(item, f"{indent}  ") for item in node.items], "]", indent)
+        return _enclosed("[", [_inner_text(item, f"{indent}  ") for item in node.items], "]", indent)
     if isinstance(node, Alias):
         return f"*{node.name}"
     if not isinstance(node, Scalar):
@@ -158,6 +158,12 @@ def _node_text(node: Node | None, indent: str = "") -> str:
         text = str(node.value)
         return json.dumps(text, ensure_ascii=False) if node.quote == '"' else "'{}'".format(text.replace("'", "''"))
     return _plain_text(node) if node.is_plain and not isinstance(node.value, str) else _value_text(node.value)
+
+
+def _inner_text(node: Node | None, indent: str = "") -> str:
+    """A part of such a key: with its anchor, which the key itself is written without."""
+    text = _node_text(node, indent)
+    return text if node is None or node.anchor is None else f"&{node.anchor} {text}"
 
 
 def _plain_text(node: Scalar) -> str:
@@ -204,17 +210,18 @@ def _enclosed(opening: str, parts: list[str], closing: str, indent: str) -> str:
 
 
 def _pair_text(key: Node, item: Node | None, indent: str) -> str:
-    name = _node_text(key, indent)
+    name = _inner_text(key, indent)
     is_collection = isinstance(key, Mapping | Sequence)
     if is_collection:
         name = f"? {name}"
     if item is None:
         return name
     if is_collection:
-        return f"{name} : {_node_text(item, indent)}".rstrip(" ")
-    text = _node_text(item, f"{indent}  ")
+        value = _inner_text(item, indent)
+        return f"{name} : {value}" if value else f"{name} :"
+    text = _inner_text(item, f"{indent}  ")
     own_lines = "\n" in text and isinstance(item, Mapping | Sequence)
-    return f"{name}:\n{indent}  {text}" if own_lines else f"{name}: {text}".rstrip(" ")
+    return f"{name}:\n{indent}  {text}" if own_lines else f"{name}:{text and ' '}{text}"
 
 
 def _value_text(value: object) -> str:
