@@ -11,7 +11,7 @@ import random
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from greenroom.entity import Entity
+from greenroom.entity import Entity, ref_of
 from tests.conformance.fuzz.entities import entities
 from tests.conformance.fuzz.hunt import Difference, Hunt, drawn
 from tests.conformance.fuzz.operating import UNKNOWN
@@ -41,7 +41,11 @@ class Places:
             fresh = await asyncio.to_thread(drawn, entities(), self._chance.getrandbits(32), IN_A_FILE)
             for entity in fresh:
                 entity["metadata"]["name"] += f".p{number}"
-            texts = [json.dumps(entity, ensure_ascii=False) for entity in (*fresh, {**anchor, "spec": {"owner": name}})]
+            once = {ref_of(entity): entity for entity in fresh}  # twice, upstream counts its one parent twice
+            texts = [
+                json.dumps(entity, ensure_ascii=False)
+                for entity in (*once.values(), {**anchor, "spec": {"owner": name}})
+            ]
             (self._folder / name).write_text("\n---\n".join(texts))
 
     async def change(self, hunt: Hunt, times: int, refs: Sequence[str], deletable: Sequence[str]) -> list[Difference]:

@@ -102,8 +102,9 @@ async def fuzz(seconds: float, number: int, per_world: int) -> int:
             if lines := await compared(world, hunt):
                 odd += 1
                 say("DIFFERENCE in what was made of entities", *(f"    {line}" for line in lines))
-            shown = [entity for entity in await _entities(ours) if _is_known(entity, world)]
-            known = vocabulary(shown)
+            shown = await _entities(ours)
+            known = vocabulary(shown)  # of all: a key is told apart by none if one entity has it twice
+            known.refs = [ref_of(entity) for entity in shown if _is_known(entity, world)]
             others = Operate(known, files, list(places.registered), [*PLACES, MISSING[0], "world-0.yaml"])
             for strategy, count in ((Ask(known).requests(), per_world), (others.requests(), per_world // 2)):
                 for difference in await hunt.through(strategy, chance.getrandbits(32), count):

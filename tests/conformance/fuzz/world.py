@@ -64,7 +64,10 @@ class World:
         }
         number = self._chance.randrange(FILES)
         location = self._location(number)
-        kept = (*added, ref_of(location), ref_of(ANCHOR))
+        files = (
+            ref_of(self._location(one)) for one in range(FILES)
+        )  # they claim each other: see DIFFERENCES, conflicts
+        kept = (*added, *files, ref_of(ANCHOR))
         going = [ref for ref in self.fed if ref not in kept and self._chance.random() < LEAVING]
         await self._write(number, ref_of(location))
         unclaimed = [ref for ref in added if ref not in self.fed and self._chance.random() < UNCLAIMED]
