@@ -77,6 +77,7 @@ def _inside(path: str, value: Any) -> Iterator[tuple[str, Any]]:
         for item in value:
             yield from _inside(path, item)
             if isinstance(item, str):
-                yield f"{path}.{item}", "true"
+                # an empty one is the key of the list itself, with a dot behind it: who looks for its value finds the list
+                yield f"{path}.{item}", "true" if item else None
     elif path not in ("metadata.uid", "metadata.etag"):
         yield path, value
