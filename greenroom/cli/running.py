@@ -6,7 +6,7 @@ import asyncio
 import os
 from collections.abc import Callable, Coroutine, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import click
 
@@ -14,6 +14,8 @@ from greenroom.cli.configuration import config_option, load_config
 from greenroom.cli.output import console, output_option, show, show_facts, show_table, working
 from greenroom.errors import ConfigError
 from greenroom.settings import AppConfig, BackendConfig
+
+T = TypeVar("T")
 
 more_layers = click.argument("more", nargs=-1, metavar="[FILE]...", type=click.Path(path_type=Path, dir_okay=False))
 
@@ -29,7 +31,7 @@ def serve(layers: tuple[Path, ...], more: tuple[Path, ...], api_only: bool) -> N
     """
     from greenroom.cli.server import run_server
 
-    _run(run_server(load_config([*layers, *more], environ=os.environ), api_only=api_only))
+    run(run_server(load_config([*layers, *more], environ=os.environ), api_only=api_only))
 
 
 @click.command()
@@ -43,7 +45,7 @@ def worker(layers: tuple[Path, ...], more: tuple[Path, ...], port: int | None) -
     """
     from greenroom.cli.server import run_worker
 
-    _run(run_worker(load_config([*layers, *more], environ=os.environ), port=port))
+    run(run_worker(load_config([*layers, *more], environ=os.environ), port=port))
 
 
 @click.command()
@@ -131,13 +133,13 @@ def refuse_to_begin(config: AppConfig) -> None:
 
 
 def _with_config(layers: Sequence[Path], work: Callable[[AppConfig], Coroutine[Any, Any, Any]]) -> Any:
-    return _run(work(load_config(layers, environ=os.environ)))
+    return run(work(load_config(layers, environ=os.environ)))
 
 
-def _run(work: Coroutine[Any, Any, Any]) -> Any:
+def run(work: Coroutine[Any, Any, T]) -> T:
     """On uvloop where there is one: it serves a third more."""
     try:
         import uvloop
-    except ImportError:
+    except ImportError:  # Windows
         return asyncio.run(work)
     return uvloop.run(work)

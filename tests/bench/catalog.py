@@ -11,7 +11,7 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from urllib.parse import quote
 import msgspec
 
 from greenroom.app import Running, running
+from greenroom.cli.running import run
 from greenroom.db import Database, open_pool
 from greenroom.embedded import embedded_postgres
 from greenroom.entity import ref_of
@@ -288,7 +289,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--entities", type=int, default=20_000, metavar="N", help="how many (20,000)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there, too")
     options = parser.parse_args(arguments)
-    figures = _run(measure(options.entities))
+    figures = run(measure(options.entities))
     sys.stdout.write(report(figures) + "\n")
     if options.json:
         options.json.write_bytes(msgspec.json.format(msgspec.json.encode(figures)))
@@ -296,15 +297,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for text in broken:
         sys.stderr.write(f"NOT KEPT: {text}\n")
     return 1 if broken else 0
-
-
-def _run(work: Coroutine[Any, Any, Figures]) -> Figures:
-    """On the event loop that the server uses."""
-    try:
-        import uvloop
-    except ImportError:  # Windows
-        return asyncio.run(work)
-    return uvloop.run(work)
 
 
 if __name__ == "__main__":

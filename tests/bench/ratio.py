@@ -14,13 +14,14 @@ import signal
 import sys
 import tempfile
 import time
-from collections.abc import Coroutine, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
+from greenroom.cli.running import run
 from greenroom.entity import Entity
 from tests.bench.asks import API, Question, by_name, essence, filtered_pages, query, questions
 from tests.bench.entities import entities
@@ -282,7 +283,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if why := missing():
         sys.stdout.write(f"The comparison with upstream was skipped: {why}.\n")
         return 0
-    found = _run(measure(options.entities, options.rounds, options.seconds))
+    found = run(measure(options.entities, options.rounds, options.seconds))
     sys.stdout.write(
         f"{found.entities:,} entities, {found.at:%Y-%m-%d %H:%M} UTC, {found.machine}\n\n{table(found.rows)}\n"
     )
@@ -292,15 +293,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for line in lines:
         sys.stderr.write(f"NOT KEPT: {line}\n")
     return 1 if lines else 0
-
-
-def _run(work: Coroutine[Any, Any, Report]) -> Report:
-    """On the event loop that the server uses."""
-    try:
-        import uvloop
-    except ImportError:  # Windows
-        return asyncio.run(work)
-    return uvloop.run(work)
 
 
 if __name__ == "__main__":
