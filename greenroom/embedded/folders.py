@@ -95,7 +95,12 @@ def data_folder(environ: Mapping[str, str]) -> Path:
 
 def has_cluster(data: Path) -> bool:
     """Whether a database was ever kept in the data folder, by whatever version of Postgres."""
-    return any((folder / "cluster").is_dir() for folder in data.glob("postgres-*"))
+    return bool(_kept(data))
+
+
+def _kept(data: Path) -> list[str]:
+    """The names of the folders that hold a cluster, one for each major version."""
+    return [folder.name for folder in sorted(data.glob("postgres-*")) if (folder / "cluster").is_dir()]
 
 
 def open_home(data: Path, major: int) -> Home:
@@ -182,7 +187,7 @@ def _refuse_foreign(root: Path) -> None:
 
 def _refuse_other_majors(data: Path, root: Path) -> None:
     """A new major version reads no older cluster, and an empty one started beside it would look like data loss."""
-    older = [folder.name for folder in sorted(data.glob("postgres-*")) if (folder / "cluster").is_dir()]
+    older = _kept(data)
     if older and root.name not in older:
         raise ConfigError(
             "GREENROOM_DATA",
