@@ -80,12 +80,15 @@ ORDER BY kind <> $2, name
 LIMIT 500
 
 -- name: explain_failing_names
--- Entities that are not served since something is wrong with them, and may be meant by a name.
-SELECT split_part(entity_ref, ':', 1) AS kind, split_part(split_part(entity_ref, ':', 2), '/', 1) AS namespace,
-       split_part(entity_ref, '/', 2) AS name
-FROM refresh_state s
-WHERE errors IS NOT NULL AND NOT EXISTS (SELECT FROM final_entities f WHERE f.id = s.id)
-  AND length(split_part(entity_ref, '/', 2)) BETWEEN length($1) - 3 AND length($1) + 3
-  AND (left(split_part(entity_ref, '/', 2), 2) = left($1, 2) OR right(entity_ref, 3) = right($1, 3))
-ORDER BY entity_ref
+-- Names, that one or near it, of entities that are not served since something is wrong with them.
+WITH failing AS (
+    SELECT split_part(entity_ref, ':', 1) AS kind, split_part(split_part(entity_ref, ':', 2), '/', 1) AS namespace,
+           split_part(entity_ref, '/', 2) AS name
+    FROM refresh_state s
+    WHERE errors IS NOT NULL AND NOT EXISTS (SELECT FROM final_entities f WHERE f.id = s.id)
+)
+SELECT kind, namespace, name FROM failing
+WHERE length(name) BETWEEN length($1) - 3 AND length($1) + 3
+  AND (left(name, 2) = left($1, 2) OR right(name, 3) = right($1, 3))
+ORDER BY kind, namespace, name
 LIMIT 500
