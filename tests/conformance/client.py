@@ -36,6 +36,21 @@ class Raw(msgspec.Struct):
 
 
 @asynccontextmanager
+async def answering(answer: Callable[[web.Request], Awaitable[web.StreamResponse]]) -> AsyncIterator[str]:
+    """A web server on a free port that answers any GET; yields its base URL."""
+    app = web.Application()
+    app.router.add_get("/{path:.*}", answer)
+    runner = web.AppRunner(app, access_log=None)
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0)
+    await site.start()
+    try:
+        yield f"http://127.0.0.1:{runner.addresses[0][1]}"
+    finally:
+        await runner.cleanup()
+
+
+@asynccontextmanager
 async def serving(folder: Path) -> AsyncIterator[str]:
     """A web server for one data set's files, on a free port; yields its base URL. `/status/<code>/…` answers that code."""
 
@@ -46,16 +61,8 @@ async def serving(folder: Path) -> AsyncIterator[str]:
         path = folder / request.path.lstrip("/")
         return web.FileResponse(path) if path.is_file() else web.Response(status=404, text="nothing here")
 
-    app = web.Application()
-    app.router.add_get("/{path:.*}", file)
-    runner = web.AppRunner(app, access_log=None)
-    await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0)
-    await site.start()
-    try:
-        yield f"http://127.0.0.1:{runner.addresses[0][1]}"
-    finally:
-        await runner.cleanup()
+    async with answering(file) as base:
+        yield base
 
 
 def copied_files(script: Script, folder: Path) -> Path:

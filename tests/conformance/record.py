@@ -25,6 +25,7 @@ from tests.conformance.compare import Outcome, differences
 from tests.conformance.differences import documented, intended
 from tests.conformance.oracle import upstream
 from tests.conformance.script import Script, fill, load, names
+from tests.conformance.terminal import say
 
 
 async def ask_upstream(script: Script) -> list[Outcome]:
@@ -76,11 +77,6 @@ async def _run(command: str, script: Script) -> dict[str, list[str]]:
     return {name: lines for name, lines in found.items() if not intended(name, rows)}
 
 
-def _say(*lines: str) -> None:
-    sys.stdout.writelines(f"{line}\n" for line in lines)
-    sys.stdout.flush()
-
-
 def main() -> int:
     parser = argparse.ArgumentParser(
         prog="python -m tests.conformance.record", description=(__doc__ or "").partition("\n")[0]
@@ -92,14 +88,14 @@ def main() -> int:
     scripts = [load(name) for name in asked.sets or names()]
     for script in scripts:
         lines = asyncio.run(_run(asked.command, script))
-        _say(f"{script.name}: {len(script.requests)} requests, {len(lines)} that differ")
+        say(f"{script.name}: {len(script.requests)} requests, {len(lines)} that differ")
         found |= lines
     if asked.command == "record":
         listing.write()
     for request, differing in found.items():
-        _say(request, *(f"    {line}" for line in differing))
+        say(request, *(f"    {line}" for line in differing))
     total = sum(len(script.requests) for script in scripts)
-    _say(f"{total:,} requests about {len(scripts)} data sets: {len(found)} differ that should not")
+    say(f"{total:,} requests about {len(scripts)} data sets: {len(found)} differ that should not")
     return 1 if found else 0
 
 

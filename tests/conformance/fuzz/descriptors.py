@@ -18,8 +18,8 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Iterable, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import Iterable, Sequence
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import quote
@@ -27,12 +27,14 @@ from urllib.parse import quote
 import aiohttp
 from aiohttp import web
 
+from tests.conformance.client import answering
 from tests.conformance.fuzz.book import note
 from tests.conformance.fuzz.samples import BESIDE, disturb, entity, written
 from tests.conformance.fuzz.sides import AUTHORIZED, Side, asking, started_greenroom, started_upstream
 from tests.conformance.fuzz.spoiling import encoded, spoiled
 from tests.conformance.oracle import shared_folder
 from tests.conformance.server import fresh_database
+from tests.conformance.terminal import say
 
 AT_ONCE = 4
 SHRINK_ASKS = 150
@@ -81,20 +83,6 @@ class Shelf:
             return web.Response(body=BESIDE[name].encode())
         found = self._folder / path if self._folder and len(name) < 256 else None
         return web.FileResponse(found) if found is not None and found.is_file() else web.Response(status=404)
-
-
-@asynccontextmanager
-async def served(shelf: Shelf) -> AsyncIterator[str]:
-    app = web.Application()
-    app.router.add_get("/{path:.*}", shelf.answer)
-    runner = web.AppRunner(app, access_log=None)
-    await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0)
-    await site.start()
-    try:
-        yield f"http://127.0.0.1:{runner.addresses[0][1]}"
-    finally:
-        await runner.cleanup()
 
 
 def cases(number: int, count: int, folder: Path | None) -> Iterable[Case]:
@@ -291,7 +279,7 @@ async def fuzz(number: int, count: int, folder: Path | None) -> int:
     async with AsyncExitStack() as stack:
         work = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         shelf = Shelf(folder)
-        base = await stack.enter_async_context(served(shelf))
+        base = await stack.enter_async_context(answering(shelf.answer))
         connections = aiohttp.TCPConnector(keepalive_timeout=2.0)  # shorter than servers keep them
         session = await stack.enter_async_context(aiohttp.ClientSession(connector=connections))
         ask = asking(session, base, work)
@@ -302,11 +290,6 @@ async def fuzz(number: int, count: int, folder: Path | None) -> int:
         found = await hunt(trial, cases(number, count, folder))
         note(number, trial.asked, trial.since, found)
         return found
-
-
-def say(*lines: str) -> None:
-    sys.stdout.writelines(f"{line}\n" for line in lines)
-    sys.stdout.flush()
 
 
 def main() -> int:

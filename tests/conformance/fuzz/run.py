@@ -45,6 +45,7 @@ from tests.conformance.fuzz.vocabulary import vocabulary
 from tests.conformance.fuzz.world import ANCHOR, World, compared
 from tests.conformance.script import TOKEN, Request
 from tests.conformance.server import fresh_database
+from tests.conformance.terminal import say
 
 WORLD = 80
 """Entities of the first world."""
@@ -134,11 +135,6 @@ async def _entities(side: Side) -> list[Entity]:
     await remember(side.run)
     served: list[Any] = (await side.run.outcome(Request(get="/entities"))).answer.body
     return served
-
-
-def say(*lines: str) -> None:
-    sys.stdout.writelines(f"{line}\n" for line in lines)
-    sys.stdout.flush()
 
 
 def main() -> int:
