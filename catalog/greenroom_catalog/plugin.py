@@ -64,12 +64,8 @@ class CheckedConfig(CatalogConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        locations = [
-            {"type": one.type, "target": one.target, **({} if one.rules is None else {"rules": one.rules})}
-            for one in self.locations
-        ]
         try:
-            read_rules(self.rules, locations, folder=Path.cwd())
+            _rules(self)
         except ConfigError as error:
             raise FieldError(error.path.removeprefix("catalog."), error.problem, error.hint) from error
 
@@ -78,7 +74,7 @@ class CheckedConfig(CatalogConfig):
 def catalog(config: CatalogConfig, host: Host) -> Iterable[Contribution]:
     """Ingest entities from providers and locations, and serve them at `/api/catalog`."""
     database, urls = host.get(Database), host.get(Urls)
-    rules = _rules(host.get(AppConfig))
+    rules = _rules(config)
     processor = Processor(rules, Reader(urls))
     store = Store(database, keep_orphans=config.orphan_strategy == "keep", lane=processor.lane)
     meters = Meters(host.get(Metrics))
@@ -102,7 +98,7 @@ def catalog(config: CatalogConfig, host: Host) -> Iterable[Contribution]:
         lambda: host.all(EntityProvider),
         host.log,
         evict=config.orphan_provider_strategy == "delete",
-        disabled=[name for name, options in config.provider_options.items() if options.disabled],
+        disabled=config.disabled_providers,
         hide=hide,
     )
 
@@ -142,8 +138,13 @@ def catalog(config: CatalogConfig, host: Host) -> Iterable[Contribution]:
     yield Loop("catalog.census", Census(database, store, meters).count, runs_in="every")
 
 
-def _rules(config: AppConfig) -> Rules:
-    return read_rules(config.get("catalog.rules"), config.get("catalog.locations"), folder=Path.cwd())
+def _rules(config: CatalogConfig) -> Rules:
+    """Raises ConfigError."""
+    locations = [
+        {"type": one.type, "target": one.target, **({} if one.rules is None else {"rules": one.rules})}
+        for one in config.locations
+    ]
+    return read_rules(config.rules, locations, folder=Path.cwd())
 
 
 def _setup(config: CatalogConfig, host: Host, rules: Rules, hide: Callable[[str], str]) -> Setup:
@@ -151,7 +152,7 @@ def _setup(config: CatalogConfig, host: Host, rules: Rules, hide: Callable[[str]
     return Setup(
         rules=rules,
         installed=lambda: [provider.name for provider in host.all(EntityProvider)],
-        disabled=[name for name, options in config.provider_options.items() if options.disabled],
+        disabled=config.disabled_providers,
         locations=config.locations,
         keeps_orphans=config.orphan_strategy == "keep",
         rules_are_set=config.rules is not None,

@@ -80,6 +80,10 @@ class CatalogConfig(msgspec.Struct, rename="camel"):
         if isinstance(self.processing_interval, timedelta):
             self.processing_interval = max(self.processing_interval, SHORTEST_INTERVAL)
 
+    @property
+    def disabled_providers(self) -> list[str]:
+        return [name for name, options in self.provider_options.items() if options.disabled]
+
     def cautions(self) -> Iterable[str]:
         """What is accepted, and does not do what it does upstream."""
         stitching = self.stitching_strategy
