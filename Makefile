@@ -8,9 +8,11 @@ DEMO_DATA ?= $(if $(filter 0,$(shell id -u)),/var/lib/greenroom-demo,$(CURDIR)/.
 
 FUZZ_SECONDS ?= 120
 FUZZ_DESCRIPTORS ?= 2000
+SOAK_MINUTES ?= 60
+SOAK_OUT ?= .greenroom/soak
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test check format bench conformance e2e openapi locks clean
+.PHONY: help setup run test check format bench soak faults conformance e2e openapi locks clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -40,6 +42,12 @@ format: .venv/.dev ## Format the code
 bench: .venv/.dev ## Measure the catalog's promises, and against upstream (that needs Node and GREENROOM_SHARED)
 	$(BIN)/python -m tests.bench.catalog
 	$(BIN)/python -m tests.bench.ratio
+
+soak: .venv/.dev ## An hour of changes under readers: flat memory, flat latency, bounded tables (SOAK_MINUTES, SOAK_OUT)
+	$(BIN)/python -m tests.soak.run --minutes $(SOAK_MINUTES) --out $(SOAK_OUT)
+
+faults: .venv/.dev ## Kill, cut, fill, stop the clock: nothing may be lost (a quarter of an hour and more)
+	GREENROOM_FAULTS=1 $(BIN)/pytest tests/faults -v --durations=0
 
 conformance: .venv/.dev ## Ask a live upstream and Greenroom the same, known and generated (needs Node and GREENROOM_SHARED)
 	$(BIN)/python -m tests.conformance.record live
