@@ -20,7 +20,7 @@ from greenroom.urls.repositories import (
     repository_file,
     said_of_repository,
 )
-from greenroom.urls.whatwg import InvalidUrlError, Url, is_url, parse
+from greenroom.urls.whatwg import InvalidUrlError, Url, folder_of, is_url, parse
 
 __all__ = ["HostType", "Integration", "Integrations", "azure_file", "repository_file"]
 
@@ -121,6 +121,8 @@ class Integrations(msgspec.Struct, frozen=True):
 
 
 def _resolve_plain(target: str, base: str, line: int | None, integration: Integration | None) -> str:
+    if target == "./" and not line and (folder := folder_of(base)):
+        return folder
     if is_url(target):
         return target
     resolved = _in_repository(target, base) if target.startswith("/") else parse(target, base)

@@ -31,6 +31,8 @@ _FORBIDDEN_IN_HOST = re.compile(r"[\x00-\x20#/:<>?@\[\\\]^|]")
 _FORBIDDEN_IN_DOMAIN = re.compile(r"[\x00-\x20#/:<>?@\[\\\]^|%\x7f]")
 _PLAIN_HTTP = re.compile(r"https?://[0-9-]*+[a-z][a-z0-9-]*+(?:\.[0-9-]*+[a-z][a-z0-9-]*+)*+(?:[/?#][^\x00-\x20]*+)?")
 """What is a URL beyond doubt, if nothing in it is in punycode: nearly all that are asked about."""
+_PLAIN = re.compile(r"(https?)://((?:[a-z0-9-]++\.)*+[a-z][a-z0-9-]*+)((?:/[A-Za-z0-9_.~-]*+)++)")
+"""What parsing leaves as it is, if there is no punycode in it and no segment begins with a dot: nearly all addresses of files."""
 _RIGHT_TO_LEFT = frozenset({"R", "AL", "AN", "EN", "ES", "CS", "ET", "ON", "BN", "NSM"})
 _MAY_END = frozenset({"R", "AL", "EN", "AN"})
 _DOT = {".", "%2e"}
@@ -126,6 +128,9 @@ class Url:
 @lru_cache(maxsize=256)  # who asks one thing about a URL mostly goes on to ask another
 def parse(text: str, base: str | Url | None = None) -> Url:
     """Raises InvalidUrlError, as `new URL(text, base)` throws a TypeError."""
+    if plain := _plain(text):
+        scheme, hostname, path = plain.groups()
+        return Url(scheme, hostname=hostname, path=tuple(path[1:].split("/")))
     text = _HALF.sub("\ufffd", text)
     text = _NEVER.sub("", text.strip(_AROUND))
     found = _SCHEME.match(text)
@@ -142,6 +147,15 @@ def parse(text: str, base: str | Url | None = None) -> Url:
     if rest.startswith("//"):
         return _absolute(scheme, rest[2:])
     return _without_authority(scheme, rest)
+
+
+def _plain(text: str) -> re.Match[str] | None:
+    return None if "/." in text or "xn--" in text else _PLAIN.fullmatch(text)
+
+
+def folder_of(text: str) -> str | None:
+    """What `./` means at a URL of the commonest form, found without parsing it; None for any other."""
+    return text[: text.rindex("/") + 1] if _plain(text) else None
 
 
 def is_url(text: str) -> bool:

@@ -22,7 +22,7 @@ from greenroom.errors import GreenroomError, InputError, to_wire
 from greenroom_catalog.ingestion.meters import Meters
 from greenroom_catalog.ingestion.processor import AT_ONCE, FOREIGN, READS, Processed, Processor, Unchanged
 from greenroom_catalog.ingestion.providers import refresh_key, stored
-from greenroom_catalog.ingestion.work import Memory
+from greenroom_catalog.ingestion.work import LARGE, Memory
 from greenroom_catalog.stitching.stitcher import stitch
 from greenroom_catalog.storage.results import Bad, Claimed, Good
 from greenroom_catalog.storage.store import UNSTORABLE, Store, explain
@@ -47,6 +47,8 @@ FORGETFUL = 5
 STITCH_PATIENCE = timedelta(seconds=10)
 """While entities are still being processed, a ticket waits this long for more of them: each may add to the same neighbour."""
 NEVER = timedelta(days=36500)
+MANY_RELATIONS = 2000
+"""Relations of one entity from which on it is stitched in a thread."""
 TIDY_AFTER = 1000
 """Stitched entities after which the planner's statistics are brought up to date, once the queue is empty."""
 
@@ -110,7 +112,7 @@ class Engine:
         results: list[Outcome] = []
         async for item in _breathing(claimed):
             if self._lane(item) == AT_ONCE:
-                results.append(await self._result(item))
+                results.append(await self._result(item, at_once=True))
             else:
                 self._late[asyncio.create_task(self._result(item))] = _UnderWay(item, monotonic())
         results += await self._finished()
@@ -194,13 +196,13 @@ class Engine:
                 conflict.ref, conflict.held_by, conflict.wanted_by,
             )  # fmt: skip
 
-    async def _result(self, claimed: Claimed) -> Outcome:
+    async def _result(self, claimed: Claimed, *, at_once: bool = False) -> Outcome:
         """Process one entity; None when nothing about it has changed."""
         began = perf_counter()
         kept = _kept(claimed)
         try:
             memory = None if kept is None else self._memory(claimed, kept)
-            processed = await self._processor.process(msgspec.json.decode(claimed.document), memory)
+            processed = await self._processor.process(msgspec.json.decode(claimed.document), memory, at_once=at_once)
         except Exception as error:  # noqa: BLE001 - a fault of ours is logged and shown on the entity; the others go on
             self._log.exception("Processing of %s failed", claimed.ref)
             processed = Processed({}, errors=[GreenroomError(f"Processing failed unexpectedly: {error}")])
@@ -234,7 +236,7 @@ class Engine:
             return None if result_hash == claimed.result_hash else Bad(claimed, errors, result_hash, memory)
         document = msgspec.json.encode(processed.entity)
         children = [stored(child.entity, child.location_key) for child in processed.children]
-        relations = [(relation.source, relation.type, relation.target) for relation in processed.relations]
+        relations = processed.relations
         keys = [refresh_key(key) for key in processed.refresh_keys]
         memory = self._to_keep(claimed, processed.memory)
         facts = msgspec.json.encode([relations, keys, [[child.ref, child.location_key] for child in children]])
@@ -274,7 +276,7 @@ class Engine:
         async with self._store.transaction() as conn:
             taken, tickets = await self._store.tickets.claim(conn, limit, age)
             failures: dict[int, str] = {}
-            stitched = [self._stitch(ticket, failures) async for ticket in _breathing(tickets)]
+            stitched = [await self._stitched(ticket, failures) async for ticket in _breathing(tickets)]
             finals = [final for final in stitched if final is not None]
             await self._store.tickets.save(conn, finals)
             await self._store.tickets.drop(conn, taken, failures)
@@ -292,6 +294,12 @@ class Engine:
             await self._store.tickets.drop(conn, taken, {ticket.id: explain(error) for ticket in tickets})
         for ticket in tickets:
             self._log.error("%s cannot be served: %s", ticket.ref, explain(error))
+
+    async def _stitched(self, ticket: Ticket, failures: dict[int, str]) -> Final | None:
+        """A large entity in a thread: one of 700,000 keys takes seconds, in which nobody would be answered."""
+        if len(ticket.processed or b"") < LARGE and len(ticket.relations) < MANY_RELATIONS:
+            return self._stitch(ticket, failures)
+        return await asyncio.to_thread(self._stitch, ticket, failures)
 
     def _stitch(self, ticket: Ticket, failures: dict[int, str]) -> Final | None:
         try:

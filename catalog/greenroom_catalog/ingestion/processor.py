@@ -30,6 +30,9 @@ AT_ONCE, READS, FOREIGN = 0, 1, 2
 must not become another's."""
 
 
+_NO_MEMORY = Memory()
+
+
 class Processed(msgspec.Struct, frozen=True):
     """What processing came to. With `errors`, only the memory is to be used: the entity stays what it last was."""
 
@@ -74,12 +77,15 @@ class Processor:
             return FOREIGN
         return READS if kind == "location" else AT_ONCE
 
-    async def process(self, entity: Entity, memory: Memory | None = None) -> Processed | Unchanged:
+    async def process(
+        self, entity: Entity, memory: Memory | None = None, *, at_once: bool = False
+    ) -> Processed | Unchanged:
         """Process an unprocessed entity. `memory` is what its last processing left; its etags count if that went well.
+        `at_once`: its lane is AT_ONCE, so that no plugin changes it, and there is no placeholder to look for.
 
         What is wrong with the entity is in the result's `errors`; only the unforeseen is raised."""
-        kept = memory or Memory()
-        found = Found(entity, Sources(self._reader.reads, kept.etags), kept.caches)
+        kept = memory or _NO_MEMORY
+        found = Found(entity, Sources(self._reader.reads, kept.etags), kept.caches, has_marks=not at_once)
         try:
             result = await self._process(entity, found)
         except GreenroomError as error:

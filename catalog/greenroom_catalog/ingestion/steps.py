@@ -166,6 +166,8 @@ def _placeholders(extensions: Extensions) -> Step:
     resolvers = {**placeholders.BUILT_IN, **{one.key: _resolver(extensions, one) for one in extensions.resolvers}}
 
     async def before(entity: Entity, task: Task) -> Entity:
+        if not task.found.has_marks:
+            return entity
         return await placeholders.replace(entity, task.location.target, resolvers, task.found)
 
     name = "PlaceholderProcessor"

@@ -138,9 +138,18 @@ class Sources:
 class Found:
     """What a processing has put forth so far. `parent` is the entity as it came."""
 
-    def __init__(self, parent: Entity, sources: Sources, caches: Mapping[str, Mapping[str, Any]] | None = None) -> None:
+    def __init__(
+        self,
+        parent: Entity,
+        sources: Sources,
+        caches: Mapping[str, Mapping[str, Any]] | None = None,
+        *,
+        has_marks: bool = True,
+    ) -> None:
+        """`has_marks`: there may be placeholders in it."""
         self.parent = parent
         self.sources = sources
+        self.has_marks = has_marks
         self.children: list[Child] = []
         self.relations: dict[Relation, None] = {}
         self.errors: list[GreenroomError] = []
@@ -161,8 +170,10 @@ class Found:
 
     async def adopt_file(self, content: bytes, location: Location) -> None:
         """Take every document of a file. Errors of the file are the parent's."""
-        large = len(content) > LARGE
-        self._adopt_all(await asyncio.to_thread(parse, content) if large else parse(content), location)
+        if len(content) > LARGE:
+            await asyncio.to_thread(self.adopt_small_file, content, location)
+        else:
+            self.adopt_small_file(content, location)
 
     def adopt_small_file(self, content: bytes, location: Location) -> None:
         """The same at once."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from greenroom.entity import DEFAULT_NAMESPACE, Entity, EntityRef, EntityRefError, missing_part, parse_ref, ref_of
@@ -58,6 +59,9 @@ REFERENCES: Mapping[str, tuple[Reference, ...]] = {
 }
 """By kind, in the order in which upstream reads the fields: the first malformed reference is the one reported."""
 
+_OFTEN_NAMED = 200
+"""Characters of a reference beyond which it is not remembered."""
+
 _UNORDERED = ("providesApis", "consumesApis", "dependsOn", "dependencyOf", "memberOf", "children", "members")
 
 
@@ -89,13 +93,22 @@ def relations_of(entity: Entity) -> list[Relation]:
     try:
         for reference in references:
             for target in _targets(spec.get(reference.field)):
-                other = str(read_reference(target, reference.kind, namespace))
+                if isinstance(target, str) and len(target) <= _OFTEN_NAMED:
+                    other = _canonical(target, reference.kind, namespace)
+                else:
+                    other = str(read_reference(target, reference.kind, namespace))
                 found[Relation(itself, reference.outgoing, other)] = None
                 found[Relation(other, reference.incoming, itself)] = None
     except EntityRefError as error:
         processor = SCAFFOLDER if entity["kind"] == "Template" else BUILTIN
         raise InputError(f"Processor {processor} threw an error while postprocessing", cause=error) from error
     return list(found)
+
+
+@lru_cache(maxsize=4096)
+def _canonical(target: str, kind: str | None, namespace: str) -> str:
+    """Owners and systems are named again and again."""
+    return str(read_reference(target, kind, namespace))
 
 
 def read_reference(value: object, kind: str | None, namespace: str) -> EntityRef:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any
 
 from greenroom.entity import DEFAULT_NAMESPACE, Entity, ref_of
@@ -156,20 +157,31 @@ def forbid_foreign_fields(entity: Entity) -> None:
 def check_formats(entity: Entity) -> None:
     """The fourth policy: names, keys, tags and links are spelled as they must be. Raises FieldError."""
     metadata = entity["metadata"]
-    _expect(_API_VERSION, entity["apiVersion"], "apiVersion", _PREFIXED, "apiVersion")
-    _expect(_KIND, entity["kind"], "kind", _KIND_TEXT, "kind")
-    _expect(_NAME, metadata["name"], "metadata.name", _NAME_TEXT, "metadata", "name")
-    _expect(_NAMESPACE, metadata["namespace"], "metadata.namespace", _LABEL_TEXT, "metadata", "namespace")
+    if not _is_api_version(entity["apiVersion"]):
+        raise _malformed("apiVersion", _PREFIXED, entity["apiVersion"], "apiVersion")
+    if not _is_kind(entity["kind"]):
+        raise _malformed("kind", _KIND_TEXT, entity["kind"], "kind")
+    if _NAME(metadata["name"]) is None:
+        raise _malformed("metadata.name", _NAME_TEXT, metadata["name"], "metadata", "name")
+    if not _is_namespace(metadata["namespace"]):
+        raise _malformed("metadata.namespace", _LABEL_TEXT, metadata["namespace"], "metadata", "namespace")
     for key, value in metadata.get("labels", {}).items():
-        _expect(_KEY, key, f"labels.{key}", _PREFIXED, "metadata", "labels", key)
-        if value:
-            _expect(_NAME, value, f"labels.{key}", _NAME_TEXT, "metadata", "labels", key)
+        _check_label(key, value)
     for key in metadata.get("annotations", {}):
-        _expect(_KEY, key, f"annotations.{key}", _PREFIXED, "metadata", "annotations", key)
+        if not _is_key(key):
+            raise _malformed(f"annotations.{key}", _PREFIXED, key, "metadata", "annotations", key)
     for index, tag in enumerate(metadata.get("tags", ())):
-        _expect(_TAG, tag, f"tags.{index}", _TAG_TEXT, "metadata", "tags", index)
+        if not _is_tag(tag):
+            raise _malformed(f"tags.{index}", _TAG_TEXT, tag, "metadata", "tags", index)
     for index, link in enumerate(metadata.get("links", ())):
         _check_link(link, index)
+
+
+def _check_label(key: str, value: str) -> None:
+    if not _is_key(key):
+        raise _malformed(f"labels.{key}", _PREFIXED, key, "metadata", "labels", key)
+    if value and _NAME(value) is None:
+        raise _malformed(f"labels.{key}", _NAME_TEXT, value, "metadata", "labels", key)
 
 
 def _check_link(link: dict[str, Any], index: int) -> None:
@@ -189,12 +201,25 @@ _LABEL = r"(?![a-z0-9-]{64})[a-z0-9]+(?:-+[a-z0-9]+)*"
 _SUBDOMAIN = rf"(?![a-z0-9.-]{{254}}){_LABEL}(?:\.{_LABEL})*"
 _OBJECT_NAME = r"(?![-A-Za-z0-9_.]{64})(?:[A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]"
 
-_NAMESPACE = re.compile(_LABEL).fullmatch
 _NAME = re.compile(_OBJECT_NAME).fullmatch
-_KEY = re.compile(rf"(?:{_SUBDOMAIN}/)?{_OBJECT_NAME}").fullmatch
-_API_VERSION = re.compile(rf"(?:{_SUBDOMAIN}/)?[a-z0-9A-Z]{{1,63}}").fullmatch
-_KIND = re.compile(r"[a-zA-Z][a-z0-9A-Z]{0,62}").fullmatch
-_TAG = re.compile(r"(?![a-z0-9:+#-]{64})[a-z0-9:+#]+(?:-[a-z0-9:+#]+)*").fullmatch
+
+
+_LONGEST = 317
+"""Characters of the longest text that any of these patterns matches: a prefix, a slash and a name."""
+
+
+def _spelled(pattern: str) -> Callable[[str], bool]:
+    """Whether a text is spelled so. Answers are remembered: the same few keys and tags stand in nearly every entity."""
+    matches = re.compile(pattern).fullmatch
+    remembered = lru_cache(maxsize=2048)(lambda text: matches(text) is not None)
+    return lambda text: len(text) <= _LONGEST and remembered(text)
+
+
+_is_namespace = _spelled(_LABEL)
+_is_key = _spelled(rf"(?:{_SUBDOMAIN}/)?{_OBJECT_NAME}")
+_is_api_version = _spelled(rf"(?:{_SUBDOMAIN}/)?[a-z0-9A-Z]{{1,63}}")
+_is_kind = _spelled(r"[a-zA-Z][a-z0-9A-Z]{0,62}")
+_is_tag = _spelled(r"(?![a-z0-9:+#-]{64})[a-z0-9:+#]+(?:-[a-z0-9:+#]+)*")
 
 _PREFIXED = "a valid prefix and/or suffix"
 _NAME_TEXT = "a string that is sequences of [a-zA-Z0-9] separated by any of [-_.], at most 63 characters in total"
@@ -206,11 +231,6 @@ _LEARN_MORE = (
     "To learn more about catalog file format, visit: "
     "https://github.com/backstage/backstage/blob/master/docs/architecture-decisions/adr002-default-catalog-file-format.md"
 )
-
-
-def _expect(matches: Callable[[str], object], value: str, field: str, expected: str, *path: str | int) -> None:
-    if matches(value) is None:
-        raise _malformed(field, expected, value, *path)
 
 
 def _malformed(field: str, expected: str, found: str, *path: str | int) -> FieldError:
