@@ -99,6 +99,8 @@ def catalog(config: CatalogConfig, host: Host) -> Iterable[Contribution]:
         host.log,
         evict=config.orphan_provider_strategy == "delete",
         disabled=config.disabled_providers,
+        guard=config.guard,
+        options=config.provider_options,
         hide=hide,
     )
 

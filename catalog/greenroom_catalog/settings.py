@@ -41,6 +41,31 @@ class ProviderOptions(msgspec.Struct, rename="camel"):
 
     disabled: bool = False
     """It is as if it were not installed: what it brought goes, unless `orphanProviderStrategy` is `keep`."""
+    timeout: timedelta | None = None
+    """Of each run. None: the provider's own (`schedule.timeout`), else six hours."""
+    max_entities: int | None = None
+    """That a run may emit. None: two million."""
+
+    def __post_init__(self) -> None:
+        if self.timeout is not None and self.timeout <= timedelta(0):
+            raise FieldError("timeout", "a run takes some time")
+        if self.max_entities is not None and self.max_entities < 1:
+            raise FieldError("maxEntities", "expected at least 1")
+
+
+class RemovalGuard(msgspec.Struct, rename="camel"):
+    """`catalog.removalGuard`: what a provider's full mutation may take away before somebody has to confirm it."""
+
+    share: float = 0.5
+    """Of what the provider brought, from 0 to 1."""
+    at_least: int = 100
+    """Entities; what removes fewer is never refused."""
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.share <= 1:
+            raise FieldError(
+                "share", "a share is from 0 to 1", hint="such as 0.5; `removalGuard: false` refuses nothing"
+            )
 
 
 class ScmEvents(msgspec.Struct, rename="camel"):
@@ -66,6 +91,7 @@ class CatalogConfig(msgspec.Struct, rename="camel"):
     processing_interval: timedelta | bool | None = None
     default_location_conflict_strategy: Literal["reject", "refresh"] = "reject"
     provider_options: dict[str, ProviderOptions] = {}
+    removal_guard: RemovalGuard | bool = True
     stitching_strategy: StitchingConfig | None = None
     import_: dict[str, Any] = msgspec.field(name="import", default_factory=dict)
     providers: dict[str, Any] = {}
@@ -79,6 +105,11 @@ class CatalogConfig(msgspec.Struct, rename="camel"):
             raise FieldError("processingInterval", "expected a duration or false", hint="for example `{minutes: 10}`")
         if isinstance(self.processing_interval, timedelta):
             self.processing_interval = max(self.processing_interval, SHORTEST_INTERVAL)
+
+    @property
+    def guard(self) -> RemovalGuard | None:
+        """None: whatever a provider says is believed."""
+        return RemovalGuard() if self.removal_guard is True else self.removal_guard or None
 
     @property
     def disabled_providers(self) -> list[str]:

@@ -109,6 +109,25 @@ def run_provider(
         raise click.exceptions.Exit(1)
 
 
+@providers.command("confirm")
+@click.argument("name")
+@server_option
+@token_option
+@config_option
+def confirm_removal(name: str, server: str | None, token: str | None, layers: tuple[Path, ...]) -> None:
+    """Let a provider remove what its last run was refused to.
+
+    It is run now, and may remove as many entities as it wanted to. `show` tells how many."""
+
+    async def work(client: Client) -> Any:
+        before = await _call(client, "GET", name)
+        await _call(client, "POST", name, "confirm")
+        return before["refusedRemoval"]
+
+    refused = with_client(server, token, layers, work)
+    console().print(f"{name} is asked to run, and may remove {refused} entities")
+
+
 @providers.command("pause")
 @click.argument("name")
 @server_option
@@ -238,6 +257,7 @@ def _facts(one: Mapping[str, Any]) -> dict[str, Any]:
         "every": _schedule(one),
         "next run": _second(one["nextRunAt"]),
         "paused": f"{_second(one['pausedAt'])} by {one['pausedBy'] or 'somebody'}" if one["pausedAt"] else None,
+        "refused": f"to remove {one['refusedRemoval']} entities" if one["refusedRemoval"] is not None else None,
         "last error": f"{_second(failed['startedAt'])}: {failed['error']}" if failed else None,
     }
 

@@ -33,6 +33,9 @@ def read(**section: Any) -> tuple[CatalogConfig, list[str]]:
         ({"processingInterval": True}, r"catalog\.processingInterval: expected a duration or false"),
         ({"orphanStrategy": "drop"}, r"catalog\.orphanStrategy"),
         ({"providerOptions": {"x": {"disabled": "perhaps"}}}, r"catalog\.providerOptions\.x\.disabled"),
+        ({"providerOptions": {"x": {"timeout": {"seconds": 0}}}}, r"catalog\.providerOptions\.x\.timeout"),
+        ({"providerOptions": {"x": {"maxEntities": 0}}}, r"catalog\.providerOptions\.x\.maxEntities"),
+        ({"removalGuard": {"share": 50}}, r"catalog\.removalGuard\.share: a share is from 0 to 1"),
     ],
 )
 def test_a_wrong_setting_is_named_with_its_path(section: dict[str, Any], problem: str) -> None:
@@ -64,7 +67,8 @@ def test_every_setting_that_has_its_effect_is_taken_without_a_word() -> None:
         orphanProviderStrategy="keep",
         processingInterval={"milliseconds": 5},
         defaultLocationConflictStrategy="refresh",
-        providerOptions={"git:main": {"disabled": True}},
+        providerOptions={"git:main": {"disabled": True, "timeout": {"minutes": 5}, "maxEntities": 5}},
+        removalGuard={"share": 0.9, "atLeast": 3},
         processorOptions={"UrlReaderProcessor": {"priority": 10}},
         disableDefaultProcessors=True,
         scmEvents=False,
@@ -72,3 +76,10 @@ def test_every_setting_that_has_its_effect_is_taken_without_a_word() -> None:
     assert warnings == []
     assert config.processing_interval == timedelta(seconds=1)
     assert config.provider_options["git:main"].disabled
+    assert config.guard is not None
+    assert (config.guard.share, config.guard.at_least) == (0.9, 3)
+
+
+def test_the_removal_guard_stands_unless_it_is_sent_away() -> None:
+    assert read()[0].guard is not None
+    assert read(removalGuard=False)[0].guard is None

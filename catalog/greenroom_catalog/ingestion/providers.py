@@ -17,6 +17,7 @@ from greenroom.db import Connection
 from greenroom.entity import DEFAULT_NAMESPACE, Entity, ref_of
 from greenroom.errors import GreenroomError, NotFoundError, ServiceUnavailableError, describe
 from greenroom.plugin import Deferred, EntitySource, Mutation
+from greenroom_catalog.ingestion.bounds import Bounds, RemovalRefusedError
 from greenroom_catalog.ingestion.locations import (
     Location,
     location_entity,
@@ -60,21 +61,26 @@ def stored(entity: Entity, location_key: str | None) -> Emitted:
 
 
 class Source:
-    """One provider's hand in the catalog (`greenroom.plugin.EntitySource`). `tally` tells what it has done so far."""
+    """One provider's hand in the catalog (`greenroom.plugin.EntitySource`). `tally` tells what it has done so far, `refused` of a
+    removal that waits for somebody to confirm it."""
 
-    def __init__(self, name: str, store: Store, log: logging.Logger, *, by_hand: bool = False) -> None:
+    def __init__(
+        self, name: str, store: Store, log: logging.Logger, *, by_hand: bool = False, bounds: Bounds | None = None
+    ) -> None:
         self.name = name
+        self.refused: RemovalRefusedError | None = None
         self.by_hand = by_hand
         self.tally = Tally()
         self._store = store
         self._log = log
         self._unknown = 0
+        self._bounds = bounds or Bounds()
 
     async def full(self, entities: Iterable[Deferred] | AsyncIterable[Deferred]) -> Mutation:
         """These are now all of this provider's entities. One transaction: a source that raises half-way changes nothing.
 
         What is no entity, or cannot be stored, is left out and counted as failed; what it was before stays. A failure of
-        which nobody knows what it was keeps everything that is not seen."""
+        which nobody knows what it was keeps everything that is not seen. Raises RemovalRefusedError and FloodError."""
         async with self._store.transaction() as conn:
             done = await self._replace(conn, entities)
         return self._count(done)
@@ -94,6 +100,7 @@ class Source:
             changed += sum(ref in held for ref in written)
             unchanged += len(items) - len(news)
         gone = held.keys() - seen if self._unknown == unknown_before else set()
+        await self._check_removal(conn, sorted(gone), len(held))
         await self._store.emissions.remove_from_source(conn, self.name, sorted(gone))
         if gone and refused:  # what held the names may just have gone: upstream removes first
             written, lost = await self._write(conn, refused, held)
@@ -101,6 +108,18 @@ class Source:
         self._tell(lost)
         await self._store.emissions.note_conflicts_of_source(conn, self.name, lost, of=None)
         return Mutation(added, changed, len(gone), unchanged)
+
+    async def _check_removal(self, conn: Connection, gone: Sequence[str], held: int) -> None:
+        """Raises RemovalRefusedError, with which the whole mutation waits: of a source that is not believed in part, the
+        rest is no more certain; and what it added wrongly would be as hard to get rid of."""
+        if self._bounds.is_usual(len(gone), held):
+            return
+        doomed = await self._store.emissions.doomed(conn, self.name, gone)
+        try:
+            self._bounds.check_removal(self.name, len(gone), held, len(doomed))
+        except RemovalRefusedError as refused:
+            self.refused = refused
+            raise
 
     async def delta(self, *, added: Sequence[Deferred] = (), removed: Sequence[str] = ()) -> Mutation:
         """Add or replace some, remove some (by ref); unchanged ones are left as they are."""
@@ -159,6 +178,7 @@ class Source:
         """What can be stored of these, but for what was `seen` before, to which it is added. Of one ref, the last."""
         found: dict[str, Emitted] = {}
         self.tally.found += len(entities)
+        self._bounds.check_length(self.tally.found)
         for entity in entities:
             try:
                 item = emission(entity)

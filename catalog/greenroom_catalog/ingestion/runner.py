@@ -7,7 +7,7 @@ import contextlib
 import logging
 import os
 import socket
-from collections.abc import AsyncIterator, Callable, Collection, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from functools import partial
@@ -16,8 +16,11 @@ import msgspec
 
 from greenroom.errors import GreenroomError, ServiceUnavailableError
 from greenroom.plugin import EntityProvider
+from greenroom_catalog.ingestion.bounds import MOST_ENTITIES, Bounds, RemovalRefusedError
 from greenroom_catalog.ingestion.guard import Watched
-from greenroom_catalog.ingestion.providers import Source
+from greenroom_catalog.ingestion.providers import CONFIG_LOCATIONS, Source
+from greenroom_catalog.ingestion.registry import REGISTERED_LOCATIONS
+from greenroom_catalog.settings import ProviderOptions, RemovalGuard
 from greenroom_catalog.storage.runs import LONGEST_TEXT, MOST_FAILURES, Failure, ProviderRuns, RunClaim, Tally
 from greenroom_catalog.storage.store import Store
 
@@ -33,6 +36,8 @@ BLOCKED = 30.0
 """Seconds after which a run that does not let go of the event loop is ended."""
 GRACE = 5.0
 """Seconds that a run has, at a stop of the process, to end by itself."""
+BELIEVED = frozenset({CONFIG_LOCATIONS, REGISTERED_LOCATIONS})
+"""Providers of what an operator wrote, or users registered: what goes from there was taken away by hand."""
 STOPPED = "The process that ran it was stopped"
 TELL = 1.0
 """Seconds between two records of how far a run has come."""
@@ -50,11 +55,13 @@ class ProviderRunner:
         *,
         evict: bool,
         disabled: Collection[str] = (),
+        guard: RemovalGuard | None = None,
+        options: Mapping[str, ProviderOptions] | None = None,
         hide: Callable[[str], str] = str,
     ) -> None:
         """`providers` is called at the first step, when all plugins are built; `evict` is
-        `catalog.orphanProviderStrategy: delete`; `disabled` names those that `catalog.providerOptions` disables; `hide` takes
-        secrets out of a text."""
+        `catalog.orphanProviderStrategy: delete`; `disabled` names those that `catalog.providerOptions` disables, `options` are all
+        of these; `guard` refuses removals; `hide` takes secrets out of a text."""
         self._runs = runs
         self._store = store
         self._all = providers
@@ -62,6 +69,8 @@ class ProviderRunner:
         self._log = log
         self._evict = evict
         self._disabled = frozenset(disabled)
+        self._guard = guard
+        self._options = options or {}
         self._hide = hide
         self._host = socket.gethostname()
         self._process = f"{self._host}:{os.getpid()}"
@@ -105,12 +114,13 @@ class ProviderRunner:
                 await Source(name, self._store, self._log).full([])
 
     async def _run(self, provider: EntityProvider, claim: RunClaim) -> None:
-        source = Source(provider.name, self._store, self._log, by_hand=claim.by_hand)
+        bounds = self._bounds(provider.name, claim)
+        source = Source(provider.name, self._store, self._log, by_hand=claim.by_hand, bounds=bounds)
         error: str | None = None
         running = asyncio.ensure_future(self._in_time(provider, source))
         async with self._keeping(claim, source.tally, running):
             try:
-                await asyncio.wait([running])
+                await self._end_of(running, self._longest(provider))
                 running.result()
             except asyncio.CancelledError:
                 if (current := asyncio.current_task()) is None or current.cancelling():
@@ -119,29 +129,62 @@ class ProviderRunner:
                     await self._runs.finish(claim, self._tellable(source.tally), STOPPED, timedelta(0))
                     raise
                 error = "Task was cancelled"
+            except RemovalRefusedError as refusal:
+                self._log.error("Provider %s: %s", provider.name, refusal.message)
             except Exception as raised:  # noqa: BLE001 - a plugin's fault is its own: it is recorded, and tried again when due
                 self._log.exception("Provider %s failed", provider.name)
                 error = raised.message if isinstance(raised, GreenroomError) else f"{type(raised).__name__}: {raised}"
-        rest = min(provider.every or TRY_AGAIN, TRY_AGAIN) if error else provider.every
+        if error is None and source.refused is not None:  # also one of which the provider keeps silent
+            error = source.refused.message
+        rest = self._rest(provider, error, source.refused)
         tally = self._tellable(source.tally)
-        await self._finish(claim, tally, self._told(error) if error is not None else None, rest)
+        refused = source.refused.entities if source.refused else None
+        await self._finish(claim, tally, self._told(error) if error is not None else None, rest, refused)
         if tally.added or tally.changed or tally.removed or tally.failed:
             self._log.info(
                 "Provider %s: %d found, %d added, %d changed, %d removed, %d failed",
                 provider.name, tally.found, tally.added, tally.changed, tally.removed, tally.failed,
             )  # fmt: skip
 
-    async def _finish(self, claim: RunClaim, tally: Tally, error: str | None, rest: timedelta | None) -> None:
+    def _bounds(self, name: str, claim: RunClaim) -> Bounds:
+        """What an operator has said, in the config or by registering, is believed as it is."""
+        options, guard = self._options.get(name), self._guard if name not in BELIEVED else None
+        most = (options.max_entities if options else None) or MOST_ENTITIES
+        return Bounds(guard.share, guard.at_least, claim.confirmed, most) if guard else Bounds(most=most)
+
+    def _rest(
+        self, provider: EntityProvider, error: str | None, refused: RemovalRefusedError | None
+    ) -> timedelta | None:
+        """What failed is tried again soon; what was refused waits for its turn, or for somebody who confirms it."""
+        if error is None or (refused is not None and provider.every is not None):
+            return provider.every
+        return min(provider.every or TRY_AGAIN, TRY_AGAIN)
+
+    def _longest(self, provider: EntityProvider) -> timedelta:
+        options, own = self._options.get(provider.name), getattr(provider, "timeout", None)
+        return (options.timeout if options else None) or own or LONGEST_RUN
+
+    async def _finish(
+        self, claim: RunClaim, tally: Tally, error: str | None, rest: timedelta | None, refused: int | None
+    ) -> None:
         """Record how a run ended, which may have been because the database is away: for as long as the lease holds."""
         for _ in range(int(LEASE.total_seconds() / TELL)):
             try:
-                return await self._runs.finish(claim, tally, error, rest)
+                return await self._runs.finish(claim, tally, error, rest, refused)
             except ServiceUnavailableError:
                 await asyncio.sleep(TELL)
-        return await self._runs.finish(claim, tally, error, rest)
+        return await self._runs.finish(claim, tally, error, rest, refused)
+
+    async def _end_of(self, running: asyncio.Future[None], longest: timedelta) -> None:
+        """Wait for the end of a run. Raises GreenroomError for one that goes on in spite of having been told to end: it is left
+        to itself, and its slot goes to others."""
+        done, _ = await asyncio.wait([running], timeout=longest.total_seconds() + GRACE)
+        if not done:
+            raise GreenroomError(f"It was not done within {longest}, and does not heed being cancelled")
 
     async def _in_time(self, provider: EntityProvider, source: Source) -> None:
-        limit = asyncio.timeout(LONGEST_RUN.total_seconds())
+        longest = self._longest(provider)
+        limit = asyncio.timeout(longest.total_seconds())
         try:
             async with limit:
                 blocked = partial(self._log.warning, "Provider %s blocked the server for %.2f s", provider.name)
@@ -149,7 +192,7 @@ class ProviderRunner:
         except TimeoutError as error:
             if not limit.expired():
                 raise
-            raise GreenroomError(f"It was not done within {LONGEST_RUN}") from error
+            raise GreenroomError(f"It was not done within {longest}, and was ended") from error
 
     @asynccontextmanager
     async def _keeping(self, claim: RunClaim, tally: Tally, running: asyncio.Future[None]) -> AsyncIterator[None]:

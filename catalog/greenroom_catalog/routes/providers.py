@@ -18,21 +18,10 @@ from greenroom_catalog.storage.runs import ProviderRuns, Run, Standing
 
 def provider_routes(runs: ProviderRuns, permissions: Permissions) -> list[HTTPRouteHandler]:
     """The routes of providers. Reading needs `catalog.ingestion.read`, the rest `catalog.ingestion.manage`."""
+    return [*_to_look_at(runs, permissions), *_to_manage(runs, permissions)]
 
-    async def standing(name: str) -> Standing:
-        found = await runs.standings(name) if "\0" not in name else []
-        if not found:
-            raise NotFoundError(f"No such entity provider: {name}")
-        return found[0]
 
-    async def managed(request: Request[Any, Any, Any]) -> tuple[Standing, str | None]:
-        ask = asked(request)
-        await permissions.require(ask.credentials, INGESTION_MANAGE)
-        return await standing(ask.path["name"]), principal_of(ask.credentials)
-
-    async def told(name: str) -> Response[bytes]:
-        return json_response(to_wire(await standing(name)))
-
+def _to_look_at(runs: ProviderRuns, permissions: Permissions) -> list[HTTPRouteHandler]:
     @get("/catalog/providers", operation_id="GetProviders")
     async def providers(request: Request[Any, Any, Any]) -> Response[bytes]:
         await permissions.require(asked(request).credentials, INGESTION_READ)
@@ -42,7 +31,7 @@ def provider_routes(runs: ProviderRuns, permissions: Permissions) -> list[HTTPRo
     async def provider(request: Request[Any, Any, Any]) -> Response[bytes]:
         ask = asked(request)
         await permissions.require(ask.credentials, INGESTION_READ)
-        one = await standing(ask.path["name"])
+        one = await _standing(runs, ask.path["name"])
         history = await runs.runs(one.name)
         return json_response({**to_wire(one), "runs": [run_to_wire(run) for run in history]})
 
@@ -50,9 +39,21 @@ def provider_routes(runs: ProviderRuns, permissions: Permissions) -> list[HTTPRo
     async def runs_of_provider(request: Request[Any, Any, Any]) -> Response[bytes]:
         ask = asked(request)
         await permissions.require(ask.credentials, INGESTION_READ)
-        one = await standing(ask.path["name"])
+        one = await _standing(runs, ask.path["name"])
         history = await runs.runs(one.name, ask.query.get("limit", 50))
         return json_response({"items": [run_to_wire(run) for run in history]})
+
+    return [providers, provider, runs_of_provider]
+
+
+def _to_manage(runs: ProviderRuns, permissions: Permissions) -> list[HTTPRouteHandler]:
+    async def managed(request: Request[Any, Any, Any]) -> tuple[Standing, str | None]:
+        ask = asked(request)
+        await permissions.require(ask.credentials, INGESTION_MANAGE)
+        return await _standing(runs, ask.path["name"]), principal_of(ask.credentials)
+
+    async def told(name: str) -> Response[bytes]:
+        return json_response(to_wire(await _standing(runs, name)))
 
     @post("/catalog/providers/{name:str}/trigger", operation_id="TriggerProvider", status_code=200)
     async def trigger(request: Request[Any, Any, Any]) -> Response[bytes]:
@@ -60,6 +61,15 @@ def provider_routes(runs: ProviderRuns, permissions: Permissions) -> list[HTTPRo
         if one.paused_at is not None:
             raise ConflictError(f"Provider {one.name} is paused: resume it first")
         await runs.trigger(one.name, who, by_hand=True)
+        return await told(one.name)
+
+    @post("/catalog/providers/{name:str}/confirm", operation_id="ConfirmRemoval", status_code=200)
+    async def confirm(request: Request[Any, Any, Any]) -> Response[bytes]:
+        one, who = await managed(request)
+        if one.paused_at is not None:
+            raise ConflictError(f"Provider {one.name} is paused: resume it first")
+        if not await runs.confirm(one.name, who):
+            raise ConflictError(f"Provider {one.name} has nothing to confirm: its last run was not refused a removal")
         return await told(one.name)
 
     @post("/catalog/providers/{name:str}/pause", operation_id="PauseProvider", status_code=200)
@@ -74,7 +84,14 @@ def provider_routes(runs: ProviderRuns, permissions: Permissions) -> list[HTTPRo
         await runs.resume(one.name)
         return await told(one.name)
 
-    return [providers, provider, runs_of_provider, trigger, pause, resume]
+    return [trigger, confirm, pause, resume]
+
+
+async def _standing(runs: ProviderRuns, name: str) -> Standing:
+    found = await runs.standings(name) if "\0" not in name else []
+    if not found:
+        raise NotFoundError(f"No such entity provider: {name}")
+    return found[0]
 
 
 def principal_of(credentials: Credentials) -> str | None:
@@ -97,6 +114,7 @@ def to_wire(one: Standing) -> dict[str, Any]:
         "nextRunAt": moment(one.next_run_at) if one.paused_at is None and not one.running else None,
         "pausedAt": moment(one.paused_at),
         "pausedBy": one.paused_by,
+        "refusedRemoval": one.refused,
         "lastRun": run_to_wire(one.last) if one.last else None,
     }
 

@@ -117,10 +117,14 @@ class Emissions:
         self, conn: Connection, source: str, refs: Sequence[str], *, by_hand: bool = False
     ) -> int:
         """Let go of root entities: they and what only they held up are deleted. Returns how many went."""
-        rows = await conn.fetch(self._sql.doomed_by_removal, source, refs)
-        await self.delete(conn, [row["id"] for row in rows], by_hand=by_hand)
+        doomed = await self.doomed(conn, source, refs)
+        await self.delete(conn, doomed, by_hand=by_hand)
         await conn.execute(self._sql.disown_by_source, source, refs)
-        return len(rows)
+        return len(doomed)
+
+    async def doomed(self, conn: Connection, source: str, refs: Sequence[str]) -> list[int]:
+        """What would go if a provider let go of these refs: they, and all below them that nothing else holds up."""
+        return [row["id"] for row in await conn.fetch(self._sql.doomed_by_removal, source, refs)]
 
     async def delete(self, conn: Connection, ids: Sequence[int], *, by_hand: bool = False) -> None:
         """Delete entities, and restitch those that had relations through them.

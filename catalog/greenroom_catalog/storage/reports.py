@@ -83,6 +83,8 @@ def _state(one: Standing) -> str:
         return f"paused by {one.paused_by}" if one.paused_by else "paused"
     if one.last is None or one.triggered:
         return "waiting"
+    if one.refused is not None:
+        return f"refused to remove {one.refused} entities: greenroom catalog providers confirm {one.name}"
     if one.last.finished_at is None:
         return "lost: the process that ran it ended"
     return "failed" if one.last.error is not None else "ok"

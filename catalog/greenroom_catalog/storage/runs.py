@@ -50,11 +50,12 @@ class Tally(msgspec.Struct):
 
 
 class RunClaim(msgspec.Struct, frozen=True):
-    """A run that this process has begun. `by_hand`: a person asked for it."""
+    """A run that this process has begun. `by_hand`: a person asked for it; `confirmed`: and that it may remove so many entities."""
 
     name: str
     id: int
     by_hand: bool = False
+    confirmed: int = 0
 
 
 class Run(msgspec.Struct, frozen=True):
@@ -85,7 +86,8 @@ class Run(msgspec.Struct, frozen=True):
 
 
 class Standing(msgspec.Struct, frozen=True):
-    """How a provider stands. `every` is None for one that runs once at each start; `last` is None before its first run."""
+    """How a provider stands. `every` is None for one that runs once at each start; `last` is None before its first run;
+    `refused` is how many entities that wanted to remove, and was not allowed to."""
 
     name: str
     every: timedelta | None
@@ -94,6 +96,7 @@ class Standing(msgspec.Struct, frozen=True):
     paused_by: str | None
     triggered: bool
     running: bool
+    refused: int | None
     last: Run | None
 
 
@@ -145,16 +148,22 @@ class ProviderRuns:
         )
         await self._db.execute(self._sql.report_run, id_, *counts, tally.done, tally.total, failures)
 
-    async def finish(self, claim: RunClaim, tally: Tally, error: str | None, rest: timedelta | None) -> None:
+    async def finish(
+        self, claim: RunClaim, tally: Tally, error: str | None, rest: timedelta | None, refused: int | None = None
+    ) -> None:
         """Record how a run went; the provider is due again after `rest` (None: not by itself), or at once if it was
-        triggered meanwhile."""
+        triggered meanwhile. `refused`: how many entities it was not allowed to remove."""
         await self.report(claim.id, tally)
         await self._db.execute(self._sql.finish_run, claim.id, error, KEPT)
-        await self._db.execute(self._sql.rest_provider, claim.name, claim.id, error is not None, rest)
+        await self._db.execute(self._sql.rest_provider, claim.name, claim.id, error is not None, rest, refused)
 
     async def trigger(self, name: str, by: str | None, *, by_hand: bool = False) -> bool:
         """Make a provider due now, and wake whoever runs it. Returns whether it is known."""
         return await self._db.fetchval(self._sql.trigger_provider, name, by, by_hand) is not None
+
+    async def confirm(self, name: str, by: str | None) -> bool:
+        """Make a provider due now, and let that run remove what the last one was not allowed to. Returns whether it wanted to."""
+        return await self._db.fetchval(self._sql.confirm_removal, name, by) is not None
 
     async def pause(self, name: str, by: str | None) -> bool:
         """Begin no more runs of a provider; one that is under way goes on. Returns whether it is known."""

@@ -112,3 +112,26 @@ async def test_nobody_may_do_any_of_it(world: World) -> None:
 )
 def test_durations_are_iso_durations(seconds: float, text: str) -> None:
     assert iso_duration(timedelta(seconds=seconds)) == text
+
+
+async def test_a_refused_removal_is_told_of_and_confirmed(world: World) -> None:
+    nothing = await world.post("/once/confirm")
+    assert error_of(nothing)[:2] == (409, "ConflictError")
+    claim = await world.runs.claim(["once"], HOUR, "host:1")
+    assert claim is not None
+    await world.runs.finish(claim, Tally(), "Refused", None, refused=600)
+    assert (await world.http.get("/once")).json["refusedRemoval"] == 600
+    confirmed = await world.post("/once/confirm")
+    assert (confirmed.status, confirmed.json["refusedRemoval"], confirmed.json["state"]) == (200, None, "waiting")
+    again = await world.runs.claim(["once"], HOUR, "host:1")
+    assert again is not None
+    assert (again.confirmed, again.by_hand) == (600, True)
+
+
+async def test_what_is_paused_cannot_be_confirmed(world: World) -> None:
+    claim = await world.runs.claim(["once"], HOUR, "host:1")
+    assert claim is not None
+    await world.runs.finish(claim, Tally(), "Refused", None, refused=600)
+    await world.runs.pause("once", None)
+    assert (await world.post("/once/confirm")).status == 409
+    assert (await world.http.get("/once")).json["refusedRemoval"] == 600

@@ -13,6 +13,7 @@ import pytest
 from greenroom.cli import providers
 from greenroom.cli.providers import _schedule, _share, _so_far
 from tests.greenroom.cli.conftest import Pair, Run
+from tests.support.catalog import component
 from tests.support.processes import until
 
 SHOPS = "ndjson:shops"
@@ -156,3 +157,32 @@ def test_a_list_tells_how_long_a_run_may_still_take(progress: Any, expected: dat
 @pytest.mark.parametrize(("schedule", "text"), [("PT1H30M", "1 h 30 min"), ("PT0.5S", "0.5 s"), (None, "start")])
 def test_a_schedule_is_told_in_words(schedule: str | None, text: str) -> None:
     assert _schedule({"schedule": schedule}) == text
+
+
+def test_a_removal_that_nobody_refused_cannot_be_confirmed(online: Run) -> None:
+    ended = online("catalog", "providers", "confirm", SHOPS)
+    assert ended.code == 1
+    assert "has nothing to confirm" in ended.err
+
+
+def test_a_refused_removal_is_shown_and_confirmed_from_a_shell(online: Run, pair: Pair) -> None:
+    file = pair.config.parent / "entities.ndjson"
+    good = file.read_text()
+    many = [json.dumps(component(f"guarded-{n}")) for n in range(150)]
+    try:
+        file.write_text("\n".join([good.strip(), *many, ""]))
+        assert online("catalog", "providers", "run", SHOPS).code == 0
+        file.write_text(good)
+        refused = online("catalog", "providers", "run", SHOPS)
+        assert refused.code == 1
+        assert f"greenroom catalog providers confirm {SHOPS}" in refused.err
+        assert "to remove 150 entities" in online("catalog", "providers", "show", SHOPS).out
+    finally:
+        file.write_text(good)
+    confirmed = online("catalog", "providers", "confirm", SHOPS)
+    assert (confirmed.code, "may remove 150 entities" in confirmed.out) == (0, True)
+
+    def last() -> Any:
+        return json.loads(online("catalog", "providers", "show", SHOPS, "-o", "json").out)["lastRun"]
+
+    until(lambda: (last()["status"], last()["removed"]) == ("succeeded", 150))

@@ -86,7 +86,9 @@ CREATE TABLE providers (
     paused_at    timestamptz, -- null: not paused
     paused_by    text,
     lease_until  timestamptz, -- while a process runs it
-    cancelled    boolean NOT NULL DEFAULT false -- whoever runs it is to stop
+    cancelled    boolean NOT NULL DEFAULT false, -- whoever runs it is to stop
+    refused      integer, -- entities that the last run would have removed, had that not been refused
+    confirmed    integer -- how many of them the next run may remove after all
 );
 
 -- Work that one process at a time does now and then.

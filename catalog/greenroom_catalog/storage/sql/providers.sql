@@ -17,13 +17,14 @@ UPDATE providers SET next_run_at = now(), retry = false WHERE name = ANY($1::tex
 -- name: claim_provider
 -- Begin a run of one due provider, kept from others for the length of a lease. A run whose process died ends with this.
 WITH due AS (
-    SELECT name, triggered_by, by_hand,
+    SELECT name, triggered_by, by_hand, confirmed,
            CASE WHEN triggered_at IS NOT NULL THEN 'trigger' WHEN retry THEN 'retry' WHEN every IS NULL THEN 'start' ELSE 'schedule' END AS cause
     FROM providers
     WHERE name = ANY($1::text[]) AND next_run_at <= now() AND paused_at IS NULL AND (lease_until IS NULL OR lease_until < now())
     ORDER BY next_run_at LIMIT 1 FOR UPDATE SKIP LOCKED
 ), claimed AS (
-    UPDATE providers p SET lease_until = now() + $2::interval, triggered_at = NULL, triggered_by = NULL, by_hand = false, cancelled = false
+    UPDATE providers p SET lease_until = now() + $2::interval, triggered_at = NULL, triggered_by = NULL, by_hand = false, cancelled = false,
+        confirmed = NULL
     FROM due WHERE p.name = due.name
 ), lost AS (
     UPDATE provider_runs r SET finished_at = now(), error = 'The process that ran it ended'
@@ -31,7 +32,7 @@ WITH due AS (
 )
 INSERT INTO provider_runs (provider, cause, caused_by, process)
 SELECT name, cause, CASE cause WHEN 'trigger' THEN triggered_by END, $3 FROM due
-RETURNING provider, id, (SELECT by_hand FROM due)
+RETURNING provider, id, (SELECT by_hand FROM due), (SELECT coalesce(confirmed, 0) FROM due)
 
 -- name: unfinished_runs
 -- Runs of the processes of a host that have not ended, or whose processes have.
@@ -77,13 +78,19 @@ WHERE r.provider = e.provider AND r.id < e.id AND (
 -- name: rest_provider
 -- Let a provider rest after a run, unless another has begun; one that was triggered while it ran is due again at once.
 UPDATE providers SET
-    lease_until = NULL, retry = $3,
+    lease_until = NULL, retry = $3, refused = $5,
     next_run_at = CASE WHEN triggered_at IS NOT NULL THEN now() ELSE now() + $4::interval END
 WHERE name = $1 AND (SELECT max(id) FROM provider_runs WHERE provider = $1) = $2
 
 -- name: trigger_provider
 -- Make a provider due now. $3: a person wants it.
 UPDATE providers SET next_run_at = now(), triggered_at = now(), triggered_by = $2, by_hand = by_hand OR $3 WHERE name = $1
+RETURNING name, pg_notify('greenroom', 'catalog.provide ')
+
+-- name: confirm_removal
+-- Have a provider run now, which may remove as many entities as it wanted to. Nothing is returned when nothing was refused.
+UPDATE providers SET confirmed = refused, refused = NULL, next_run_at = now(), triggered_at = now(), triggered_by = $2, by_hand = true
+WHERE name = $1 AND refused IS NOT NULL
 RETURNING name, pg_notify('greenroom', 'catalog.provide ')
 
 -- name: pause_provider
@@ -102,7 +109,7 @@ WHERE name = ANY($1::text[]) AND paused_at IS NULL
 
 -- name: provider_standings
 -- How each provider stands.
-SELECT p.name, p.every, p.next_run_at, p.paused_at, p.paused_by, p.triggered_at IS NOT NULL AS triggered,
+SELECT p.name, p.every, p.next_run_at, p.paused_at, p.paused_by, p.triggered_at IS NOT NULL AS triggered, p.refused,
        coalesce(p.lease_until > now(), false) AS running, r.id AS run
 FROM providers p
 LEFT JOIN LATERAL (SELECT id FROM provider_runs WHERE provider = p.name ORDER BY id DESC LIMIT 1) r ON true
