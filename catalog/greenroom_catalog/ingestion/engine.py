@@ -47,8 +47,8 @@ FORGETFUL = 5
 STITCH_PATIENCE = timedelta(seconds=10)
 """While entities are still being processed, a ticket waits this long for more of them: each may add to the same neighbour."""
 NEVER = timedelta(days=36500)
-MANY_RELATIONS = 2000
-"""Relations of one entity from which on it is stitched in a thread."""
+MANY = 2000
+"""Relations or children of one entity from which on it is hashed and stitched in a thread, so that requests are answered."""
 TIDY_AFTER = 1000
 """Stitched entities after which the planner's statistics are brought up to date, once the queue is empty."""
 
@@ -208,6 +208,8 @@ class Engine:
             processed = Processed({}, errors=[GreenroomError(f"Processing failed unexpectedly: {error}")])
         failed = isinstance(processed, Processed) and bool(processed.errors)
         self._meters.processors.observe(perf_counter() - began, result="failed" if failed else "ok")
+        if isinstance(processed, Processed) and len(processed.children) > MANY:
+            return claimed, await asyncio.to_thread(self._to_store, claimed, processed, kept)
         return claimed, self._to_store(claimed, processed, kept)
 
     def _under(self, claimed: Claimed) -> str:
@@ -297,7 +299,7 @@ class Engine:
 
     async def _stitched(self, ticket: Ticket, failures: dict[int, str]) -> Final | None:
         """A large entity in a thread: one of 700,000 keys takes seconds, in which nobody would be answered."""
-        if len(ticket.processed or b"") < LARGE and len(ticket.relations) < MANY_RELATIONS:
+        if len(ticket.processed or b"") < LARGE and len(ticket.relations) < MANY:
             return self._stitch(ticket, failures)
         return await asyncio.to_thread(self._stitch, ticket, failures)
 

@@ -6,6 +6,7 @@ stage does is in `steps`.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
@@ -22,6 +23,8 @@ from greenroom_catalog.model import Relation, Rules, check_fields, validate_enve
 
 __all__ = ["REGISTRABLE", "Child", "Memory", "Processed", "Processor", "Unchanged"]
 
+BREATH = 1000
+"""Children of one file after which requests are answered."""
 REGISTRABLE = ("url",)
 """Location types that may be used outside the config."""
 
@@ -105,7 +108,7 @@ class Processor:
         if entity["kind"] == "Location":
             await self._read(entity, task)
         entity = await _change(self._steps.after, entity, task)
-        self._obey_rules(task)
+        await self._obey_rules(task)
         return Processed(entity, found.children, list(found.relations), list(found.refresh_keys), found.memory())
 
     async def _check(self, entity: Entity, task: Task) -> None:
@@ -152,8 +155,10 @@ class Processor:
                 targets.append(Location(type_, absolute_target(written, type_, location, self._reader.urls)))
         return targets
 
-    def _obey_rules(self, task: Task) -> None:
-        for child in task.found.children:
+    async def _obey_rules(self, task: Task) -> None:
+        for number, child in enumerate(task.found.children):
+            if number % BREATH == BREATH - 1:
+                await asyncio.sleep(0)
             if not self._rules.allows(child.entity, str(task.origin)):
                 raise NotAllowedError(
                     f"Entity {child.ref} at {task.location}, originated at {task.origin}, "

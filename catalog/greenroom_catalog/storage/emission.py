@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Mapping, Sequence
 
 from greenroom.db import Connection
@@ -10,6 +11,10 @@ from greenroom_catalog.storage.claims import Claim, Conflict, Emitted, Held, arb
 from greenroom_catalog.storage.packing import pack
 from greenroom_catalog.storage.tickets import Tickets
 from greenroom_catalog.storage.waking import TO_PROCESS, wake
+
+
+MANY = 2000
+"""Documents from which on they are packed in a thread, so that requests are answered."""
 
 
 class Emissions:
@@ -87,7 +92,7 @@ class Emissions:
         rows = await conn.fetch(
             self._sql.emit,
             [item.ref for item in items],
-            [pack(item.document) for item in items],
+            await _packed(items),
             [item.hash for item in items],
             [item.location_key for item in items],
             [self._lane(item.ref, item.document) for item in items],
@@ -152,3 +157,10 @@ class Emissions:
             orphans = [row["id"] for row in await conn.fetch(self._sql.orphans_among, pending)]
             pending = [row["target_id"] for row in await conn.fetch(self._sql.children_of, orphans)]
             await self.delete(conn, orphans)
+
+
+async def _packed(items: Sequence[Emitted]) -> list[bytes]:
+    def packed() -> list[bytes]:
+        return [pack(item.document) for item in items]
+
+    return await asyncio.to_thread(packed) if len(items) > MANY else packed()
