@@ -12,7 +12,6 @@ from greenroom_catalog.storage.packing import pack
 from greenroom_catalog.storage.tickets import Tickets
 from greenroom_catalog.storage.waking import TO_PROCESS, wake
 
-
 MANY = 2000
 """Documents from which on they are packed in a thread, so that requests are answered."""
 
