@@ -9,84 +9,18 @@ import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
-from typing import Literal
 
 import uvicorn
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from greenroom.web.asgi import ASGIApp
 from greenroom.web.lifecycle import Lifecycle
+from greenroom.web.protocol import Protocol
 
 log = logging.getLogger("greenroom.web")
 
 BACKLOG = 2048
-HEAD_LIMIT = 64 * 1024
-"""Bytes of request line and headers (node: 16 kB)."""
-
 KEEP_ALIVE = 5
 """Seconds an idle connection is kept, as node does."""
-
-
-class Protocol(HttpToolsProtocol):
-    """Uvicorn's protocol with the bounds it lacks, as node has them: on the size of a request's head (431), and on the
-    time that a client takes to send head and body (408).
-
-    A request that arrives in one piece, as most do, never has a timer."""
-
-    head_seconds = 60.0
-    """From the connection, or the first byte of a later request, to the end of the head."""
-    body_seconds = 300.0
-    """From there to the end of the body."""
-
-    _head = 0
-    _in_head = True
-    _moved_on = False
-    _awaited: Literal["head", "body"] | None = None
-    _timer: asyncio.TimerHandle | None = None
-
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        super().connection_made(transport)
-        self._await("head")
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        self._await(None)
-        super().connection_lost(exc)
-
-    def data_received(self, data: bytes) -> None:
-        self._moved_on = False
-        super().data_received(data)
-        self._head = self._head + len(data) if self._in_head and not self._moved_on else 0
-        if self._head > HEAD_LIMIT:
-            self._end(b"431 Request Header Fields Too Large")
-        awaited: Literal["head", "body"] | None = "body" if not self._in_head else "head" if self._head else None
-        if self._moved_on or awaited != self._awaited:
-            self._await(awaited)
-
-    def _await(self, what: Literal["head", "body"] | None) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-        self._awaited = what
-        if what is not None and not self.transport.is_closing():
-            seconds = self.head_seconds if what == "head" else self.body_seconds
-            self._timer = self.loop.call_later(seconds, self._end, b"408 Request Timeout")
-
-    def _end(self, status: bytes) -> None:
-        """Close the connection, with a word of why unless a response is under way, or is already there."""
-        if self.transport.is_closing():
-            return
-        cycle = self.cycle
-        if cycle is None or (cycle.response_complete if self._in_head else not cycle.response_started):
-            self.transport.write(b"HTTP/1.1 %s\r\nConnection: close\r\n\r\n" % status)
-        self.transport.close()
-
-    def on_headers_complete(self) -> None:
-        self._in_head, self._moved_on = False, True
-        super().on_headers_complete()
-
-    def on_message_complete(self) -> None:
-        self._in_head = self._moved_on = True
-        super().on_message_complete()
 
 
 class Server(uvicorn.Server):
@@ -129,6 +63,7 @@ async def serve(
         log_config=None,
         log_level="warning",  # it tells of its own start and stop otherwise; the CLI does that better
         server_header=False,
+        proxy_headers=False,  # whom to believe is for `trustProxy` to say
         http=Protocol,
         ws="none",
         timeout_keep_alive=KEEP_ALIVE,

@@ -18,7 +18,7 @@ from greenroom.web.reply import Reply
 from greenroom.web.responses import JSON, weak_etag
 
 _REQUEST_ID = re.compile(rb"[\w.:/=+-]{1,128}")
-_JSON_TYPE = (b"content-type", JSON.encode())
+JSON_TYPE = (b"content-type", JSON.encode())
 _TEXT_TYPE = (b"content-type", b"text/html; charset=utf-8")
 
 log = logging.getLogger("greenroom.web")
@@ -78,7 +78,7 @@ class Visit:
         """Answer with JSON, as `res.json` does."""
         etag = (b"etag", weak_etag(body).encode())
         await self.drain()
-        await self.reply.whole(status, [_JSON_TYPE, etag, *(headers or ())], body)
+        await self.reply.whole(status, [JSON_TYPE, etag, *(headers or ())], body)
 
     async def empty(self, status: int) -> None:
         """Answer without a body."""

@@ -8,11 +8,12 @@ from datetime import timedelta
 
 import pytest
 from litestar import Response, get
+from litestar.response import Stream
 
 from greenroom.web import Lifecycle, Routes, bind, json_response, serve
-from greenroom.web.server import Protocol
-from tests.greenroom.web.surface import app, catalog, plain
-from tests.support.asgi import TOKEN, App
+from greenroom.web.protocol import Protocol
+from tests.greenroom.web.surface import Ask, app, catalog, plain
+from tests.support.asgi import TOKEN, App, chunked
 
 AUTH = f"authorization: Bearer {TOKEN}\r\n".encode()
 
@@ -195,3 +196,86 @@ async def test_stopping_turns_new_clients_away_first_and_finishes_what_is_under_
 def test_every_interface_means_both_families() -> None:
     with bind("", 0) as listening:
         assert listening.getsockname()[1] > 0
+
+
+async def test_a_client_of_http_1_0_gets_an_answer_that_it_understands() -> None:
+    ask = b"GET /api/plain/stream/lines HTTP/1.0\r\n" + AUTH + b"\r\n"
+    async with running() as server:
+        head, _, body = (await server.send(ask)).partition(b"\r\n\r\n")
+    assert body == b"one\ntwo\nthree\n"
+    assert b"chunked" not in head.lower()
+    assert b"\r\nconnection: close" in head.lower()
+
+
+async def test_an_answer_without_an_end_is_not_taken_for_a_whole_one() -> None:
+    """What breaks off has no last chunk, or fewer bytes than its head said."""
+
+    async def broken() -> AsyncIterator[bytes]:
+        yield b"one"
+        raise ValueError("gone")
+
+    @get("/pieces")
+    async def pieces() -> Stream:
+        return Stream(broken())
+
+    @get("/short")
+    async def short() -> Stream:
+        return Stream(chunked(b"one"), headers={"content-length": "5"})
+
+    async with running(app(routes=[Routes("broken", [pieces, short])])) as server:
+        unended = await server.send(request("/api/broken/pieces"))
+        shortened = await server.send(request("/api/broken/short"))
+    assert unended.endswith(b"\r\n3\r\none\r\n")
+    assert b"\r\ncontent-length: 5\r\n" in shortened
+    assert shortened.endswith(b"\r\none")  # and then the connection ended
+
+
+@pytest.mark.parametrize("value", ["a\r\nset-cookie: b=c", "a\nb", "a\rb", "a\0b"])
+async def test_no_header_can_smuggle_another_one_in(value: str) -> None:
+    @get("/smuggle")
+    async def smuggle(request: Ask) -> Response[bytes]:
+        return json_response(b"1", headers={"x-told": value})
+
+    async with running(app(routes=[Routes("plain", [smuggle])])) as server:
+        reply = await server.send(request("/api/plain/smuggle"))
+    assert reply.startswith(b"HTTP/1.1 500 ")
+    assert b"x-told" not in reply
+
+
+async def test_an_idle_connection_is_closed_and_one_in_use_is_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("greenroom.web.server.KEEP_ALIVE", 0.2)
+    one = request("/api/plain/fixed").replace(b"connection: close\r\n", b"")
+    async with running() as server:
+        reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+        with contextlib.closing(writer):
+            for _ in range(4):
+                writer.write(one)
+                assert await reader.readuntil(b'{"a":1}')
+                await asyncio.sleep(0.1)
+            assert await asyncio.wait_for(reader.read(), 10) == b""
+
+
+async def test_a_client_that_does_not_read_its_answer_is_let_go(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Protocol, "read_seconds", 0.05)
+    ended = asyncio.Event()
+
+    async def endless() -> AsyncIterator[bytes]:
+        try:
+            while True:
+                yield b"x" * 1_000_000
+                await asyncio.sleep(0)
+        finally:
+            ended.set()
+
+    @get("/endless")
+    async def everything() -> Stream:
+        return Stream(endless())
+
+    async with running(app(routes=[Routes("plain", [everything])])) as server:
+        reader, writer = await asyncio.open_connection("127.0.0.1", server.port, limit=1024)
+        with contextlib.closing(writer):
+            writer.write(request("/api/plain/endless"))
+            async with asyncio.timeout(20):
+                await ended.wait()
+            with pytest.raises((ConnectionError, asyncio.IncompleteReadError)):
+                await reader.readexactly(1 << 40)
