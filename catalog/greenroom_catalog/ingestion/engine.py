@@ -99,7 +99,7 @@ class Engine:
         self._late: dict[asyncio.Task[Outcome], _UnderWay] = {}
         self._knows_lanes = False
         self._busy = False
-        self._stitched = 0
+        self._untidied = 0
 
     async def process_due(self) -> float:
         """One step of processing: claim, process, save. Returns the seconds to rest."""
@@ -282,7 +282,7 @@ class Engine:
             finals = [final for final in stitched if final is not None]
             await self._store.tickets.save(conn, finals)
             await self._store.tickets.drop(conn, taken, failures)
-        self._stitched += len(finals)
+        self._untidied += len(finals)
         if tickets:
             self._meters.stitching.observe(perf_counter() - began)
             self._meters.stitched.inc(len(finals), result="changed")
@@ -312,8 +312,8 @@ class Engine:
             return None
 
     async def _tidy(self) -> None:
-        if self._stitched >= TIDY_AFTER and not self._busy:
-            self._stitched = 0
+        if self._untidied >= TIDY_AFTER and not self._busy:
+            self._untidied = 0
             await self._store.tidy()
 
 
