@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-from collections.abc import AsyncIterable, AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterable, AsyncIterator, Coroutine, Iterable, Mapping, Sequence
 from datetime import timedelta
 from hashlib import blake2b, sha256
 from itertools import islice
-from typing import TypeVar
+from types import TracebackType
+from typing import Any, Self, TypeVar
 
 import msgspec
 
@@ -86,28 +87,38 @@ class Source:
         return self._count(done)
 
     async def _replace(self, conn: Connection, entities: Iterable[Deferred] | AsyncIterable[Deferred]) -> Mutation:
-        added = changed = unchanged = 0
-        unknown_before, refused, lost = self._unknown, list[Emitted](), list[Conflict]()
+        unknown_before, done = self._unknown, _Done()
         held = await self._store.emissions.held_by_source(conn, self.name)
-        seen: set[str] = set()
-        async for chunk in _chunks(entities):
-            items = self._emissions(chunk, seen)
-            news = [item for item in items if is_news(item, held.get(item.ref))]
-            written, conflicts = await self._write(conn, news, held)
-            refused += _those_of(conflicts, news)
-            lost += conflicts
-            added += sum(ref not in held for ref in written)
-            changed += sum(ref in held for ref in written)
-            unchanged += len(items) - len(news)
-        gone = held.keys() - seen if self._unknown == unknown_before else set()
-        await self._check_removal(conn, sorted(gone), len(held))
-        await self._store.emissions.remove_from_source(conn, self.name, sorted(gone))
-        if gone and refused:  # what held the names may just have gone: upstream removes first
-            written, lost = await self._write(conn, refused, held)
-            added += len(written)
+        seen = _Seen(held)
+        async with _OneAtATime() as writing:
+            async for chunk in _chunks(entities):
+                items, same = self._emissions(chunk, seen, held)
+                done.unchanged += same
+                await writing.begin(self._write_news(conn, items, held, done))
+        gone = sorted(seen.missing) if self._unknown == unknown_before else []
+        await self._check_removal(conn, gone, len(held))
+        await self._store.emissions.remove_from_source(conn, self.name, gone)
+        lost = done.lost
+        if gone and done.refused:  # what held the names may just have gone: upstream removes first
+            written, lost = await self._write(conn, done.refused, held)
+            done.added += len(written)
         self._tell(lost)
         await self._store.emissions.note_conflicts_of_source(conn, self.name, lost, of=None)
-        return Mutation(added, changed, len(gone), unchanged)
+        return Mutation(done.added, done.changed, len(gone), done.unchanged)
+
+    async def _write_news(
+        self, conn: Connection, items: Sequence[Emitted], held: Mapping[str, Held], done: _Done
+    ) -> None:
+        news = [item for item in items if is_news(item, held.get(item.ref))]
+        done.unchanged += len(items) - len(news)
+        if not news:
+            return
+        written, conflicts = await self._write(conn, news, held)
+        done.refused += _those_of(conflicts, news)
+        done.lost += conflicts
+        changed = sum(ref in held for ref in written)
+        done.changed += changed
+        done.added += len(written) - changed
 
     async def _check_removal(self, conn: Connection, gone: Sequence[str], held: int) -> None:
         """Raises RemovalRefusedError, with which the whole mutation waits: of a source that is not believed in part, the
@@ -123,7 +134,7 @@ class Source:
 
     async def delta(self, *, added: Sequence[Deferred] = (), removed: Sequence[str] = ()) -> Mutation:
         """Add or replace some, remove some (by ref); unchanged ones are left as they are."""
-        items = [item async for chunk in _chunks(added) for item in self._emissions(chunk, set())]
+        items = [item async for chunk in _chunks(added) for item in self._emissions(chunk, _Seen({}), {})[0]]
         return self._count(await self._store.retrying(lambda conn: self._change(conn, items, removed)))
 
     async def _change(self, conn: Connection, items: Iterable[Emitted], removed: Sequence[str]) -> Mutation:
@@ -174,12 +185,22 @@ class Source:
             self.tally.failures.append(Failure(what, reason))
         self._log.warning("%s: %s: %s", self.name, what, reason)
 
-    def _emissions(self, entities: Sequence[Deferred], seen: set[str]) -> list[Emitted]:
-        """What can be stored of these, but for what was `seen` before, to which it is added. Of one ref, the last."""
+    def _emissions(
+        self, entities: Sequence[Deferred], seen: _Seen, held: Mapping[str, Held]
+    ) -> tuple[list[Emitted], int]:
+        """What can be stored of these, but for what was `seen` before, to which it is added. Of one ref, the last.
+
+        Returns with it how many were left out because they are `held` as they are."""
         found: dict[str, Emitted] = {}
+        same: set[str] = set()
         self.tally.found += len(entities)
         self._bounds.check_length(self.tally.found)
         for entity in entities:
+            if (ref := _ref_if_same(entity, held)) is not None and ref not in found:
+                if ref not in seen:
+                    seen.add(ref)
+                    same.add(ref)
+                continue
             try:
                 item = emission(entity)
             except (GreenroomError, TypeError, ValueError, RecursionError) as error:
@@ -190,10 +211,11 @@ class Source:
                     self._fail(ref, error)
                     seen.add(ref)
                 continue
-            if item.ref not in seen or item.ref in found:
+            if item.ref not in seen or item.ref in found or item.ref in same:
                 found[item.ref] = item
                 seen.add(item.ref)
-        return list(found.values())
+                same.discard(item.ref)
+        return list(found.values()), len(same)
 
     async def _write(
         self, conn: Connection, news: Sequence[Emitted], held: Mapping[str, Held]
@@ -229,6 +251,84 @@ class Source:
                 "Source %s detected conflicting entityRef %s already referenced by %s and now also %s",
                 self.name, conflict.ref, conflict.held_by, conflict.wanted_by,
             )  # fmt: skip
+
+
+class _Done(msgspec.Struct):
+    """What a full mutation has come to so far. `refused` is of `lost`: what may be had yet, once other things have gone."""
+
+    added: int = 0
+    changed: int = 0
+    unchanged: int = 0
+    refused: list[Emitted] = []
+    lost: list[Conflict] = []
+
+
+class _Seen:
+    """Which refs a mutation has named so far. Of what the provider holds, `missing` are those that it has not."""
+
+    def __init__(self, held: Mapping[str, Held]) -> None:
+        self.missing = set(held)
+        self._held = held
+        self._others: set[str] = set()
+
+    def __contains__(self, ref: str) -> bool:
+        return ref in self._others or (ref not in self.missing and ref in self._held)
+
+    def add(self, ref: str) -> None:
+        if ref in self._held:
+            self.missing.discard(ref)
+        else:
+            self._others.add(ref)
+
+
+class _OneAtATime:
+    """Work that goes on while the next is got ready: the database writes what came, and we encode what comes."""
+
+    def __init__(self) -> None:
+        self._task: asyncio.Task[None] | None = None
+
+    async def begin(self, work: Coroutine[Any, Any, None]) -> None:
+        """Begin it, once what was begun before has ended. Raises what that raised."""
+        try:
+            await self._end()
+        except BaseException:
+            work.close()
+            raise
+        self._task = asyncio.create_task(work)
+        await asyncio.sleep(0)  # so that it is sent before anything else is computed
+
+    async def _end(self) -> None:
+        if self._task is not None:
+            await self._task
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Whatever happens, nothing is under way on the connection afterwards."""
+        if kind is None:
+            await self._end()
+        elif self._task is not None:
+            self._task.cancel()
+            await asyncio.wait([self._task])
+
+
+def _ref_if_same(entity: Deferred, held: Mapping[str, Held]) -> str | None:
+    """The ref of an entity that is held exactly so, byte for byte: what was stored was found to be sound.
+
+    None says nothing: what is held may still be the same, written otherwise."""
+    if not held:
+        return None
+    try:
+        ref = ref_of(entity.entity)
+        known = held.get(ref)
+        if known is None or known.location_key != entity.location_key:
+            return None
+        return ref if digest(msgspec.json.encode(entity.entity)) == known.hash else None
+    except (GreenroomError, TypeError, ValueError, KeyError, AttributeError, RecursionError):
+        return None
 
 
 def _ref_at_least(entity: object) -> str | None:

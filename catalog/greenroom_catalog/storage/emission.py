@@ -121,6 +121,8 @@ class Emissions:
         self, conn: Connection, source: str, refs: Sequence[str], *, by_hand: bool = False
     ) -> int:
         """Let go of root entities: they and what only they held up are deleted. Returns how many went."""
+        if not refs:
+            return 0
         doomed = await self.doomed(conn, source, refs)
         await self.delete(conn, doomed, by_hand=by_hand)
         await conn.execute(self._sql.disown_by_source, source, refs)

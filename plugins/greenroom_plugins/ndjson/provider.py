@@ -60,25 +60,27 @@ class NdjsonProvider:
     async def _entities(self, source: EntitySource) -> AsyncGenerator[Deferred, None]:
         decoder = msgspec.json.Decoder()
         number = read = 0
-        async with aclosing(self._lines()) as lines:
-            async for line, total in lines:
-                number, read = number + 1, read + len(line)
-                if number % LINES == 0:
-                    source.progress(read, total)
-                if line.strip():
+        async with aclosing(self._lines()) as parts:
+            async for lines, total in parts:
+                for line in lines:
+                    number, read = number + 1, read + len(line)
+                    if line.isspace():
+                        continue
                     try:
                         entity = _entity(decoder, line)
                     except LineError as error:
                         source.failed(f"{self._path}:{number}", error.message)
                     else:
                         yield Deferred(entity, self.name)
+                source.progress(read, total)
 
-    async def _lines(self) -> AsyncGenerator[tuple[bytes, int], None]:
-        """Each line, and how many bytes there are in all."""
+    async def _lines(self) -> AsyncGenerator[tuple[list[bytes], int], None]:
+        """Some lines after others, and how many bytes there are in all."""
         if "://" in self._path:
             content = (await self._urls.read(self._path)).content
-            for line in content.removeprefix(BYTE_ORDER_MARK).splitlines(keepends=True):
-                yield line, len(content)
+            lines = content.removeprefix(BYTE_ORDER_MARK).splitlines(keepends=True)
+            for start in range(0, len(lines), LINES):
+                yield lines[start : start + LINES], len(content)
             return
         try:
             file = await asyncio.to_thread(Path(self._path).open, "rb")
@@ -86,18 +88,17 @@ class NdjsonProvider:
             raise NotFoundError(f"{self._path} cannot be read: {error.strerror}") from error
         with file:
             total = os.fstat(file.fileno()).st_size
-            async for line in _from_file(file):
-                yield line, total
+            async for lines in _from_file(file):
+                yield lines, total
 
 
-async def _from_file(file: IO[bytes]) -> AsyncIterator[bytes]:
-    """Line by line, a few hundred at a time off the disk."""
+async def _from_file(file: IO[bytes]) -> AsyncIterator[list[bytes]]:
+    """A few hundred lines at a time off the disk."""
     lines = await asyncio.to_thread(_some_lines, file)
     if lines:
         lines[0] = lines[0].removeprefix(BYTE_ORDER_MARK)
     while lines:
-        for line in lines:
-            yield line
+        yield lines
         lines = await asyncio.to_thread(_some_lines, file)
 
 

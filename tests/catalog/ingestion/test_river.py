@@ -495,3 +495,37 @@ async def test_a_provider_that_fails_at_the_start_is_run_again_soon(catalog: Cat
 def random_text(length: int) -> str:
     """Text that does not compress, as Postgres would before it gives up."""
     return "".join(random.Random(1).choices("abcdefghijklmnopqrstuvwxyz0123456789", k=length))
+
+
+async def test_of_two_of_one_name_that_come_together_the_last_counts_also_after_one_that_is_held(
+    catalog: Catalog,
+) -> None:
+    first, second = component("shop"), component("shop", spec={"owner": "team-b"})
+    source = catalog.source()
+    await source.full([Deferred(first)])
+    done = await source.full([Deferred(first), Deferred(second)])
+    assert (done.added, done.changed, done.removed, done.unchanged) == (0, 1, 0, 0)
+    done = await source.full([Deferred(first), Deferred(second), Deferred(second)])
+    assert (done.added, done.changed, done.removed, done.unchanged) == (0, 0, 0, 1)
+    await catalog.settle()
+    assert (await catalog.served())["component:default/shop"]["spec"]["owner"] == "team-b"
+
+
+async def test_what_is_held_in_another_spelling_of_the_same_json_is_unchanged(catalog: Catalog) -> None:
+    source = catalog.source()
+    await source.full([Deferred(component("shop", spec={"size": 1, "big": 10**20}))])
+    done = await source.full([Deferred(component("shop", spec={"size": 1.0, "big": 1e20}))])
+    assert (done.changed, done.unchanged) == (0, 1)
+
+
+async def test_a_source_that_fails_while_what_it_brought_is_written_changes_nothing(catalog: Catalog) -> None:
+    async def failing() -> AsyncIterator[Deferred]:
+        for number in range(1200):
+            yield Deferred(component(f"c{number}"))
+        raise RuntimeError("the source is gone")
+
+    with pytest.raises(RuntimeError, match="the source is gone"):
+        await catalog.source().full(failing())
+    await catalog.settle()
+    assert await catalog.served() == {}
+    assert (await catalog.source().full([Deferred(component("shop"))])).added == 1
