@@ -17,6 +17,7 @@ from greenroom_catalog.model.values import js_trim
 from greenroom_catalog.query.conditions import EVERYTHING, Condition, Like, Predicate, both, condition
 from greenroom_catalog.query.cursors import Cursor
 from greenroom_catalog.query.filters import After, Order, Statement, storable
+from greenroom_catalog.query.lookups import Lookups
 from greenroom_catalog.storage.packing import unpack, unpack_processed
 
 PAGE = 200
@@ -73,12 +74,17 @@ class EntityQueries:
     def __init__(self, database: Database) -> None:
         self._db = database
         self.sql: Queries = load(Path(__file__).with_name("sql"))
+        self._lookups = Lookups(self._documents)
 
     # --- single entities ------------------------------------------------------------------------------------------
 
     async def by_ref(self, ref: str) -> bytes | None:
         """The document of one entity."""
-        return await self._db.fetchval(self.sql.entity_by_ref, ref) if storable(ref) else None
+        return await self._lookups.find(ref) if storable(ref) else None
+
+    async def _documents(self, refs: Sequence[str]) -> dict[str, bytes]:
+        rows: list[Any] = await self._db.fetch(self.sql.entities_by_refs, refs)
+        return dict(rows)
 
     async def by_uid(self, uid: str) -> bytes | None:
         """The document of the entity whose `metadata.uid` this is, in any letter case."""
