@@ -86,7 +86,6 @@ async def test_a_stream_goes_along_the_primary_key(large_catalog: Database) -> N
 @pytest.mark.parametrize(
     ("query", "arguments", "index"),
     [
-        ("entity_by_ref", ("component:default/x",), "final_entities_entity_ref_key"),
         ("entity_by_uid", ("00000000-0000-4000-8000-000000000000",), "refresh_state_entity_id_key"),
         ("entities_by_refs", (["component:default/x"],), "final_entities_entity_ref_key"),
         ("ancestors", ("component:default/x",), "final_entities_entity_ref_key"),
