@@ -1,7 +1,3 @@
--- name: entity_by_ref
--- The document of one entity.
-SELECT final_entity FROM final_entities WHERE entity_ref = $1
-
 -- name: entity_by_uid
 -- The document of one entity.
 SELECT f.final_entity FROM refresh_state r JOIN final_entities f USING (id) WHERE r.entity_id = $1
