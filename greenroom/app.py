@@ -37,6 +37,7 @@ from greenroom.plugin import (
     Status,
     UrlReader,
 )
+from greenroom.presence import Presence
 from greenroom.settings import AppConfig, BackendConfig, IntegrationsConfig, PermissionConfig
 from greenroom.telemetry import Metrics, Telemetry, open_telemetry
 from greenroom.urls import Urls
@@ -244,7 +245,8 @@ async def opened(
         if database is None:
             database = await stack.enter_async_context(open_database(backend.database, data))
         session = await stack.enter_async_context(aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()))
-        events = await stack.enter_async_context(open_events(database))
+        presence = Presence(database)
+        events = await stack.enter_async_context(open_events(database, greet=presence.announce))
         telemetry = open_telemetry(environ)
         stack.callback(telemetry.close)
         services = Services()
@@ -252,6 +254,7 @@ async def opened(
         services.lend(DataFolder, DataFolder(data))
         services.lend(aiohttp.ClientSession, session)
         services.lend(Events, events)
+        services.lend(Presence, presence)
         services.lend(Metrics, telemetry.metrics)
         services.lend(Telemetry, telemetry)
         integrations = config.section("integrations", IntegrationsConfig)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from types import TracebackType
 from typing import Any, Self
@@ -31,6 +31,7 @@ CHECK_SECONDS = 30.0
 CHECK_TIMEOUT = 10.0
 LONGEST_REST = 30.0
 
+Greeting = Callable[[Any], Awaitable[None]]
 Callback = Callable[[str | None], None]
 """Called in the event loop with the payload, or None: something may have been missed. Must not block."""
 
@@ -38,8 +39,12 @@ Callback = Callable[[str | None], None]
 class Events:
     """Publishes and hears events. `listening` is False while others' events arrive by the slow timer only."""
 
-    def __init__(self, database: Database, *, slow_seconds: float = SLOW_SECONDS) -> None:
+    def __init__(
+        self, database: Database, *, slow_seconds: float = SLOW_SECONDS, greet: Greeting | None = None
+    ) -> None:
+        """`greet` is called with each session on which events are heard, before they are."""
         self.database = database
+        self._greet = greet
         self.slow_seconds = slow_seconds
         self._callbacks: dict[str, list[Callback]] = {}
         self._listening = False
@@ -91,6 +96,8 @@ class Events:
     async def _hear(self, connection: Any) -> None:
         ended = asyncio.Event()
         connection.add_termination_listener(lambda _: ended.set())
+        if self._greet is not None:
+            await self._greet(connection)
         await connection.add_listener(CHANNEL, self._heard)
         self._listening = True
         self._call_all()
@@ -172,9 +179,11 @@ def compose(topic: str, payload: str) -> str:
 
 
 @asynccontextmanager
-async def open_events(database: Database, *, slow_seconds: float = SLOW_SECONDS) -> AsyncIterator[Events]:
+async def open_events(
+    database: Database, *, slow_seconds: float = SLOW_SECONDS, greet: Greeting | None = None
+) -> AsyncIterator[Events]:
     """Events that are heard for the length of the block. Does not wait for the connection, which may take a moment."""
-    events = Events(database, slow_seconds=slow_seconds)
+    events = Events(database, slow_seconds=slow_seconds, greet=greet)
     async with AsyncExitStack() as stack:
         stack.push_async_callback(_end, asyncio.create_task(events.tick(), name="events-tick"))
         if database.direct is None:

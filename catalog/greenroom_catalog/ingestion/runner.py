@@ -72,8 +72,7 @@ class ProviderRunner:
         self._guard = guard
         self._options = options or {}
         self._hide = hide
-        self._host = socket.gethostname()
-        self._process = f"{self._host}:{os.getpid()}"
+        self._process = f"{socket.gethostname()}:{os.getpid()}"
         self._started = False
         self._starting = asyncio.Lock()
 
@@ -94,18 +93,10 @@ class ProviderRunner:
         for name in self._disabled - installed.keys():
             self._log.warning("catalog.providerOptions.%s: there is no such provider", name)
         await self._runs.register({name: provider.every for name, provider in self._providers.items()})
-        await self._end_lost_runs()
         await self._runs.restart([name for name, provider in self._providers.items() if provider.every is None])
         if self._evict:
             await self._evict_others()
         self._started = True
-
-    async def _end_lost_runs(self) -> None:
-        """What a process of this host was at when it was killed need not wait for the lease to end."""
-        unfinished = await self._runs.unfinished(self._host)
-        lost = [id_ for id_, process in unfinished.items() if not _is_another_that_lives(process)]
-        if lost:
-            await self._runs.end_lost(lost)
 
     async def _evict_others(self) -> None:
         for name in await self._store.source_keys():
@@ -215,8 +206,10 @@ class ProviderRunner:
             await asyncio.sleep(TELL)
             try:
                 if (now := asyncio.get_running_loop().time()) - extended > LEASE.total_seconds() / 3:
-                    await self._runs.extend(claim.name, LEASE)
                     extended = now
+                    if not await self._runs.extend(claim, LEASE):
+                        self._log.warning("Another process has taken over %s: this run of it ends", claim.name)
+                        running.cancel()
                 if (current := msgspec.json.encode(tally)) != told:
                     await self._runs.report(claim.id, self._tellable(tally))
                     told = current
@@ -232,15 +225,3 @@ class ProviderRunner:
 
     def _told(self, text: str) -> str:
         return self._hide(text).replace("\0", "\N{REPLACEMENT CHARACTER}")[:LONGEST_TEXT]
-
-
-def _is_another_that_lives(process: str) -> bool:
-    """Whether there is such a process (`host:pid`) besides this one, whose own number may be that of one that is gone."""
-    pid = int(process.rpartition(":")[2])
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:  # it is somebody else's
-        return True
-    return pid != os.getpid()

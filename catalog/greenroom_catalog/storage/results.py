@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Collection, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from datetime import datetime, timedelta
 from time import monotonic
 from uuid import UUID
@@ -25,6 +25,9 @@ LOCK_TIMEOUT = "700ms"
 and a provider which wait for one another, it is the worker that loses, which can try again."""
 GIVING_WAY = 45.0
 """Seconds for which it tries: half a lease."""
+
+
+Holder = Callable[[], Awaitable[int | None]]
 
 
 class Claimed(msgspec.Struct, frozen=True):
@@ -66,7 +69,11 @@ class Bad(msgspec.Struct, frozen=True):
 class Results:
     """What is due, and what its processing came to."""
 
-    def __init__(self, database: Database, sql: Queries, emissions: Emissions, tickets: Tickets) -> None:
+    def __init__(
+        self, database: Database, sql: Queries, emissions: Emissions, tickets: Tickets, holder: Holder | None = None
+    ) -> None:
+        """`holder` tells under which number (`Workers.me`) this process claims."""
+        self._holder = holder
         self._db = database
         self._sql = sql
         self._emissions = emissions
@@ -74,7 +81,8 @@ class Results:
 
     async def claim(self, limit: int, lease: timedelta, lanes: Sequence[int] = (0, 1, 2)) -> list[Claimed]:
         """Due entities of these lanes, held for the length of the lease."""
-        rows = await self._db.fetch(self._sql.claim_due, limit, lease, list(lanes))
+        holder = await self._holder() if self._holder else None
+        rows = await self._db.fetch(self._sql.claim_due, limit, lease, list(lanes), holder)
         return [Claimed(id_, uid, ref, unpack(document), *rest) for id_, uid, ref, document, *rest in rows]
 
     async def prolong(self, claimed: Sequence[Claimed], lease: timedelta) -> dict[int, Claimed]:

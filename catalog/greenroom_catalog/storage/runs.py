@@ -11,6 +11,7 @@ import msgspec
 
 from greenroom.db import Database, Record
 from greenroom.sql import Queries, load
+from greenroom_catalog.storage.results import Holder
 
 LONGEST_REST = 60.0
 """Seconds: a provider that another process triggers is noticed by then, should the wake-up be missed."""
@@ -103,8 +104,10 @@ class Standing(msgspec.Struct, frozen=True):
 class ProviderRuns:
     """Claims and records the runs of entity providers."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, holder: Holder | None = None) -> None:
+        """`holder` tells under which number (`Workers.me`) this process claims."""
         self._db = database
+        self._holder = holder
         self._sql: Queries = load(Path(__file__).with_name("sql"))
 
     async def register(self, providers: Mapping[str, timedelta | None]) -> None:
@@ -119,20 +122,13 @@ class ProviderRuns:
 
     async def claim(self, names: Sequence[str], lease: timedelta, process: str) -> RunClaim | None:
         """Begin a run of one due provider among these, kept from other processes for the length of the lease."""
-        row = await self._db.fetchrow(self._sql.claim_provider, names, lease, process)
+        holder = await self._holder() if self._holder else None
+        row = await self._db.fetchrow(self._sql.claim_provider, names, lease, process, holder)
         return RunClaim(*row) if row else None
 
-    async def unfinished(self, host: str) -> Mapping[int, str]:
-        """The process (`host:pid`) of each run, by id, that was begun on this host and has not ended."""
-        return {row["id"]: row["process"] for row in await self._db.fetch(self._sql.unfinished_runs, host)}
-
-    async def end_lost(self, ids: Sequence[int]) -> None:
-        """End runs whose processes are known to have ended, before their leases do."""
-        await self._db.execute(self._sql.end_lost_runs, ids)
-
-    async def extend(self, name: str, lease: timedelta) -> None:
-        """Keep a provider that is still running."""
-        await self._db.execute(self._sql.extend_lease, name, lease)
+    async def extend(self, claim: RunClaim, lease: timedelta) -> bool:
+        """Keep a provider that is still running. Returns whether it is still ours to run."""
+        return await self._db.fetchval(self._sql.extend_lease, claim.name, lease, claim.id) is not None
 
     async def report(self, id_: int, tally: Tally) -> None:
         """Record how far a run has come."""

@@ -15,7 +15,7 @@ from greenroom.errors import NotFoundError
 from greenroom.plugin import Migrations
 from greenroom.sql import Queries, load
 from greenroom_catalog.storage.emission import Emissions
-from greenroom_catalog.storage.results import Results
+from greenroom_catalog.storage.results import Holder, Results
 from greenroom_catalog.storage.tickets import Tickets
 from greenroom_catalog.storage.waking import TO_PROCESS, wake
 
@@ -34,15 +34,20 @@ class Store:
     """The catalog's tables, written. Reading for the sake of writing is here too; all other reading is `query`'s."""
 
     def __init__(
-        self, database: Database, *, keep_orphans: bool = False, lane: Callable[[str, bytes], int] = lambda ref, doc: 0
+        self,
+        database: Database,
+        *,
+        keep_orphans: bool = False,
+        lane: Callable[[str, bytes], int] = lambda ref, doc: 0,
+        holder: Holder | None = None,
     ) -> None:
         """`keep_orphans`: entities that nothing refers to any more are marked, and not deleted. `lane`: what processing an
-        entity (by ref and document) may wait for, as a number that `results.claim` is asked for."""
+        entity (by ref and document) may wait for, as a number that `results.claim` is asked for. `holder`: who claims."""
         self._db = database
         self.sql: Queries = load(Path(__file__).with_name("sql"))
         self.tickets = Tickets(self.sql)
         self.emissions = Emissions(self.sql, self.tickets, keep_orphans=keep_orphans, lane=lane)
-        self.results = Results(database, self.sql, self.emissions, self.tickets)
+        self.results = Results(database, self.sql, self.emissions, self.tickets, holder)
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Connection]:

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import re
-import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import timedelta
 from typing import Any
@@ -278,36 +276,32 @@ async def test_a_run_whose_process_died_is_told_as_lost(world: World) -> None:
     assert lost.error == "The process that ran it ended"
 
 
-@pytest.mark.parametrize(
-    ("process", "lost"),
-    [
-        (f"{socket.gethostname()}:{2**22 + 1}", True),
-        (f"{socket.gethostname()}:{os.getpid()}", True),
-        (f"{socket.gethostname()}:{os.getppid()}", False),
-        (f"{socket.gethostname()}:1", False),
-        (f"another-host:{2**22 + 1}", False),
-    ],
-    ids=["killed", "killed, with our number", "alive", "alive, and somebody else's", "elsewhere"],
-)
-async def test_a_run_of_a_killed_process_of_this_host_does_not_wait_for_its_lease(
-    world: World, process: str, lost: bool
-) -> None:
-    await world.runs.register({"p": timedelta(minutes=1)})
-    await world.runs.claim(["p"], timedelta(minutes=1), process)
-    rest = await world.runner(Provider("p", emits("a"), timedelta(minutes=1))).run_due()
-    assert (rest == 0) is lost
-    runs = await world.runs.runs("p")
-    assert [run.error for run in runs] == ([None, "The process that ran it ended"] if lost else [None])
+async def test_a_run_that_another_process_has_taken_over_ends(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(runner_module, "TELL", 0.01)
+    monkeypatch.setattr(runner_module, "LEASE", timedelta(seconds=0.03))
+    begun = asyncio.Event()
+
+    async def slow(source: EntitySource) -> None:
+        begun.set()
+        await asyncio.Event().wait()
+
+    async with asyncio.timeout(10):
+        running = asyncio.create_task(world.runner(Provider("p", slow)).run_due())
+        await begun.wait()
+        await world.catalog.database.execute("update provider_runs set finished_at = now(), error = 'gone'")
+        await running
+    assert [run.error for run in await world.runs.runs("p")] == ["gone"]
 
 
 async def test_a_run_whose_process_died_is_not_called_well(world: World) -> None:
     await world.runs.register({"p": None})
-    await world.runs.claim(["p"], timedelta(0), "gone:1")
+    claim = await world.runs.claim(["p"], timedelta(0), "gone:1")
+    assert claim is not None
     reports = Reports(world.catalog.database, world.catalog.store, world.runs)
     (told,) = (await reports.status())["providers"]
     assert (told["state"], told["running"]) == ("lost: the process that ran it ended", False)
     assert run_to_wire(await world.last("p"))["status"] == "lost"
-    await world.runs.extend("p", timedelta(minutes=1))
+    assert await world.runs.extend(claim, timedelta(minutes=1))
     assert run_to_wire(await world.last("p"))["status"] == "running"
 
 

@@ -50,7 +50,7 @@ PLANS: dict[str, tuple[tuple[object, ...], set[str]]] = {
     "delete_entities": ((IDS, True), {"refresh_state_pkey"}),
     "refresh_by_keys": ((["url:7"],), {"refresh_keys_key", "refresh_schedule_pkey"}),
     "claim_due": (
-        (200, timedelta(seconds=90), [0, 1, 2]),
+        (200, timedelta(seconds=90), [0, 1, 2], 7),
         {"refresh_schedule_due", "refresh_state_pkey", "processed_pkey"},
     ),
     "prolong": ((IDS, [NOW] * 3, timedelta(1)), {"refresh_schedule_pkey"}),

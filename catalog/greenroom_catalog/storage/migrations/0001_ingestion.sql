@@ -24,7 +24,8 @@ CREATE TABLE processed (
 CREATE TABLE refresh_schedule (
     id             bigint PRIMARY KEY REFERENCES refresh_state ON DELETE CASCADE,
     next_update_at timestamptz NOT NULL DEFAULT now(),
-    lane           smallint NOT NULL DEFAULT 0 -- what processing it may wait for: 0 nothing, 1 URLs, 2 the code of plugins
+    lane           smallint NOT NULL DEFAULT 0, -- what processing it may wait for: 0 nothing, 1 URLs, 2 the code of plugins
+    holder         integer -- the worker that has claimed it; null: nobody, or one of which nobody could tell that it lives
 );
 CREATE INDEX refresh_schedule_due ON refresh_schedule (next_update_at);
 
@@ -86,9 +87,17 @@ CREATE TABLE providers (
     paused_at    timestamptz, -- null: not paused
     paused_by    text,
     lease_until  timestamptz, -- while a process runs it
+    holder       integer, -- the worker that does
     cancelled    boolean NOT NULL DEFAULT false, -- whoever runs it is to stop
     refused      integer, -- entities that the last run would have removed, had that not been refused
     confirmed    integer -- how many of them the next run may remove after all
+);
+
+-- Processes that claim work, each with the number of an advisory lock that it holds for as long as it lives (greenroom/presence.py).
+CREATE TABLE workers (
+    number  integer PRIMARY KEY,
+    process text NOT NULL, -- host:pid
+    since   timestamptz NOT NULL DEFAULT now()
 );
 
 -- Work that one process at a time does now and then.

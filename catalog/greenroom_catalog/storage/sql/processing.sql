@@ -1,10 +1,10 @@
 -- name: claim_due
--- Take due entities for the length of a lease; a crashed worker's come back when it ends. $3: of these lanes.
+-- Take due entities for the length of a lease; a crashed worker's come back when it is missed, or the lease ends. $3: of these lanes.
 WITH due AS (
     SELECT id, next_update_at FROM refresh_schedule WHERE next_update_at <= now() AND lane = ANY($3::smallint[])
     ORDER BY next_update_at LIMIT $1 FOR UPDATE SKIP LOCKED
 ), claimed AS (
-    UPDATE refresh_schedule c SET next_update_at = now() + $2::interval FROM due WHERE c.id = due.id
+    UPDATE refresh_schedule c SET next_update_at = now() + $2::interval, holder = $4 FROM due WHERE c.id = due.id
     RETURNING c.id, c.next_update_at AS lease, extract(epoch FROM now() - due.next_update_at)::float8 AS waited
 )
 SELECT s.id, s.entity_id, s.entity_ref, s.unprocessed_entity, s.unprocessed_hash, p.result_hash, s.location_key, p.memory,
@@ -31,7 +31,7 @@ WITH held AS (
         JOIN refresh_schedule c USING (id)
     WHERE c.next_update_at = d.lease FOR UPDATE OF c SKIP LOCKED
 )
-UPDATE refresh_schedule c SET next_update_at = now() + CASE WHEN s.unprocessed_hash = h.hash THEN h.rest ELSE '0' END
+UPDATE refresh_schedule c SET next_update_at = now() + CASE WHEN s.unprocessed_hash = h.hash THEN h.rest ELSE '0' END, holder = NULL
 FROM held h JOIN refresh_state s USING (id) WHERE c.id = h.id
 
 -- name: save_processed

@@ -23,7 +23,7 @@ WITH due AS (
     WHERE name = ANY($1::text[]) AND next_run_at <= now() AND paused_at IS NULL AND (lease_until IS NULL OR lease_until < now())
     ORDER BY next_run_at LIMIT 1 FOR UPDATE SKIP LOCKED
 ), claimed AS (
-    UPDATE providers p SET lease_until = now() + $2::interval, triggered_at = NULL, triggered_by = NULL, by_hand = false, cancelled = false,
+    UPDATE providers p SET lease_until = now() + $2::interval, holder = $4, triggered_at = NULL, triggered_by = NULL, by_hand = false, cancelled = false,
         confirmed = NULL
     FROM due WHERE p.name = due.name
 ), lost AS (
@@ -34,21 +34,10 @@ INSERT INTO provider_runs (provider, cause, caused_by, process)
 SELECT name, cause, CASE cause WHEN 'trigger' THEN triggered_by END, $3 FROM due
 RETURNING provider, id, (SELECT by_hand FROM due), (SELECT coalesce(confirmed, 0) FROM due)
 
--- name: unfinished_runs
--- Runs of the processes of a host that have not ended, or whose processes have.
-SELECT id, process FROM provider_runs WHERE finished_at IS NULL AND starts_with(process, $1 || ':')
-
--- name: end_lost_runs
--- End runs whose processes have ended, and keep their providers from nobody.
-WITH lost AS (
-    UPDATE provider_runs SET finished_at = now(), error = 'The process that ran it ended'
-    WHERE id = ANY($1::bigint[]) AND finished_at IS NULL RETURNING provider
-)
-UPDATE providers p SET lease_until = NULL FROM lost WHERE p.name = lost.provider
-
 -- name: extend_lease
--- Keep a provider that is still running.
-UPDATE providers SET lease_until = now() + $2::interval WHERE name = $1
+-- Keep a provider that is still running. Nothing is returned when somebody else has taken it over.
+UPDATE providers p SET lease_until = now() + $2::interval
+WHERE name = $1 AND EXISTS (SELECT FROM provider_runs r WHERE r.id = $3 AND r.finished_at IS NULL) RETURNING name
 
 -- name: cancel_provider
 -- Have whoever runs a provider stop. Nothing is returned when nobody does.
@@ -78,7 +67,7 @@ WHERE r.provider = e.provider AND r.id < e.id AND (
 -- name: rest_provider
 -- Let a provider rest after a run, unless another has begun; one that was triggered while it ran is due again at once.
 UPDATE providers SET
-    lease_until = NULL, retry = $3, refused = $5,
+    lease_until = NULL, holder = NULL, retry = $3, refused = $5,
     next_run_at = CASE WHEN triggered_at IS NOT NULL THEN now() ELSE now() + $4::interval END
 WHERE name = $1 AND (SELECT max(id) FROM provider_runs WHERE provider = $1) = $2
 
