@@ -10,6 +10,7 @@ import json
 import math
 import re
 from collections.abc import Iterable
+from json.encoder import encode_basestring
 from typing import Any
 
 import msgspec
@@ -132,7 +133,7 @@ def js_text(value: object) -> str:
 def js_json(value: object) -> str:
     """What `JSON.stringify(value)` makes of a JSON value, for messages that quote one."""
     if isinstance(value, str):
-        return json.dumps(value, ensure_ascii=False)
+        return encode_basestring(value)
     if isinstance(value, list):
         return f"[{','.join(map(js_json, value))}]"
     if isinstance(value, dict):
