@@ -9,6 +9,7 @@ import signal
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +18,11 @@ import asyncpg
 from tests.bench.entities import HOST
 from tests.bench.wire import TOKEN, Ask, Connection
 from tests.faults.seen import Undone, undone
-from tests.support.processes import Process, started
+from tests.support.processes import READINESS, Process, started, until
 
 PROVIDER = "ndjson:churn"
-PATIENCE = 240.0
+PATIENCE = 100.0
+TAKEN = (200, 202, 204)
 KINDS = ["Component", "API", "Resource", "System", "Domain", "Group", "User", "Location"]
 
 
@@ -104,20 +106,26 @@ class Fleet:
     async def ready(self, *names: str) -> None:
         """Wait until these are."""
         for name in names:
-            await asyncio.to_thread(self.process(name).until_ready)
+            process = self.process(name)
+            await asyncio.to_thread(until, partial(_is_ready, process), PATIENCE)
 
     async def trigger(self, api: str, provider: str = PROVIDER) -> None:
         """Have the provider run, whoever does it. Tries until somebody takes the order."""
         deadline = time.monotonic() + PATIENCE
-        while True:
-            door = Connection(self.port(api))
-            with contextlib.suppress(OSError, EOFError):
-                reply = await door.attempt(Ask(f"/api/greenroom/catalog/providers/{provider}/trigger", "POST"))
-                if reply.status in (200, 202, 204):
-                    return
-            door.close()
+        order = Ask(f"/api/greenroom/catalog/providers/{provider}/trigger", "POST")
+        while await self._status(api, order) not in TAKEN:
             assert time.monotonic() < deadline, f"nobody takes the order to run {provider}"
             await asyncio.sleep(0.1)
+
+    async def _status(self, api: str, ask: Ask) -> int | None:
+        """None where nobody answers."""
+        door = Connection(await asyncio.to_thread(self.port, api))
+        try:
+            return (await door.attempt(ask)).status
+        except (OSError, EOFError):
+            return None
+        finally:
+            door.close()
 
     async def last_run(self, provider: str = PROVIDER) -> int:
         """The number of the provider's last run so far."""
@@ -172,7 +180,11 @@ class Fleet:
             f"{one['level']}: {one['message']} {one.get('stack', '')[-600:]}" for one in self.logged("error", "warn")
         ]
         alive = {name: process.process.poll() for name, (process, _) in self.running.items()}
-        return "\n".join([f"processes: {alive}", *said[-12:]])
+        return "\n".join([f"processes: {alive}", *said[:6], "…", *said[-6:]])
+
+
+def _is_ready(process: Process) -> bool:
+    return process.get(READINESS)[0] == 200
 
 
 LAST_RUN = """
