@@ -8,11 +8,12 @@ DEMO_DATA ?= $(if $(filter 0,$(shell id -u)),/var/lib/greenroom-demo,$(CURDIR)/.
 
 FUZZ_SECONDS ?= 120
 FUZZ_DESCRIPTORS ?= 2000
+HOSTILE_EXAMPLES ?= 300
 SOAK_MINUTES ?= 60
 SOAK_OUT ?= .greenroom/soak
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test check format bench soak faults conformance e2e openapi locks clean
+.PHONY: help setup run test check format bench soak faults conformance e2e hostile openapi locks clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -57,6 +58,9 @@ conformance: .venv/.dev ## Ask a live upstream and Greenroom the same, known and
 
 e2e: .venv/.dev tests/clients/node_modules ## Drive upstream's client and the stock frontend against Greenroom (needs Node; for the frontend Chromium and GREENROOM_SHARED)
 	GREENROOM_E2E=1 $(BIN)/pytest tests/clients tests/e2e
+
+hostile: .venv/.dev ## Attack it: all of tests/hostile, with many more inputs made from the served documents
+	HOSTILE_EXAMPLES=$(HOSTILE_EXAMPLES) $(BIN)/pytest tests/hostile
 
 openapi: .venv/.run ## Print the served OpenAPI document of the catalog
 	@$(BIN)/greenroom openapi catalog

@@ -1,0 +1,174 @@
+"""A whole Greenroom under attack: at an address, its loops turning, with a host that it may read and that says what it likes."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import msgspec
+import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer as WebServer
+
+from greenroom.db import Database
+from tests.support.asgi import TOKEN, Client, Reply
+from tests.support.house import at_an_address
+from tests.support.postgres import TestServer
+
+BOUND = 1.0
+"""Seconds in which others are answered, whatever is going on. A quiet machine needs a hundredth."""
+SCHEDULE = Path("/proc/thread-self/schedstat")
+PATIENCE = 30.0
+"""Seconds until an attack has to be over."""
+OTHERS = "/api/catalog/locations"
+
+CONFIG = """
+app: {{title: hostile}}
+backend:
+  baseUrl: {address}
+  listen: {{host: 127.0.0.1}}
+  auth: {{externalAccess: [{{type: static, options: {{token: {token}, subject: tests}}}}]}}
+  reading: {{allow: [{{host: '{host}'}}]}}
+catalog:
+  processingInterval: {{seconds: 600}}
+  rules: [{{allow: [Component, API, Group, User, System, Domain, Resource, Location, Template]}}]
+"""
+
+Answer = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+class Host:
+    """A web server whose files, and whose bad manners, a test decides."""
+
+    def __init__(self) -> None:
+        self.files: dict[str, bytes] = {}
+        self.manners: dict[str, Answer] = {}
+        self.address = ""
+
+    def write(self, name: str, content: bytes | str) -> str:
+        """Offer a file; its URL."""
+        self.files[f"/{name}"] = content if isinstance(content, bytes) else content.encode("utf-8", "surrogatepass")
+        return f"{self.address}/{name}"
+
+    async def answer(self, request: web.Request) -> web.StreamResponse:
+        if (manner := self.manners.get(request.path)) is not None:
+            return await manner(request)
+        content = self.files.get(request.path)
+        return web.Response(status=404) if content is None else web.Response(body=content)
+
+
+class World(NamedTuple):
+    """What is attacked, and with what."""
+
+    address: str
+    client: Client
+    database: Database
+    host: Host
+
+    async def get(self, target: str) -> Reply:
+        return await self.client.get(f"/api/catalog{target}")
+
+    async def post(self, target: str, value: Any) -> Reply:
+        return await self.client.post(f"/api/catalog{target}", value)
+
+    async def register(self, url: str) -> str:
+        """Register a location; the reference of its entity."""
+        reply = await self.post("/locations", {"type": "url", "target": url})
+        assert reply.status == 201, reply.text
+        reply = await self.post("/locations/by-query", {"query": {"target": url}})
+        return str(reply.json["items"][0]["entityRef"])
+
+    async def processed(self, ref: str) -> list[str]:
+        """Wait until the entity has been processed; the messages of its errors."""
+        async with asyncio.timeout(PATIENCE):
+            while True:
+                row = await self.database.fetchrow(
+                    "select result_hash is not null as done, errors from refresh_state join processed using (id)"
+                    " where entity_ref = $1",
+                    ref,
+                )
+                if row is not None and row["done"]:
+                    return [one["message"] for one in _json(row["errors"])]
+                await asyncio.sleep(0.02)
+
+    async def registered(self, url: str) -> list[str]:
+        """Register a location, and wait until it was read; the messages of its errors."""
+        return await self.processed(await self.register(url))
+
+    async def served(self, ref: str) -> Any:
+        """Wait until the entity is served; it is returned."""
+        kind, _, rest = ref.partition(":")
+        async with asyncio.timeout(PATIENCE):
+            while (reply := await self.get(f"/entities/by-name/{kind}/{rest}")).status == 404:
+                await asyncio.sleep(0.02)
+        return reply.json
+
+    @asynccontextmanager
+    async def answers_others(self, bound: float = BOUND) -> AsyncIterator[None]:
+        """While the block runs somebody else asks, again and again, and gets each answer in time. Also right after it."""
+        over = asyncio.Event()
+        asking = asyncio.create_task(self._ask_on(over))
+        try:
+            yield
+        finally:
+            over.set()
+            waits = await asking
+        assert max(waits) < bound, f"somebody else waited {max(waits):.2f} s for an answer"
+
+    async def _ask_on(self, over: asyncio.Event) -> list[float]:
+        """Seconds from when each question was to be asked, be the server too busy even to hear it, to its answer."""
+        waits: list[float] = []
+        due = _now()
+        while True:
+            last = over.is_set()
+            reply = await self.client.get(OTHERS)
+            assert reply.status == 200, reply.text
+            waits.append(_now() - due)
+            if last:
+                return waits
+            due = _now() + 0.02
+            await asyncio.sleep(0.02)
+
+
+def _now() -> float:
+    """A clock that stands still while this thread could run and was not let: what else the machine does is no fault of ours."""
+    try:
+        delayed = int(SCHEDULE.read_text().split()[1])
+    except OSError:
+        delayed = 0
+    return time.monotonic() - delayed / 1e9
+
+
+def _json(content: Any) -> Any:
+    return msgspec.json.decode(content) if content else []
+
+
+def refused(reply: Reply, *statuses: int) -> str:
+    """The message of an error that is told as upstream tells errors, and is the sender's fault."""
+    assert reply.status in (statuses or (400,)), f"{reply.status} {reply.text[:300]}"
+    envelope = reply.json
+    assert envelope["response"] == {"statusCode": reply.status}
+    assert envelope["error"]["name"]
+    return str(envelope["error"]["message"])
+
+
+@pytest.fixture(scope="module")
+async def world(postgres_server: TestServer, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[World]:
+    """Everything that is installed, in this process, with an API and a worker."""
+    folder: Path = tmp_path_factory.mktemp("hostile")
+    host = Host()
+    app = web.Application()
+    app.router.add_route("*", "/{path:.*}", host.answer)
+    async with WebServer(app) as server:
+        host.address = str(server.make_url("")).rstrip("/")
+
+        def config(address: str) -> str:
+            return CONFIG.format(address=address, token=TOKEN, host=f"{server.host}:{server.port}")
+
+        async with at_an_address(postgres_server, folder, config) as opened:
+            client = Client(opened.house.asgi)
+            yield World(opened.address, client, opened.database, host)
