@@ -110,16 +110,12 @@ class EntityQueries:
         None when there is no such entity. A parent that is not served hides what only it leads to."""
         if not storable(ref):
             return None
-        edges: list[Any] = await self._db.fetch(self.sql.ancestors, ref)
-        rows: list[Any] = await self._db.fetch(self.sql.ancestry_documents, ref, [source for _, source in edges])
-        if not rows or rows[0][1] != ref:
+        rows: list[Any] = await self._db.fetch(self.sql.ancestry, ref)
+        if not rows:
             return None
-        served = {row[0]: (row[1], row[2]) for row in rows}
-        parents: dict[int, list[int]] = {}
-        for target, source in sorted(edges):
-            if source in served:
-                parents.setdefault(target, []).append(source)
-        return _upward(rows[0][0], served, parents)
+        served = {row["id"]: (row["entity_ref"], row["final_entity"]) for row in rows}
+        parents = {row["id"]: [source for source in row["parents"] if source in served] for row in rows}
+        return _upward(rows[0]["id"], served, parents)
 
     # --- lists ----------------------------------------------------------------------------------------------------
 
@@ -280,7 +276,7 @@ def _upward(start: int, served: dict[int, tuple[str, bytes]], parents: dict[int,
     while todo:
         current = todo.pop()
         ref, document = served[current]
-        above = parents.get(current, [])
+        above = parents[current]
         fresh = [parent for parent in above if parent not in seen]
         seen.update(fresh)
         todo.extend(fresh)
