@@ -11,8 +11,9 @@ SELECT entity_ref, final_entity FROM final_entities WHERE entity_ref = ANY($1::t
 SELECT f.final_entity FROM unnest($1::bigint[]) WITH ORDINALITY AS wanted (id, nth) JOIN final_entities f USING (id)
 ORDER BY wanted.nth
 
--- name: ancestors
--- Every edge from an entity up to the entities that emitted it, and on to those above them.
+-- name: ancestry
+-- An entity, which comes first, and all above it that are served, with the ids of those that emitted each. Each is looked up by
+-- itself, whatever the planner thinks of the number of ancestors.
 WITH RECURSIVE upward AS (
     SELECT r.target_id, r.source_id
     FROM final_entities f JOIN refresh_state_references r ON r.target_id = f.id
@@ -22,12 +23,10 @@ WITH RECURSIVE upward AS (
     FROM upward u JOIN refresh_state_references r ON r.target_id = u.source_id
     WHERE r.source_id IS NOT NULL
 )
-SELECT target_id, source_id FROM upward
-
--- name: ancestry_documents
--- Documents of the entity itself, which comes first, and of these ids.
-SELECT id, entity_ref, final_entity FROM final_entities WHERE entity_ref = $1 OR id = ANY($2::bigint[])
-ORDER BY entity_ref <> $1, id
+SELECT f.id, f.entity_ref, f.final_entity, array(SELECT source_id FROM upward WHERE target_id = f.id ORDER BY 1) AS parents
+FROM (SELECT id FROM final_entities WHERE entity_ref = $1 UNION SELECT source_id FROM upward) above
+     CROSS JOIN LATERAL (SELECT * FROM final_entities WHERE id = above.id OFFSET 0) f
+ORDER BY f.entity_ref <> $1, f.id
 
 -- name: pending_entities
 -- What is known of entities that were found but are not served, because they were never processed without errors.
