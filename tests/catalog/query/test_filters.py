@@ -88,7 +88,7 @@ async def test_a_stream_goes_along_the_primary_key(large_catalog: Database) -> N
     [
         ("entity_by_uid", ("00000000-0000-4000-8000-000000000000",), "refresh_state_entity_id_key"),
         ("entities_by_refs", (["component:default/x"],), "final_entities_entity_ref_key"),
-        ("ancestors", ("component:default/x",), "final_entities_entity_ref_key"),
+        ("ancestry", ("component:default/x",), "final_entities_entity_ref_key"),
     ],
 )
 async def test_single_entities_are_looked_up(
