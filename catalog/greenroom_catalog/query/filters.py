@@ -16,10 +16,14 @@ import msgspec
 
 from greenroom.errors import InputError
 from greenroom_catalog.query.conditions import All, AnyOf, Condition, Equals, Has, Not, StartsWith
-from greenroom_catalog.stitching.tokens import COLUMNS, SINGLE, TAGS, UID, pair, token
+from greenroom_catalog.query.differences import Counting
+from greenroom_catalog.stitching.tokens import COLUMNS, SINGLE, TAGS, TRUE, UID, pair, token
 
 MOST_PARTS = 2000
 """Parts of a condition that could not be merged, and arguments, in one statement. Upstream has no bound."""
+
+MOST_ROWS = 2**62
+"""A limit that limits nothing."""
 
 _LOOKUP = 50
 """For how many parts a look into `search_values` counts, which is that much slower."""
@@ -43,6 +47,11 @@ class After(msgspec.Struct, frozen=True):
     value: str | None
     id: int
 
+    @property
+    def values(self) -> tuple[str | int, ...]:
+        """As arguments."""
+        return (self.id,) if self.value is None else (self.value, self.id)
+
 
 class Statement:
     """SQL in the making, with its arguments."""
@@ -51,6 +60,8 @@ class Statement:
         self.arguments: list[Any] = []
         self._parts = 0
         self._compiled: tuple[Condition, str] | None = None
+        self._reads_values = False
+        self._lasting = True
 
     def argument(self, value: object) -> str:
         """Hold a value; returns the `$n` that stands for it."""
@@ -85,7 +96,7 @@ class Statement:
         if isinstance(condition, Equals):
             return self._equals(condition)
         if isinstance(condition, Has):
-            return "true" if condition.key in SINGLE else f"s.tok @> {_tokens(condition.key)}"
+            return "true" if condition.key in SINGLE else _known(condition.key)
         if isinstance(condition, StartsWith):
             return self._values_match((condition.key,), f"{_escaped(condition.prefix)}%")
         return self._values_match(condition.keys, condition.pattern)
@@ -122,7 +133,7 @@ class Statement:
         if key not in SINGLE | _BY_COLUMN:
             return any_token
         column = f"s.{COLUMNS[key]}"
-        argument = self.argument(values[0] if len(values) == 1 else values)
+        argument = self.argument(values[0] if len(values) == 1 else tuple(values))
         same = f"{column} = {argument}" if len(values) == 1 else f"{column} = any({argument}::text[])"
         return same if key in SINGLE else f"{same} or ({column} is null and {any_token})"
 
@@ -140,8 +151,8 @@ class Statement:
         found = f"exists (select from ({self._values(key)}) v(value) where v.value like {argument})"
         if key in COLUMNS:
             column = f"s.{COLUMNS[key]}"
-            return f"{column} like {argument} or ({column} is null and s.tok @> {_tokens(key)} and {found})"
-        return found if key == UID else f"s.tok @> {_tokens(key)} and {found}"
+            return f"{column} like {argument} or ({column} is null and {_known(key)} and {found})"
+        return found if key == UID else f"{_known(key)} and {found}"
 
     # --- values ---------------------------------------------------------------------------------------------------
 
@@ -152,6 +163,7 @@ class Statement:
         if key == TAGS:
             return "select lower(t) from unnest(s.tags) t"
         if key == UID:
+            self._lasting = False
             return "select r.entity_id::text from refresh_state r where r.id = s.id"
         elsewhere = f"select {_LOWER} from {self._held(key)} where f.id = s.id"
         column = COLUMNS.get(key)
@@ -160,16 +172,20 @@ class Statement:
         return f"select s.{column} where s.{column} is not null union all {elsewhere} and s.{column} is null"
 
     def _held(self, key: str) -> str:
-        return f"final_entities f cross join lateral jsonb_array_elements({self._json(key)}) e"
+        return f"final_entities f cross join lateral ({_elements(self._json(key))}) v(e)"
 
     def _json(self, key: str) -> str:
-        return f"f.search_values -> {self.argument(key)}" if storable(key) else "null::jsonb"
+        self._reads_values = True
+        if not storable(key):
+            return "null::jsonb"
+        only_true = f"case when s.tok @> {_tokens(pair(key, TRUE))} then '\"true\"'::jsonb end"
+        return f"coalesce((f.search_values -> {self.argument(key)})::jsonb, {only_true})"
 
     def has_value(self, key: str) -> str:
         """The entity `s` has a value for the key which can be sorted by."""
         if key in SINGLE or key == UID:
             return "true"
-        known = f"s.tok @> {_tokens(key)}"
+        known = _known(key)
         if key == TAGS:
             return f"{known} and s.tags <> '{{}}'"
         found = f"{known} and exists (select from ({self._values(key)}) v(value) where v.value is not null)"
@@ -215,20 +231,18 @@ class Statement:
 
     def _known(self, key: str) -> str:
         """There is something of the key. The column comes first: to look through the tokens takes several times as long."""
-        known = f"s.tok @> {_tokens(key)}"
-        return f"s.{COLUMNS[key]} is not null or {known}" if key in COLUMNS else known
+        return f"s.{COLUMNS[key]} is not null or {_known(key)}" if key in COLUMNS else _known(key)
 
-    def page(
-        self, rows: str, ordering: str, limit: int, offset: int, total: str | None, *, documents: bool = True
-    ) -> str:
-        """A query for `id, value, total, final_entity` of some of the rows, of a page and the total in one round trip."""
-        window = f"limit {self.argument(limit)}::bigint" + (
-            f" offset {self.argument(offset)}::bigint" if offset else ""
-        )
-        counted = f"({total})" if total else "null::bigint"
+    def window(self, limit: int, offset: int) -> str:
+        """LIMIT and OFFSET. The limit stands in the text, for a plan that has to serve any limit would be made each time."""
+        return f"limit {limit:d}" + (f" offset {self.argument(offset)}::bigint" if offset else "")
+
+    def page(self, rows: str, ordering: str, window: str, told: str | None = None, *, documents: bool = True) -> str:
+        """A query for `id, value, final_entity` of some of the rows, and what else is told: in one round trip."""
         document, join = (", f.final_entity", " join final_entities f on f.id = p.id") if documents else ("", "")
+        also = f", {told} as told" if told else ""
         return (
-            f"select p.id, p.value, {counted} as total{document}"
+            f"select p.id, p.value{document}{also}"
             f" from ({rows} order by {ordering} {window}) p{join} order by {ordering}"
         )
 
@@ -243,8 +257,9 @@ class Statement:
             values = self._values(order.key) if order.key == order.key.lower() else "select null::text"
             joins += f" left join lateral ({values}) o{number}(value) on {shown.format(number)}"
             columns += f"o{number}.value {order.direction} nulls last, "
-        window = f" limit {self.argument(limit)}::bigint" if limit is not None else ""
-        window += f" offset {self.argument(offset)}::bigint" if offset else ""
+        window = (
+            "" if limit is None and not offset else f" {self.window(MOST_ROWS if limit is None else limit, offset)}"
+        )
         source = f"search s join final_entities f on f.id = s.id{joins}"
         return f"select s.id from {source} where ({where}) order by {columns or 'f.entity_ref, '}s.id{window}"
 
@@ -256,18 +271,25 @@ class Statement:
             f"select f.entity_ref, f.final_entity from {source} where f.entity_ref = any({named}::text[]) and ({where})"
         )
 
-    def counted(self, condition: Condition, order: Order | None) -> str:
-        """A query for the number of matching entities; with an order, of those that have a value to sort by."""
-        sortable = f" and ({self.has_value(order.key)})" if order and order.key not in SINGLE else ""
-        return f"select count(*) from search s where ({self._matches(condition)}){sortable}"
+    def counted(self, condition: Condition, order: Order | None) -> Counting:
+        """A query for the number of matching entities; with an order, of those that have a value to sort by.
 
-    def facets(self, names: Sequence[str], condition: Condition) -> str:
+        To be made before anything else of the statement, whose arguments it shares."""
+        sortable = f" and ({self.has_value(order.key)})" if order and order.key not in SINGLE else ""
+        return self._counting(f"select count(*) from search s where ({self._matches(condition)}){sortable}")
+
+    def facets(self, names: Sequence[str], condition: Condition) -> Counting:
         """A query for `number of the facet, value, count` of some keys, values in original spelling."""
-        return " union all ".join(
-            f"select {number} as facet, value, sum(count)::bigint from ({self._facet(name, condition)}) q"
-            " where value is not null group by value"
-            for number, name in enumerate(names)
+        return self._counting(
+            " union all ".join(
+                f"select {number} as facet, value, sum(count)::bigint as count from ({self._facet(name, condition)}) q"
+                " where value is not null group by value"
+                for number, name in enumerate(names)
+            )
         )
+
+    def _counting(self, sql: str) -> Counting:
+        return Counting(sql, tuple(self.arguments), self._reads_values, self._lasting)
 
     def _facet(self, name: str, condition: Condition) -> str:
         """A query for `value, count`, where a value may come twice: from the column and from elsewhere."""
@@ -276,6 +298,7 @@ class Statement:
             tags = f"select unnest(s.tags) as value from search s where ({where})"  # twice as fast as joining unnest(…)
             return f"select value, count(*) as count from ({tags}) t group by 1"
         if name == UID:
+            self._lasting = False
             source = "search s join refresh_state r on r.id = s.id"
             return f"select r.entity_id::text as value, count(*) as count from {source} where ({where}) group by 1"
         column = COLUMNS.get(name)
@@ -293,13 +316,24 @@ class Statement:
         """Counted before they are looked into, for most entities have the same few."""
         held = (
             f"select {self._json(name)} as held, count(*) as count from search s join final_entities f on f.id = s.id"
-            f" where ({where}) and s.tok @> {_tokens(name)} group by 1"
+            f" where ({where}) and {_known(name)} group by 1"
         )
-        return f"select {_ORIGINAL} as value, count from ({held}) h cross join lateral jsonb_array_elements(held) e"
+        return f"select {_ORIGINAL} as value, count from ({held}) h cross join lateral ({_elements('held')}) v(e)"
 
 
 _LOWER = "case jsonb_typeof(e) when 'array' then e ->> 0 else e #>> '{}' end"
 _ORIGINAL = "case jsonb_typeof(e) when 'array' then e ->> 1 else e #>> '{}' end"
+
+
+def _elements(held: str) -> str:
+    """A query for what stands in `search_values` for a key, one a row: a value alone, or a list."""
+    one = "case jsonb_typeof(h.held) when 'array' then h.held else jsonb_build_array(h.held) end"
+    return f"select jsonb_array_elements({one}) from (select {held}) h(held) where h.held is not null"
+
+
+def _known(key: str) -> str:
+    """The entity `s` has the key. One whose only value is `true` has the token of the two alone."""
+    return f"s.tok && {_tokens(key, pair(key, TRUE))}"
 
 
 def _tokens(*texts: str) -> str:
@@ -312,7 +346,9 @@ def _by_tokens(key: str) -> bool:
 
 
 def _texts(part: Has | Equals) -> list[str]:
-    return [part.key] if isinstance(part, Has) else [pair(part.key, value) for value in part.values]
+    if isinstance(part, Has):
+        return [part.key, pair(part.key, TRUE)]
+    return [pair(part.key, value) for value in part.values]
 
 
 def _flat(kind: type[All | AnyOf], parts: Sequence[Condition]) -> list[Condition]:

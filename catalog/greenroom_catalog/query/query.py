@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import AsyncIterator, Sequence
 from datetime import datetime
 from pathlib import Path
@@ -16,8 +17,10 @@ from greenroom.sql import Queries, load
 from greenroom_catalog.model.values import js_trim
 from greenroom_catalog.query.conditions import EVERYTHING, Condition, Like, Predicate, both, condition
 from greenroom_catalog.query.cursors import Cursor
-from greenroom_catalog.query.filters import After, Order, Statement, storable
+from greenroom_catalog.query.filters import MOST_ROWS, After, Order, Statement, storable
 from greenroom_catalog.query.lookups import Lookups
+from greenroom_catalog.query.statements import Sought, Statements
+from greenroom_catalog.query.tallies import ANEW, ROOM, Answer, Ask, Tallies
 from greenroom_catalog.storage.packing import unpack, unpack_processed
 
 PAGE = 200
@@ -25,8 +28,6 @@ PAGE = 200
 
 CHUNK = 500
 """Entities that a stream or a longer page holds at a time; between chunks it holds no connection."""
-
-_BIGGEST = 2**62
 
 
 class Page(msgspec.Struct, frozen=True):
@@ -55,6 +56,24 @@ class FacetValue(msgspec.Struct, frozen=True):
     count: int
 
 
+Facets = list[list[FacetValue]]
+"""Of each facet that was asked for, its values in order. Never changed: others may be reading them."""
+
+
+class _Counted(Answer[int]):
+    """A total, and the page beside which it was found."""
+
+    rows: Sequence[Any] = ()
+
+
+class _Window(msgspec.Struct, frozen=True):
+    """What a page is of, and where it starts."""
+
+    sought: Sought
+    after: After | None = None
+    offset: int = 0
+
+
 class Pending(msgspec.Struct, frozen=True):
     """What is known of an entity that was found but never served."""
 
@@ -71,8 +90,12 @@ class Pending(msgspec.Struct, frozen=True):
 class EntityQueries:
     """Reads entities. Refs are canonical: lower-case and full."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, room: int = ROOM) -> None:
+        """`room`: bytes for what is remembered of totals, and as many for facets."""
         self._db = database
+        self._statements = Statements()
+        self._totals: Tallies[int] = Tallies(lambda total: 0, room)
+        self._facets: Tallies[Facets] = Tallies(_bytes_of, room)
         self.sql: Queries = load(Path(__file__).with_name("sql"))
         self._lookups = Lookups(self._documents)
 
@@ -124,37 +147,55 @@ class EntityQueries:
         wanted = PAGE if limit is None else limit
         if wanted <= 0:  # nobody looks at what else is asked, unless something is to be counted
             return Page([], await self._total(cursor))
-        asked, statement = _conditions(cursor), Statement()
-        sorted_by = _sorted_text(cursor)
-        shown = asked if sorted_by is None else _condition(cursor.query)
-        rows_sql, ordering = statement.rows(shown, cursor.order, cursor.after(), sorted_by, backwards=cursor.backwards)
-        count = statement.counted(asked, cursor.order) if cursor.total is None else None
-        more = 0 if cursor.backwards else 1
-        window = min(wanted + more, _BIGGEST), min(offset, _BIGGEST)
-        sql = statement.page(rows_sql, ordering, *window, count, documents=wanted <= CHUNK)
-        rows = await self._fetch(statement, sql)
+        asked, like = _conditions(cursor), _sorted_text(cursor)
+        sought = Sought(
+            asked if like is None else _condition(cursor.query),
+            cursor.order,
+            min(wanted + (0 if cursor.backwards else 1), MOST_ROWS),
+            like,
+            cursor.backwards,
+            wanted <= CHUNK,
+        )
+        window = _Window(sought, cursor.after(), min(offset, MOST_ROWS))
         if cursor.total is not None:
-            total = cursor.total
-        elif rows:
-            total = rows[0]["total"]
-        else:
-            total = await self._total(cursor) if offset or cursor.position else 0
-        return _as_page(cursor, rows, wanted, total)
+            return _as_page(cursor, await self._rows(window), wanted, cursor.total)
+        counting = self._statements.counting(asked, cursor.order)
+        found = await self._totals.current(counting, lambda ask: self._page(window, asked, ask))
+        return _as_page(cursor, found.rows, wanted, found.value or 0)
+
+    async def _page(self, window: _Window, asked: Condition, ask: Ask[int]) -> _Counted:
+        rows = await self._rows(window, asked, ask)
+        if rows:
+            return _counted(ask, rows[0]["told"], rows)
+        if window.offset or window.after:
+            return await self._number(asked, window.sought.order, ask)
+        return _Counted(0, "", None, 0)
+
+    async def _rows(self, window: _Window, counted: Condition | None = None, ask: Ask[int] = ANEW) -> Sequence[Any]:
+        compiled = self._statements.page(window.sought, window.after, window.offset, counted, ask.look)
+        late = () if window.after is None else window.after.values
+        if window.offset:
+            late = (*late, window.offset)
+        return await self._db.fetch(compiled.sql, *compiled.arguments, *late, *ask.arguments)
 
     async def _total(self, cursor: Cursor) -> float:
         if cursor.total is not None:
             return cursor.total
-        statement = Statement()
-        rows = await self._fetch(statement, statement.counted(_conditions(cursor), cursor.order))
-        return int(rows[0][0])
+        asked, order = _conditions(cursor), cursor.order
+        counting = self._statements.counting(asked, order)
+        return (await self._totals.current(counting, lambda ask: self._number(asked, order, ask))).value or 0
+
+    async def _number(self, asked: Condition, order: Order | None, ask: Ask[int]) -> _Counted:
+        compiled = self._statements.number(asked, order, ask.look)
+        return _counted(ask, await self._db.fetchval(compiled.sql, *compiled.arguments, *ask.arguments))
 
     async def listed(
         self, query: Predicate | None, orders: Sequence[Order], limit: int | None, offset: int
     ) -> list[int]:
         """Ids as paged `GET /entities` sorts them: by ref, or by some keys, entities without a value last."""
         statement = Statement()
-        window = None if limit is None else min(limit, _BIGGEST)
-        sql = statement.listed(_condition(query), orders, window, min(offset, _BIGGEST))
+        window = None if limit is None else min(limit, MOST_ROWS)
+        sql = statement.listed(_condition(query), orders, window, min(offset, MOST_ROWS))
         return [row[0] for row in await self._fetch(statement, sql)]
 
     async def read(self, ids: Sequence[int], chunk: int = CHUNK) -> AsyncIterator[list[bytes]]:
@@ -170,10 +211,9 @@ class EntityQueries:
         """All documents, by id or by one key, in chunks that are never empty. A change meanwhile may or may not show."""
         asked = _condition(query)
         after: After | None = None
+        sought = Sought(asked, order, chunk)
         while True:
-            statement = Statement()
-            rows_sql, ordering = statement.rows(asked, order, after)
-            rows = await self._fetch(statement, statement.page(rows_sql, ordering, chunk, 0, None))
+            rows = await self._rows(_Window(sought, after))
             if rows:
                 yield [row["final_entity"] for row in rows]
             if len(rows) < chunk:
@@ -182,13 +222,15 @@ class EntityQueries:
 
     async def facets(self, names: Sequence[str], query: Predicate | None) -> dict[str, list[FacetValue]]:
         """The values of some search keys (in any letter case) with the number of entities for each, by value."""
-        asked = _condition(query)
-        statement = Statement()
-        rows = await self._fetch(statement, statement.facets([name.lower() for name in names], asked))
-        found: list[list[FacetValue]] = [[] for _ in names]
-        for number, value, count in rows:
-            found[number].append(FacetValue(value, count))
-        return {name: sorted(values, key=lambda facet: facet.value) for name, values in zip(names, found, strict=True)}
+        keys, asked = tuple(name.lower() for name in names), _condition(query)
+        counting = self._statements.facets_counting(keys, asked)
+        found = await self._facets.current(counting, lambda ask: self._counted_facets(keys, asked, ask))
+        return dict(zip(names, found.value or (), strict=True))
+
+    async def _counted_facets(self, keys: tuple[str, ...], asked: Condition, ask: Ask[Facets]) -> Answer[Facets]:
+        compiled = self._statements.facets(keys, asked, ask.look)
+        head, *rows = await self._db.fetch(compiled.sql, *compiled.arguments, *ask.arguments)
+        return _facets(ask, len(keys), head["value"], rows)
 
     # --- entities that are not served -----------------------------------------------------------------------------
 
@@ -210,6 +252,53 @@ class LentReader:
         """One entity or None per canonical reference, in order."""
         documents = await self._queries.by_refs(refs)
         return [None if document is None else msgspec.json.decode(document) for document in documents]
+
+
+def _counted(ask: Ask[int], told: str, rows: Sequence[Any] = ()) -> _Counted:
+    """`told` as `differences` has it: a count or changes, the snapshot, and the generation or the difference."""
+    number, seen, *rest = told.split(" ")
+    if ask.tally is None:
+        return _Counted(0, seen, rest[0] if rest else None, int(number), rows)
+    changes = int(number)
+    value = ask.tally.value if changes == 0 else ask.tally.value + int(rest[0]) if rest else None
+    return _Counted(changes, seen, None, value, rows)
+
+
+def _facets(ask: Ask[Facets], facets: int, told: str, rows: Sequence[Any]) -> Answer[Facets]:
+    """`told` as above, without a difference, for that is in the rows."""
+    number, seen, *rest = told.split(" ")
+    if ask.tally is None:
+        found: Facets = [[] for _ in range(facets)]
+        for facet, value, count in rows:
+            found[facet].append(FacetValue(value, count))
+        ordered = [sorted(values, key=_value) for values in found]
+        return Answer(0, seen, rest[0] if rest else None, ordered)
+    changes = int(number)
+    if changes and not ask.difference:
+        return Answer(changes, seen, None, None)
+    return Answer(changes, seen, None, _adjusted(ask.tally.value, rows))
+
+
+def _adjusted(facets: Facets, differences: Sequence[Any]) -> Facets:
+    """The facets with some counts more or less. A value that nobody has any more goes."""
+    adjusted = list(facets)
+    for number in {row["facet"] for row in differences}:
+        adjusted[number] = list(adjusted[number])
+    for number, value, difference in differences:
+        values = adjusted[number]
+        place = bisect_left(values, value, key=_value)
+        known = place < len(values) and values[place].value == value
+        count = difference + (values[place].count if known else 0)
+        values[place : place + known] = [FacetValue(value, count)] if count else []
+    return adjusted
+
+
+def _value(facet: FacetValue) -> str:
+    return facet.value
+
+
+def _bytes_of(facets: Facets) -> int:
+    return sum(150 + len(facet.value.encode()) for values in facets for facet in values)
 
 
 def as_uid(text: str) -> UUID | None:
@@ -288,6 +377,6 @@ def _as_pending(row: Any) -> Pending:
     def raw(value: Any) -> msgspec.Raw | None:
         return None if value is None else msgspec.Raw(value)
 
-    unprocessed, processed, errors, *rest = row
-    document = None if processed is None else unpack_processed(processed)[0]
+    unprocessed, processed, base, errors, *rest = row
+    document = None if processed is None else unpack_processed(processed, base)[0]
     return Pending(msgspec.Raw(unpack(unprocessed)), raw(document), raw(errors), *rest)

@@ -32,15 +32,20 @@ def stitch(ticket: Ticket) -> Final | None:
     entity["relations"] = [{"type": type_, "targetRef": target} for type_, target in ticket.relations]
     if ticket.errors is not None:
         _add_status(entity, msgspec.json.decode(ticket.errors))
-    digest = sha1(msgspec.json.encode(entity), usedforsecurity=False).hexdigest()
-    if digest == ticket.hash:
+    digest = sha1(msgspec.json.encode(entity), usedforsecurity=False)
+    if digest.digest() == ticket.hash:
         return None
     metadata = entity["metadata"]
     metadata["uid"] = uid
-    metadata["etag"] = metadata.get("etag") or digest
+    metadata["etag"] = metadata.get("etag") or digest.hexdigest()
     found = project(entity, uid)
     return Final(
-        ticket.id, ticket.ref, digest, msgspec.json.encode(entity), msgspec.json.encode(found.values), search_row(found)
+        ticket.id,
+        ticket.ref,
+        digest.digest(),
+        msgspec.json.encode(entity),
+        msgspec.json.encode(found.values),
+        search_row(found),
     )
 
 

@@ -6,9 +6,11 @@ becomes one 64-bit token and a row holds an array of them; what sorting, prefixe
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from collections.abc import Set as AbstractSet
 from functools import lru_cache
 from hashlib import blake2b
+from struct import unpack
 from typing import Any
 
 import msgspec
@@ -19,6 +21,9 @@ from greenroom_catalog.model.values import js_text
 
 LONGEST = 200
 """Characters: a longer key is left out, a longer value is known to exist and no more."""
+
+_OFTEN_SEEN = LONGEST
+"""Characters of a path beyond which it is not remembered."""
 
 COLUMN_BYTES = 250
 """A longer value is found and sorted by `search_values`, as if its key had no column."""
@@ -38,6 +43,9 @@ COLUMNS = {
 SINGLE = frozenset({"kind", "metadata.namespace", "metadata.name"})
 """Keys that every entity has exactly once: their column says everything, and they have no tokens."""
 
+TRUE = "true"
+"""A key that has this value alone, as every element of a list makes one, has the token of the pair and nothing else."""
+
 TAGS = "metadata.tags"
 UID = "metadata.uid"
 
@@ -51,14 +59,19 @@ Value = str | tuple[str, str]
 """A value as it is compared (lower-cased), with how it was written where that differs."""
 
 
+Held = str | list[Value | None]
+"""The values of a key; one that is compared as it was written stands alone. None stands for null, or a value too long to compare,
+beside others of the key: paged lists show it as a row."""
+
+
 class Projection(msgspec.Struct, frozen=True):
     """How one entity is found. `columns` maps a column of `search` to its value; NUL, which Postgres cannot hold, is dropped."""
 
     columns: dict[str, Value]
     tags: list[str]
     tokens: list[int]
-    values: dict[str, list[Value | None]]
-    """None stands for null, or a value too long to compare, beside others of the key: paged lists show it as a row."""
+    values: dict[str, Held]
+    """Of the keys without a column, but for those that are only `true`."""
 
 
 def pair(key: str, value: str) -> str:
@@ -70,21 +83,31 @@ def token(text: str) -> int:
     """blake2b-64 of a key, or of a `pair`, signed as Postgres wants it.
 
     Cryptographic, so that nobody can write an entity which by chance of hashing matches another team's filter."""
-    return int.from_bytes(blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).digest(), "big", signed=True)
+    return int.from_bytes(_digest(text), "big", signed=True)
+
+
+def _digest(text: str) -> bytes:
+    return blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).digest()
 
 
 def project(entity: Entity, uid: str) -> Projection:
     """Project a stitched entity. Raises InputError when two of its keys differ only in letter case."""
     found, tokens, gaps = _collect(_flatten(entity, uid))
     columns: dict[str, Value] = {}
-    values: dict[str, list[Value | None]] = {}
+    values: dict[str, Held] = {}
     for key, held in found.items():
         alone = len(held) == 1 and (key not in gaps or key in SINGLE)
         if alone and key in COLUMNS and _fits(only := next(iter(held.values()))):
             columns[COLUMNS[key]] = only
-        elif held and key not in _ELSEWHERE:
-            values[key] = [*held.values(), None] if key in gaps else list(held.values())
+        elif held and key not in _ELSEWHERE and (key in gaps or not _is_true(held)):
+            values[key] = _held(list(held.values()), key in gaps)
     return Projection(columns, [original(tag) for tag in found.get(TAGS, {}).values()], tokens, values)
+
+
+def _held(values: list[Value], gap: bool) -> Held:
+    if gap:
+        return [*values, None]
+    return only if len(values) == 1 and isinstance(only := values[0], str) else [*values]
 
 
 def original(value: Value) -> str:
@@ -109,42 +132,74 @@ def _collect(rows: Iterable[Row]) -> tuple[Found, list[int], set[str]]:
     """What can be searched for, the token of each key and of each pair of key and value, and the keys with a gap: where
     null stands, or a value that is too long."""
     found: Found = {}
-    tokens: list[int] = []
+    facts: dict[str, tuple[bytes, bytes | None]] = {}
     gaps: set[str] = set()
     spelling: dict[str, str] = {}
     clashes: dict[str, str] = {}
     for path, text in rows:
-        key, key_token = _key(path)
+        key, digest, prefix = _key(path) if len(path) <= _OFTEN_SEEN else _facts(path)
         if spelling.setdefault(key, path) != path:
             clashes[path] = key
-        if key_token is None:
+        if digest is None:
             continue
         held = found.get(key)
         if held is None:
             held = found[key] = {}
-            if key not in SINGLE:
-                tokens.append(key_token)
-        if text is None or _is_long(lower := text.lower()):
+            facts[key] = digest, prefix
+        if text is None or ((2 * len(lower := text.lower())) > LONGEST and _is_long(lower)):
             gaps.add(key)
         elif lower not in held:
-            held[lower] = _storable(lower) if lower == text else (_storable(lower), _storable(text))
-            if key not in SINGLE:
-                tokens.append(token(f"{key}\0{lower}"))
+            value = lower if lower == text else (lower, text)
+            held[lower] = value if "\0" not in lower else _storable(value)
     if clashes:
         listed = "', '".join(clashes.values())
         raise InputError(f"Entity has duplicate keys that vary only in casing, '{listed}'")
-    return found, tokens, gaps
+    return found, _tokens(found, facts, gaps), gaps
 
 
-@lru_cache(maxsize=1 << 14)
-def _key(path: str) -> tuple[str, int | None]:
-    """The search key of a path, and its token; None when it is too long. Most entities have most of their keys in common."""
+def _tokens(found: Found, facts: Mapping[str, tuple[bytes, bytes | None]], gaps: AbstractSet[str]) -> list[int]:
+    digests: list[bytes] = []
+    for key, (digest, prefix) in facts.items():
+        if prefix is None:
+            continue
+        held = found[key]
+        if _is_true(held) and key not in gaps:
+            digests.append(_digest_of_true(prefix))
+            continue
+        digests.append(digest)
+        digests += [blake2b(prefix + one.encode("utf-8", "surrogatepass"), digest_size=8).digest() for one in held]
+    return list(unpack(f">{len(digests)}q", b"".join(digests)))
+
+
+def _is_true(held: Mapping[str, Value]) -> bool:
+    """Whether the values of a key come to `true`, in this spelling, and nothing else."""
+    return len(held) == 1 and held.get(TRUE) == TRUE
+
+
+@lru_cache(maxsize=1 << 12)
+def _digest_of_true(prefix: bytes) -> bytes:
+    return blake2b(prefix + b"true", digest_size=8).digest()
+
+
+def _facts(path: str) -> tuple[str, bytes | None, bytes | None]:
+    """The search key of a path, the digest that is its token, and what comes before a value in the text of a pair.
+
+    A key that is too long has no digest; one that every entity has once has an empty one, and no pairs."""
     key = path.lower().replace("\0", "")
-    return key, None if _is_long(key) else token(key)
+    if key in SINGLE:
+        return key, b"", None
+    return key, None if _is_long(key) else _digest(key), f"{key}\0".encode("utf-8", "surrogatepass")
 
 
-def _storable(text: str) -> str:
-    return text.replace("\0", "")
+_key = lru_cache(maxsize=1 << 14)(_facts)
+"""Most entities have most of their keys in common."""
+
+
+def _storable(value: Value) -> Value:
+    """Without NUL."""
+    return (
+        value.replace("\0", "") if isinstance(value, str) else (value[0].replace("\0", ""), value[1].replace("\0", ""))
+    )
 
 
 def _is_long(text: str) -> bool:

@@ -54,6 +54,8 @@ class Emissions:
 
         Returns the conflicts; the children that were let go, for `let_go`; and those that came as they were, and had another
         parent before or none."""
+        if not emitted:
+            return [], [], []
         claims = [Claim(child, parent) for parent, children in emitted.items() for child in children]
         held = await self.held(conn, [claim.emitted.ref for claim in claims]) if claims else {}
         news = {claim.emitted.ref for claim in claims if is_news(claim.emitted, held.get(claim.emitted.ref))}

@@ -1,7 +1,8 @@
 """JSON <-> bytes: documents that only workers read are stored small.
 
 A document of 1.4 kB takes 0.4 kB: entities repeat the same words from one to the next more than within themselves, so a
-dictionary of those halves what compression alone would leave. Postgres itself compresses no row below 2 kB.
+dictionary of those halves what compression alone would leave. Postgres itself compresses no row below 2 kB. What processing came to
+takes 0.1 kB by what it was made from, which is the better part of its dictionary.
 """
 
 from __future__ import annotations
@@ -14,6 +15,8 @@ from isal import isal_zlib
 
 _VERSION = b"\x01"
 """The first byte of packed bytes: by which dictionary. One that was ever stored is never changed: add another."""
+_BY_BASE = b"\x02"
+"""The same, and another document after it."""
 
 _WORDS = (
     b'"],"parent":"organization","children":["profile":{"displayName":"","email":"@","picture":"https://"},"memberOf":["'
@@ -39,29 +42,35 @@ _WORDS = (
     b'{"apiVersion":"backstage.io/v1alpha1","kind":"Component","metadata":{"annotations":{"backstage.io/managed-by-location":"url:'
 )
 """The most frequent words last, where they are cheapest to point at."""
+_FARTHEST = 32_768 - len(_WORDS)
+"""Bytes of another document that deflate can point at."""
 
 
-def pack(document: bytes) -> bytes:
-    """JSON -> bytes."""
-    packer = isal_zlib.compressobj(1, isal_zlib.DEFLATED, -15, isal_zlib.DEF_MEM_LEVEL, 0, _WORDS)
-    return _VERSION + packer.compress(document) + packer.flush()
+def pack(document: bytes, base: bytes = b"") -> bytes:
+    """JSON -> bytes. `base`: a document like this one, by which alone it can then be unpacked."""
+    packer = isal_zlib.compressobj(1, isal_zlib.DEFLATED, -15, isal_zlib.DEF_MEM_LEVEL, 0, _dictionary(base))
+    return (_BY_BASE if base else _VERSION) + packer.compress(document) + packer.flush()
 
 
-def unpack(stored: bytes) -> bytes:
+def unpack(stored: bytes, base: bytes = b"") -> bytes:
     """bytes -> JSON. What was stored as it is, by hand or by a test, is read as it is. Raises ValueError for anything else."""
     if stored[:1] in (b"{", b"["):
         return stored
-    if stored[:1] != _VERSION:
+    if stored[:1] != (_BY_BASE if base else _VERSION):
         raise ValueError(f"packed in an unknown way: {stored[:1]!r}")
-    return zlib.decompressobj(-15, _WORDS).decompress(stored[1:])
+    return zlib.decompressobj(-15, _dictionary(base)).decompress(stored[1:])
 
 
-def pack_processed(document: bytes, relations: Sequence[tuple[str, str]]) -> bytes:
-    """A processed entity and the (type, target) of the relations that it emitted itself -> bytes."""
-    return pack(b"%b\n%b" % (document, msgspec.json.encode(relations)))
+def _dictionary(base: bytes) -> bytes:
+    return _WORDS + base[-_FARTHEST:] if base else _WORDS
 
 
-def unpack_processed(stored: bytes) -> tuple[bytes, list[tuple[str, str]]]:
-    """The document and the relations of a processed entity."""
-    document, _, relations = unpack(stored).partition(b"\n")
+def pack_processed(document: bytes, relations: Sequence[tuple[str, str]], base: bytes) -> bytes:
+    """A processed entity and the (type, target) of the relations that it emitted itself -> bytes. `base`: what it was made from."""
+    return pack(b"%b\n%b" % (document, msgspec.json.encode(relations)), base)
+
+
+def unpack_processed(stored: bytes, base: bytes) -> tuple[bytes, list[tuple[str, str]]]:
+    """The document and the relations of a processed entity. `base`: what it was made from, packed."""
+    document, _, relations = unpack(stored, unpack(base)).partition(b"\n")
     return document, msgspec.json.decode(relations, type=list[tuple[str, str]]) if relations else []

@@ -19,6 +19,7 @@ from greenroom_catalog.storage.claims import Conflict, Emitted
 from greenroom_catalog.storage.emission import Emissions
 from greenroom_catalog.storage.packing import pack_processed, unpack
 from greenroom_catalog.storage.tickets import Tickets
+from greenroom_catalog.storage.urgency import Urgency
 
 LOCK_TIMEOUT = "700ms"
 """How long a worker waits for what another has locked: shorter than Postgres' deadlock_timeout of 1 s, so that of a worker
@@ -43,6 +44,8 @@ class Claimed(msgspec.Struct, frozen=True):
     memory: bytes | None
     lease: datetime
     waited: float
+    urgent: bool = False
+    """Somebody waits for it."""
 
 
 class Good(msgspec.Struct, frozen=True):
@@ -70,7 +73,13 @@ class Results:
     """What is due, and what its processing came to."""
 
     def __init__(
-        self, database: Database, sql: Queries, emissions: Emissions, tickets: Tickets, holder: Holder | None = None
+        self,
+        database: Database,
+        sql: Queries,
+        emissions: Emissions,
+        tickets: Tickets,
+        urgency: Urgency,
+        holder: Holder | None = None,
     ) -> None:
         """`holder` tells under which number (`Workers.me`) this process claims."""
         self._holder = holder
@@ -78,9 +87,10 @@ class Results:
         self._sql = sql
         self._emissions = emissions
         self._tickets = tickets
+        self._urgency = urgency
 
     async def claim(self, limit: int, lease: timedelta, lanes: Sequence[int] = (0, 1, 2)) -> list[Claimed]:
-        """Due entities of these lanes, held for the length of the lease."""
+        """Due entities of these lanes, held for the length of the lease: those that are urgent, or where there is none the oldest."""
         holder = await self._holder() if self._holder else None
         rows = await self._db.fetch(self._sql.claim_due, limit, lease, list(lanes), holder)
         return [Claimed(id_, uid, ref, unpack(document), *rest) for id_, uid, ref, document, *rest in rows]
@@ -125,17 +135,22 @@ class Results:
         neighbours: list[str] = []
         stored = await self._save_bad(conn, bad) if bad else set()
         if good:
-            stored |= await self._save_good(conn, good)
-            kept = [item for item in good if item.claimed.id in stored]
-            children = {item.claimed.id: item.children for item in kept}
+            saved = await self._save_good(conn, good)
+            stored |= saved.keys()
+            kept = [item for item in good if item.claimed.id in saved]
+            first = [item for item in kept if saved[item.claimed.id]]
+            again = [item for item in kept if not saved[item.claimed.id]]
+            parents = [item for item in first if item.children] + again
+            children = {item.claimed.id: item.children for item in parents}
             conflicts, released, adopted = await self._emissions.from_entities(conn, children)
-            neighbours = await self._replace_relations(conn, kept)
-            await self._replace_refresh_keys(conn, kept)
+            neighbours = [*await self._add_relations(conn, first), *await self._replace_relations(conn, again)]
+            await self._replace_refresh_keys(conn, [item for item in first if item.refresh_keys] + again)
             await self._emissions.let_go(conn, released)
             await self._tickets.request(conn, adopted, [])
         tried = {item.claimed.id for item in good} | {item.claimed.id for item in bad}
         await self._reschedule(conn, rests, tried - stored)
         await self._tickets.request(conn, sorted(stored), neighbours)
+        await self._urgency.processed(conn, [item.id for item, _ in rests if item.urgent])
         return conflicts
 
     async def _reschedule(
@@ -162,7 +177,8 @@ class Results:
         )
         return {row["id"] for row in rows}
 
-    async def _save_good(self, conn: Connection, good: Sequence[Good]) -> set[int]:
+    async def _save_good(self, conn: Connection, good: Sequence[Good]) -> dict[int, bool]:
+        """By the id of each that was stored: whether nothing had come of its entity before."""
         own = [
             [(type_, target) for source, type_, target in item.relations if source == item.claimed.ref] for item in good
         ]
@@ -171,26 +187,35 @@ class Results:
             [item.claimed.id for item in good],
             [item.claimed.hash for item in good],
             [item.claimed.lease for item in good],
-            [pack_processed(item.document, relations) for item, relations in zip(good, own, strict=True)],
+            [
+                pack_processed(item.document, relations, item.claimed.document)
+                for item, relations in zip(good, own, strict=True)
+            ],
             [len(relations) for relations in own],
             [item.result_hash for item in good],
             [item.memory for item in good],
         )
-        return {row["id"] for row in rows}
+        return {row["id"]: row["first"] for row in rows}
+
+    async def _add_relations(self, conn: Connection, good: Sequence[Good]) -> Collection[str]:
+        """Write the relations of others for the first time, and return the refs of those who have them."""
+        others = _relations_of_others(good)
+        if others:
+            await conn.execute(self._sql.add_relations, *map(list, zip(*others, strict=True)))
+        return {source for _, source, _, _ in others}
 
     async def _replace_relations(self, conn: Connection, good: Sequence[Good]) -> list[str]:
         """Write the relations of others, and return the refs of those whose relations changed."""
-        others = [
-            (item.claimed.id, *relation)
-            for item in good
-            for relation in item.relations
-            if relation[0] != item.claimed.ref
-        ]
+        if not good:
+            return []
+        others = _relations_of_others(good)
         columns = [[row[at] for row in others] for at in range(4)]
         rows = await conn.fetch(self._sql.replace_relations, [item.claimed.id for item in good], *columns)
         return [row["source_entity_ref"] for row in rows]
 
     async def _replace_refresh_keys(self, conn: Connection, good: Sequence[Good]) -> None:
+        if not good:
+            return
         keys = [(item.claimed.id, key) for item in good for key in item.refresh_keys]
         await conn.execute(
             self._sql.replace_refresh_keys,
@@ -198,3 +223,14 @@ class Results:
             [i for i, _ in keys],
             [k for _, k in keys],
         )
+
+
+def _relations_of_others(good: Sequence[Good]) -> list[tuple[int, str, str, str | None]]:
+    """(originating id, source, type, target), each once; a target of None is the entity that emitted it."""
+    found = {
+        (item.claimed.id, source, type_, None if target == item.claimed.ref else target)
+        for item in good
+        for source, type_, target in item.relations
+        if source != item.claimed.ref
+    }
+    return [*found]

@@ -26,7 +26,7 @@ class Ticket(msgspec.Struct, frozen=True):
     relations: Sequence[tuple[str, str]]
     errors: bytes | None
     orphan: bool
-    hash: str | None
+    hash: bytes | None
     waited: float = 0.0
 
 
@@ -35,7 +35,7 @@ class Final(msgspec.Struct, frozen=True):
 
     id: int
     ref: str
-    hash: str
+    hash: bytes
     document: bytes
     values: bytes
     search: Sequence[str | None]
@@ -53,9 +53,14 @@ class Tickets:
             await conn.execute(self._sql.request_stitch, list(ids), list(set(refs)))
             await wake(conn, TO_STITCH)
 
-    async def claim(self, conn: Connection, limit: int, age: timedelta) -> tuple[list[int], list[Ticket]]:
-        """Tickets that have waited at least `age`, oldest first: all that were taken, and what is known of their entities."""
-        waited: dict[int, float] = dict(await conn.fetch(self._sql.claim_tickets, limit, age))  # type: ignore[arg-type]
+    async def claim(
+        self, conn: Connection, limit: int, age: timedelta, resting: Sequence[int] = ()
+    ) -> tuple[list[int], list[Ticket]]:
+        """Tickets that are urgent, or have waited at least `age`, oldest first; but for those of entities that are `resting`.
+
+        Returns all that were taken, and what is known of their entities."""
+        found = await conn.fetch(self._sql.claim_tickets, limit, age, resting)
+        waited: dict[int, float] = dict(found)  # type: ignore[arg-type]
         if not waited:
             return [], []
         rows = await conn.fetch(self._sql.claimed_entities, list(waited))
@@ -94,8 +99,8 @@ class Tickets:
 
 
 def _ticket(row: Record, incoming: Iterable[tuple[str, str]], waited: float) -> Ticket:
-    id_, uid, ref, stored, errors, orphan, hash_ = row
+    id_, uid, ref, stored, base, errors, orphan, hash_ = row
     if stored is None:
         return Ticket(id_, uid, ref, None, [], errors, orphan, hash_, waited)
-    document, own = unpack_processed(stored)
+    document, own = unpack_processed(stored, base)
     return Ticket(id_, uid, ref, document, sorted({*own, *incoming}), errors, orphan, hash_, waited)

@@ -26,7 +26,7 @@ def stitched(
     relations: list[tuple[str, str]] | None = None,
     errors: Any = None,
     orphan: bool = False,
-    hash_: str | None = None,
+    hash_: bytes | None = None,
 ) -> Final | None:
     document = msgspec.json.encode(processed() if entity is None else entity)
     problems = None if errors is None else msgspec.json.encode(errors)
@@ -92,8 +92,8 @@ def test_what_only_looks_like_a_script_stays(url: str) -> None:
 def test_the_etag_is_of_all_that_is_served_but_itself_and_the_uid() -> None:
     first = stitched()
     assert first is not None
-    assert served()["metadata"]["etag"] == first.hash
-    assert len(first.hash) == 40
+    assert served()["metadata"]["etag"] == first.hash.hex()
+    assert len(first.hash) == 20
     for other in (
         stitched(processed(title="Shop")),
         stitched(relations=[("ownedBy", "group:default/a")]),

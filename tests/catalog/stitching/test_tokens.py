@@ -43,7 +43,7 @@ def test_a_value_is_compared_lower_cased_and_shown_as_it_was_written() -> None:
     found = projected({"team": "Red", "tier": "gold"})
     assert finds(found, "spec.team=red")
     assert found.values["spec.team"] == [("red", "Red")]
-    assert found.values["spec.tier"] == ["gold"]
+    assert found.values["spec.tier"] == "gold"
 
 
 @pytest.mark.parametrize(
@@ -68,11 +68,25 @@ def test_what_is_empty_leaves_no_trace() -> None:
 def test_an_element_of_a_list_is_found_as_value_and_as_key() -> None:
     found = projected({}, tags=["Java", "go"])
     assert finds(
-        found, "metadata.tags", "metadata.tags=java", "metadata.tags=go", "metadata.tags.java", "metadata.tags.go=true"
+        found,
+        "metadata.tags",
+        "metadata.tags=java",
+        "metadata.tags=go",
+        "metadata.tags.java=true",
+        "metadata.tags.go=true",
     )
     assert found.tags == ["Java", "go"]
     assert "metadata.tags" not in found.values
-    assert found.values["metadata.tags.java"] == ["true"]
+
+
+def test_a_key_that_is_only_true_has_the_token_of_that_and_nothing_else() -> None:
+    found = projected({"on": True, "both": [True, False], "gap": [True, None], "spelled": "True"})
+    assert finds(found, "spec.on=true", "spec.both=true", "spec.both", "spec.gap=true", "spec.gap", "spec.spelled=true")
+    assert not finds(found, "spec.on")
+    assert found.values["spec.both"] == ["true", "false"]
+    assert found.values["spec.gap"] == ["true", None]
+    assert found.values["spec.spelled"] == [("true", "True")]
+    assert "spec.on" not in found.values
 
 
 def test_elements_that_are_no_text_are_no_keys() -> None:

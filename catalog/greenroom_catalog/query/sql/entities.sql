@@ -30,7 +30,7 @@ ORDER BY f.entity_ref <> $1, f.id
 
 -- name: pending_entities
 -- What is known of entities that were found but are not served, because they were never processed without errors.
-SELECT r.unprocessed_entity, p.processed_entity, r.errors, r.location_key, r.last_discovery_at, p.result_hash,
+SELECT r.unprocessed_entity, p.processed_entity, coalesce(r.former_entity, r.unprocessed_entity), r.errors, r.location_key, r.last_discovery_at, p.result_hash,
        r.unprocessed_hash, d.next_update_at
 FROM refresh_state r LEFT JOIN processed p USING (id) LEFT JOIN refresh_schedule d USING (id)
      LEFT JOIN final_entities f USING (id)

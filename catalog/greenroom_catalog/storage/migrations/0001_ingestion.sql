@@ -5,16 +5,20 @@ CREATE TABLE refresh_state (
     entity_ref          text COLLATE "C" NOT NULL UNIQUE,
     unprocessed_entity  bytea STORAGE MAIN NOT NULL, -- storage/packing.py
     unprocessed_hash    bytea NOT NULL, -- of the document before it was packed
+    former_entity       bytea STORAGE MAIN, -- what `processed` was made from, while that is no longer `unprocessed_entity`
     errors              json,
     location_key        text COLLATE "C",
     last_discovery_at   timestamptz NOT NULL DEFAULT now()
 );
 CREATE INDEX refresh_state_failed ON refresh_state (entity_ref) WHERE errors IS NOT NULL;
 
+-- Where ids stand without REFERENCES, whoever writes them holds the row of refresh_state, and `forget_entities` deletes them with it:
+-- to look each up once more would be a tenth of all that writing costs.
+
 -- What processing came to, apart from refresh_state so that each wide row is written once.
 CREATE TABLE processed (
-    id               bigint PRIMARY KEY REFERENCES refresh_state ON DELETE CASCADE,
-    processed_entity bytea STORAGE MAIN, -- of the last time it went well; with its own relations, storage/packing.py
+    id               bigint PRIMARY KEY,
+    processed_entity bytea STORAGE MAIN, -- of the last time it went well; by what it was made from; with its own relations: storage/packing.py
     own_relations    smallint NOT NULL DEFAULT 0, -- how many
     result_hash      bytea, -- null: the next result counts as a change
     memory           json -- what the next processing should know of this one: etags of what was read, caches of plugins
@@ -22,7 +26,7 @@ CREATE TABLE processed (
 
 -- Apart from the wide row, so that a claim writes 40 bytes and not a document.
 CREATE TABLE refresh_schedule (
-    id             bigint PRIMARY KEY REFERENCES refresh_state ON DELETE CASCADE,
+    id             bigint PRIMARY KEY,
     next_update_at timestamptz NOT NULL DEFAULT now(),
     lane           smallint NOT NULL DEFAULT 0, -- what processing it may wait for: 0 nothing, 1 URLs, 2 the code of plugins
     holder         integer -- the worker that has claimed it; null: nobody, or one of which nobody could tell that it lives
@@ -42,7 +46,7 @@ CREATE INDEX refresh_state_references_key ON refresh_state_references (source_ke
 
 -- What an entity was made from (`url:https://…`): a change there makes the entity due.
 CREATE TABLE refresh_keys (
-    id  bigint NOT NULL REFERENCES refresh_state ON DELETE CASCADE,
+    id  bigint NOT NULL,
     key text COLLATE "C" NOT NULL
 );
 CREATE INDEX refresh_keys_key ON refresh_keys (key);
@@ -51,17 +55,17 @@ CREATE INDEX refresh_keys_id ON refresh_keys (id);
 -- Relations of other entities than the one whose processing emitted them, as the other side of each; its own stand in
 -- `processed`. Neither end need exist.
 CREATE TABLE relations (
-    originating_id    bigint NOT NULL REFERENCES refresh_state ON DELETE CASCADE,
+    originating_id    bigint NOT NULL,
     source_entity_ref text COLLATE "C" NOT NULL,
     type              text COLLATE "C" NOT NULL,
-    target_entity_ref text COLLATE "C" NOT NULL
+    target_entity_ref text COLLATE "C" -- null: the entity that emitted it, as nearly always
 );
 CREATE INDEX relations_originating ON relations (originating_id);
 CREATE INDEX relations_source ON relations (source_entity_ref);
 
--- Tickets of entities whose served form may have changed.
+-- Tickets of entities whose served form may have changed, or which are gone since.
 CREATE TABLE stitch_queue (
-    id           bigint PRIMARY KEY REFERENCES refresh_state ON DELETE CASCADE,
+    id           bigint PRIMARY KEY,
     requested_at timestamptz NOT NULL DEFAULT now()
 );
 CREATE INDEX stitch_queue_requested ON stitch_queue (requested_at);
@@ -151,7 +155,19 @@ CREATE INDEX conflicts_key ON conflicts (source_key) WHERE source_key IS NOT NUL
 
 -- Entities that were processed well and cannot be served, such as one whose keys differ only in case.
 CREATE TABLE stitch_failures (
-    id      bigint PRIMARY KEY REFERENCES refresh_state ON DELETE CASCADE,
+    id      bigint PRIMARY KEY,
     error   text NOT NULL,
     seen_at timestamptz NOT NULL DEFAULT now()
 );
+
+CREATE FUNCTION forget_entities() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+    DELETE FROM refresh_schedule WHERE id IN (SELECT id FROM gone);
+    DELETE FROM stitch_queue WHERE id IN (SELECT id FROM gone);
+    DELETE FROM processed WHERE id IN (SELECT id FROM gone);
+    DELETE FROM refresh_keys WHERE id IN (SELECT id FROM gone);
+    DELETE FROM relations WHERE originating_id IN (SELECT id FROM gone);
+    DELETE FROM stitch_failures WHERE id IN (SELECT id FROM gone);
+    RETURN NULL;
+END $$;
+CREATE TRIGGER entities_forgotten AFTER DELETE ON refresh_state REFERENCING OLD TABLE AS gone
+    FOR EACH STATEMENT EXECUTE FUNCTION forget_entities();

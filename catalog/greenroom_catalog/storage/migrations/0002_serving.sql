@@ -1,18 +1,20 @@
 -- What is served, and how it is found. `final_entity` goes out as it is; `search` is narrow so that it is read fast.
 CREATE TABLE final_entities (
-    id            bigint PRIMARY KEY REFERENCES refresh_state ON DELETE CASCADE,
-    entity_ref    text COLLATE "C" NOT NULL UNIQUE,
-    hash          text COLLATE "C" NOT NULL, -- of the stitched entity before uid and etag are put in
+    id            bigint PRIMARY KEY,
+    entity_ref    text STORAGE MAIN COLLATE "C" NOT NULL UNIQUE,
+    hash          bytea STORAGE MAIN NOT NULL, -- of the stitched entity before uid and etag are put in
     final_entity  json STORAGE MAIN NOT NULL,
-    search_values jsonb STORAGE MAIN NOT NULL -- search key -> ["value" | ["lower", "Original"] | null] of the keys without a column
-);
--- STORAGE MAIN: over 2 kB both are compressed, and stay in the row.
+    search_values json STORAGE MAIN NOT NULL -- search key -> "value" | ["value" | ["lower", "Original"] | null, …] of the keys without a column
+) WITH (toast_tuple_target = 128);
+-- STORAGE MAIN and that target: over 2 kB both documents are compressed, and stay in the row. json, for jsonb has so many numbers in it that it compresses badly:
+-- 130 bytes an entity.
 
 -- A column holds the lower-cased value of its key if the key has exactly one that is not null; `facet_…` holds the
 -- original spelling where it differs. `tok` holds blake2b-64 of every key, and of every key, NUL and value (spec 02 §2.2), but
--- of kind, name and namespace.
+-- of kind, name and namespace. Of a key that is `true` and nothing else, such as each element of a list makes, it holds the latter only,
+-- and there is nothing in `search_values`.
 CREATE TABLE search (
-    id              bigint PRIMARY KEY REFERENCES refresh_state ON DELETE CASCADE,
+    id              bigint PRIMARY KEY,
     kind            text COLLATE "C" NOT NULL,
     namespace       text COLLATE "C" NOT NULL,
     name            text COLLATE "C" NOT NULL,
@@ -42,3 +44,11 @@ CREATE INDEX search_facets ON search (
     kind, facet_kind, type, facet_type, lifecycle, facet_lifecycle, namespace, facet_namespace,
     owner, facet_owner, owned_by, facet_owned_by
 );
+
+CREATE FUNCTION unserve_entities() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+    DELETE FROM search WHERE id IN (SELECT id FROM gone);
+    DELETE FROM final_entities WHERE id IN (SELECT id FROM gone);
+    RETURN NULL;
+END $$;
+CREATE TRIGGER entities_unserved AFTER DELETE ON refresh_state REFERENCING OLD TABLE AS gone
+    FOR EACH STATEMENT EXECUTE FUNCTION unserve_entities();

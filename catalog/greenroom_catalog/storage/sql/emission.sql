@@ -18,6 +18,7 @@ WITH written AS (
     ORDER BY i.entity_ref
     ON CONFLICT (entity_ref) DO UPDATE
         SET unprocessed_entity = excluded.unprocessed_entity, unprocessed_hash = excluded.unprocessed_hash,
+            former_entity = coalesce(s.former_entity, s.unprocessed_entity),
             location_key = excluded.location_key, last_discovery_at = now()
         WHERE s.location_key IS NULL OR s.location_key = excluded.location_key
     RETURNING s.id, s.entity_ref

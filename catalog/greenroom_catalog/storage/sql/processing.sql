@@ -1,14 +1,23 @@
 -- name: claim_due
 -- Take due entities for the length of a lease; a crashed worker's come back when it is missed, or the lease ends. $3: of these lanes.
-WITH due AS (
-    SELECT id, next_update_at FROM refresh_schedule WHERE next_update_at <= now() AND lane = ANY($3::smallint[])
+-- Where some are urgent, none but those.
+WITH pressing AS (
+    SELECT c.id, c.next_update_at FROM urgent u CROSS JOIN LATERAL (
+        SELECT id, next_update_at FROM refresh_schedule
+        WHERE id = u.id AND next_update_at <= now() AND lane = ANY($3::smallint[]) FOR UPDATE SKIP LOCKED
+    ) c LIMIT $1
+), others AS (
+    SELECT id, next_update_at FROM refresh_schedule
+    WHERE next_update_at <= now() AND lane = ANY($3::smallint[]) AND NOT EXISTS (SELECT FROM pressing)
     ORDER BY next_update_at LIMIT $1 FOR UPDATE SKIP LOCKED
+), due AS (
+    SELECT id, next_update_at, true AS urgent FROM pressing UNION ALL SELECT id, next_update_at, false FROM others
 ), claimed AS (
     UPDATE refresh_schedule c SET next_update_at = now() + $2::interval, holder = $4 FROM due WHERE c.id = due.id
-    RETURNING c.id, c.next_update_at AS lease, extract(epoch FROM now() - due.next_update_at)::float8 AS waited
+    RETURNING c.id, c.next_update_at AS lease, extract(epoch FROM now() - due.next_update_at)::float8 AS waited, due.urgent
 )
 SELECT s.id, s.entity_id, s.entity_ref, s.unprocessed_entity, s.unprocessed_hash, p.result_hash, s.location_key, p.memory,
-       c.lease, c.waited
+       c.lease, c.waited, c.urgent
 FROM claimed c JOIN refresh_state s USING (id) LEFT JOIN processed p USING (id)
 
 -- name: prolong
@@ -35,7 +44,7 @@ UPDATE refresh_schedule c SET next_update_at = now() + CASE WHEN s.unprocessed_h
 FROM held h JOIN refresh_state s USING (id) WHERE c.id = h.id
 
 -- name: save_processed
--- Store good results; return those stored. Left out is what changed while it was processed or is changing now (it is locked:
+-- Store good results; return those stored, and which of them are the first of their entities. Left out is what changed while it was processed or is changing now (it is locked:
 -- a worker never waits for a provider, which may hold thousands of rows), and what another worker took over because the
 -- lease had ended (its lease ends later).
 WITH current AS (
@@ -45,13 +54,14 @@ WITH current AS (
     WHERE s.unprocessed_hash = d.unprocessed_hash AND c.next_update_at <= d.lease
     FOR NO KEY UPDATE OF s SKIP LOCKED
 ), forgiven AS (
-    UPDATE refresh_state s SET errors = NULL FROM current WHERE s.id = current.id AND s.errors IS NOT NULL
+    UPDATE refresh_state s SET errors = NULL, former_entity = NULL FROM current
+    WHERE s.id = current.id AND (s.errors IS NOT NULL OR s.former_entity IS NOT NULL)
 )
 INSERT INTO processed (id, processed_entity, own_relations, result_hash, memory)
 SELECT id, entity, relations, result_hash, memory FROM current
 ON CONFLICT (id) DO UPDATE SET processed_entity = excluded.processed_entity, own_relations = excluded.own_relations,
     result_hash = excluded.result_hash, memory = excluded.memory
-RETURNING id
+RETURNING id, xmax = 0 AS first -- nothing was there that would have been locked
 
 -- name: save_errors
 -- Store why entities failed; what they last were stays. Left out is the same as with good results.
@@ -72,6 +82,11 @@ RETURNING id
 -- Make the next processing of these entities count as a change, as after a conflict that may since be gone.
 UPDATE processed SET result_hash = NULL WHERE id = ANY($1::bigint[])
 
+-- name: add_relations
+-- Relations of others that entities emit which never emitted any.
+INSERT INTO relations (originating_id, source_entity_ref, type, target_entity_ref)
+SELECT * FROM unnest($1::bigint[], $2::text[], $3::text[], $4::text[])
+
 -- name: replace_relations
 -- Make these the relations of others that these entities emit; return the refs whose served relations change by it.
 WITH desired AS (
@@ -82,8 +97,8 @@ WITH desired AS (
     WHERE r.originating_id = ANY($1::bigint[])
       AND NOT EXISTS (
         SELECT FROM desired d
-        WHERE (d.originating_id, d.source_entity_ref, d.type, d.target_entity_ref)
-            = (r.originating_id, r.source_entity_ref, r.type, r.target_entity_ref))
+        WHERE (d.originating_id, d.source_entity_ref, d.type) = (r.originating_id, r.source_entity_ref, r.type)
+          AND d.target_entity_ref IS NOT DISTINCT FROM r.target_entity_ref)
     RETURNING r.source_entity_ref
 ), added AS (
     INSERT INTO relations (originating_id, source_entity_ref, type, target_entity_ref)

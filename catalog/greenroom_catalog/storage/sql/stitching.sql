@@ -8,15 +8,24 @@ ORDER BY 1
 ON CONFLICT (id) DO UPDATE SET requested_at = excluded.requested_at WHERE false
 
 -- name: claim_tickets
--- Take the oldest tickets until the end of the transaction. Nobody is waited for, so that nobody can be deadlocked with.
-SELECT id, extract(epoch FROM now() - requested_at)::float8 AS waited FROM stitch_queue
-WHERE requested_at <= now() - $2::interval
-ORDER BY requested_at LIMIT $1 FOR UPDATE SKIP LOCKED
+-- Take the oldest tickets until the end of the transaction, but for those of $3. Where some are urgent, none but those. Nobody is
+-- waited for, so that nobody can be deadlocked with.
+WITH pressing AS (
+    SELECT q.id, q.requested_at FROM urgent u CROSS JOIN LATERAL (
+        SELECT id, requested_at FROM stitch_queue WHERE id = u.id AND id <> ALL($3::bigint[]) FOR UPDATE SKIP LOCKED
+    ) q LIMIT $1
+), others AS (
+    SELECT id, requested_at FROM stitch_queue
+    WHERE requested_at <= now() - $2::interval AND id <> ALL($3::bigint[]) AND NOT EXISTS (SELECT FROM pressing)
+    ORDER BY requested_at LIMIT $1 FOR UPDATE SKIP LOCKED
+)
+SELECT id, extract(epoch FROM now() - requested_at)::float8 AS waited
+FROM (SELECT * FROM pressing UNION ALL SELECT * FROM others) AS taken
 
 -- name: claimed_entities
 -- What the entities of claimed tickets are now. A statement of its own, since it must see what was saved until the tickets
 -- were locked; those that are just being deleted are left out.
-SELECT s.id, s.entity_id, s.entity_ref, p.processed_entity, s.errors,
+SELECT s.id, s.entity_id, s.entity_ref, p.processed_entity, coalesce(s.former_entity, s.unprocessed_entity), s.errors,
        NOT EXISTS (SELECT FROM refresh_state_references r WHERE r.target_id = s.id) AS orphan, f.hash
 FROM refresh_state s LEFT JOIN processed p USING (id) LEFT JOIN final_entities f USING (id)
 WHERE s.id = ANY($1::bigint[])
@@ -24,12 +33,13 @@ FOR KEY SHARE OF s SKIP LOCKED
 
 -- name: relations_to
 -- The relations of these refs that other entities emitted.
-SELECT source_entity_ref, type, target_entity_ref FROM relations WHERE source_entity_ref = ANY($1::text[])
+SELECT r.source_entity_ref, r.type, coalesce(r.target_entity_ref, s.entity_ref)
+FROM relations r JOIN refresh_state s ON s.id = r.originating_id WHERE r.source_entity_ref = ANY($1::text[])
 
 -- name: save_final
 -- Serve these entities.
 WITH incoming AS (
-    SELECT * FROM unnest($1::bigint[], $2::text[], $3::text[], $4::json[], $5::jsonb[])
+    SELECT * FROM unnest($1::bigint[], $2::text[], $3::bytea[], $4::json[], $5::json[])
         AS i (id, entity_ref, hash, final_entity, search_values)
 )
 INSERT INTO final_entities (id, entity_ref, hash, final_entity, search_values)
@@ -58,8 +68,9 @@ ON CONFLICT (id) DO UPDATE SET
     facet_owned_by = excluded.facet_owned_by, tags = excluded.tags, tok = excluded.tok
 
 -- name: drop_tickets
--- Stitched: the tickets are spent, and earlier failures forgotten.
-WITH better AS (DELETE FROM stitch_failures WHERE id = ANY($1::bigint[]))
+-- Stitched: the tickets are spent, nobody waits for it, and earlier failures are forgotten.
+WITH better AS (DELETE FROM stitch_failures WHERE id = ANY($1::bigint[])),
+     served AS (DELETE FROM urgent WHERE id = ANY($1::bigint[]))
 DELETE FROM stitch_queue WHERE id = ANY($1::bigint[])
 
 -- name: note_stitch_failures
