@@ -24,8 +24,8 @@ WITH RECURSIVE upward AS (
     WHERE r.source_id IS NOT NULL
 )
 SELECT f.id, f.entity_ref, f.final_entity, array(SELECT source_id FROM upward WHERE target_id = f.id ORDER BY 1) AS parents
-FROM (SELECT id FROM final_entities WHERE entity_ref = $1 UNION SELECT source_id FROM upward) above
-     CROSS JOIN LATERAL (SELECT * FROM final_entities WHERE id = above.id OFFSET 0) f
+FROM (SELECT f.id FROM final_entities f WHERE f.entity_ref = $1 UNION SELECT source_id FROM upward) above
+     CROSS JOIN LATERAL (SELECT f.* FROM final_entities f WHERE f.id = above.id OFFSET 0) f
 ORDER BY f.entity_ref <> $1, f.id
 
 -- name: pending_entities
