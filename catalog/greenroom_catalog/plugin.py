@@ -51,6 +51,7 @@ from greenroom_catalog.routes.own import greenroom_routes
 from greenroom_catalog.routes.scheduler import SweepTask, scheduler_routes
 from greenroom_catalog.routes.surface import catalog_routes
 from greenroom_catalog.settings import CatalogConfig
+from greenroom_catalog.storage.changes import Changes
 from greenroom_catalog.storage.chores import Chores
 from greenroom_catalog.storage.locations import LocationTable
 from greenroom_catalog.storage.reports import Reports
@@ -137,6 +138,7 @@ def catalog(config: CatalogConfig, host: Host) -> Iterable[Contribution]:
     yield Loop("catalog.stitch", engine.stitch_due, wakes=(TO_STITCH,), concurrency=2)
     if sweeps:
         yield Loop("catalog.orphans", Sweeper(store, chores, host.log).sweep_due, wakes=(TO_DO,))
+    yield Loop("catalog.changes", Changes(database).trim, runs_in="every")
     yield Loop("catalog.census", Census(database, store, meters).count, runs_in="every")
 
 

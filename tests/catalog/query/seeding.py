@@ -42,21 +42,22 @@ async def _serve(database: Database, entities: Sequence[Entity]) -> dict[str, in
     async with store.transaction() as conn:
         uids = [entity["metadata"]["uid"] for entity in entities]
         ids = [row[0] for row in await conn.fetch(_STATE, uids, refs, documents, [b""] * len(refs))]
-        await store.tickets.save(conn, [_final(id_, entity) for id_, entity in zip(ids, entities, strict=True)])
+        await store.tickets.save(conn, [final(id_, entity) for id_, entity in zip(ids, entities, strict=True)])
     return dict(zip(refs, ids, strict=True))
 
 
-def _final(id_: int, entity: Entity) -> Final:
-    found = project(entity, entity["metadata"]["uid"])
+def final(id_: int, entity: Entity) -> Final:
+    """A stitched entity as it is written."""
+    found = project(entity, entity["metadata"].setdefault("uid", str(uuid.uuid4())))
     values = msgspec.json.encode(found.values)
-    return Final(id_, ref_of(entity), "", msgspec.json.encode(entity), values, search_row(found))
+    return Final(id_, ref_of(entity), b"", msgspec.json.encode(entity), values, search_row(found))
 
 
 async def change(database: Database, id_: int, entity: Entity) -> None:
     """Serve an entity that is served already in another form."""
     store = Store(database)
     async with store.transaction() as conn:
-        await store.tickets.save(conn, [_final(id_, entity)])
+        await store.tickets.save(conn, [final(id_, entity)])
 
 
 async def remove(database: Database, id_: int) -> None:

@@ -1,0 +1,126 @@
+"""a count or facets -> the same, remembered with the snapshot it was true in, and brought up to date by what changed since."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Hashable
+from contextlib import asynccontextmanager
+from typing import Any, Generic, TypeVar
+
+import msgspec
+
+from greenroom_catalog.query.differences import MOST, Counting
+from greenroom_catalog.query.memory import Memory
+from greenroom_catalog.query.statements import Look
+
+V = TypeVar("V")
+A = TypeVar("A", bound="Answer[Any]")
+
+ROOM = 16 * 1024 * 1024
+"""Bytes of a process for what it remembers of counts and facets."""
+
+
+Key = tuple[str, tuple[Any, ...]]
+
+
+class Tally(msgspec.Struct, Generic[V], frozen=True):
+    """What was counted, exact in the snapshot `seen`, of the log of changes that `generation` names."""
+
+    value: V
+    seen: str
+    generation: str
+
+
+class Ask(msgspec.Struct, Generic[V], frozen=True):
+    """What is to be found out: without a tally, all of it; with one, whether it still holds, or what has changed."""
+
+    tally: Tally[V] | None = None
+    difference: bool = False
+
+    @property
+    def look(self) -> Look:
+        """The same, as statements know it."""
+        return "now" if self.tally is None else "since" if self.difference else "holds"
+
+    @property
+    def arguments(self) -> tuple[str, ...]:
+        """What a statement of that look takes at its end."""
+        return () if self.tally is None else (self.tally.seen, self.tally.generation)
+
+
+ANEW: Ask[Any] = Ask()
+
+
+class Answer(msgspec.Struct, Generic[V]):
+    """What the database said, all of it in the snapshot `seen`; "": in one that it did not tell. `value` is None where a
+    tally no longer holds."""
+
+    changes: int
+    """Since the tally's snapshot; -1: nobody knows."""
+    seen: str
+    generation: str | None
+    value: V | None
+
+
+class Tallies(Generic[V]):
+    """Remembers tallies. A process has its own; what it answers is what counting anew in the same snapshot would have."""
+
+    def __init__(self, size: Callable[[V], int], room: int = ROOM) -> None:
+        """`size`: the bytes of a value, about."""
+        self._size = size
+        self.memory: Memory[Tally[V]] = Memory(room)
+        self._counting: dict[Hashable, asyncio.Lock] = {}
+
+    async def current(self, counting: Counting, read: Callable[[Ask[V]], Awaitable[A]]) -> A:
+        """The answer of `read`, its `value` filled: first it is asked whether the tally holds, then for the difference,
+        and at last to count anew, which is done for one request at a time: those that wait then have a tally."""
+        if not counting.lasting:
+            return await read(ANEW)
+        key = (counting.sql, counting.arguments)
+        tried: Tally[V] | None = None
+        while True:
+            known = self.memory.get(key)
+            if known is not None and known is not tried:
+                tried = known
+                answer = await self._since(key, known, read)
+                if answer is not None:
+                    return answer
+            async with self._alone(key):
+                held = self.memory.get(key)
+                if held is None or held is tried:
+                    answer = await read(ANEW)
+                    self._keep(key, answer)
+                    return answer
+
+    async def _since(self, key: Key, known: Tally[V], read: Callable[[Ask[V]], Awaitable[A]]) -> A | None:
+        for difference in (False, True):
+            answer = await read(Ask(known, difference))
+            if not 0 <= answer.changes <= MOST:
+                return None
+            if answer.value is not None:
+                answer.generation = known.generation
+                self._keep(key, answer)
+                return answer
+        return None
+
+    def _keep(self, key: Key, answer: Answer[V]) -> None:
+        if answer.value is None or answer.generation is None or not answer.seen:
+            return
+        tally = Tally(answer.value, answer.seen, answer.generation)
+        self.memory.put(key, tally, self._size(answer.value) + _length(key) + len(answer.seen) + 500)
+
+    @asynccontextmanager
+    async def _alone(self, key: Hashable) -> AsyncIterator[None]:
+        lock = self._counting.setdefault(key, asyncio.Lock())
+        try:
+            async with lock:
+                yield
+        finally:
+            if not lock.locked() and self._counting.get(key) is lock:
+                del self._counting[key]
+
+
+def _length(part: object) -> int:
+    if isinstance(part, tuple):
+        return sum(map(_length, part))
+    return len(part) if isinstance(part, str) else 8
