@@ -95,6 +95,7 @@ class Engine:
         self._meters = meters
         self._interval = interval
         self._rules = rules
+        self._computing = asyncio.Lock()  # one batch at a time, so that the database is at work on another meanwhile
         self._stitching = BATCH
         self._late: dict[asyncio.Task[Outcome], _UnderWay] = {}
         self._knows_lanes = False
@@ -106,15 +107,17 @@ class Engine:
         began = perf_counter()
         await self._set_lanes()
         claimed = await self._store.results.claim(BATCH, LEASE, self._free_lanes())
-        self._busy = len(claimed) == BATCH
+        if not any(item.urgent for item in claimed):
+            self._busy = len(claimed) == BATCH
         if not claimed and not self._late:
             return POLL
         results: list[Outcome] = []
-        async for item in _breathing(claimed):
-            if self._lane(item) == AT_ONCE:
-                results.append(await self._result(item, at_once=True))
-            else:
-                self._late[asyncio.create_task(self._result(item))] = _UnderWay(item, monotonic())
+        async with self._computing:
+            async for item in _breathing(claimed):
+                if self._lane(item) == AT_ONCE:
+                    results.append(await self._result(item, at_once=True))
+                else:
+                    self._late[asyncio.create_task(self._result(item))] = _UnderWay(item, monotonic())
         results += await self._finished()
         await self._save(results)
         self._measure(results, perf_counter() - began)
@@ -278,7 +281,8 @@ class Engine:
         async with self._store.transaction() as conn:
             taken, tickets = await self._store.tickets.claim(conn, limit, age)
             failures: dict[int, str] = {}
-            stitched = [await self._stitched(ticket, failures) async for ticket in _breathing(tickets)]
+            async with self._computing:
+                stitched = [await self._stitched(ticket, failures) async for ticket in _breathing(tickets)]
             finals = [final for final in stitched if final is not None]
             await self._store.tickets.save(conn, finals)
             await self._store.tickets.drop(conn, taken, failures)

@@ -29,6 +29,7 @@ from greenroom_catalog.settings import LocationConfig
 from greenroom_catalog.storage.claims import Conflict, Emitted, Held, is_news
 from greenroom_catalog.storage.runs import MOST_FAILURES, Failure, ProviderRuns, Tally
 from greenroom_catalog.storage.store import UNSTORABLE, Store, explain
+from greenroom_catalog.storage.urgency import FEW
 
 CONFIG_LOCATIONS = "ConfigLocationProvider"
 """Upstream's name, which users know from logs and from the database."""
@@ -102,8 +103,11 @@ class Source:
         if gone and done.refused:  # what held the names may just have gone: upstream removes first
             written, lost = await self._write(conn, done.refused, held)
             done.added += len(written)
+            done.written += written
         self._tell(lost)
         await self._store.emissions.note_conflicts_of_source(conn, self.name, lost, of=None)
+        if done.added + done.changed == len(done.written):
+            await self._store.urgency.mark_changes(conn, done.written)
         return Mutation(done.added, done.changed, len(gone), done.unchanged)
 
     async def _write_news(
@@ -116,6 +120,8 @@ class Source:
         written, conflicts = await self._write(conn, news, held)
         done.refused += _those_of(conflicts, news)
         done.lost += conflicts
+        if len(done.written) <= FEW:
+            done.written += written
         changed = sum(ref in held for ref in written)
         done.changed += changed
         done.added += len(written) - changed
@@ -149,6 +155,7 @@ class Source:
             written += some
             lost += turned_away
         self._tell(lost)
+        await self._store.urgency.mark_changes(conn, written)
         claimed = [*removed, *(item.ref for item in items)]
         await self._store.emissions.note_conflicts_of_source(conn, self.name, lost, of=claimed)
         new = sum(ref not in held for ref in written)
@@ -254,11 +261,13 @@ class Source:
 
 
 class _Done(msgspec.Struct):
-    """What a full mutation has come to so far. `refused` is of `lost`: what may be had yet, once other things have gone."""
+    """What a full mutation has come to so far. `refused` is of `lost`: what may be had yet, once other things have gone. `written`
+    are the refs, as long as they are few."""
 
     added: int = 0
     changed: int = 0
     unchanged: int = 0
+    written: list[str] = []
     refused: list[Emitted] = []
     lost: list[Conflict] = []
 

@@ -90,7 +90,7 @@ class Results:
         self._urgency = urgency
 
     async def claim(self, limit: int, lease: timedelta, lanes: Sequence[int] = (0, 1, 2)) -> list[Claimed]:
-        """Due entities of these lanes, held for the length of the lease: those that are urgent, or where there is none the oldest."""
+        """Due entities of these lanes, held for the length of the lease: those that are urgent, or if none is the oldest."""
         holder = await self._holder() if self._holder else None
         rows = await self._db.fetch(self._sql.claim_due, limit, lease, list(lanes), holder)
         return [Claimed(id_, uid, ref, unpack(document), *rest) for id_, uid, ref, document, *rest in rows]

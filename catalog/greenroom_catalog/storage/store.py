@@ -17,6 +17,7 @@ from greenroom.sql import Queries, load
 from greenroom_catalog.storage.emission import Emissions
 from greenroom_catalog.storage.results import Holder, Results
 from greenroom_catalog.storage.tickets import Tickets
+from greenroom_catalog.storage.urgency import Urgency
 from greenroom_catalog.storage.waking import TO_PROCESS, wake
 
 MIGRATIONS = Migrations("catalog", Path(__file__).with_name("migrations"))
@@ -47,7 +48,8 @@ class Store:
         self.sql: Queries = load(Path(__file__).with_name("sql"))
         self.tickets = Tickets(self.sql)
         self.emissions = Emissions(self.sql, self.tickets, keep_orphans=keep_orphans, lane=lane)
-        self.results = Results(database, self.sql, self.emissions, self.tickets, holder)
+        self.urgency = Urgency(self.sql)
+        self.results = Results(database, self.sql, self.emissions, self.tickets, self.urgency, holder)
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Connection]:
@@ -81,6 +83,7 @@ class Store:
                     raise NotFoundError(f"Entity {ref} has a broken parent reference chain at {row['entity_ref']}")
             due = [row["id"] for row in chain if not row["is_orphan"] and (row["depth"] == 0 or row["reads"])]
             await wake(conn, TO_PROCESS)
+            await self.urgency.mark(conn, due)
             return _count(await conn.execute(self.sql.refresh_entities, due))
 
         return await self._db.retrying(refresh)
@@ -90,6 +93,7 @@ class Store:
 
         async def refresh(conn: Connection) -> int:
             await wake(conn, TO_PROCESS)
+            await self.urgency.mark_made_from(conn, keys)
             return _count(await conn.execute(self.sql.refresh_by_keys, keys))
 
         return await self._db.retrying(refresh)

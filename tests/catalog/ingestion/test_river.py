@@ -529,3 +529,64 @@ async def test_a_source_that_fails_while_what_it_brought_is_written_changes_noth
     await catalog.settle()
     assert await catalog.served() == {}
     assert (await catalog.source().full([Deferred(component("shop"))])).added == 1
+
+
+async def _bulk(catalog: Catalog, number: int) -> None:
+    await catalog.source("bulk").full([Deferred(component(f"bulk-{at}")) for at in range(number)])
+
+
+async def _steps_until(catalog: Catalog, refs: set[str], most: int) -> int:
+    """Steps of both loops, as many as a busy worker does, until these are served as they are to be."""
+    for step in range(most):
+        if refs <= (await catalog.served()).keys():
+            return step
+        await catalog.engine.process_due()
+        await catalog.engine.stitch_due()
+    raise AssertionError(f"not served after {most} steps")
+
+
+async def test_a_registered_file_overtakes_a_bulk_load(catalog: Catalog) -> None:
+    await _bulk(catalog, 1500)
+    await catalog.engine.process_due()  # busy with it
+    catalog.files.content[URL] = yaml_component("shop")
+    await catalog.source().delta(added=[Deferred(location_entity(Location("url", URL)), f"url:{URL}")])
+    assert await _steps_until(catalog, {"component:default/shop"}, 4) >= 1
+    assert len(await catalog.served()) < 500, "the bulk load has not been served before it"
+    await catalog.settle()
+    assert len(await catalog.served()) == 1501
+    assert await catalog.database.fetchval("select count(*) from urgent") == 0
+
+
+async def test_a_refreshed_file_overtakes_a_bulk_load(catalog: Catalog) -> None:
+    catalog.files.content[URL] = yaml_component("shop")
+    await catalog.register(URL)
+    await _bulk(catalog, 1500)
+    await catalog.engine.process_due()
+    catalog.files.content[URL] = yaml_component("shop") + "---\n" + yaml_component("till")
+    await catalog.source().refresh([f"url:{URL}"])
+    assert await _steps_until(catalog, {"component:default/till"}, 4) >= 1
+    assert len(await catalog.served()) < 500
+    await catalog.settle()
+    assert await catalog.database.fetchval("select count(*) from urgent") == 0
+
+
+async def test_one_change_by_a_provider_overtakes_its_own_bulk_load(catalog: Catalog) -> None:
+    await _bulk(catalog, 1500)
+    await catalog.engine.process_due()
+    await catalog.source("small").full([Deferred(component("shop"))])
+    assert await _steps_until(catalog, {"component:default/shop"}, 3) >= 1
+    assert len(await catalog.served()) < 500
+
+
+async def test_what_is_refreshed_and_has_not_changed_is_urgent_no_more(catalog: Catalog) -> None:
+    catalog.files.content[URL] = yaml_component("shop")
+    await catalog.register(URL)
+    await catalog.source().refresh([f"url:{URL}"])
+    assert await catalog.database.fetchval("select count(*) from urgent") > 0
+    await catalog.engine.process_due()
+    assert await catalog.database.fetchval("select count(*) from urgent") == 0
+
+
+async def test_a_bulk_load_is_not_urgent(catalog: Catalog) -> None:
+    await _bulk(catalog, 150)
+    assert await catalog.database.fetchval("select count(*) from urgent") == 0
