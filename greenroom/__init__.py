@@ -4,6 +4,7 @@ from greenroom.entity import Entity, EntityRef, Location, parse_ref, ref_of
 from greenroom.plugin import (
     CatalogProviders,
     CatalogReader,
+    Check,
     Contribution,
     DataFolder,
     Deferred,
@@ -34,6 +35,7 @@ from greenroom.plugin import (
 __all__ = [
     "CatalogProviders",
     "CatalogReader",
+    "Check",
     "Contribution",
     "DataFolder",
     "Deferred",

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 from collections.abc import AsyncIterator, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from datetime import UTC, datetime, timedelta
 from importlib.metadata import entry_points
 from typing import Any, TypeVar, cast
 
@@ -18,10 +17,12 @@ from greenroom.db import Database, open_database
 from greenroom.embedded import data_folder
 from greenroom.errors import ConfigError
 from greenroom.events import Events, open_events
+from greenroom.health import Health
 from greenroom.loops import Loops, Role
-from greenroom.migrate import migrate, pending
+from greenroom.migrate import migrate, pending, read_migrations
 from greenroom.permissions import Permissions
 from greenroom.plugin import (
+    Check,
     Contribution,
     DataFolder,
     EntityKind,
@@ -49,9 +50,6 @@ from greenroom.web import Door, Lifecycle, Routes
 
 ENTRY_POINTS = "greenroom.plugins"
 FLOOR = "greenroom itself"
-FAILURES_TOLERATED = 3
-STANDSTILL = timedelta(seconds=15)
-"""A loop that has failed this often in a row takes readiness down, unless it did work within this time."""
 
 T = TypeVar("T")
 
@@ -106,6 +104,8 @@ def _ids(contribution: Contribution) -> Iterator[str]:
         yield f"the loop {contribution.name}"
     elif isinstance(contribution, Migrations):
         yield f"the migrations of {contribution.part}"
+    elif isinstance(contribution, Check):
+        yield f"the check {contribution.name}"
     elif isinstance(contribution, Status):
         yield f"the status {contribution.title}"
     elif isinstance(contribution, Processor):
@@ -330,19 +330,12 @@ async def running(
         door = door or Door(config=house.backend, state=Lifecycle())
         routes = services.all(Routes) if "api" in roles else ()
         door.mount(routes, auth=services.get(Auth, FLOOR), telemetry=services.get(Telemetry, FLOOR))
-        door.state.unready = lambda: standstill(loops)
+        health = Health(services.get(Events, FLOOR), read_migrations(house.migrations), loops, services.all(Check))
+        door.state.examination = health
         loops.start()
         door.state.started()
         try:
             yield Running(house, door, loops)
         finally:
             await loops.drain(house.backend.lifecycle.server_shutdown_timeout.total_seconds())
-
-
-def standstill(loops: Loops) -> str | None:
-    """Why this process does not do its work, None when it does: a loop that has only failed for a while."""
-    for beat in loops.beats():
-        since = datetime.now(UTC) - beat.at if beat.at else None
-        if beat.failures >= FAILURES_TOLERATED and (since is None or since > STANDSTILL):
-            return f"The loop {beat.name} has failed {beat.failures} times in a row: {beat.error}"
-    return None
+            await health.close()

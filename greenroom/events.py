@@ -17,7 +17,8 @@ from typing import Any, Self
 
 import asyncpg
 
-from greenroom.db import LOST, Database, DirectConnections
+from greenroom.db import LOST, Database, DirectConnections, Record
+from greenroom.db.connections import unavailable
 from greenroom.errors import InputError, ServiceUnavailableError
 
 log = logging.getLogger(__name__)
@@ -48,6 +49,8 @@ class Events:
         self.slow_seconds = slow_seconds
         self._callbacks: dict[str, list[Callback]] = {}
         self._listening = False
+        self._session: Any = None
+        self._asking = asyncio.Lock()
 
     @property
     def listening(self) -> bool:
@@ -93,19 +96,35 @@ class Events:
             await asyncio.sleep(rest * random.uniform(0.5, 1.0))  # noqa: S311 (spreads processes, hides nothing)
             rest = min(rest * 2, LONGEST_REST)
 
+    async def ask(self, query: str, *args: object) -> list[Record]:
+        """The rows of a quick query, over the session that hears events, so that it costs no other and waits for none; over
+        the pool while there is no such session. A session that does not answer in CHECK_TIMEOUT is given up.
+
+        Raises ServiceUnavailableError, and asyncpg's errors."""
+        session = self._session
+        if session is None or session.is_closed():
+            return await self.database.fetch(query, *args)
+        try:
+            async with asyncio.timeout(CHECK_TIMEOUT), self._asking:
+                rows: list[Record] = await session.fetch(query, *args, timeout=CHECK_TIMEOUT)
+                return rows
+        except LOST as error:  # a timeout is one
+            session.terminate()
+            raise unavailable(error) from error
+
     async def _hear(self, connection: Any) -> None:
         ended = asyncio.Event()
         connection.add_termination_listener(lambda _: ended.set())
         if self._greet is not None:
             await self._greet(connection)
         await connection.add_listener(CHANNEL, self._heard)
-        self._listening = True
+        self._listening, self._session = True, connection
         self._call_all()
         while not ended.is_set():
             try:
                 await asyncio.wait_for(ended.wait(), CHECK_SECONDS)
             except TimeoutError:
-                await connection.fetchval("select 1", timeout=CHECK_TIMEOUT)
+                await self.ask("select 1")
 
     async def tick(self) -> None:
         """While nothing is heard, wake everybody now and then, until cancelled."""

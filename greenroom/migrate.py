@@ -11,7 +11,7 @@ import asyncio
 import hashlib
 import logging
 import re
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Collection, Iterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -44,6 +44,10 @@ create table if not exists greenroom_migrations (
     primary key (part, name)
 )
 """
+
+
+APPLIED = "select part, name from greenroom_migrations"
+"""What `difference` is told of."""
 
 
 class Migration(msgspec.Struct, frozen=True):
@@ -114,6 +118,13 @@ def read_migrations(migrations: Sequence[Migrations]) -> list[Migration]:
                 raise ConfigError(f"migrations of {part.part}", problem, file=str(path))
             files.append(Migration(part.part, path, path.read_text(encoding="utf-8")))
     return files
+
+
+def difference(files: Sequence[Migration], applied: Collection[tuple[str, str]]) -> tuple[list[str], list[str]]:
+    """The labels of the files that are missing in a database, and of those, of the same parts, that it has beyond them."""
+    known, parts = {(file.part, file.name) for file in files}, {file.part for file in files}
+    missing = [file.label for file in files if (file.part, file.name) not in applied]
+    return missing, sorted(f"{part}/{name}" for part, name in applied if part in parts and (part, name) not in known)
 
 
 async def _missing(database: Database | Connection, files: Sequence[Migration]) -> list[Migration]:

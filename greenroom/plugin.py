@@ -117,7 +117,9 @@ class Loop(msgspec.Struct, frozen=True):
 
     `step` does one round and returns the seconds to rest before the next (0: go on at once). A topic in `wakes` (see
     `greenroom.events`) ends the rest early. A step that raises is logged, and retried with back-off; it never ends the loop.
-    `close` is called once when the process stops, after the last step: the time to let go of what steps have left behind."""
+    `close` is called once when the process stops, after the last step: the time to let go of what steps have left behind.
+    A step that takes longer than `longest` seconds is taken for hung: readiness tells of it, and after twice as long it is
+    cancelled and tried again. None: it may take any time."""
 
     name: str
     step: Callable[[], Awaitable[float]]
@@ -125,6 +127,7 @@ class Loop(msgspec.Struct, frozen=True):
     runs_in: Literal["worker", "api", "every"] = "worker"
     concurrency: int = 1
     close: Callable[[], Awaitable[None]] | None = None
+    longest: float | None = 300.0
 
 
 class Deferred(msgspec.Struct, frozen=True):
@@ -160,6 +163,17 @@ class Status(msgspec.Struct, frozen=True):
 
     title: str
     read: Callable[[], Awaitable[Mapping[str, Any]]]
+
+
+class Check(msgspec.Struct, frozen=True):
+    """A part's own answer to whether all goes well with it, told at `/.greenroom/health`.
+
+    `look` returns what is wrong, None if nothing is; it is asked every few seconds at most, and not waited for much longer
+    than that. What is `serious` takes readiness down: only for what another process would do better."""
+
+    name: str
+    look: Callable[[], Awaitable[str | None]]
+    serious: bool = False
 
 
 class EntitySource(Protocol):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from functools import partial
 from hashlib import blake2b
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from greenroom.permissions import Permissions
 from greenroom.plugin import (
     CatalogProviders,
     CatalogReader,
+    Check,
     Contribution,
     EntityKind,
     EntityProvider,
@@ -28,6 +30,7 @@ from greenroom.plugin import (
     plugin,
 )
 from greenroom.plugin import Processor as ProcessorOfPlugin
+from greenroom.presence import Presence
 from greenroom.settings import AppConfig, FieldError, IntegrationsConfig, hide_in_text
 from greenroom.telemetry import Metrics, Redaction
 from greenroom.urls import Urls
@@ -58,6 +61,7 @@ from greenroom_catalog.storage.reports import Reports
 from greenroom_catalog.storage.runs import ProviderRuns
 from greenroom_catalog.storage.store import MIGRATIONS, Store
 from greenroom_catalog.storage.waking import TO_DO, TO_PROCESS, TO_PROVIDE, TO_STITCH
+from greenroom_catalog.storage.workers import Workers
 
 
 class CheckedConfig(CatalogConfig):
@@ -77,7 +81,8 @@ def catalog(config: CatalogConfig, host: Host) -> Iterable[Contribution]:
     database, urls = host.get(Database), host.get(Urls)
     rules = _rules(config)
     processor = Processor(rules, Reader(urls))
-    store = Store(database, keep_orphans=config.orphan_strategy == "keep", lane=processor.lane)
+    workers = Workers(database, host.get(Presence), host.log)
+    store = Store(database, keep_orphans=config.orphan_strategy == "keep", lane=processor.lane, holder=workers.me)
     meters = Meters(host.get(Metrics))
     engine = Engine(store, processor, host.log, meters, interval=config.processing_interval, rules=fingerprint(config))
     locations = RegisteredLocations(
@@ -87,7 +92,7 @@ def catalog(config: CatalogConfig, host: Host) -> Iterable[Contribution]:
         processor,
         conflict=config.default_location_conflict_strategy,
     )
-    runs = ProviderRuns(database)
+    runs = ProviderRuns(database, workers.me)
     known_secrets = Redaction(host.get(AppConfig).secrets())
 
     def hide(text: str) -> str:
@@ -131,13 +136,18 @@ def catalog(config: CatalogConfig, host: Host) -> Iterable[Contribution]:
     yield RepositorySearch(
         urls, set(accessible(host.get(AppConfig).section("integrations", IntegrationsConfig))), host.log
     )
-    yield Status("Catalog", Reports(database, store, runs).status)
+    reports, age = Reports(database, store, runs), config.queue_age
+    yield Status("Catalog", reports.status)
+    yield Check("catalog.queue", partial(reports.overdue, age.limit), serious=age.unready)
     yield Provides(CatalogProviders, Triggers(runs))
-    yield Loop("catalog.providers", runner.run_due, wakes=(TO_PROVIDE,), concurrency=SLOTS)
+    # a run of a provider ends in a time of its own, and a stitch may be followed by a VACUUM
+    yield Loop("catalog.providers", runner.run_due, wakes=(TO_PROVIDE,), concurrency=SLOTS, longest=None)
     yield Loop("catalog.process", engine.process_due, wakes=(TO_PROCESS,), concurrency=2, close=engine.close)
-    yield Loop("catalog.stitch", engine.stitch_due, wakes=(TO_STITCH,), concurrency=2)
+    yield Loop("catalog.stitch", engine.stitch_due, wakes=(TO_STITCH,), concurrency=2, longest=900.0)
     if sweeps:
         yield Loop("catalog.orphans", Sweeper(store, chores, host.log).sweep_due, wakes=(TO_DO,))
+    # closed after those above, which may let go of something themselves
+    yield Loop("catalog.workers", workers.look, close=workers.leave)
     yield Loop("catalog.changes", Changes(database).trim, runs_in="every")
     yield Loop("catalog.census", Census(database, store, meters).count, runs_in="every")
 

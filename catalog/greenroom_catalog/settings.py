@@ -76,6 +76,18 @@ class ScmEvents(msgspec.Struct, rename="camel"):
     move: bool = False
 
 
+class QueueAge(msgspec.Struct, rename="camel"):
+    """`catalog.queueAge`: how long an entity may wait for its turn before health tells of it."""
+
+    limit: timedelta = timedelta(minutes=15)
+    unready: bool = False
+    """Whether that takes readiness down too. A long queue is no reason to serve less, so not by default."""
+
+    def __post_init__(self) -> None:
+        if self.limit <= timedelta(0):
+            raise FieldError("limit", "everything waits for a moment")
+
+
 SHORTEST_INTERVAL = timedelta(seconds=1)
 """Upstream's: a shorter `processingInterval` is taken as this."""
 
@@ -92,6 +104,7 @@ class CatalogConfig(msgspec.Struct, rename="camel"):
     default_location_conflict_strategy: Literal["reject", "refresh"] = "reject"
     provider_options: dict[str, ProviderOptions] = {}
     removal_guard: RemovalGuard | bool = True
+    queue_age: QueueAge = msgspec.field(default_factory=QueueAge)
     stitching_strategy: StitchingConfig | None = None
     import_: dict[str, Any] = msgspec.field(name="import", default_factory=dict)
     providers: dict[str, Any] = {}

@@ -35,6 +35,7 @@ from greenroom.web.visit import JSON_TYPE, Visit
 
 LIVENESS = "/.backstage/health/v1/liveness"
 READINESS = "/.backstage/health/v1/readiness"
+HEALTH = "/.greenroom/health"
 METRICS = "/metrics"
 JWKS = "/.backstage/auth/v1/jwks.json"
 COOKIE = "/.backstage/auth/v1/cookie"
@@ -61,7 +62,7 @@ class Door:
         self._address = ClientAddress(config.trust_proxy)
         self._pause = config.lifecycle.startup_request_pause_timeout.total_seconds()
         self._health_headers = _health_headers(config.health)
-        self._root: dict[str, Answer] = {LIVENESS: self._liveness, READINESS: self._readiness}
+        self._root: dict[str, Answer] = {LIVENESS: self._liveness, READINESS: self._readiness, HEALTH: self._report}
         if config.metrics is not False:
             self._root[METRICS] = self._metrics
         self._plugins: dict[str, Mounted] | None = None
@@ -175,11 +176,16 @@ class Door:
         await visit.json(b'{"status":"ok"}', headers=self._health_headers)
 
     async def _readiness(self, visit: Visit) -> None:
-        reason = self.state.not_ready()
+        reason = await self.state.unfit()
         if reason is None:
             return await visit.json(b'{"status":"ok"}', headers=self._health_headers)
         body = msgspec.json.encode({"message": reason, "status": "error"})
         return await visit.json(body, 503, self._health_headers)
+
+    async def _report(self, visit: Visit) -> None:
+        report = await self.state.report()
+        status = 503 if report["status"] == "error" else 200
+        await visit.json(msgspec.json.encode(report), status, self._health_headers)
 
     async def _metrics(self, visit: Visit) -> None:
         metrics = self._telemetry.metrics

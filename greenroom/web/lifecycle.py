@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Mapping
 from enum import Enum
+from typing import Any, Protocol
 
 from greenroom.errors import ServiceUnavailableError
 
@@ -20,12 +21,24 @@ class Phase(Enum):
     """Requests are refused."""
 
 
-class Lifecycle:
-    """One per process. `unready` may name a reason why an otherwise started process cannot serve (such as a lost database)."""
+class Examination(Protocol):
+    """Of a process that is up: can it do its work? Answers within seconds, also when something hangs."""
 
-    def __init__(self, unready: Callable[[], str | None] | None = None) -> None:
+    async def unfit(self) -> str | None:
+        """Why it cannot, None when it can."""
+        ...
+
+    async def report(self) -> Mapping[str, Any]:
+        """All that was looked at."""
+        ...
+
+
+class Lifecycle:
+    """One per process. `examination` may find a reason why an otherwise started process cannot serve (such as a lost database)."""
+
+    def __init__(self, examination: Examination | None = None) -> None:
         self.phase = Phase.STARTING
-        self.unready = unready
+        self.examination = examination
         self._moved = asyncio.Event()
 
     def started(self) -> None:
@@ -48,11 +61,18 @@ class Lifecycle:
         return self.phase is Phase.UP or self.phase is Phase.STOPPING
 
     def not_ready(self) -> str | None:
+        """Why it is not the time to be ready, None when it is."""
+        return str(self.phase.value).strip() or None
+
+    async def unfit(self) -> str | None:
         """Why readiness fails, None when it does not."""
-        if self.phase is not Phase.UP:
-            return str(self.phase.value).strip()
-        unready = self.unready
-        return unready() if unready else None
+        return self.not_ready() or (await self.examination.unfit() if self.examination else None)
+
+    async def report(self) -> Mapping[str, Any]:
+        """How things stand: `status` is `ok`, `degraded` (something is wrong that does not keep it from its work) or `error`."""
+        if (reason := self.not_ready()) or self.examination is None:
+            return {"status": "error" if reason else "ok", **({"message": reason} if reason else {}), "checks": []}
+        return await self.examination.report()
 
     async def admit(self, pause: float) -> None:
         """Hold a request until the start is done, for at most `pause` seconds. Raises ServiceUnavailableError."""

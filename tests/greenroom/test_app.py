@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -12,7 +12,6 @@ import msgspec
 import pytest
 
 from greenroom.app import (
-    STANDSTILL,
     Services,
     build,
     check_config,
@@ -20,11 +19,10 @@ from greenroom.app import (
     installed_plugins,
     opened,
     running,
-    standstill,
 )
 from greenroom.db import Database
 from greenroom.errors import ConfigError
-from greenroom.loops import Beat, Loops, Role
+from greenroom.loops import Role
 from greenroom.permissions import Permissions
 from greenroom.plugin import (
     Contribution,
@@ -42,8 +40,6 @@ from greenroom.plugin import (
 from greenroom.settings import AppConfig, load
 from tests.support.asgi import TOKEN, Client
 from tests.support.installed import pretend_installed
-
-READINESS = "/.backstage/health/v1/readiness"
 
 
 class Tea(Protocol):
@@ -271,35 +267,6 @@ async def test_a_process_runs_the_loops_of_its_roles(
         loops = {beat.name for beat in house.loops.beats()}
     assert there in loops
     assert missing not in loops
-
-
-async def test_a_loop_at_a_standstill_takes_readiness_down(database: Database, tmp_path: Path) -> None:
-    async with running(load([], {}), {"GREENROOM_DATA": str(tmp_path)}, database=database, roles=["api"]) as house:
-        client = Client(house.asgi, token=None)
-        assert (await client.get(READINESS)).json == {"status": "ok"}
-        house.loops.beats = lambda: [Beat("steep", failures=3, error="ValueError: no water")]  # type: ignore[method-assign]
-        reply = await client.get(READINESS)
-    assert reply.status == 503
-    assert reply.json["message"] == "The loop steep has failed 3 times in a row: ValueError: no water"
-
-
-@pytest.mark.parametrize(
-    ("failures", "worked", "stands"),
-    [
-        (0, None, False),
-        (2, None, False),
-        (3, None, True),
-        (9, timedelta(0), False),
-        (9, STANDSTILL + timedelta(seconds=1), True),
-        (0, timedelta(days=1), False),
-    ],
-)
-def test_a_few_failures_or_a_long_rest_are_no_standstill(
-    failures: int, worked: timedelta | None, stands: bool, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    at = None if worked is None else datetime.now(UTC) - worked
-    monkeypatch.setattr(Loops, "beats", lambda self: [Beat("steep", at=at, failures=failures)])
-    assert (standstill(Loops.__new__(Loops)) is not None) == stands
 
 
 async def test_the_status_tells_of_every_part(database: Database, tmp_path: Path) -> None:

@@ -5,14 +5,15 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
+from time import monotonic
 from typing import Any
 
 import pytest
 
 from greenroom.db import Database, open_pool
 from greenroom.events import Events
-from greenroom.loops import LONGEST_REST, Loops, Role
+from greenroom.loops import LONGEST_REST, STANDSTILL, Beat, Loops, Role
 from greenroom.plugin import Loop
 
 FOREVER = 3600.0
@@ -74,7 +75,7 @@ async def test_a_step_rests_as_long_as_it_says(events: Events) -> None:
         await steps.times(4)
         await until(lambda: loops.beats()[0].steps == 4)
         (beat,) = loops.beats()
-        assert beat.at is not None
+        assert beat.worked is not None
         assert (beat.name, beat.error, beat.busy) == ("acme", None, 0)
 
 
@@ -135,7 +136,7 @@ async def test_a_failing_step_is_tried_again_and_logged_once_with_its_traceback(
     async with running(events, Loop("acme", steps)) as loops:
         await until(lambda: loops.beats()[0].failures == 3)
         assert loops.beats()[0].error == "ValueError: odd"
-        assert loops.beats()[0].at is None
+        assert loops.beats()[0].worked is None
         await until(lambda: loops.beats()[0].steps == 1)
         assert loops.beats()[0].error is None
         assert loops.beats()[0].failures == 0
@@ -232,3 +233,106 @@ async def unreachable() -> None:
 def test_two_loops_of_one_name_are_refused(events: Events) -> None:
     with pytest.raises(ValueError, match="same name"):
         Loops([Loop("acme", Steps()), Loop("acme", Steps())], events)
+
+
+@pytest.mark.parametrize(
+    ("failures", "ago", "stands"),
+    [
+        (0, None, False),
+        (2, None, False),
+        (3, None, True),
+        (9, 0.0, False),
+        (9, STANDSTILL + 1, True),
+        (0, 86_400.0, False),
+    ],
+)
+def test_a_few_failures_or_a_long_rest_are_no_standstill(failures: int, ago: float | None, stands: bool) -> None:
+    worked = None if ago is None else monotonic() - ago
+    assert (Beat("steep", worked=worked, failures=failures).standstill() is not None) == stands
+
+
+async def forever() -> float:
+    await asyncio.Event().wait()
+    return 0
+
+
+@pytest.fixture
+def watchful(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("greenroom.loops.WATCH", 0.01)
+    monkeypatch.setattr("greenroom.loops.FIRST_REST", 0.001)
+
+
+@pytest.mark.usefixtures("watchful")
+async def test_a_step_that_hangs_is_told_with_the_line_where_it_waits_and_then_tried_again(
+    events: Events, caplog: pytest.LogCaptureFixture
+) -> None:
+    steps: list[Callable[[], Awaitable[float]]] = [forever, Steps()]
+
+    async def step() -> float:
+        return await steps.pop(0)()
+
+    async with running(events, Loop("acme", step, longest=0.1)) as loops:
+        await until(lambda: bool(list(loops.ails())))
+        ((name, reason),) = loops.ails()
+        assert (name, reason) == ("acme", "The loop acme has been at one step for 0 s")
+        await until(lambda: loops.beats()[0].steps == 1)
+        assert not list(loops.ails())
+    assert "the loop acme has been at one step for 0 s" in caplog.text
+    assert "await asyncio.Event().wait()" in caplog.text
+    assert "HungError: A step was not done within 0.2 s" in caplog.text
+
+
+@pytest.mark.usefixtures("watchful")
+async def test_a_loop_that_may_take_any_time_does(events: Events) -> None:
+    async with running(events, Loop("acme", forever, longest=None)) as loops:
+        await asyncio.sleep(0.05)
+        assert not list(loops.ails())
+
+
+@pytest.mark.usefixtures("quick")
+async def test_a_step_that_is_cancelled_by_somebody_else_does_not_end_the_loop(events: Events) -> None:
+    outcomes = [asyncio.CancelledError(), None]
+
+    async def step() -> float:
+        if (outcome := outcomes.pop(0)) is not None:
+            raise outcome
+        return FOREVER
+
+    async with running(events, Loop("acme", step)) as loops:
+        await until(lambda: loops.beats()[0].steps == 1)
+
+
+@pytest.mark.usefixtures("watchful")
+async def test_a_loop_that_was_ended_is_told_and_begun_again(events: Events, caplog: pytest.LogCaptureFixture) -> None:
+    steps = Steps()
+    async with running(events, Loop("acme", steps)) as loops:
+        await steps.times(1)
+        task = loops._runners[0].task
+        assert task is not None
+        task.cancel()
+        await asyncio.wait([task])
+        assert list(loops.ails()) == [("acme", "The loop acme has ended")]
+        await steps.times(2)
+        await until(lambda: not list(loops.ails()))
+    assert "the loop acme had ended, and is begun again" in caplog.text
+
+
+async def test_a_step_that_does_not_heed_its_end_does_not_keep_the_process(
+    events: Events, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("greenroom.loops.GRACE", 0.01)
+    begun, free = asyncio.Event(), asyncio.Event()
+
+    async def deaf() -> float:
+        begun.set()
+        while not free.is_set():
+            with suppress(asyncio.CancelledError):
+                await free.wait()
+        return FOREVER
+
+    loops = Loops([Loop("acme", deaf)], events)
+    loops.start()
+    await begun.wait()
+    async with asyncio.timeout(5):
+        assert not await loops.drain(0)
+    free.set()

@@ -13,6 +13,7 @@ from litestar import Request, Response, get
 from greenroom import (
     CatalogProviders,
     CatalogReader,
+    Check,
     Contribution,
     DataFolder,
     Deferred,
@@ -177,6 +178,9 @@ def acme(config: Config, host: Host) -> Iterable[Contribution]:
     async def status() -> Mapping[str, Any]:
         return {"providers": len(assert_type(host.all(EntityProvider), Sequence[EntityProvider]))}
 
+    async def look() -> str | None:
+        return None if host.all(EntityProvider) else "Nobody brings teams"
+
     yield Teams(config)
     yield Processor("acme", stamped, known, listed, stamped, kinds=["Rota"], priority=5)
     yield PlaceholderResolver("oncall", on_call)
@@ -186,9 +190,10 @@ def acme(config: Config, host: Host) -> Iterable[Contribution]:
     yield Ready(ready)
     yield Reader()
     yield Analyzer()
-    yield Loop("acme.rota", step, wakes=("acme.changed",), runs_in="every", close=returns_nothing)
+    yield Loop("acme.rota", step, wakes=("acme.changed",), runs_in="every", close=returns_nothing, longest=60)
     yield Migrations("acme", Path(__file__).with_name("migrations"))
     yield Status("Acme", status)
+    yield Check("acme.teams", look, serious=True)
     yield Routes("acme", [rota], open_paths=("/rota",))
     yield Provides(Rota, table)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import msgspec
@@ -38,6 +38,18 @@ class Reports:
             "providers": await self._providers(),
             "failures": await self._failures(),
         }
+
+    async def overdue(self, limit: timedelta) -> str | None:
+        """What is wrong if something has waited longer than that for being processed or stitched, None if nothing has."""
+        row = await self._db.fetchrow(self._store.sql.longest_waits)
+        waits = {"processed": row["process"], "stitched": row["stitch"]} if row else {}
+        longest = max(waits, key=lambda what: waits[what] or 0.0, default="")
+        if (seconds := waits.get(longest) or 0.0) <= limit.total_seconds():
+            return None
+        return (
+            f"An entity has waited to be {longest} for {timedelta(seconds=round(seconds))}, longer than {limit} "
+            "(catalog.queueAge): are there workers, and do they get on?"
+        )
 
     async def _providers(self) -> list[dict[str, Any]]:
         return [_provider(one) for one in await self._runs.standings()]

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable
 from datetime import timedelta
+from typing import Any
 
 from greenroom.settings import BackendConfig, LifecycleConfig
 from greenroom.web import Lifecycle
@@ -10,7 +11,18 @@ from tests.greenroom.web.surface import client
 
 LIVENESS = "/.backstage/health/v1/liveness"
 READINESS = "/.backstage/health/v1/readiness"
+HEALTH = "/.greenroom/health"
 FIXED = "/api/plain/fixed"
+
+
+class Gone:
+    """An examination that finds nothing but trouble."""
+
+    async def unfit(self) -> str | None:
+        return "The database is gone"
+
+    async def report(self) -> dict[str, Any]:
+        return {"status": "error", "checks": [{"name": "database"}]}
 
 
 async def _until(holds: Callable[[], bool]) -> None:
@@ -38,10 +50,14 @@ async def test_readiness_follows_the_life_of_the_server_and_liveness_does_not() 
 
 
 async def test_readiness_tells_what_else_is_wrong() -> None:
-    state = Lifecycle(lambda: "The database is gone")
+    state = Lifecycle(Gone())
     state.started()
     reply = await client(state=state).get(READINESS)
-    assert (reply.status, reply.json["message"]) == (503, "The database is gone")
+    assert (reply.status, reply.json) == (503, {"message": "The database is gone", "status": "error"})
+    reply = await client(state=state).get(HEALTH)
+    assert (reply.status, reply.json["checks"]) == (503, [{"name": "database"}])
+    state.stopping()
+    assert (await client(state=state).get(HEALTH)).json["message"] == "Backend is shutting down"
 
 
 async def test_health_answers_any_case_a_slash_and_head_but_no_post() -> None:

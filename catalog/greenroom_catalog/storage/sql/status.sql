@@ -8,6 +8,11 @@ SELECT s.entity_ref, s.errors, f.id IS NOT NULL AS served, s.unprocessed_entity
 FROM refresh_state s LEFT JOIN final_entities f USING (id)
 WHERE s.errors IS NOT NULL ORDER BY s.entity_ref LIMIT $1
 
+-- name: longest_waits
+-- For how many seconds the first in each queue has waited; null where nothing does.
+SELECT (SELECT extract(epoch FROM now() - min(next_update_at))::float8 FROM refresh_schedule WHERE next_update_at <= now()) AS process,
+       (SELECT extract(epoch FROM now() - min(requested_at))::float8 FROM stitch_queue) AS stitch
+
 -- name: sizes
 -- How many locations, relations and tickets there are.
 SELECT (SELECT count(*) FROM locations) AS locations,
