@@ -29,6 +29,12 @@ PAGE = 200
 CHUNK = 500
 """Entities that a stream or a longer page holds at a time; between chunks it holds no connection."""
 
+_SIZES = (CHUNK, 50, 5)
+"""Of chunks: few, for each is a statement of its own."""
+
+_CHUNK_BYTES = 2 * 1024 * 1024
+"""Of a chunk, as far as that can be foretold."""
+
 
 class Page(msgspec.Struct, frozen=True):
     """Some documents of a list, its length, and where the pages beside it are."""
@@ -211,14 +217,16 @@ class EntityQueries:
         """All documents, by id or by one key, in chunks that are never empty. A change meanwhile may or may not show."""
         asked = _condition(query)
         after: After | None = None
-        sought = Sought(asked, order, chunk)
+        size = min(chunk, _SIZES[1])  # so that the answer begins early
         while True:
-            rows = await self._rows(_Window(sought, after))
-            if rows:
-                yield [row["final_entity"] for row in rows]
-            if len(rows) < chunk:
+            rows = await self._rows(_Window(Sought(asked, order, size), after))
+            documents: list[bytes] = [row["final_entity"] for row in rows]
+            if documents:
+                yield documents
+            if len(rows) < size:
                 return
             after = After(rows[-1]["value"], rows[-1]["id"])
+            size = min(chunk, _fitting(documents))
 
     async def facets(self, names: Sequence[str], query: Predicate | None) -> dict[str, list[FacetValue]]:
         """The values of some search keys (in any letter case) with the number of entities for each, by value."""
@@ -308,6 +316,12 @@ def as_uid(text: str) -> UUID | None:
     except ValueError:
         return None
     return uid if str(uid) == text.lower() else None
+
+
+def _fitting(documents: Sequence[bytes]) -> int:
+    """How many more like these make a chunk."""
+    mean = sum(map(len, documents)) // len(documents)
+    return next((size for size in _SIZES if size * mean <= _CHUNK_BYTES), _SIZES[-1])
 
 
 def _condition(query: Predicate | None) -> Condition:
