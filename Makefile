@@ -6,6 +6,9 @@ LOCKS := deploy/locks
 # As root, Postgres runs as another user, which cannot reach a folder below root's home.
 DEMO_DATA ?= $(if $(filter 0,$(shell id -u)),/var/lib/greenroom-demo,$(CURDIR)/.greenroom/demo)
 
+BENCH_ENTITIES ?= 20000
+BENCH_FOLDER ?= docs/bench
+
 FUZZ_SECONDS ?= 120
 FUZZ_DESCRIPTORS ?= 2000
 HOSTILE_EXAMPLES ?= 300
@@ -40,9 +43,16 @@ format: .venv/.dev ## Format the code
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: .venv/.dev ## Measure the catalog's promises, and against upstream (that needs Node and GREENROOM_SHARED)
-	$(BIN)/python -m tests.bench.catalog
-	$(BIN)/python -m tests.bench.ratio
+bench: .venv/.dev ## Measure the catalog's promises, and against upstream (needs Node, GREENROOM_SHARED and wrk; BENCH_ENTITIES=2000 is quick)
+	@kept=0; $(BIN)/python -m tests.bench.catalog --entities $(BENCH_ENTITIES) || kept=1; \
+		$(BIN)/python -m tests.bench.ratio --entities $(BENCH_ENTITIES) --json $(BENCH_FOLDER)/ratio.json || kept=1; exit $$kept
+
+bench-growth: .venv/.dev ## Measure Greenroom alone at 20 k, 200 k and 1 M entities, by webhook, and with a huge group (an hour; wrk)
+	$(BIN)/python -m tests.bench.growth --json $(BENCH_FOLDER)/growth.json
+
+bench-report: .venv/.dev ## Print the tables of the last benches, and draw docs/bench.svg
+	@$(BIN)/python -m tests.bench.table $(wildcard $(BENCH_FOLDER)/ratio.json $(BENCH_FOLDER)/growth.json)
+	@$(BIN)/python -m tests.bench.chart $(BENCH_FOLDER)/ratio.json docs/bench.svg
 
 soak: .venv/.dev ## An hour of changes under readers: flat memory, flat latency, bounded tables (SOAK_MINUTES, SOAK_OUT)
 	$(BIN)/python -m tests.soak.run --minutes $(SOAK_MINUTES) --out $(SOAK_OUT)

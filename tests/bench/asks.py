@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 from urllib.parse import quote
 
@@ -21,50 +21,93 @@ FILTERS = (
 )
 KINDS = ("component", "api", "group", "user", "resource")
 WORDS = ("payment", "gateway", "ledger", "stream", "risk")
+FACETS = ("spec.type", "spec.lifecycle", "metadata.tags")
+PICKED = ("spec.type", "spec.lifecycle", "metadata.tags", "relations.ownedBy")
+FOUR_FIELDS = "kind,metadata.name,metadata.namespace,spec.type"
 TABLE_FIELDS = "kind,metadata.namespace,metadata.name,metadata.title,metadata.tags,spec.type,spec.lifecycle,relations"
 
 
 class Question(NamedTuple):
     """Something asked in several ways, in turn."""
 
+    id: str
     what: str
     asks: Callable[[Connection], Awaitable[list[Ask]]]
     """The ways; some are made of what that side has answered before, like a cursor."""
-    promised: float | None = None
+    loaded: bool = False
+    """Also by several clients at once."""
+    fresh: bool = False
+    """Each way is asked once only, so that no answer was ever computed before."""
 
 
-def questions(entities: Sequence[Entity], promises: dict[str, float]) -> list[Question]:
+def questions(entities: Iterable[Entity]) -> list[Question]:
     """All of them, about these entities."""
     refs = [ref_of(entity) for entity in entities]
-    some = refs[:: max(1, len(refs) // 20)][:20]
-    batches = [refs[start :: max(1, len(refs) // 20)][:20] for start in range(5)]
-    fixed = {
-        "a page of 20 of a kind, with its total": pages(f"filter=kind={kind}" for kind in KINDS),
-        "a filtered page, with its total": filtered_pages(),
-        "a page ordered by title": [
-            query(f"filter=kind={kind}&orderField=metadata.title,asc&limit=20") for kind in KINDS
-        ],
-        "a page of a text search": pages(
+    some = refs[:: max(1, len(refs) // 200)][:200]
+    owned = [f"relations.ownedBy={ref}" for ref in refs if ref.startswith("group:")][:43]
+    batches = [refs[start :: max(1, len(refs) // 100)][:100] for start in range(5)]
+    return [
+        Question("list", "list 20 of all by name, with total", _always([listed("")]), loaded=True),
+        Question("list-kind", "list 20 of a kind by name, with total", _always(pages(map(kind, KINDS))), loaded=True),
+        Question("any", "20 by an `$any` predicate, ordered, with total", _always(predicates())),
+        Question("facets", "3 facets of the components", _always([facets(*FACETS, of="kind=component")]), loaded=True),
+        Question("facets-all", "3 facets of all", _always([facets(*FACETS)]), loaded=True),
+        Question("by-name", "an entity by name", _always([by_name(ref) for ref in some]), loaded=True),
+        Question("by-refs", "100 entities by ref", _always([by_refs(batch) for batch in batches])),
+        Question("ancestry", "the ancestry of an entity", _always([Ask(f"{by_name(ref).target}/ancestry") for ref in some])),
+        Question("filtered", "a filtered page, with its total", _always(filtered_pages()), loaded=True),
+        Question("filtered-fresh", "a page filtered by an owner never asked for", _always(
+            pages(f"kind=component,{one}" for one in owned)), fresh=True),
+        Question("facets-fresh", "3 facets of an owner never asked for", _always(
+            [facets(*FACETS, of=f"kind=component,{one}") for one in owned]), fresh=True),
+        Question("title", "a page ordered by title", _always(
+            [query(f"filter={kind(one)}&orderField=metadata.title,asc&limit=20") for one in KINDS]
+        )),
+        Question("text", "a page of a text search", _always(pages(
             f"filter=kind=component&fullTextFilterTerm={word}&fullTextFilterFields=metadata.name,metadata.title"
             for word in WORDS
-        ),
-        "all of a kind, some fields (`/entities`)": [
-            Ask(f"{API}/entities?filter=kind={kind}&fields={TABLE_FIELDS}") for kind in ("component", "api")
-        ],
-        "facets of kind, type and tags, of all": [facets("kind", "spec.type", "metadata.tags")],
-        "a facet of the components": [
-            facets(name, of="kind=component")
-            for name in ("spec.type", "spec.lifecycle", "metadata.tags", "relations.ownedBy")
-        ],
-        "a facet of a label, of all": [facets("metadata.labels.tier")],
-        "an entity by name": [by_name(ref) for ref in some],
-        "20 entities by ref": [by_refs(batch) for batch in batches],
-        "the ancestry of an entity": [Ask(f"{by_name(ref).target}/ancestry") for ref in some],
-        "the registered locations": [Ask(f"{API}/locations")],
-    }
-    found = [Question(what, _always(asks), promises.get(what)) for what, asks in fixed.items()]
-    found.insert(4, Question("the next page, by cursor", _next_pages, promises.get("the next page, by cursor")))
-    return found
+        ))),
+        Question("cursor", "the next page, by cursor", _next_pages),
+        Question("facet", "a facet of the components", _always([facets(name, of="kind=component") for name in PICKED])),
+        Question("facet-label", "a facet of a label, of all", _always([facets("metadata.labels.tier")])),
+        Question("locations", "the registered locations", _always([Ask(f"{API}/locations")])),
+    ]  # fmt: skip
+
+
+def streams() -> list[Question]:
+    """Those with large answers."""
+    return [
+        Question("all", "all components", _always([everything()])),
+        Question("all-fields", "all components, 4 fields of each", _always([everything(FOUR_FIELDS)])),
+        Question("all-table", "all components, the fields of a table", _always([everything(TABLE_FIELDS)])),
+    ]
+
+
+def kind(name: str) -> str:
+    """A filter."""
+    return f"kind={name}"
+
+
+def everything(fields: str = "") -> Ask:
+    """All components in one answer."""
+    return Ask(f"{API}/entities?filter=kind=component" + (f"&fields={fields}" if fields else ""))
+
+
+def listed(filters: str) -> Ask:
+    """The first 20 by name, as the catalog's table asks for them."""
+    return query(f"{filters}&orderField=metadata.name,asc&limit=20".removeprefix("&"))
+
+
+def predicates() -> list[Ask]:
+    """What can only be asked by POST: this or that."""
+    asked = [
+        {"$any": [{"kind": "component", "spec.type": "service"}, {"kind": "api"}]},
+        {"$any": [{"spec.lifecycle": "deprecated"}, {"metadata.tags": "java"}]},
+        {"$any": [{"relations.ownedBy": "group:default/team-3"}, {"kind": {"$in": ["system", "domain"]}}]},
+    ]
+    order = [{"field": "metadata.name", "order": "asc"}]
+    bodies = [{"query": one, "orderBy": order, "limit": 20} for one in asked]
+    return [Ask(f"{API}/entities/by-query", "POST", msgspec.json.encode(body)) for body in bodies]
 
 
 def query(parameters: str) -> Ask:
@@ -72,9 +115,9 @@ def query(parameters: str) -> Ask:
     return Ask(f"{API}/entities/by-query?{quote(parameters, safe='=,&:')}")
 
 
-def pages(filters: Any) -> list[Ask]:
+def pages(filters: Iterable[str]) -> list[Ask]:
     """As the table of the frontend asks for them."""
-    return [query(f"{one}&orderField=metadata.name,asc&limit=20") for one in filters]
+    return [listed(one if one.startswith("filter=") else f"filter={one}") for one in filters]
 
 
 def facets(*names: str, of: str = "") -> Ask:
@@ -85,7 +128,7 @@ def facets(*names: str, of: str = "") -> Ask:
 
 def filtered_pages() -> list[Ask]:
     """As people filter."""
-    return pages(f"filter={one}" for one in FILTERS)
+    return pages(FILTERS)
 
 
 def by_name(ref: str) -> Ask:
@@ -111,10 +154,15 @@ def _always(asks: list[Ask]) -> Callable[[Connection], Awaitable[list[Ask]]]:
     return found
 
 
+def _spelled(answer: Any) -> bytes:
+    """Whatever the order of its keys."""
+    return msgspec.json.encode(answer, order="deterministic")
+
+
 def essence(answer: Any) -> Any:
     """What both sides must agree on: everything but generated ids and cursors, and the order of what is in no order."""
     if isinstance(answer, list):  # of entities, of locations
-        return sorted((essence(one) for one in answer), key=repr)
+        return sorted((essence(one) for one in answer), key=_spelled)
     if "facets" in answer:
         return {name: sorted((one["value"], one["count"]) for one in found) for name, found in answer["facets"].items()}
     if "items" in answer:

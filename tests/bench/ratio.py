@@ -1,4 +1,4 @@
-"""How many times better than upstream, in one run: `python -m tests.bench.ratio [--entities 5000] [--rounds 40] [--json FILE]`.
+"""How many times better than upstream, in one run: `python -m tests.bench.ratio [--entities 20000] [--only ROW…] [--json FILE]`.
 
 Both are server processes on this machine with the same entities; whatever can be is asked of them in turn.
 """
@@ -8,14 +8,11 @@ from __future__ import annotations
 import argparse
 import asyncio
 import itertools
-import os
-import platform
 import signal
 import sys
-import tempfile
 import time
-from collections.abc import Sequence
-from datetime import UTC, datetime
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -23,135 +20,277 @@ import msgspec
 
 from greenroom.cli.running import run
 from greenroom.entity import Entity
-from tests.bench.asks import API, Question, by_name, essence, filtered_pages, query, questions
+from tests.bench import weight
+from tests.bench.asks import (
+    API,
+    FACETS,
+    Question,
+    by_name,
+    essence,
+    facets,
+    filtered_pages,
+    listed,
+    query,
+    questions,
+    streams,
+)
 from tests.bench.entities import entities
-from tests.bench.sides import Side, answered, both_sides, missing
-from tests.bench.table import Row, Unit, broken, figure, table
-from tests.bench.wire import Ask, Reply
+from tests.bench.goals import GOALS, LOADED
+from tests.bench.origin import origin
+from tests.bench.sides import (
+    FILES,
+    RECORDS,
+    Greenroom,
+    Side,
+    Upstream,
+    answered,
+    both_sides,
+    installed,
+    missing,
+    tools_missing,
+    workspace,
+    write,
+)
+from tests.bench.table import Report, Row, Unit, compared, number, told, verdict
+from tests.bench.wire import Ask
+from tests.bench.wrk import load
 from tests.conformance.client import serving
 
-CLIENTS = 16
-PROMISES = {
-    "until all are served": 5.0,
-    "until a changed hundredth is served": 1.3,
-    "until a registered location's entity is served": 3.0,
-    "a filtered page, with its total": 2.0,
-    f"filtered pages, {CLIENTS} clients": 2.0,
-    "filtered pages, CPU of the server for one": 2.0,
-    "entities by name, CPU of the server for one": 1.5,
-    "memory of the server": 1.5,
-    "database, an entity": 2.5,
-    "start, until a page is served": 1.5,
-}
-"""By what is measured: how many times better at least. With a margin, so that only a change of ours breaks one."""
+MUTATIONS, CHANGES, LOCATIONS, STARTS, LOADS, STREAMS, WARM_UP = 5, 3, 6, 3, 3, 10, 3
+"""How often each is done on either side."""
+WARM_SECONDS = 2
+IDLE_SECONDS = 5.0
 
-CHANGES, LOCATIONS, STARTS = 3, 6, 3
-LOAD_REST, REST = 0.25, 0.02
-"""Seconds between two looks whether it is done."""
-
-Pair = tuple[Side, Side]
+Pair = tuple[Upstream, Greenroom]
+Notes = dict[str, float | int | str]
 
 
-class Report(msgspec.Struct):
-    """The run."""
+class Options(argparse.Namespace):
+    """Of the command line."""
 
     entities: int
-    at: datetime
-    machine: str
-    rows: list[Row]
+    rounds: int
+    seconds: int
+    only: list[str]
+    json: Path | None
+
+    def wants(self, *ids: str) -> bool:
+        """Whether one of these rows is to be measured."""
+        return not self.only or any(id_.startswith(one) for id_ in ids for one in self.only)
 
 
-async def measure(number: int, rounds: int, seconds: float) -> Report:
-    """Fill both, check that they answer alike, time them in turn, weigh them, start them anew."""
-    me = asyncio.current_task()
-    assert me is not None
-    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, me.cancel)  # or the servers would outlive us
-    with tempfile.TemporaryDirectory(prefix="greenroom-ratio-", dir="/var/tmp") as name:  # a disk, not memory
-        folder, documents = Path(name), list(entities(number))
-        file = _empty(folder)
-        async with both_sides(folder, file) as sides:
-            _say("starting both")
-            for side in sides:
-                await side.start(query("limit=0"))
+class Bench:
+    """Both sides, and what was found so far."""
+
+    def __init__(self, options: Options, folder: Path, sides: Pair, file: Path) -> None:
+        self.options, self.folder, self.sides, self.file = options, folder, sides, file
+        self.rows: list[Row] = []
+        self.notes: Notes = {}
+
+    def row(self, id_: str, what: str, unit: Unit, taken: Sequence[Sequence[float]]) -> None:
+        """What was taken of upstream and of ours."""
+        found = compared(id_, what, unit, taken, GOALS.get(id_))
+        self.rows.append(found)
+        sides = " and ".join(number(one.median, unit) for one in (found.upstream, found.greenroom) if one)
+        say(f"{what}: {sides} {unit}")
+
+    async def measure(self) -> None:
+        """Fill both, check that they answer alike, time them in turn, weigh them, start them anew."""
+        documents = list(entities(self.options.entities))
+        await self._fill(documents)
+        if self.options.wants("unchanged", "unchanged-rows"):
+            await self._mutate_in_vain()
+        if self.options.wants("changed"):
+            await self._change(documents)
+        if self.options.wants("location"):
+            await self._register()
+        await self._settle()
+        for question in questions(documents):
+            await self._ask(question)
+        for question in streams():
+            await self._stream(question)
+        if self.options.wants("database"):
+            sizes = [[await side.database_bytes() / len(documents)] for side in self.sides]
+            self.row("database", "database, an entity", "bytes", sizes)
+        if self.options.wants("start", "memory-idle", "list-cold", "facets-cold"):
+            await self._start_anew()
+
+    async def _fill(self, documents: Sequence[Entity]) -> None:
+        """New entities; and what the servers weigh meanwhile. One after the other: they would share the machine."""
+        say("starting both")
+        for side in self.sides:
+            await side.start(query("limit=0"))
+            await side.settle(2)
+            await side.feed()  # nothing: what is timed is not the first run
+            await side.settle(2)
+        write(self.file, documents)
+        self.notes["bytes of the entities' file"] = self.file.stat().st_size
+        committed, served, peaks = [], [], []
+        for side in self.sides:
+            weight.forget_peak(side.pid)
+            began = time.perf_counter()
+            async with self._watching_postgres(side):
+                _, seconds = await asyncio.gather(side.until_served(len(documents)), side.feed())
+            served.append([time.perf_counter() - began])
+            committed.append([seconds])
+            peaks.append([weight.peak(side.pid)])
+        self.row("ingest", f"until {len(documents):,} new entities are served", "s", served)
+        self.row("committed", "until they are committed", "s", committed)
+        self.row("memory-ingest", "memory, at most while they are read", "MB", peaks)
+
+    @asynccontextmanager
+    async def _watching_postgres(self, side: Side) -> AsyncIterator[None]:
+        """What all of it weighs at most, by looks: it is not compared."""
+        most = 0.0
+
+        async def look() -> None:
+            nonlocal most
+            while True:
+                most = max(most, side.postgres_memory())
+                await asyncio.sleep(1.0)
+
+        looking = asyncio.create_task(look())
+        yield
+        looking.cancel()
+        self.notes[f"Postgres of {side.name} meanwhile, MB"] = round(most)
+
+    async def _mutate_in_vain(self) -> None:
+        """The same entities once more, in memory already; what each writes for it, by its own Postgres' account."""
+        await self._settle()
+        taken: list[list[float]] = [[], []]
+        before = [await side.rows_written() for side in self.sides]
+        for _ in range(MUTATIONS):
+            for side, times in zip(self.sides, taken, strict=True):
+                times.append(await side.mutate())
+        after = [await side.rows_written() for side in self.sides]
+        self.row("unchanged", "unchanged full mutation, in memory", "s", taken)
+        written = [_more(*one) for one in zip(before, after, strict=True)]
+        self.notes["rows of entities written by each unchanged mutation"] = str([_told_rows(one) for one in written])
+        counts = [[sum(one.values()) / MUTATIONS] for one in written]
+        self.row("unchanged-rows", "rows written by it", "rows", counts)
+
+    async def _change(self, documents: Sequence[Entity]) -> None:
+        """Every hundredth entity gets another label."""
+        taken: list[list[float]] = [[], []]
+        for round_ in range(CHANGES):
+            changed = _with_label(documents, f"r{round_}")
+            write(self.file, changed)
+            expected = len(range(0, len(changed), 100))
+            asked = query(f"filter=metadata.labels.round=r{round_}&limit=0")
+            for side, times in zip(self.sides, taken, strict=True):
                 await side.settle(2)
-                await side.feed()  # nothing: what is timed is not the first run
-                await side.settle(2)
-            rows = [await _filled(sides, documents, file), await _changed(sides, documents, file)]
-            rows.append(await _registered(sides, folder))
-            for side in sides:
-                await side.settle()
-            asked = questions(documents, PROMISES)
-            await _alike(sides, asked)
-            rows += [await _answered(sides, question, rounds) for question in asked]
-            rows += await _under_load("filtered pages", sides, filtered_pages(), seconds)
-            names = [by_name(f"group:default/team-{index}") for index in range(4)]
-            rows += await _under_load("entities by name", sides, names, seconds)
-            rows += await _weighed(sides, number)
-            rows.append(await _started(sides))
-            return Report(number, datetime.now(UTC), _machine(), rows)
+                began = time.perf_counter()
+                feeding = asyncio.create_task(side.feed())
+                await side.until(asked, lambda reply: answered(reply) and reply.json()["totalItems"] == expected)  # noqa: B023
+                times.append(time.perf_counter() - began)
+                await feeding
+        self.row("changed", "until a changed hundredth is served", "s", taken)
 
+    async def _register(self) -> None:
+        """A file behind a URL, as a user registers it."""
+        taken: list[list[float]] = [[], []]
+        files = self.folder / FILES
+        async with serving(files) as address:
+            for index in range(LOCATIONS):
+                (files / f"{index}.yaml").write_text(LOCATED.format(number=index))
+                body = msgspec.json.encode({"type": "url", "target": f"{address}/{index}.yaml"})
+                for side, times in zip(self.sides, taken, strict=True):
+                    began = time.perf_counter()
+                    await side.door.ask(Ask(f"{API}/locations", "POST", body), 201)
+                    await side.until(by_name(f"component:default/located-{index}"), answered)
+                    times.append(time.perf_counter() - began)
+            await self._settle()  # while the files are there
+        self.row("location", "until a registered location's entity is served", "s", taken)
 
-def _empty(folder: Path) -> Path:
-    """The file of entities, which has none."""
-    folder.chmod(0o755)  # as root, Postgres runs as another user
-    file = folder / "entities.ndjson"
-    file.write_bytes(b"")
-    return file
-
-
-def _say(text: str) -> None:
-    """What is going on, for who watches."""
-    sys.stderr.write(f"… {text}\n")
-
-
-def _row(what: str, unit: Unit, taken: Sequence[Sequence[float]]) -> Row:
-    upstream, greenroom = (figure(of_side, unit) for of_side in taken)
-    row = Row(what, unit, upstream, greenroom, PROMISES.get(what))
-    _say(f"{what}: {upstream.median:.2f} and {greenroom.median:.2f} {unit}")
-    return row
-
-
-async def _filled(sides: Pair, documents: Sequence[Entity], file: Path) -> Row:
-    _write(file, documents)
-    taken = [[await _fed(side, "limit=0", len(documents), LOAD_REST)] for side in sides]
-    return _row("until all are served", "s", taken)
-
-
-async def _changed(sides: Pair, documents: Sequence[Entity], file: Path) -> Row:
-    """Every hundredth entity gets another label."""
-    taken: list[list[float]] = [[], []]
-    for round_ in range(CHANGES):
-        changed = list(documents)
-        for index in range(0, len(changed), 100):
-            metadata = changed[index]["metadata"]
-            labels = {**metadata["labels"], "round": f"r{round_}"}
-            changed[index] = {**changed[index], "metadata": {**metadata, "labels": labels}}
-        _write(file, changed)
-        expected = len(range(0, len(changed), 100))
-        for side, times in zip(sides, taken, strict=True):
+    async def _settle(self) -> None:
+        """Upstream's tables get the care that Postgres would give them in time. Greenroom sees to its own."""
+        for side in self.sides:
             await side.settle()
-            times.append(await _fed(side, f"filter=metadata.labels.round=r{round_}&limit=0", expected, REST))
-    return _row("until a changed hundredth is served", "s", taken)
+        async with self.sides[0].connected() as connection:
+            await connection.execute("vacuum analyze")
+
+    async def _ask(self, question: Question) -> None:
+        """In milliseconds: one request to each in turn. Then by several clients."""
+        if not self.options.wants(question.id, f"{question.id}-load"):
+            return
+        asks = await self._alike(question)
+        await self._in_turn(question, asks, self.options.rounds)
+        if question.loaded:
+            await self._under_load(question, asks)
+
+    async def _alike(self, question: Question) -> list[list[Ask]]:
+        """What each side is to be asked. Raises DifferentError unless both answer the same."""
+        theirs, ours = [await question.asks(side.door) for side in self.sides]
+        if len(theirs) != len(ours):
+            raise DifferentError(f"{question.what}: {len(theirs)} cursors upstream, {len(ours)} in Greenroom")
+        looked = slice(-WARM_UP, None) if question.fresh else slice(None)
+        for pair in zip(theirs[looked], ours[looked], strict=True):
+            replies = [await side.door.ask(ask) for side, ask in zip(self.sides, pair, strict=True)]
+            answers = [essence(reply.json()) for reply in replies]
+            if answers[0] != answers[1]:
+                raise DifferentError(f"{question.what}: {pair[1].target}\n{_difference(*answers)}")
+        return [theirs, ours]
+
+    async def _in_turn(
+        self, question: Question, asks: Sequence[Sequence[Ask]], rounds: int, *, keep: bool = True
+    ) -> None:
+        taken: list[list[float]] = [[], []]
+        for round_ in range(-WARM_UP, rounds):
+            for side, ways, times in zip(self.sides, asks, taken, strict=True):
+                reply = await side.door.ask(ways[round_ % len(ways)], keep=keep)
+                if round_ >= 0:
+                    times.append(reply.seconds * 1000)
+        self.row(question.id, question.what, "ms", taken)
+
+    async def _under_load(self, question: Question, asks: Sequence[Sequence[Ask]]) -> None:
+        """Requests a second; and what CPU of the server each costs, which depends less on who else wants it."""
+        rates: list[list[float]] = [[], []]
+        costs: list[list[float]] = [[], []]
+        for side, ways in zip(self.sides, asks, strict=True):
+            await load(side.port, ways, WARM_SECONDS)
+        for _, (index, side) in itertools.product(range(LOADS), enumerate(self.sides)):
+            before = weight.cpu(side.pid)
+            found = await load(side.port, asks[index], self.options.seconds)
+            rates[index].append(found.rate)
+            costs[index].append((weight.cpu(side.pid) - before) * 1000 / found.requests)
+        self.row(f"{question.id}-load", f"{question.what}{LOADED}", "requests/s", rates)
+        self.row(f"{question.id}-cpu", f"{question.what}: CPU of the server for one", "ms", costs)
+
+    async def _stream(self, question: Question) -> None:
+        """A large answer, and how much more the server weighs while it gives it."""
+        if not self.options.wants(question.id, f"{question.id}-memory"):
+            return
+        asks = await self._alike(question)
+        for side in self.sides:
+            weight.forget_peak(side.pid)
+        before = [weight.resident(side.pid) for side in self.sides]
+        await self._in_turn(question, asks, STREAMS, keep=False)
+        more = [[max(0.0, weight.peak(side.pid) - known)] for side, known in zip(self.sides, before, strict=True)]
+        self.row(f"{question.id}-memory", f"{question.what}: more memory meanwhile", "MB", more)
+        sizes = [(await side.door.ask(ways[0], keep=False)).size for side, ways in zip(self.sides, asks, strict=True)]
+        self.notes[f"bytes of {question.what}"] = f"{sizes[0]:,} and {sizes[1]:,}"
+
+    async def _start_anew(self) -> None:
+        """Until a page of the catalog is there, Postgres running already; the first answers; what it weighs when nobody asks."""
+        taken: dict[str, list[list[float]]] = {name: [[], []] for name in ("start", "list", "facets", "memory")}
+        cold = {"list": listed(""), "facets": facets(*FACETS)}
+        for _, (index, side) in itertools.product(range(STARTS), enumerate(self.sides)):
+            await side.stop()
+            taken["start"][index].append(await side.start(filtered_pages()[0]))
+            await asyncio.sleep(IDLE_SECONDS)
+            taken["memory"][index].append(weight.resident(side.pid))
+            for name, ask in cold.items():
+                taken[name][index].append((await side.door.ask(ask)).seconds * 1000)
+        self.row("memory-idle", "memory, idle", "MB", taken["memory"])
+        self.row("start", "start, until a page is served", "s", taken["start"])
+        self.row("list-cold", "list 20 of all by name, with total, first after a start", "ms", taken["list"])
+        self.row("facets-cold", "3 facets of all, first after a start", "ms", taken["facets"])
+        for side in self.sides:
+            self.notes[f"Postgres of {side.name} when idle, MB"] = round(side.postgres_memory())
 
 
-def _write(file: Path, documents: Sequence[Entity]) -> None:
-    file.write_bytes(b"\n".join(map(msgspec.json.encode, documents)))
-
-
-async def _fed(side: Side, asked: str, expected: int, rest: float) -> float:
-    """Seconds until a query has so many results."""
-    began = time.perf_counter()
-    feeding = asyncio.create_task(side.feed())
-
-    def complete(reply: Reply) -> bool:
-        if feeding.done():
-            feeding.result()  # raises what went wrong
-        return answered(reply) and reply.json()["totalItems"] == expected
-
-    await side.until(query(asked), complete, rest)
-    seconds = time.perf_counter() - began
-    await feeding
-    return seconds
+class DifferentError(Exception):
+    """A fast answer that is another one is no answer"""
 
 
 LOCATED = """\
@@ -162,137 +301,82 @@ spec: {{type: service, lifecycle: production, owner: group:default/team-1}}
 """
 
 
-async def _registered(sides: Pair, folder: Path) -> Row:
-    """A file behind a URL, as a user registers it."""
-    taken: list[list[float]] = [[], []]
-    files = folder / "files"
-    files.mkdir()
-    async with serving(files) as address:
-        for number in range(LOCATIONS):
-            (files / f"{number}.yaml").write_text(LOCATED.format(number=number))
-            body = msgspec.json.encode({"type": "url", "target": f"{address}/{number}.yaml"})
-            for side, times in zip(sides, taken, strict=True):
-                began = time.perf_counter()
-                await side.door.ask(Ask(f"{API}/locations", "POST", body), 201)
-                ask = by_name(f"component:default/located-{number}")
-                await side.until(ask, answered, REST)
-                times.append(time.perf_counter() - began)
-        for side in sides:
-            await side.settle()  # while the files are there
-    return _row("until a registered location's entity is served", "s", taken)
+async def measured(options: Options) -> Report:
+    """The whole run."""
+    me = asyncio.current_task()
+    assert me is not None
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, me.cancel)  # or the servers would outlive us
+    came_from = origin(installed())
+    with workspace("ratio") as (folder, file):
+        async with both_sides(folder, file) as sides:
+            bench = Bench(options, folder, sides, file)
+            await bench.measure()
+            for side in sides:
+                came_from.versions[f"Postgres of {side.name}"] = side.postgres_version
+    command = f"python -m tests.bench.ratio --entities {options.entities}"
+    return Report(f"{options.entities:,} entities", command, came_from, in_order(bench.rows), bench.notes)
 
 
-class DifferentError(Exception):
-    """A fast answer that is another one is no answer"""
+def in_order(rows: Iterable[Row]) -> list[Row]:
+    """Those of the goal first, as they stand there."""
+    goals = {id_: place for place, id_ in enumerate(GOALS)}
+    return sorted(rows, key=lambda row: goals.get(row.id, len(goals)))
 
 
-async def _alike(sides: Pair, asked: Sequence[Question]) -> None:
-    """Raises DifferentError."""
-    for question in asked:
-        theirs, ours = [await question.asks(side.door) for side in sides]
-        if len(theirs) != len(ours):
-            raise DifferentError(f"{question.what}: {len(theirs)} cursors upstream, {len(ours)} in Greenroom")
-        for pair in zip(theirs, ours, strict=True):
-            answers = [essence((await side.door.ask(ask)).json()) for side, ask in zip(sides, pair, strict=True)]
-            if answers[0] != answers[1]:
-                raise DifferentError(f"{question.what}: {pair[1].target}\n{_difference(*answers)}")
+def say(text: str) -> None:
+    """What is going on, for who watches."""
+    sys.stderr.write(f"… {text}\n")
+
+
+def _with_label(documents: Sequence[Entity], label: str) -> list[Entity]:
+    changed = list(documents)
+    for index in range(0, len(changed), 100):
+        metadata = changed[index]["metadata"]
+        labels = {**metadata["labels"], "round": label}
+        changed[index] = {**changed[index], "metadata": {**metadata, "labels": labels}}
+    return changed
+
+
+def _more(before: Mapping[str, int], after: Mapping[str, int]) -> dict[str, int]:
+    """Rows written in between, by table, but for the records of runs."""
+    return {name: more for name, rows in after.items() if name not in RECORDS and (more := rows - before.get(name, 0))}
+
+
+def _told_rows(written: Mapping[str, int]) -> str:
+    return ", ".join(f"{table} {rows / MUTATIONS:g}" for table, rows in written.items()) or "none"
 
 
 def _difference(upstream: Any, greenroom: Any) -> str:
     """The first place where they differ."""
     if isinstance(upstream, list) and isinstance(greenroom, list):
-        for number, (one, other) in enumerate(itertools.zip_longest(upstream, greenroom)):
+        for index, (one, other) in enumerate(itertools.zip_longest(upstream, greenroom)):
             if one != other:
-                return f"element {number}:\n  upstream  {str(one)[:1000]}\n  Greenroom {str(other)[:1000]}"
+                return f"element {index}:\n  upstream  {str(one)[:1000]}\n  Greenroom {str(other)[:1000]}"
     return f"  upstream  {str(upstream)[:1000]}\n  Greenroom {str(greenroom)[:1000]}"
 
 
-async def _answered(sides: Pair, question: Question, rounds: int) -> Row:
-    """In milliseconds: one request to each in turn."""
-    asks = [await question.asks(side.door) for side in sides]
-    taken: list[list[float]] = [[], []]
-    for round_ in range(-3, rounds):  # three to warm up
-        for side, ways, times in zip(sides, asks, taken, strict=True):
-            reply = await side.door.ask(ways[round_ % len(ways)])
-            if round_ >= 0:
-                times.append(reply.seconds * 1000)
-    return _row(question.what, "ms", taken)
-
-
-async def _under_load(what: str, sides: Pair, asks: Sequence[Ask], seconds: float) -> list[Row]:
-    """Requests a second that so many clients get answered who each wait for one answer before they ask for the next.
-
-    And, where the system tells, what CPU each costs, which does not depend on who else wants it."""
-    rates: list[list[float]] = [[], []]
-    costs: list[list[float]] = [[], []]
-    for _ in range(3):
-        for number, side in enumerate(sides):
-            before, deadline = side.cpu(), time.perf_counter() + seconds
-            counts = await asyncio.gather(*(_asking(side, asks, start, deadline) for start in range(CLIENTS)))
-            rates[number].append(sum(counts) / seconds)
-            if before is not None and (after := side.cpu()) is not None:
-                costs[number].append((after - before) * 1000 / sum(counts))
-    rows = [_row(f"{what}, {CLIENTS} clients", "requests/s", rates)]
-    return [*rows, _row(f"{what}, CPU of the server for one", "ms", costs)] if all(costs) else rows
-
-
-async def _asking(side: Side, asks: Sequence[Ask], start: int, deadline: float) -> int:
-    connection, count = side.connection(), 0
-    while time.perf_counter() < deadline:
-        await connection.ask(asks[(start + count) % len(asks)])
-        count += 1
-    connection.close()
-    return count
-
-
-async def _weighed(sides: Pair, number: int) -> list[Row]:
-    sizes = [[await side.database_bytes() / number] for side in sides]
-    return [
-        _row("memory of the server", "MB", [[side.memory()] for side in sides]),
-        _row("database, an entity", "bytes", sizes),
-    ]
-
-
-async def _started(sides: Pair) -> Row:
-    """Until a page of the catalog is there, Postgres running already."""
-    taken: list[list[float]] = [[], []]
-    for _ in range(STARTS):
-        for side, times in zip(sides, taken, strict=True):
-            await side.stop()
-            times.append(await side.start(filtered_pages()[0]))
-    return _row("start, until a page is served", "s", taken)
-
-
-def _machine() -> str:
-    """What it is, and how busy."""
-    model = platform.processor() or platform.machine()
-    if (cpus := Path("/proc/cpuinfo")).is_file():
-        lines = [line for line in cpus.read_text().splitlines() if line.startswith("model name")]
-        model = lines[0].partition(":")[2].strip() if lines else model
-    return f"{os.cpu_count()} cores, {model}, load {os.getloadavg()[0]:.1f}, Python {platform.python_version()}"
-
-
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Measure and tell. Returns 1 when a promise does not hold, 0 also where there is no upstream."""
+    """Measure and tell. Returns 1 when a row is below its floor, 0 also where there is no upstream."""
     parser = argparse.ArgumentParser(prog="python -m tests.bench.ratio", description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--entities", type=int, default=5_000, metavar="N", help="how many (5,000)")
+    parser.add_argument("--entities", type=int, default=20_000, metavar="N", help="how many (20,000)")
     parser.add_argument("--rounds", type=int, default=40, metavar="N", help="requests of each sort to each side (40)")
-    parser.add_argument("--seconds", type=float, default=3.0, metavar="S", help="of each load by many clients (3)")
+    parser.add_argument("--seconds", type=int, default=5, metavar="S", help="of each load by many clients (5)")
+    parser.add_argument("--only", nargs="+", default=[], metavar="ROW", help="rows whose id begins so, and the loading")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there, too")
-    options = parser.parse_args(arguments)
+    options = parser.parse_args(arguments, Options())
     if why := missing():
         sys.stdout.write(f"The comparison with upstream was skipped: {why}.\n")
         return 0
-    found = run(measure(options.entities, options.rounds, options.seconds))
-    sys.stdout.write(
-        f"{found.entities:,} entities, {found.at:%Y-%m-%d %H:%M} UTC, {found.machine}\n\n{table(found.rows)}\n"
-    )
+    if why := tools_missing():
+        sys.stderr.write(f"Nothing was measured: {why}.\n")
+        return 1
+    report = run(measured(options))
+    sys.stdout.write(told(report) + "\n")
     if options.json:
-        options.json.write_bytes(msgspec.json.format(msgspec.json.encode(found)))
-    lines = broken(found.rows)
-    for line in lines:
-        sys.stderr.write(f"NOT KEPT: {line}\n")
-    return 1 if lines else 0
+        report.save(options.json)
+    for line in verdict(report.rows):
+        sys.stderr.write(f"{line}\n")
+    return 1 if any(row.fails for row in report.rows) else 0
 
 
 if __name__ == "__main__":

@@ -7,34 +7,50 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from abc import ABC, abstractmethod
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
 
 import asyncpg
 import msgspec
 
-from greenroom.embedded import embedded_postgres
+from greenroom.embedded import Server, embedded_postgres
+from greenroom.entity import Entity
+from tests.bench import timed, weight, wrk
 from tests.bench.entities import HOST
-from tests.bench.wire import Ask, Connection, Reply
-from tests.conformance.oracle import OracleError, free_port, home, shared_folder
+from tests.bench.wire import PATIENCE, Ask, Connection, Reply
+from tests.conformance.oracle import REPOSITORY, OracleError, free_port, home, shared_folder
 from tests.conformance.script import HERE, fill
+from tests.support.installed import pretend_installed
 
-PATIENCE = 600.0
-STOP_SECONDS = 30.0
+START_SECONDS, STOP_SECONDS = 120.0, 30.0
 QUIET_ROUNDS = 4
+FILES = "files"
+"""The folder for what is behind URLs."""
+SHARE_OF_WAITING, SHORTEST_REST = 0.02, 0.02
+"""Between two looks whether something is done: a fiftieth of how long it has taken, so that looking costs neither side much, and
+no time is wrong by more."""
+STATISTICS_SECONDS = 3.0
+"""After which every process of Postgres has told what it wrote."""
 
+WAITING = "select exists (select from stitch_queue)"
+"""Upstream has such a table as well."""
+SERVED = "select count(*) from final_entities where final_entity is not null"
 AT_REST = """
-select (select count(*) from stitch_queue) as waiting,
-       (select md5(string_agg(f::text, ',' order by f::text)) from final_entities f) as served
+select exists (select from stitch_queue) as waiting,
+       (select row(count(*), sum(hashtext(hash::text)::bigint))::text from final_entities) as served
 """
-
 SIZE = """
 select sum(pg_total_relation_size(c.oid))::bigint from pg_class c
  where c.relkind in ('r', 'm') and c.relnamespace = 'public'::regnamespace
 """
+WRITTEN = "select relname, n_tup_ins + n_tup_upd + n_tup_del as rows from pg_stat_user_tables"
+RECORDS = {"providers", "provider_runs", "chores"}
+"""Tables in which Greenroom notes that a run took place: no entities."""
 
 
 def answered(reply: Reply) -> bool:
@@ -42,35 +58,48 @@ def answered(reply: Reply) -> bool:
     return reply.status == 200
 
 
-class Side:
+class Side(ABC):
     """A server that can be started, fed, asked, weighed and stopped."""
 
+    name: str
+
     def __init__(
-        self,
-        name: str,
-        folder: Path,
-        command: Sequence[str | Path],
-        environ: Mapping[str, str],
-        database: dict[str, Any],
-        port: int,
-        trigger: tuple[int, str],
+        self, folder: Path, command: Sequence[str | Path], environ: Mapping[str, str], postgres: Server, port: int
     ) -> None:
-        """`database` are arguments of `asyncpg.connect`; a post to `trigger` (port and path) has it read the file of entities."""
-        self.name = name
         self._folder, self._command, self._environ = folder, command, environ
-        self._database, self._port, self._trigger = database, port, trigger
+        self._postgres = postgres
         self._process: subprocess.Popen[bytes] | None = None
+        self.port = port
         self.door = self.connection()
+
+    @abstractmethod
+    async def feed(self) -> float:
+        """Have it read the file. Returns when the entities are in its database, with the seconds that took."""
+
+    @abstractmethod
+    async def mutate(self) -> float:
+        """The same, of a file that it has in memory before the stopwatch is started."""
+
+    @property
+    def database(self) -> dict[str, Any]:
+        """Arguments of `asyncpg.connect`."""
+        return self._postgres.dsn
+
+    @property
+    def pid(self) -> int:
+        """Of the server process."""
+        assert self._process is not None
+        return self._process.pid
 
     def connection(self) -> Connection:
         """A new one."""
-        return Connection(self._port)
+        return Connection(self.port)
 
     async def start(self, ask: Ask) -> float:
         """Seconds until the first time that the request is answered with 200."""
         began = time.perf_counter()
         self._process = self._spawned()
-        await self.until(ask, answered, 0.02)
+        await self.until(ask, answered, START_SECONDS)
         return time.perf_counter() - began
 
     def _spawned(self) -> subprocess.Popen[bytes]:
@@ -95,16 +124,30 @@ class Side:
             process.kill()
             await asyncio.to_thread(process.wait)
 
-    async def until(self, ask: Ask, holds: Callable[[Reply], bool], rest: float) -> None:
+    async def until(self, ask: Ask, holds: Callable[[Reply], bool], patience: float = PATIENCE) -> None:
         """Ask again and again until it holds. Raises OracleError when that takes too long, or the server has ended."""
-        deadline = time.perf_counter() + PATIENCE
+        began = time.perf_counter()
         while True:
             reply = await self._reply(ask)
             if reply is not None and holds(reply):
                 return
-            if time.perf_counter() > deadline or self._process is None or self._process.poll() is not None:
-                raise OracleError(f"{self.name} did not come to answer {ask.target}: {reply}\n{self._tail()}")
-            await asyncio.sleep(rest)
+            self._check(began, f"answer {ask.target}: {reply}", patience)
+            await asyncio.sleep(rest_after(time.perf_counter() - began))
+
+    async def until_served(self, number: int) -> None:
+        """Return when so many entities are served, and none waits to be stitched again. Raises OracleError.
+
+        The database is asked, and not the server: a total takes a server more than a look at a table."""
+        began = time.perf_counter()
+        async with self.connected() as connection:
+            while await connection.fetchval(WAITING) or await connection.fetchval(SERVED) != number:
+                self._check(began, f"serve {number} entities")
+                await asyncio.sleep(rest_after(time.perf_counter() - began))
+
+    def _check(self, began: float, what: str, patience: float = 4 * PATIENCE) -> None:
+        """Raises OracleError when there is nothing left to wait for."""
+        if time.perf_counter() - began > patience or self._process is None or self._process.poll() is not None:
+            raise OracleError(f"{self.name} did not come to {what}\n{self._tail()}")
 
     async def _reply(self, ask: Ask) -> Reply | None:
         try:
@@ -113,56 +156,143 @@ class Side:
             self.door.close()
             return None
 
-    async def feed(self) -> None:
-        """Have it read the file. Greenroom answers at once, upstream when the entities are in its database."""
-        port, path = self._trigger
-        connection = Connection(port)
-        await connection.ask(Ask(path, "POST"))
-        connection.close()
-
     async def settle(self, rounds: int = QUIET_ROUNDS) -> None:
         """Return when nothing waits for stitching, and what is served does not change. Raises OracleError."""
-        connection = await asyncpg.connect(**self._database)
-        deadline, quiet, before = time.perf_counter() + PATIENCE, 0, None
-        try:
+        began, quiet, before = time.perf_counter(), 0, None
+        async with self.connected() as connection:
             while quiet < rounds:
                 now = await connection.fetchrow(AT_REST)
                 quiet = quiet + 1 if now == before and not now["waiting"] else 0
                 before = now
-                if time.perf_counter() > deadline:
-                    raise OracleError(f"{self.name} did not come to rest")
+                self._check(began, "rest")
                 await asyncio.sleep(1.0)
-            await connection.execute("vacuum analyze")
-        finally:
-            await connection.close()
+
+    async def rows_written(self) -> dict[str, int]:
+        """By table, since there is one."""
+        await asyncio.sleep(STATISTICS_SECONDS)
+        async with self.connected() as connection:
+            return {row["relname"]: row["rows"] for row in await connection.fetch(WRITTEN)}
 
     async def database_bytes(self) -> int:
         """Of all tables of the catalog, with their indexes."""
-        connection = await asyncpg.connect(**self._database)
-        try:
+        async with self.connected() as connection:
             return int(await connection.fetchval(SIZE))
+
+    @asynccontextmanager
+    async def connected(self) -> AsyncIterator[Any]:
+        """A connection to its database."""
+        connection = await asyncpg.connect(**self.database)
+        try:
+            yield connection
         finally:
             await connection.close()
 
-    def memory(self) -> float:
-        """Resident megabytes of the server process, without its Postgres."""
-        assert self._process is not None
-        shown = subprocess.run(
-            ["ps", "-o", "rss=", "-p", str(self._process.pid)], check=True, capture_output=True, text=True
-        )
-        return int(shown.stdout) / 1024
+    @property
+    def postgres_version(self) -> str:
+        """Of its own."""
+        return self._postgres.version
 
-    def cpu(self) -> float | None:
-        """Seconds of CPU that the server process has taken, without its Postgres; None on a system that does not tell."""
-        assert self._process is not None
-        told = Path(f"/proc/{self._process.pid}/stat")
-        if not told.is_file():
-            return None
-        user, system = told.read_text().rpartition(")")[2].split()[11:13]
-        return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
+    def postgres_memory(self) -> float:
+        """Megabytes of its Postgres, what is shared counted once."""
+        lines = (self._postgres.home.cluster / "postmaster.pid").read_text().splitlines()
+        return weight.shared_out(weight.family(int(lines[0])))
 
     def _tail(self) -> str:
-        return "\n".join((self._folder / f"{self.name}.log").read_text().splitlines()[-20:])
+        lines = (self._folder / f"{self.name}.log").read_text().splitlines()[-20:]
+        return "\n".join(line[:300] for line in lines)
+
+
+class Upstream(Side):
+    """The oracle's packages, with the plugins that Greenroom has."""
+
+    name = "upstream"
+
+    def __init__(self, folder: Path, entities: Path, modules: Path, postgres: Server) -> None:
+        room, port, self._provider = folder / "upstream", free_port(), free_port()
+        room.mkdir()
+        (room / "node_modules").symlink_to(modules)
+        shutil.copy(shared_folder() / "oracle" / "package.json", room)
+        shutil.copy(Path(__file__).with_name("upstream.cjs"), room / "index.js")
+        dsn = postgres.dsn
+        connection = {"host": dsn["host"], "port": dsn["port"], "user": dsn["user"], "password": "none"}
+        configs = _configs(room, port, {"backend": {"database": {"client": "pg", "connection": connection}}})
+        environ = {"NODE_ENV": "production", "BENCH_FILE": str(entities), "BENCH_PORT": str(self._provider)}
+        super().__init__(room, ["node", "index.js", *configs], environ, postgres, port)
+
+    @property
+    def database(self) -> dict[str, Any]:
+        return self._postgres.to("backstage_plugin_catalog")
+
+    async def feed(self) -> float:
+        return (await self._fed()).seconds
+
+    async def mutate(self) -> float:
+        return float((await self._fed()).json()["seconds"])
+
+    async def _fed(self) -> Reply:
+        connection = Connection(self._provider)
+        reply = await connection.ask(Ask("/", "POST"))
+        connection.close()
+        return reply
+
+
+class Greenroom(Side):
+    """`greenroom serve`, as installed."""
+
+    name = "greenroom"
+    RUN = "select id, finished_at, error from provider_runs where provider = $1 order by id desc limit 1"
+
+    def __init__(self, folder: Path, entities: Path, postgres: Server, more: Mapping[str, Any] | None = None) -> None:
+        """`more` is another layer of its configuration."""
+        room, port = folder / "greenroom", free_port()
+        room.mkdir()
+        configs = _configs(room, port, {"catalog": {"providers": {"bench": {"path": str(entities)}}}}, more or {})
+        plugins = pretend_installed(room / "plugins", {"bench": f"{timed.__name__}:timed"}, "bench")
+        environ = {
+            "GREENROOM_DATA": str(folder / "greenroom-data"),
+            "PYTHONPATH": os.pathsep.join(map(str, filter(None, (plugins, REPOSITORY, os.environ.get("PYTHONPATH"))))),
+            # As after an ordinary installation, which has the bytecode in place.
+            "PYTHONPYCACHEPREFIX": str(folder / "bytecode"),
+        }
+        super().__init__(room, [sys.executable, "-m", "greenroom", "serve", *configs], environ, postgres, port)
+        self._entities = entities
+
+    async def feed(self) -> float:
+        async with self.connected() as connection:
+            before = await self._another_run(connection, None)  # the one of the start
+            door, began = self.connection(), time.time()  # the other one may be in use
+            await door.ask(Ask(f"/api/greenroom/catalog/providers/{timed.PROVIDER}/trigger", "POST"))
+            door.close()
+            run = await self._another_run(connection, before["id"])
+            return float(run["finished_at"].timestamp() - began)
+
+    async def _another_run(self, connection: Any, before: int | None) -> Any:
+        """The last run of its provider, which has ended. Raises OracleError when it went wrong."""
+        began = time.perf_counter()
+        while True:
+            run = await connection.fetchrow(self.RUN, timed.PROVIDER)
+            if run is not None and run["finished_at"] is not None and run["id"] != before:
+                break
+            self._check(began, "finish its provider's run")
+            await asyncio.sleep(rest_after(time.perf_counter() - began))
+        if run["error"]:
+            raise OracleError(f"greenroom's provider failed: {run['error']}")
+        return run
+
+    async def mutate(self) -> float:
+        marker = self._entities.with_name(timed.IN_MEMORY)
+        marker.touch()
+        try:
+            await self.feed()
+        finally:
+            marker.unlink()
+        times = msgspec.json.decode(self._entities.with_name(timed.TIMES).read_bytes())
+        return float(times["seconds"])
+
+
+def rest_after(seconds: float) -> float:
+    """How long to wait before the next look, after so long."""
+    return max(SHORTEST_REST, SHARE_OF_WAITING * seconds)
 
 
 def missing() -> str | None:
@@ -174,15 +304,39 @@ def missing() -> str | None:
     return None
 
 
+def tools_missing() -> str | None:
+    """What a measurement cannot do without, and how to get it, in one line."""
+    return wrk.missing() or weight.missing()
+
+
+@contextmanager
+def workspace(purpose: str) -> Iterator[tuple[Path, Path]]:
+    """A folder that goes with its servers, on a disk and not in memory; and the empty file of entities in it."""
+    with tempfile.TemporaryDirectory(prefix=f"greenroom-{purpose}-", dir="/var/tmp") as name:
+        folder = Path(name)
+        folder.chmod(0o755)  # as root, Postgres runs as another user
+        (folder / FILES).mkdir()
+        entities = folder / "entities.ndjson"
+        entities.touch()
+        yield folder, entities
+
+
+def write(file: Path, documents: Iterable[Entity]) -> None:
+    """One after another: a million of them would not fit into memory."""
+    with file.open("wb") as lines:
+        for document in documents:
+            lines.write(msgspec.json.encode(document) + b"\n")
+
+
 @asynccontextmanager
-async def both_sides(folder: Path, entities: Path) -> AsyncIterator[tuple[Side, Side]]:
+async def both_sides(folder: Path, entities: Path) -> AsyncIterator[tuple[Upstream, Greenroom]]:
     """Upstream and Greenroom, neither started, each with an empty Postgres that runs to the end; stopped then."""
-    modules = await asyncio.to_thread(_installed)
+    modules = await asyncio.to_thread(installed)
     async with (
         embedded_postgres(folder / "upstream-data") as theirs,
         embedded_postgres(folder / "greenroom-data") as ours,
     ):
-        sides = _upstream(folder, entities, modules, theirs.dsn), _greenroom(folder, entities, ours.dsn)
+        sides = Upstream(folder, entities, modules, theirs), Greenroom(folder, entities, ours)
         try:
             yield sides
         finally:
@@ -190,8 +344,21 @@ async def both_sides(folder: Path, entities: Path) -> AsyncIterator[tuple[Side, 
                 await side.stop()
 
 
-def _installed() -> Path:
-    """The folder `node_modules`, filled by `oracle.sh install` if need be."""
+@asynccontextmanager
+async def greenroom_alone(
+    folder: Path, entities: Path, more: Mapping[str, Any] | None = None
+) -> AsyncIterator[Greenroom]:
+    """Greenroom, not started, with an empty Postgres; stopped at the end."""
+    async with embedded_postgres(folder / "greenroom-data") as postgres:
+        side = Greenroom(folder, entities, postgres, more)
+        try:
+            yield side
+        finally:
+            await side.stop()
+
+
+def installed() -> Path:
+    """Upstream's folder `node_modules`, filled by `oracle.sh install` if need be."""
     found = home() / "node_modules"
     if not found.exists():
         script = shared_folder() / "oracle" / "oracle.sh"
@@ -199,31 +366,7 @@ def _installed() -> Path:
     return found.resolve()
 
 
-def _upstream(folder: Path, entities: Path, modules: Path, dsn: dict[str, Any]) -> Side:
-    room, port, provider = folder / "upstream", free_port(), free_port()
-    room.mkdir()
-    (room / "node_modules").symlink_to(modules)
-    shutil.copy(shared_folder() / "oracle" / "package.json", room)
-    shutil.copy(Path(__file__).with_name("upstream.cjs"), room / "index.js")
-    connection = {"host": dsn["host"], "port": dsn["port"], "user": dsn["user"], "password": "none"}
-    configs = _configs(room, port, {"backend": {"database": {"client": "pg", "connection": connection}}})
-    environ = {"NODE_ENV": "production", "BENCH_FILE": str(entities), "BENCH_PORT": str(provider)}
-    database = {**dsn, "database": "backstage_plugin_catalog"}
-    return Side("upstream", room, ["node", "index.js", *configs], environ, database, port, (provider, "/"))
-
-
-def _greenroom(folder: Path, entities: Path, dsn: dict[str, Any]) -> Side:
-    room, port = folder / "greenroom", free_port()
-    room.mkdir()
-    configs = _configs(room, port, {"catalog": {"providers": {"ndjson": {"bench": {"path": str(entities)}}}}})
-    trigger = port, "/api/greenroom/catalog/providers/ndjson:bench/trigger"
-    command = [sys.executable, "-m", "greenroom", "serve", *configs]
-    # As after an ordinary installation, which has the bytecode in place.
-    environ = {"GREENROOM_DATA": str(folder / "greenroom-data"), "PYTHONPYCACHEPREFIX": str(folder / "bytecode")}
-    return Side("greenroom", room, command, environ, dsn, port, trigger)
-
-
-def _configs(room: Path, port: int, own: dict[str, Any]) -> list[str]:
+def _configs(room: Path, port: int, *own: Mapping[str, Any]) -> list[str]:
     """What both are configured with, and what each has of its own, as arguments of either command line."""
     common = {
         "app": {"baseUrl": f"http://127.0.0.1:{port}"},
@@ -233,7 +376,7 @@ def _configs(room: Path, port: int, own: dict[str, Any]) -> list[str]:
     layers = {
         "base.yaml": fill((HERE / "base.yaml").read_text(), {"self": f"http://127.0.0.1:{port}"}).encode(),
         "common.yaml": msgspec.yaml.encode(common),
-        "own.yaml": msgspec.yaml.encode(own),
+        **{f"own-{index}.yaml": msgspec.yaml.encode(layer) for index, layer in enumerate(own)},
     }
     for name, text in layers.items():
         (room / name).write_bytes(text)
