@@ -17,7 +17,7 @@ import msgspec
 from greenroom.errors import InputError
 from greenroom_catalog.query.conditions import All, AnyOf, Condition, Equals, Has, Not, StartsWith
 from greenroom_catalog.query.differences import Counting
-from greenroom_catalog.stitching.tokens import COLUMNS, SINGLE, TAGS, TRUE, UID, pair, token
+from greenroom_catalog.stitching.tokens import COLUMNS, SINGLE, TAGS, UID, pair, shortened, token, usual
 
 MOST_PARTS = 2000
 """Parts of a condition that could not be merged, and arguments, in one statement. Upstream has no bound."""
@@ -178,8 +178,8 @@ class Statement:
         self._reads_values = True
         if not storable(key):
             return "null::jsonb"
-        only_true = f"case when s.tok @> {_tokens(pair(key, TRUE))} then '\"true\"'::jsonb end"
-        return f"coalesce((f.search_values -> {self.argument(key)})::jsonb, {only_true})"
+        unsaid = f"case when s.tok @> {_tokens(pair(key, usual(key)))} then '\"{usual(key)}\"'::jsonb end"
+        return f"coalesce((f.search_values -> {self.argument(shortened(key))})::jsonb, {unsaid})"
 
     def has_value(self, key: str) -> str:
         """The entity `s` has a value for the key which can be sorted by."""
@@ -332,8 +332,8 @@ def _elements(held: str) -> str:
 
 
 def _known(key: str) -> str:
-    """The entity `s` has the key. One whose only value is `true` has the token of the two alone."""
-    return f"s.tok && {_tokens(key, pair(key, TRUE))}"
+    """The entity `s` has the key. One whose only value is the usual one has the token of the two alone."""
+    return f"s.tok && {_tokens(key, pair(key, usual(key)))}"
 
 
 def _tokens(*texts: str) -> str:
@@ -347,7 +347,7 @@ def _by_tokens(key: str) -> bool:
 
 def _texts(part: Has | Equals) -> list[str]:
     if isinstance(part, Has):
-        return [part.key, pair(part.key, TRUE)]
+        return [part.key, pair(part.key, usual(part.key))]
     return [pair(part.key, value) for value in part.values]
 
 

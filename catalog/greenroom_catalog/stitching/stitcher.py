@@ -10,7 +10,7 @@ import msgspec
 
 from greenroom.entity import EDIT_URL, ORPHAN, VIEW_URL, Entity
 from greenroom_catalog.model.weburl import is_script_url
-from greenroom_catalog.stitching.tokens import COLUMNS, Projection, project
+from greenroom_catalog.stitching.tokens import COLUMNS, Projection, project, shortened
 from greenroom_catalog.storage.tickets import Final, Ticket
 
 REJECTED_URL = "https://backstage.io/annotation-rejected-for-security-reasons"
@@ -44,7 +44,7 @@ def stitch(ticket: Ticket) -> Final | None:
         ticket.ref,
         digest.digest(),
         msgspec.json.encode(entity),
-        msgspec.json.encode(found.values),
+        search_values(found),
         search_row(found),
     )
 
@@ -68,6 +68,11 @@ def _add_status(entity: Entity, errors: Sequence[Mapping[str, Any]]) -> None:
         for e in errors
     ]
     entity["status"] = {**status, "items": [*(status.get("items") or ()), *items]}
+
+
+def search_values(found: Projection) -> bytes:
+    """What the column of that name holds."""
+    return msgspec.json.encode({shortened(key): held for key, held in found.values.items()})
 
 
 def search_row(found: Projection) -> list[str | None]:

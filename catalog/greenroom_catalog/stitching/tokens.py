@@ -43,8 +43,18 @@ COLUMNS = {
 SINGLE = frozenset({"kind", "metadata.namespace", "metadata.name"})
 """Keys that every entity has exactly once: their column says everything, and they have no tokens."""
 
-TRUE = "true"
-"""A key that has this value alone, as every element of a list makes one, has the token of the pair and nothing else."""
+_USUAL = {"apiversion": "backstage.io/v1alpha1", "metadata.annotations.backstage.io/techdocs-ref": "dir:."}
+
+_SHORT = {
+    "metadata.annotations.backstage.io/": "!",
+    "metadata.annotations.": "@",
+    "metadata.labels.": "#",
+    "metadata.links.": "%",
+    "metadata.": "~",
+    "spec.": "$",
+    "relations.": ">",
+}
+_MARKS = frozenset("=!@#%~$>")
 
 TAGS = "metadata.tags"
 UID = "metadata.uid"
@@ -71,12 +81,27 @@ class Projection(msgspec.Struct, frozen=True):
     tags: list[str]
     tokens: list[int]
     values: dict[str, Held]
-    """Of the keys without a column, but for those that are only `true`."""
+    """Of the keys without a column, but for those that have their `usual` value."""
 
 
 def pair(key: str, value: str) -> str:
     """The text whose token says that the key has the value. NUL, which no key has, parts them: `a=b` may be a key."""
     return f"{key}\0{value}"
+
+
+def usual(key: str) -> str:
+    """The value of a key which, where it is the only one, has the token of the pair and leaves no other trace: `true`, which each
+    element of a list makes, or what most entities have."""
+    return _USUAL.get(key, "true")
+
+
+@lru_cache(maxsize=1 << 14)
+def shortened(key: str) -> str:
+    """A key as it stands in `search_values`. No two keys become one."""
+    for prefix, mark in _SHORT.items():
+        if key.startswith(prefix):
+            return mark + key[len(prefix) :]
+    return f"={key}" if key[:1] in _MARKS else key
 
 
 def token(text: str) -> int:
@@ -99,7 +124,7 @@ def project(entity: Entity, uid: str) -> Projection:
         alone = len(held) == 1 and (key not in gaps or key in SINGLE)
         if alone and key in COLUMNS and _fits(only := next(iter(held.values()))):
             columns[COLUMNS[key]] = only
-        elif held and key not in _ELSEWHERE and (key in gaps or not _is_true(held)):
+        elif held and key not in _ELSEWHERE and (key in gaps or not _is_usual(key, held)):
             values[key] = _held(list(held.values()), key in gaps)
     return Projection(columns, [original(tag) for tag in found.get(TAGS, {}).values()], tokens, values)
 
@@ -163,22 +188,22 @@ def _tokens(found: Found, facts: Mapping[str, tuple[bytes, bytes | None]], gaps:
         if prefix is None:
             continue
         held = found[key]
-        if _is_true(held) and key not in gaps:
-            digests.append(_digest_of_true(prefix))
+        if key not in gaps and _is_usual(key, held):
+            digests.append(_digest_of_usual(key, prefix))
             continue
         digests.append(digest)
         digests += [blake2b(prefix + one.encode("utf-8", "surrogatepass"), digest_size=8).digest() for one in held]
     return list(unpack(f">{len(digests)}q", b"".join(digests)))
 
 
-def _is_true(held: Mapping[str, Value]) -> bool:
-    """Whether the values of a key come to `true`, in this spelling, and nothing else."""
-    return len(held) == 1 and held.get(TRUE) == TRUE
+def _is_usual(key: str, held: Mapping[str, Value]) -> bool:
+    """Whether the values of a key come to the usual one, in its spelling, and nothing else."""
+    return len(held) == 1 and held.get(value := usual(key)) == value
 
 
 @lru_cache(maxsize=1 << 12)
-def _digest_of_true(prefix: bytes) -> bytes:
-    return blake2b(prefix + b"true", digest_size=8).digest()
+def _digest_of_usual(key: str, prefix: bytes) -> bytes:
+    return blake2b(prefix + usual(key).encode(), digest_size=8).digest()
 
 
 def _facts(path: str) -> tuple[str, bytes | None, bytes | None]:

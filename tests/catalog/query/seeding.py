@@ -11,7 +11,7 @@ import msgspec
 
 from greenroom.db import Database
 from greenroom.entity import Entity, ref_of
-from greenroom_catalog.stitching.stitcher import search_row
+from greenroom_catalog.stitching.stitcher import search_row, search_values
 from greenroom_catalog.stitching.tokens import project
 from greenroom_catalog.storage.store import Store
 from greenroom_catalog.storage.tickets import Final
@@ -49,8 +49,7 @@ async def _serve(database: Database, entities: Sequence[Entity]) -> dict[str, in
 def final(id_: int, entity: Entity) -> Final:
     """A stitched entity as it is written."""
     found = project(entity, entity["metadata"].setdefault("uid", str(uuid.uuid4())))
-    values = msgspec.json.encode(found.values)
-    return Final(id_, ref_of(entity), b"", msgspec.json.encode(entity), values, search_row(found))
+    return Final(id_, ref_of(entity), b"", msgspec.json.encode(entity), search_values(found), search_row(found))
 
 
 async def change(database: Database, id_: int, entity: Entity) -> None:

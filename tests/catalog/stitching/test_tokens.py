@@ -8,7 +8,7 @@ import pytest
 
 from greenroom.errors import InputError
 from greenroom_catalog.stitching.stitcher import search_row
-from greenroom_catalog.stitching.tokens import COLUMNS, Projection, pair, project, token
+from greenroom_catalog.stitching.tokens import COLUMNS, Projection, pair, project, shortened, token
 
 UID = "0a0b0c0d-0000-4000-8000-000000000000"
 
@@ -77,6 +77,30 @@ def test_an_element_of_a_list_is_found_as_value_and_as_key() -> None:
     )
     assert found.tags == ["Java", "go"]
     assert "metadata.tags" not in found.values
+
+
+@pytest.mark.parametrize(
+    ("key", "short"),
+    [
+        ("spec.team", "$team"),
+        ("metadata.annotations.backstage.io/view-url", "!view-url"),
+        ("metadata.annotations.github.com/project-slug", "@github.com/project-slug"),
+        ("metadata.description", "~description"),
+        ("apiversion", "apiversion"),
+        ("$team", "=$team"),
+        ("=$team", "==$team"),
+    ],
+)
+def test_keys_stand_shortened_beside_the_values_and_none_becomes_another(key: str, short: str) -> None:
+    assert shortened(key) == short
+
+
+def test_a_key_with_its_usual_value_has_the_token_of_that_and_nothing_else() -> None:
+    metadata: dict[str, Any] = {"annotations": {"backstage.io/techdocs-ref": "dir:."}}
+    found = projected(**metadata)
+    assert finds(found, "metadata.annotations.backstage.io/techdocs-ref=dir:.")
+    assert not finds(found, "metadata.annotations.backstage.io/techdocs-ref")
+    assert "metadata.annotations.backstage.io/techdocs-ref" not in found.values
 
 
 def test_a_key_that_is_only_true_has_the_token_of_that_and_nothing_else() -> None:

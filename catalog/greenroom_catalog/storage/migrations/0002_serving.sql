@@ -4,15 +4,15 @@ CREATE TABLE final_entities (
     entity_ref    text STORAGE MAIN COLLATE "C" NOT NULL UNIQUE,
     hash          bytea STORAGE MAIN NOT NULL, -- of the stitched entity before uid and etag are put in
     final_entity  json STORAGE MAIN NOT NULL,
-    search_values json STORAGE MAIN NOT NULL -- search key -> "value" | ["value" | ["lower", "Original"] | null, …] of the keys without a column
+    search_values json STORAGE MAIN NOT NULL -- search key -> "value" | ["value" | ["lower", "Original"] | null, …] of the keys without a column, which are shortened (stitching/tokens.py)
 ) WITH (toast_tuple_target = 128);
 -- STORAGE MAIN and that target: over 2 kB both documents are compressed, and stay in the row. json, for jsonb has so many numbers in it that it compresses badly:
 -- 130 bytes an entity.
 
 -- A column holds the lower-cased value of its key if the key has exactly one that is not null; `facet_…` holds the
 -- original spelling where it differs. `tok` holds blake2b-64 of every key, and of every key, NUL and value (spec 02 §2.2), but
--- of kind, name and namespace. Of a key that is `true` and nothing else, such as each element of a list makes, it holds the latter only,
--- and there is nothing in `search_values`.
+-- of kind, name and namespace. Of a key that has its usual value and nothing else, such as the `true` that each element of a list makes, it
+-- holds the latter only, and there is nothing in `search_values`.
 CREATE TABLE search (
     id              bigint PRIMARY KEY,
     kind            text COLLATE "C" NOT NULL,
