@@ -145,11 +145,11 @@ def _aligned(lines: Sequence[Sequence[str]]) -> str:
 
 
 def verdict(rows: Sequence[Row]) -> list[str]:
-    """Which rows hold, which fall short of the goal, which are below their floor: a line of each sort that there is."""
+    """Which rows hold, which fall short of the goal, which are below their floor or above a limit: a line of each sort."""
     sorts = {
-        "HOLDS": [row.id for row in rows if row.reached and not row.fails],
+        "HOLDS": [_named(row) for row in rows if row.reached and not row.fails],
         "FALLS SHORT": [_short(row) for row in rows if row.reached is False and not row.fails],
-        "BELOW ITS FLOOR": [_short(row) for row in rows if row.fails],
+        "FAILS": [_short(row) for row in rows if row.fails],
     }
     return [f"{sort}: {'; '.join(found)}" for sort, found in sorts.items() if found]
 
@@ -210,10 +210,14 @@ def _figure(one: Figure | None, unit: Unit) -> str:
     return median if one.p95 is None else f"{median} (95 %: {number(one.p95, unit)})"
 
 
+def _named(row: Row) -> str:
+    return f"{row.id}@{row.size}" if row.size else row.id
+
+
 def _short(row: Row) -> str:
     if row._exceeds:
-        return f"{row.id} {number(row.greenroom.median, row.unit)}, {_goal(row)}"
-    return f"{row.id} {times_told(row.times or 0.0)} of {row.goal or 0:g}, floor {row.floor or 0:g}"
+        return f"{_named(row)} {number(row.greenroom.median, row.unit)}, {_goal(row)}"
+    return f"{_named(row)} {times_told(row.times or 0.0)} of {row.goal or 0:g}, floor {row.floor or 0:g}"
 
 
 def _line(cells: Sequence[str], widths: Sequence[int]) -> str:

@@ -43,7 +43,7 @@ def test_a_goal_that_is_missed_is_told_and_fails_only_below_its_floor() -> None:
     assert verdict(rows) == [
         "HOLDS: ingest",
         "FALLS SHORT: list-load 2.5 of 3, floor 2",
-        "BELOW ITS FLOOR: ingest 1.5 of 3, floor 2",
+        "FAILS: ingest 1.5 of 3, floor 2",
     ]
 
 
@@ -55,7 +55,7 @@ def test_what_has_no_goal_neither_holds_nor_fails() -> None:
 def test_a_limit_counts_whatever_upstream_does() -> None:
     written = compared("unchanged-rows", "rows", "rows", [[0], [1]], Goal(at_most=0))
     assert written.fails
-    assert verdict([written]) == ["BELOW ITS FLOOR: unchanged-rows 1, ≤ 0 rows"]
+    assert verdict([written]) == ["FAILS: unchanged-rows 1, ≤ 0 rows"]
     assert not compared("unchanged-rows", "rows", "rows", [[500], [0]], Goal(at_most=0)).fails
 
 
