@@ -45,9 +45,11 @@ CREATE INDEX search_facets ON search (
     owner, facet_owner, owned_by, facet_owned_by
 );
 
-CREATE FUNCTION unserve_entities() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
-    DELETE FROM search WHERE id IN (SELECT id FROM gone);
-    DELETE FROM final_entities WHERE id IN (SELECT id FROM gone);
+CREATE FUNCTION unserve_entities() RETURNS trigger LANGUAGE plpgsql AS $$
+DECLARE ids bigint[] := ARRAY(SELECT id FROM gone); -- an array, for which the plan is a look into the index, whoever made it
+BEGIN
+    DELETE FROM search WHERE id = ANY(ids);
+    DELETE FROM final_entities WHERE id = ANY(ids);
     RETURN NULL;
 END $$;
 CREATE TRIGGER entities_unserved AFTER DELETE ON refresh_state REFERENCING OLD TABLE AS gone

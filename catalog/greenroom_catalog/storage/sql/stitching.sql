@@ -68,9 +68,10 @@ ON CONFLICT (id) DO UPDATE SET
     facet_owned_by = excluded.facet_owned_by, tags = excluded.tags, tok = excluded.tok
 
 -- name: drop_tickets
--- Stitched: the tickets are spent, nobody waits for it, and earlier failures are forgotten.
+-- Stitched: the tickets are spent, nobody waits for it, and earlier failures are forgotten. Whoever is just changing what is urgent
+-- may wait for these tickets, and is not waited for.
 WITH better AS (DELETE FROM stitch_failures WHERE id = ANY($1::bigint[])),
-     served AS (DELETE FROM urgent WHERE id = ANY($1::bigint[]))
+     served AS (DELETE FROM urgent WHERE id IN (SELECT id FROM urgent WHERE id = ANY($1::bigint[]) FOR UPDATE SKIP LOCKED))
 DELETE FROM stitch_queue WHERE id = ANY($1::bigint[])
 
 -- name: note_stitch_failures
