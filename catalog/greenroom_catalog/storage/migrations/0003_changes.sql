@@ -21,11 +21,12 @@ CREATE UNLOGGED TABLE search_horizon (
 CREATE UNIQUE INDEX search_horizon_one ON search_horizon ((true));
 INSERT INTO search_horizon DEFAULT VALUES;
 
+-- No nested loops: the plan of a function stays as it was made at its first call, which may have been for one row or none.
 CREATE FUNCTION note_search_inserts() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
     INSERT INTO search_changes (id, part) SELECT id, 's' FROM born;
     RETURN NULL;
 END $$;
-CREATE FUNCTION note_search_updates() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+CREATE FUNCTION note_search_updates() RETURNS trigger LANGUAGE plpgsql SET enable_nestloop = off AS $$ BEGIN
     INSERT INTO search_changes (id, part, was) SELECT o.id, 's', ROW(o.*)::search FROM gone o JOIN born n USING (id) WHERE o IS DISTINCT FROM n;
     RETURN NULL;
 END $$;
@@ -33,7 +34,7 @@ CREATE FUNCTION note_search_deletes() RETURNS trigger LANGUAGE plpgsql AS $$ BEG
     INSERT INTO search_changes (id, part, was) SELECT o.id, 's', ROW(o.*)::search FROM gone o;
     RETURN NULL;
 END $$;
-CREATE FUNCTION note_value_updates() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+CREATE FUNCTION note_value_updates() RETURNS trigger LANGUAGE plpgsql SET enable_nestloop = off AS $$ BEGIN
     INSERT INTO search_changes (id, part, held)
     SELECT o.id, 'f', o.search_values FROM gone o JOIN born n USING (id) WHERE o.search_values::text <> n.search_values::text;
     RETURN NULL;
