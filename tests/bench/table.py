@@ -217,7 +217,10 @@ def _named(row: Row) -> str:
 def _short(row: Row) -> str:
     if row._exceeds:
         return f"{_named(row)} {number(row.greenroom.median, row.unit)}, {_goal(row)}"
-    return f"{_named(row)} {times_told(row.times or 0.0)} of {row.goal or 0:g}, floor {row.floor or 0:g}"
+    wanted = {"goal": row.goal, "floor": row.floor}
+    return ", ".join(
+        [f"{_named(row)} {times_told(row.times or 0.0)}", *(f"{name} {of:g}" for name, of in wanted.items() if of)]
+    )
 
 
 def _line(cells: Sequence[str], widths: Sequence[int]) -> str:

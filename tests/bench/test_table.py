@@ -42,8 +42,8 @@ def test_a_goal_that_is_missed_is_told_and_fails_only_below_its_floor() -> None:
     assert [row.fails for row in rows] == [False, False, True]
     assert verdict(rows) == [
         "HOLDS: ingest",
-        "FALLS SHORT: list-load 2.5 of 3, floor 2",
-        "FAILS: ingest 1.5 of 3, floor 2",
+        "FALLS SHORT: list-load 2.5, goal 3, floor 2",
+        "FAILS: ingest 1.5, goal 3, floor 2",
     ]
 
 
