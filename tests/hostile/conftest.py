@@ -107,6 +107,13 @@ class World(NamedTuple):
                 await asyncio.sleep(0.02)
         return reply.json
 
+    async def explained(self, ref: str, words: str) -> str:
+        """Wait until the explanation of an entity has these words; it is returned."""
+        async with asyncio.timeout(PATIENCE):
+            while words not in (reply := await self.client.get(f"/api/greenroom/catalog/explain?ref={ref}")).text:
+                await asyncio.sleep(0.02)
+        return reply.text
+
     @asynccontextmanager
     async def answers_others(self, bound: float = BOUND) -> AsyncIterator[None]:
         """While the block runs somebody else asks, again and again, and gets each answer in time. Also right after it."""

@@ -13,6 +13,9 @@ from greenroom_catalog.ingestion.findings import Finding
 Lines = Callable[[str], Sequence[str]]
 """The lines of a file, by its name."""
 
+WIDEST = 400
+"""Characters of a line that are shown: of a file in one line of megabytes, those about the place."""
+
 _COLOURS = {"error": 31, "warning": 33, "note": 36}
 
 
@@ -45,6 +48,9 @@ def _picture(finding: Finding, lines: Sequence[str], paint: Paint) -> Iterable[s
     line = lines[finding.line - 1]
     start = min(finding.column - 1, len(line))
     end = finding.end_column - 1 if finding.end_line == finding.line else len(line)
+    if len(line) > WIDEST:
+        first = max(0, start - WIDEST // 2)
+        line, start, end = line[first : first + WIDEST], start - first, end - first
     number = str(finding.line)
     indent = "".join("\t" if character == "\t" else " " for character in line[:start])
     marks = "^" * max(1, min(end, len(line)) - start)

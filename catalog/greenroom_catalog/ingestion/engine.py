@@ -311,9 +311,12 @@ class Engine:
         try:
             return stitch(ticket)
         except InputError as error:
-            self._log.warning("Failed to stitch %s, %s", ticket.ref, error.message)
-            failures[ticket.id] = error.message
-            return None
+            reason = error.message
+        except RecursionError:  # else it would be tried for ever, and the batch with it
+            reason = "Entity is nested too deeply to be served"
+        self._log.warning("Failed to stitch %s, %s", ticket.ref, reason)
+        failures[ticket.id] = reason
+        return None
 
     async def _tidy(self) -> None:
         if self._untidied >= TIDY_AFTER and not self._busy:

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from collections.abc import Set as AbstractSet
 from functools import lru_cache
 from hashlib import blake2b
+from itertools import islice
 from struct import unpack
 from typing import Any
 
@@ -24,6 +25,9 @@ LONGEST = 200
 
 _OFTEN_SEEN = LONGEST
 """Characters of a path beyond which it is not remembered."""
+
+MOST_LISTED = 100
+"""Keys that a message names."""
 
 COLUMN_BYTES = 250
 """A longer value is found and sorted by `search_values`, as if its key had no column."""
@@ -177,7 +181,7 @@ def _collect(rows: Iterable[Row]) -> tuple[Found, list[int], set[str]]:
             value = lower if lower == text else (lower, text)
             held[lower] = value if "\0" not in lower else _storable(value)
     if clashes:
-        listed = "', '".join(clashes.values())
+        listed = "', '".join(islice(clashes.values(), MOST_LISTED))
         raise InputError(f"Entity has duplicate keys that vary only in casing, '{listed}'")
     return found, _tokens(found, facts, gaps), gaps
 

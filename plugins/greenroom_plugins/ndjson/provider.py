@@ -120,6 +120,8 @@ def _entity(decoder: msgspec.json.Decoder[Any], line: bytes) -> Entity:
         entity = decoder.decode(line)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise LineError(f"not a line of JSON: {error}") from error
+    except RecursionError:
+        raise LineError("the entity is nested too deeply") from None
     if problem := _problem(entity):
         raise LineError(problem)
     found: Entity = entity
