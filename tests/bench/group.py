@@ -1,7 +1,8 @@
 """A group of everybody, measured: `python -m tests.bench.group [--members 50000] [--json FILE]`.
 
-So many users who say that they are members, and the group which names them all, through the ndjson provider. How long a stitch of the
-group takes, how often there is one while the users come in, and what the process needs. `measure` is for `tests.bench` to call.
+So many users who say that they are members, and the group which names them all, through the ndjson provider: how long until the
+group is served without one of them, how often it is stitched while they come in, and what the process needs. `measure` is for
+`tests.bench` to call.
 """
 
 from __future__ import annotations
@@ -22,7 +23,8 @@ from greenroom.cli.running import run
 from greenroom.db import Database
 from greenroom.entity import LOCATION, ORIGIN_LOCATION, Entity
 from greenroom.plugin import CatalogProviders
-from tests.bench.catalog import CONFIG, HOST, PROVIDER, _house, _until
+from tests.bench.catalog import CONFIG, PROVIDER, _house, _until
+from tests.bench.entities import HOST
 from tests.support.asgi import Client
 
 GROUP = "everybody"
@@ -80,7 +82,7 @@ async def measure(members: int) -> Figures:
     """Load them, look at the group, let one user go."""
     with tempfile.TemporaryDirectory(prefix="greenroom-bench-", dir="/var/tmp") as name:  # a disk, not memory
         folder = Path(name)
-        folder.chmod(0o711)  # as root, Postgres runs as another user
+        folder.chmod(0o711)  # noqa: ASYNC240 - nobody waits; as root, Postgres runs as another user
         file = folder / "people.ndjson"
         _write(file, people(members))
         (folder / "config.yaml").write_text(CONFIG.format(host=HOST, path=file))
