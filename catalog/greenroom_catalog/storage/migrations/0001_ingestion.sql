@@ -19,7 +19,7 @@ CREATE INDEX refresh_state_failed ON refresh_state (entity_ref) WHERE errors IS 
 CREATE TABLE processed (
     id               bigint PRIMARY KEY,
     processed_entity bytea STORAGE MAIN, -- of the last time it went well; by what it was made from; with its own relations: storage/packing.py
-    own_relations    smallint NOT NULL DEFAULT 0, -- how many
+    own_relations    integer NOT NULL DEFAULT 0, -- how many
     result_hash      bytea, -- null: the next result counts as a change
     memory           json -- what the next processing should know of this one: etags of what was read, caches of plugins
 );

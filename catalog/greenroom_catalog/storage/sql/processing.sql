@@ -48,7 +48,7 @@ FROM held h JOIN refresh_state s USING (id) WHERE c.id = h.id
 -- a worker never waits for a provider, which may hold thousands of rows), and what another worker took over because the
 -- lease had ended (its lease ends later).
 WITH current AS (
-    SELECT d.* FROM unnest($1::bigint[], $2::bytea[], $3::timestamptz[], $4::bytea[], $5::smallint[], $6::bytea[], $7::json[])
+    SELECT d.* FROM unnest($1::bigint[], $2::bytea[], $3::timestamptz[], $4::bytea[], $5::integer[], $6::bytea[], $7::json[])
         AS d (id, unprocessed_hash, lease, entity, relations, result_hash, memory)
         JOIN refresh_state s USING (id) JOIN refresh_schedule c USING (id)
     WHERE s.unprocessed_hash = d.unprocessed_hash AND c.next_update_at <= d.lease
