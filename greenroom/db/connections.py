@@ -10,6 +10,7 @@ from typing import Any, Protocol, TypeVar
 
 import asyncpg
 
+from greenroom.db.pool import Pool, is_gone
 from greenroom.errors import ServiceUnavailableError
 
 T = TypeVar("T")
@@ -113,7 +114,7 @@ class Database:
 
     Every method raises ServiceUnavailableError when the database is away, and asyncpg's errors otherwise."""
 
-    def __init__(self, pool: Any, *, direct: DirectConnections | None, pooled: bool = False) -> None:
+    def __init__(self, pool: Pool, *, direct: DirectConnections | None, pooled: bool = False) -> None:
         self.pool = pool
         self.direct = direct
         self.pooled = pooled
@@ -143,21 +144,9 @@ class Database:
         async with self.acquire() as connection:
             await connection.executemany(command, args)
 
-    @asynccontextmanager
-    async def acquire(self) -> AsyncIterator[Connection]:
+    def acquire(self) -> AbstractAsyncContextManager[Connection]:
         """A connection for some statements, each its own transaction."""
-        try:
-            connection = await self.pool.acquire()
-        except LOST as error:
-            raise unavailable(error) from error
-        try:
-            yield connection
-        except (*LOST[1:], asyncpg.InterfaceError) as error:
-            if isinstance(error, asyncpg.InterfaceError) and not _is_gone(connection):
-                raise
-            raise unavailable(error) from error
-        finally:
-            await self.pool.release(connection)
+        return _Lent(self.pool)
 
     @asynccontextmanager
     async def transaction(self, *, isolation: str | None = None, readonly: bool = False) -> AsyncIterator[Connection]:
@@ -182,12 +171,31 @@ class Database:
         await self.fetchval("select 1")
 
 
-def _is_gone(connection: Any) -> bool:
-    """Whether it was closed under our hands; the pool then has taken it back, and no question is allowed any more."""
-    try:
-        return bool(connection.is_closed())
-    except asyncpg.InterfaceError:
-        return True
+class _Lent:
+    """A connection of the pool for the time of a block. (By a class: a generator costs as much again.)"""
+
+    __slots__ = ("_connection", "_pool")
+
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool
+
+    async def __aenter__(self) -> Any:
+        try:
+            self._connection = await self._pool.acquire()
+        except LOST as error:
+            raise unavailable(error) from error
+        return self._connection
+
+    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, _: object) -> None:
+        connection = self._connection
+        if error is None:
+            if not self._pool.keep(connection):
+                await self._pool.release(connection)
+            return
+        lost = isinstance(error, LOST[1:]) or (isinstance(error, asyncpg.InterfaceError) and is_gone(connection))
+        await self._pool.release(connection)
+        if lost:
+            raise unavailable(error) from error
 
 
 def unavailable(error: BaseException) -> ServiceUnavailableError:

@@ -14,6 +14,7 @@ import asyncpg
 
 from greenroom.db.address import connect_arguments, place, without_password
 from greenroom.db.connections import CLOSE_SECONDS, LOST, Database, DirectConnections, prepare_connection
+from greenroom.db.pool import Pool
 from greenroom.errors import ConfigError, ServiceUnavailableError
 from greenroom.settings.backend import DatabaseConfig
 
@@ -81,21 +82,24 @@ async def open_pool(
         reset=_leave_as_it_is,
         statement_cache_size=0 if pooled else STATEMENTS,
     )
+    lent = Pool(pool)
     try:
         yield Database(
-            pool, direct=DirectConnections(past) if direct is not None or not pooled else None, pooled=pooled
+            lent, direct=DirectConnections(past) if direct is not None or not pooled else None, pooled=pooled
         )
     finally:
-        await _close(pool)
+        await _close(lent, pool)
 
 
 async def _leave_as_it_is(connection: Any) -> None:
     """In place of asyncpg's reset query, which costs as much as a small query. Open transactions are ended anyhow."""
 
 
-async def _close(pool: Any) -> None:
+async def _close(lent: Pool, pool: Any) -> None:
     try:
-        await asyncio.wait_for(pool.close(), CLOSE_SECONDS)
+        async with asyncio.timeout(CLOSE_SECONDS):
+            await lent.close()
+            await pool.close()
     except TimeoutError:
         log.warning("database connections were still in use at the end, and are cut")
         pool.terminate()

@@ -1,0 +1,95 @@
+"""asyncpg's pool, with connections that are kept at hand between two uses: to give one back costs more than a small query."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+from typing import Any
+
+import asyncpg
+
+IDLE_SECONDS = 60.0
+"""How long a connection is kept at hand that nobody takes; then the pool has it, which closes it some minutes later."""
+
+LONGEST_RUN = 10_000
+"""Uses after which one is given back all the same: the pool replaces connections that have answered many queries."""
+
+
+class Pool:
+    """Lends connections. With asyncpg's own pool each return is a task, a timer and a new proxy."""
+
+    def __init__(self, pool: Any) -> None:
+        """`pool` is an open pool of asyncpg, which nobody else lends from."""
+        self._pool = pool
+        self._idle: list[Any] = []
+        self._least = 0
+        """Of those at hand, how many nobody has taken since the timer was set."""
+        self._waiting = 0
+        self._uses = 0
+        self._timer: asyncio.TimerHandle | None = None
+        self._returning: set[asyncio.Task[None]] = set()
+        self._closed = False
+
+    @property
+    def at_hand(self) -> int:
+        """How many connections are kept."""
+        return len(self._idle)
+
+    async def acquire(self) -> Any:
+        """A connection, the last one that came back first; waits for one if need be. Raises what connecting raises."""
+        while self._idle:
+            connection = self._idle.pop()
+            self._least = min(self._least, len(self._idle))
+            if not is_gone(connection):
+                return connection
+            await self._pool.release(connection)
+        self._waiting += 1
+        try:
+            return await self._pool.acquire()
+        finally:
+            self._waiting -= 1
+
+    def keep(self, connection: Any) -> bool:
+        """Take a connection back in which nothing went wrong. False: it has to be released."""
+        self._uses += 1
+        if self._waiting or self._closed or self._uses % LONGEST_RUN == 0:
+            return False
+        if is_gone(connection) or connection.is_in_transaction():
+            return False
+        self._idle.append(connection)
+        if self._timer is None:
+            self._timer = asyncio.get_running_loop().call_later(IDLE_SECONDS, self._tidy)
+        return True
+
+    async def release(self, connection: Any) -> None:
+        """Give a connection back, whatever state it is in."""
+        await self._pool.release(connection)
+
+    def _tidy(self) -> None:
+        unused, self._idle = self._idle[: self._least], self._idle[self._least :]
+        self._least = len(self._idle)
+        self._timer = asyncio.get_running_loop().call_later(IDLE_SECONDS, self._tidy) if self._idle else None
+        if unused:
+            task = asyncio.create_task(self._give_back(unused))
+            self._returning.add(task)
+            task.add_done_callback(self._returning.discard)
+
+    async def _give_back(self, connections: Iterable[Any]) -> None:
+        for connection in connections:
+            await self._pool.release(connection)
+
+    async def close(self) -> None:
+        """Give back what is at hand, and keep nothing from now on. The pool itself is its owner's to close."""
+        self._closed = True
+        if self._timer is not None:
+            self._timer.cancel()
+        idle, self._idle = self._idle, []
+        await self._give_back(idle)
+
+
+def is_gone(connection: Any) -> bool:
+    """Whether it was closed under our hands; the pool then has taken it back, and no question is allowed any more."""
+    try:
+        return bool(connection.is_closed())
+    except asyncpg.InterfaceError:
+        return True
