@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import os
 import signal
 import subprocess
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +46,7 @@ class Cluster:
         self.settings = {**SETTINGS, **(settings or {})}
         self.environ = dict(QUIET)
         """Of its processes: a place for a clock that jumps."""
+        self.numbers = itertools.count(1)
         self.process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -136,9 +138,19 @@ class Cluster:
         finally:
             await connection.close()
 
+    @asynccontextmanager
+    async def empty(self) -> AsyncIterator[dict[str, Any]]:
+        """Arguments of `asyncpg.connect` to a new database, dropped at the end."""
+        name = f"spare_{next(self.numbers)}"
+        await self.query(f"create database {name} template template0")
+        try:
+            yield self.to(name)
+        finally:
+            await self.query(f"drop database {name} with (force)")
+
     async def caught_up(self) -> None:
         """Wait until every standby has all that was committed so far."""
-        wanted = (await self.query("select pg_current_wal_lsn() as lsn"))[0]["lsn"]
+        wanted = (await self.query("select pg_current_wal_lsn()::text as lsn"))[0]["lsn"]
         while await self.query("select 1 from pg_stat_replication where replay_lsn < $1::text::pg_lsn", wanted):
             await asyncio.sleep(0.05)
 

@@ -30,6 +30,7 @@ def configuration(
     file: Path, *, port: int = 0, database: Mapping[str, Any] | None = None, **catalog: Any
 ) -> dict[str, Any]:
     """An app-config. No `database`: the embedded one. `catalog` is added to that section."""
+    providers = catalog.pop("providers", {})
     backend: dict[str, Any] = {
         "listen": {"host": "127.0.0.1", "port": port},
         "auth": {"externalAccess": [{"type": "static", "options": {"token": TOKEN, "subject": "tests"}}]},
@@ -40,10 +41,13 @@ def configuration(
         "backend": backend,
         "integrations": {"github": [{"host": HOST, "apiBaseUrl": f"https://{HOST}/api/v3"}]},
         "catalog": {
-            "processingInterval": {"hours": 24},
+            "processingInterval": {"days": 30},
             "rules": [{"allow": KINDS}],
             **catalog,
-            "providers": {"ndjson": {"churn": {"path": str(file)}}, **catalog.get("providers", {})},
+            "providers": {
+                **providers,
+                "ndjson": {"churn": {"path": str(file)}, **providers.get("ndjson", {})},
+            },
         },
     }
 

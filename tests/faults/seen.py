@@ -26,6 +26,9 @@ FACETS = (
     "metadata.labels.tier",
 )
 
+LONGEST = 300
+"""Characters of a difference that are told."""
+
 TABLES = {
     "who emitted what": """
         SELECT coalesce(r.source_key, p.entity_ref) AS source, s.entity_ref AS target
@@ -34,7 +37,7 @@ TABLES = {
     "location keys and errors": "SELECT entity_ref, location_key, errors::text FROM refresh_state",
     "refresh keys": "SELECT s.entity_ref, k.key FROM refresh_keys k JOIN refresh_state s USING (id)",
     "relations of others": """
-        SELECT s.entity_ref, r.source_entity_ref, r.type, r.target_entity_ref
+        SELECT s.entity_ref, r.source_entity_ref, r.type, coalesce(r.target_entity_ref, s.entity_ref)
         FROM relations r JOIN refresh_state s ON s.id = r.originating_id
     """,
     "claims turned away": "SELECT entity_ref, coalesce(source_key, ''), wanted_by, held_by FROM conflicts",
@@ -63,6 +66,16 @@ IMPOSSIBLE = {
     "found entities that are not served": """
         SELECT s.name FROM search s WHERE NOT EXISTS (SELECT FROM final_entities f WHERE f.id = s.id)
     """,
+    "rows that an entity has left behind": """
+        SELECT id FROM (
+            SELECT id FROM processed UNION SELECT id FROM refresh_schedule UNION SELECT id FROM refresh_keys UNION
+            SELECT id FROM stitch_queue UNION SELECT id FROM final_entities UNION SELECT id FROM search UNION SELECT id FROM urgent
+        ) t
+        WHERE NOT EXISTS (SELECT FROM refresh_state s WHERE s.id = t.id)
+    """,
+    "relations that an entity has left behind": """
+        SELECT r.source_entity_ref FROM relations r WHERE NOT EXISTS (SELECT FROM refresh_state s WHERE s.id = r.originating_id)
+    """,
     "relations that are there twice": """
         SELECT source_entity_ref FROM relations
         GROUP BY originating_id, source_entity_ref, type, target_entity_ref HAVING count(*) > 1
@@ -71,11 +84,12 @@ IMPOSSIBLE = {
 """What must hold at any moment, whatever just happened: these find nothing."""
 
 UNDONE = """
-    SELECT (SELECT count(*) FROM refresh_schedule WHERE next_update_at < now() + interval '3 hours') AS due,
+    SELECT (SELECT count(*) FROM refresh_schedule WHERE next_update_at < now() + interval '2 days') AS due,
            (SELECT count(*) FROM stitch_queue) AS stitching,
-           (SELECT count(*) FROM refresh_state s WHERE NOT EXISTS (SELECT FROM final_entities f WHERE f.id = s.id)) AS unserved
+           (SELECT count(*) FROM refresh_state s
+            WHERE s.errors IS NULL AND NOT EXISTS (SELECT FROM final_entities f WHERE f.id = s.id)) AS unserved
 """
-"""Work that is due, or leased: with a processing interval of a day, whoever was processed rests for longer than three hours."""
+"""Work that is due, leased, or set for a tomorrow that a clock only dreamt of: with an interval of 30 days, all else rests longer."""
 
 
 class Seen(NamedTuple):
@@ -145,8 +159,8 @@ def differences(ours: Seen, theirs: Seen, most: int = 8) -> list[str]:
     found += _of_mappings("count", ours.counts, theirs.counts, most)
     for name, rows in theirs.tables.items():
         surplus, lack = ours.tables[name] - rows, rows - ours.tables[name]
-        found += [f"{name}: only ours ({many}): {row}" for row, many in list(surplus.items())[:most]]
-        found += [f"{name}: only theirs ({many}): {row}" for row, many in list(lack.items())[:most]]
+        found += [f"{name}: only ours ({many}): {row[:LONGEST]}" for row, many in list(surplus.items())[:most]]
+        found += [f"{name}: only theirs ({many}): {row[:LONGEST]}" for row, many in list(lack.items())[:most]]
     return found
 
 
@@ -180,7 +194,7 @@ def _difference(ours: Any, theirs: Any) -> str:
     if isinstance(ours, dict) and isinstance(theirs, dict):
         parts = [key for key in ours.keys() | theirs.keys() if ours.get(key) != theirs.get(key)]
         return "; ".join(f"{key}: {_difference(ours.get(key), theirs.get(key))}" for key in sorted(parts))
-    return f"{msgspec.json.encode(ours).decode()[:300]} is not {msgspec.json.encode(theirs).decode()[:300]}"
+    return f"{msgspec.json.encode(ours).decode()[:LONGEST]} is not {msgspec.json.encode(theirs).decode()[:LONGEST]}"
 
 
 def _without_generated(entity: Any) -> Any:

@@ -41,14 +41,23 @@ def primary(folder: Path) -> Iterator[Cluster]:
 
 @asynccontextmanager
 async def catalog(
-    cluster: Cluster, folder: Path, scale: Scale, *, through: Mapping[str, Any] | None = None, processes: int = 2
+    cluster: Cluster,
+    folder: Path,
+    scale: Scale,
+    *,
+    through: Mapping[str, Any] | None = None,
+    processes: int = 2,
+    environ: Mapping[str, str] | None = None,
+    **config: Any,
 ) -> AsyncIterator[World]:
-    """A server, and a worker beside it, on this Postgres; at rest with the first entities. `through`: another way to it."""
-    await cluster.query("create database spare")
+    """A server, and a worker beside it, on this Postgres; at rest with the first entities.
+
+    `through` is another way to it, `environ` their environment, `config` more of the section `catalog`."""
     churn = Churn(folder / "entities.ndjson", scale.entities, SEED)
-    config = configuration(churn.file, database=through or connection(cluster.to(DATABASE)))
-    with fleet(folder, config, cluster.to(DATABASE), before=short_leases(scale.lease)) as made:
-        place = World(churn, made, cluster.to("spare"))
+    file = configuration(churn.file, database=through or connection(cluster.to(DATABASE)), **config)
+    with fleet(folder, file, cluster.to(DATABASE), before=short_leases(scale.lease)) as made:
+        made.environ.update(environ or {})
+        place = World(churn, made, cluster.empty)
         made.start("api", "serve")
         await made.ready("api")
         if processes > 1:
@@ -217,7 +226,7 @@ async def test_what_a_standby_lacks_that_takes_over_comes_back_with_the_provider
         await asyncio.to_thread(primary.stop, signal.SIGKILL)
         await standby.promote()
         place.fleet.database = standby.to(DATABASE)
-        place.spare = standby.to("spare")
+        place.spare = standby.empty
         for _ in range(3):
             await place.change(scale.changed, 5, 5)
             await place.settled()

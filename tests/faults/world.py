@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
@@ -34,6 +34,9 @@ class Scale(NamedTuple):
         return max(5, self.entities // 100)
 
 
+Spare = Callable[[], AbstractAsyncContextManager[Mapping[str, Any]]]
+"""Lends arguments of `asyncpg.connect` to an empty database."""
+
 LONG = bool(os.environ.get("GREENROOM_FAULTS"))
 SCALE = Scale(
     long=LONG,
@@ -59,8 +62,8 @@ runner.LEASE = timedelta(seconds={seconds})
 class World:
     """One catalog, its source and its processes."""
 
-    def __init__(self, churn: Churn, processes: Fleet, spare: Mapping[str, Any], *, api: str = "api") -> None:
-        """`spare` is another, empty database, where a fresh catalog can be made; `api` the process that is asked."""
+    def __init__(self, churn: Churn, processes: Fleet, spare: Spare, *, api: str = "api") -> None:
+        """`spare` lends an empty database, where a fresh catalog can be made; `api` is the process that is asked."""
         self.churn, self.fleet, self.spare, self.api = churn, processes, spare, api
         self.last_run = 0
 
@@ -93,13 +96,14 @@ class World:
         ours = await self.seen()
         told = counted(ours.entities)
         assert {name: ours.counts[name] for name in told} == told, "totals or facets are not those of what is served"
-        theirs = self.fleet.folder / "fresh"
-        theirs.mkdir(exist_ok=True)
-        file = configuration(self.churn.file, database=connection(self.spare), **catalog)
-        with fleet(theirs, file, self.spare) as other:
-            other.start("api", "serve")
-            await other.settled()
-            found = differences(ours, await seen(other.port("api"), self.spare))
+        async with self.spare() as database:
+            theirs = self.fleet.folder / database["database"]
+            theirs.mkdir()
+            file = configuration(self.churn.file, database=connection(database), **catalog)
+            with fleet(theirs, file, database) as other:
+                other.start("api", "serve")
+                await other.settled()
+                found = differences(ours, await seen(other.port("api"), database))
         assert not found, "\n".join(found)
 
     async def seen(self) -> Seen:
@@ -132,12 +136,18 @@ async def world(
     server: TestServer, folder: Path, scale: Scale, *, database: Mapping[str, Any] | None = None, **catalog: Any
 ) -> AsyncIterator[World]:
     """A fleet without processes on a new database of the server, or on one that is given. `catalog` is config."""
-    async with server.empty() as ours, server.empty() as spare:
+
+    @asynccontextmanager
+    async def spare() -> AsyncIterator[Mapping[str, Any]]:
+        async with server.empty() as name:
+            yield server.to(name)
+
+    async with server.empty() as ours:
         arguments = server.to(ours) if database is None else database
         churn = Churn(folder / "entities.ndjson", scale.entities, SEED)
         config = configuration(churn.file, database=connection(arguments), **catalog)
         with fleet(folder, config, arguments, before=short_leases(scale.lease)) as processes:
-            yield World(churn, processes, server.to(spare))
+            yield World(churn, processes, spare)
 
 
 __all__ = ["LONG", "PROVIDER", "SCALE", "SEED", "Scale", "World", "connection", "long", "world"]

@@ -11,8 +11,11 @@ from tests.soak.samples import Sample
 
 WARM = 0.25
 """The part of the run in which caches fill: memory and latency are judged after it."""
-GROWTH = 12.0
-"""Megabytes an hour that a process may grow by."""
+GROWTH = {"postgres": 30.0}
+USUAL_GROWTH = 12.0
+"""Megabytes an hour that a process may grow by; each of Postgres' two dozen sessions keeps what its greatest query took."""
+DEARER = 1.3
+"""CPU of the server for a request, in the last quarter by the second: unlike time, it hardly depends on who else is busy."""
 SLOWER = 1.5
 """The last quarter's p95 may be so many times the second quarter's,"""
 SLOWER_MS = 5.0
@@ -38,6 +41,7 @@ def verdicts(samples: Sequence[Sample], differences: Sequence[str], log_errors: 
     return [
         *(_memory(name, samples) for name in samples[0].memory),
         *_latency(samples),
+        _cost(samples),
         _bloat(samples),
         _at_most("connections to the database", [sum(one.connections.values()) for one in samples], CONNECTIONS),
         _mostly("seconds that the oldest due entity waits", [one.queues["oldest_due"] for one in samples]),
@@ -60,11 +64,24 @@ def slope(times: Sequence[float], values: Sequence[float]) -> float:
 
 
 def _memory(name: str, samples: Sequence[Sample]) -> Verdict:
-    warm = _after(samples, WARM)
+    warm, most = _after(samples, WARM), GROWTH.get(name, USUAL_GROWTH)
     growth = slope([one.at for one in warm], [one.memory[name] for one in warm]) * 3600
     values = [one.memory[name] for one in warm]
-    figures = f"{growth:+.1f} MB an hour after the warm-up (at most {GROWTH:.0f}); from {values[0]:.0f} to {values[-1]:.0f} MB, "
-    return Verdict(f"flat memory of {name}", growth <= GROWTH, f"{figures}most {max(values):.0f} MB")
+    figures = f"{growth:+.1f} MB an hour after the warm-up (at most {most:.0f}); from {values[0]:.0f} to {values[-1]:.0f} MB, "
+    return Verdict(f"flat memory of {name}", growth <= most, f"{figures}most {max(values):.0f} MB")
+
+
+def _cost(samples: Sequence[Sample]) -> Verdict:
+    before, after = _cpu_of_one(_between(samples, 0.25, 0.5)), _cpu_of_one(_after(samples, 0.75))
+    figures = (
+        f"{before:.2f} ms of CPU for one in the second quarter, {after:.2f} ms in the last (with the work behind it)"
+    )
+    return Verdict("flat cost of a request", not before or after <= before * DEARER, figures)
+
+
+def _cpu_of_one(samples: Sequence[Sample]) -> float:
+    number = sum(waits.number for one in samples[1:] for waits in one.waits.values())
+    return (samples[-1].cpu["api"] - samples[0].cpu["api"]) * 1000 / max(1, number)
 
 
 def _latency(samples: Sequence[Sample]) -> Iterator[Verdict]:
