@@ -46,6 +46,8 @@ FORGETFUL = 5
 """Failures in a row for which plugins' caches are kept (upstream: CACHE_TTL)."""
 STITCH_PATIENCE = timedelta(seconds=10)
 """While entities are still being processed, a ticket waits this long for more of them: each may add to the same neighbour."""
+LARGE_REST = 5.0
+"""Times as long as it took to stitch a large entity, it then rests: a group of everybody has a new member all the time."""
 NEVER = timedelta(days=36500)
 MANY = 2000
 """Relations or children of one entity from which on it is hashed and stitched in a thread, so that requests are answered."""
@@ -98,6 +100,7 @@ class Engine:
         self._computing = asyncio.Lock()  # one batch at a time, so that the database is at work on another meanwhile
         self._stitching = BATCH
         self._late: dict[asyncio.Task[Outcome], _UnderWay] = {}
+        self._resting: dict[int, float] = {}  # large entities, by id, and until when
         self._knows_lanes = False
         self._busy = False
         self._untidied = 0
@@ -279,7 +282,7 @@ class Engine:
         began = perf_counter()
         age = STITCH_PATIENCE if self._busy else timedelta(0)
         async with self._store.transaction() as conn:
-            taken, tickets = await self._store.tickets.claim(conn, limit, age)
+            taken, tickets = await self._store.tickets.claim(conn, limit, age, self._still_resting())
             failures: dict[int, str] = {}
             async with self._computing:
                 stitched = [await self._stitched(ticket, failures) async for ticket in _breathing(tickets)]
@@ -305,7 +308,16 @@ class Engine:
         """A large entity in a thread: one of 700,000 keys takes seconds, in which nobody would be answered."""
         if len(ticket.processed or b"") < LARGE and len(ticket.relations) < MANY:
             return self._stitch(ticket, failures)
-        return await asyncio.to_thread(self._stitch, ticket, failures)
+        began = monotonic()
+        final = await asyncio.to_thread(self._stitch, ticket, failures)
+        now = monotonic()
+        self._resting[ticket.id] = now + LARGE_REST * (now - began)
+        return final
+
+    def _still_resting(self) -> list[int]:
+        now = monotonic()
+        self._resting = {id_: until for id_, until in self._resting.items() if until > now}
+        return list(self._resting)
 
     def _stitch(self, ticket: Ticket, failures: dict[int, str]) -> Final | None:
         try:

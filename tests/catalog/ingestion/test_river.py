@@ -587,6 +587,49 @@ async def test_what_is_refreshed_and_has_not_changed_is_urgent_no_more(catalog: 
     assert await catalog.database.fetchval("select count(*) from urgent") == 0
 
 
+async def test_a_large_group_is_not_put_together_anew_for_each_of_its_members(
+    catalog: Catalog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine_module, "MANY", 5)
+    monkeypatch.setattr(engine_module, "LARGE_REST", 10**9)
+
+    def user(number: int) -> Deferred:
+        return Deferred({**component(f"user-{number}"), "kind": "User", "spec": {"memberOf": ["all"]}})
+
+    async def step() -> int:
+        await catalog.engine.process_due()
+        await catalog.engine.stitch_due()
+        return len((await catalog.served())["group:default/all"]["relations"])
+
+    group = {**component("all"), "kind": "Group", "spec": {"type": "team", "children": []}}
+    source = catalog.source()
+    await source.full([Deferred(group), *map(user, range(10))])
+    assert await step() == 10
+    await source.delta(added=[user(10)])
+    assert await step() == 10
+    await source.delta(added=[user(11)], removed=["user:default/user-0"])
+    assert await step() == 10
+    assert (await catalog.served()).keys() >= {"user:default/user-10", "user:default/user-11"}, (
+        "others do not wait for it"
+    )
+    monkeypatch.setattr(engine_module, "monotonic", lambda: float("inf"))  # much later
+    assert await step() == 11
+
+
+async def test_members_of_a_group_are_as_many_as_may_be(catalog: Catalog) -> None:
+    members = [f"user-{number}" for number in range(33_000)]  # more than a small number holds
+    group = {**component("all"), "kind": "Group", "spec": {"type": "team", "children": [], "members": members}}
+    await catalog.source().full([Deferred(group)])
+    await catalog.settle()
+    assert len((await catalog.served())["group:default/all"]["relations"]) == 33_000
+    group["spec"]["members"] = members[1:]
+    await catalog.source().full([Deferred(group)])
+    async with asyncio.timeout(30):  # it takes one or two seconds; compared each with each, they would take minutes
+        await catalog.engine.process_due()
+        await catalog.worker().stitch_due()
+    assert len((await catalog.served())["group:default/all"]["relations"]) == 32_999
+
+
 async def test_a_bulk_load_is_not_urgent(catalog: Catalog) -> None:
     await _bulk(catalog, 150)
     assert await catalog.database.fetchval("select count(*) from urgent") == 0
