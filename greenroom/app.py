@@ -308,6 +308,10 @@ class Running:
         self.asgi = asgi
         self.loops = loops
 
+    async def drain(self) -> None:
+        """Have the loops finish what they are at, for `backend.lifecycle.serverShutdownTimeout`; requests are served meanwhile."""
+        await self.loops.drain(self.house.backend.lifecycle.server_shutdown_timeout.total_seconds())
+
 
 @asynccontextmanager
 async def running(
@@ -334,8 +338,9 @@ async def running(
         door.state.examination = health
         loops.start()
         door.state.started()
+        started = Running(house, door, loops)
         try:
-            yield Running(house, door, loops)
+            yield started
         finally:
-            await loops.drain(house.backend.lifecycle.server_shutdown_timeout.total_seconds())
+            await started.drain()
             await health.close()

@@ -89,6 +89,8 @@ class Loops:
         self._runners: list[Runner] = []
         self._watch: asyncio.Task[None] | None = None
         self._stop = asyncio.Event()
+        self._hurry = asyncio.Event()
+        self._draining: asyncio.Task[bool] | None = None
 
     def start(self) -> None:
         """Begin all loops in the running event loop."""
@@ -121,13 +123,28 @@ class Loops:
             yield "watch", "Nobody watches the loops any more"
 
     async def drain(self, timeout: float) -> bool:  # noqa: ASYNC109 (what takes longer is cancelled here, not the caller)
-        """Begin no more steps; wait that many seconds for those under way, then cancel them, and close. Says whether none was."""
+        """Begin no more steps; wait that many seconds for those under way, then cancel them, and close. Says whether none was.
+
+        Who calls it again waits for the same."""
+        if self._draining is None:
+            self._draining = asyncio.create_task(self._drain(timeout), name="loops-drain")
+        return await asyncio.shield(self._draining)
+
+    def hurry(self) -> None:
+        """Wait for no step any more."""
+        self._hurry.set()
+
+    async def _drain(self, timeout: float) -> bool:  # noqa: ASYNC109
         self._stop.set()
         for runner in self._runners:
             runner.waiter.wake()
         tasks = [runner.task for runner in self._runners if runner.task is not None]
-        if tasks:
-            await asyncio.wait(tasks, timeout=timeout)
+        hurried = asyncio.create_task(self._hurry.wait())
+        waiting = {*tasks, hurried}
+        until = monotonic() + timeout
+        while len(waiting) > 1 and hurried in waiting and (left := until - monotonic()) > 0:
+            _, waiting = await asyncio.wait(waiting, timeout=left, return_when=asyncio.FIRST_COMPLETED)
+        hurried.cancel()
         running = [task for task in tasks if not task.done()]
         for task in running:
             log.warning("%s did not finish its step in time, and is cancelled", task.get_name())

@@ -11,7 +11,7 @@ import time
 from collections.abc import Collection
 from socket import socket
 
-from greenroom.app import running
+from greenroom.app import Running, running
 from greenroom.cli.summary import summarise
 from greenroom.errors import ConfigError
 from greenroom.loops import Role
@@ -20,6 +20,41 @@ from greenroom.telemetry import configure_logging
 from greenroom.web import Door, Lifecycle, bind, serve
 
 log = logging.getLogger("greenroom.app")
+
+
+LAST_THREADS = 5.0
+"""Seconds for threads that are still at something when all else has ended."""
+TWICE = 0.5
+"""Seconds within which a second signal is the same one."""
+HASTE = 3.0
+"""Seconds for a process that is to end at once, after which it is ended."""
+
+
+class Ending:
+    """How this process is asked to end. `asked`: finish what is under way; `at_once`: somebody insists."""
+
+    def __init__(self) -> None:
+        self.asked = asyncio.Event()
+        self.at_once = asyncio.Event()
+        self._since = 0.0
+
+    def signalled(self) -> None:
+        """The first signal asks, the second insists. Some (`timeout`, `uv run`, a terminal) send one signal twice: that is one."""
+        if not self.asked.is_set():
+            self._since = time.monotonic()
+        elif not self.at_once.is_set() and time.monotonic() - self._since > TWICE:
+            log.warning("Told to stop again: nothing is waited for any more")
+            self.at_once.set()
+            asyncio.get_running_loop().call_later(HASTE, os._exit, 1)
+        self.asked.set()
+
+    def listen(self) -> None:
+        """To SIGTERM and SIGINT, until the end of the process."""
+        for name in (signal.SIGTERM, signal.SIGINT):
+            try:
+                asyncio.get_running_loop().add_signal_handler(name, self.signalled)
+            except (NotImplementedError, RuntimeError, ValueError):  # Windows, or not in the main thread
+                continue
 
 
 async def run_server(config: AppConfig, *, api_only: bool = False) -> None:
@@ -37,50 +72,73 @@ async def run_worker(config: AppConfig, *, port: int | None = None) -> None:
         await _serve(config, ["worker"], port)
         return
     configure_logging(environ=os.environ, secrets=config.secrets(), hide=hide_credentials)
-    house = asyncio.create_task(_live(config, ["worker"]), name="house")
-    for name in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(name, house.cancel)
+    ending = Ending()
+    ending.listen()
+    house = asyncio.create_task(_live(config, ["worker"], ending), name="house")
+    asked = asyncio.create_task(ending.asked.wait())
+    await asyncio.wait([house, asked], return_when=asyncio.FIRST_COMPLETED)
+    asked.cancel()
+    house.cancel()
     await _ended(house)
 
 
 async def _serve(config: AppConfig, roles: Collection[Role], port: int | None = None) -> None:
+    """Serving and working end side by side: loops finish their steps while requests are still served."""
     configure_logging(environ=os.environ, secrets=config.secrets(), hide=hide_credentials)
     backend = config.section("backend", BackendConfig)
     listen = backend.listen if port is None else Listen(backend.listen.host, port)
-    door, stop = Door(config=backend, state=Lifecycle()), asyncio.Event()
+    door, ending = Door(config=backend, state=Lifecycle()), Ending()
     with _bind(listen) as listening:
         log.info("Listening on %s", _address(listening))
-        house = asyncio.create_task(_live(config, roles, door), name="house")
-        house.add_done_callback(lambda _: stop.set())  # a start that fails is the end
+        ending.listen()
+        house = asyncio.create_task(_live(config, roles, ending, door), name="house")
+        house.add_done_callback(lambda _: ending.asked.set())  # a start that fails is the end
         await serve(
             door,
             listening,
             door.state,
             shutdown_delay=backend.lifecycle.server_shutdown_delay,
             shutdown_timeout=backend.lifecycle.server_shutdown_timeout,
-            stop=stop,
+            stop=ending.asked,
+            at_once=ending.at_once,
         )
     house.cancel()
     await _ended(house)
 
 
-async def _live(config: AppConfig, roles: Collection[Role], door: Door | None = None) -> None:
-    """Keep the house running until cancelled."""
+async def _live(config: AppConfig, roles: Collection[Role], ending: Ending, door: Door | None = None) -> None:
+    """Keep the house running until cancelled; loops stop as soon as the process is to end."""
     began = time.monotonic()
     async with running(config, os.environ, roles=roles, door=door) as house:
+        hurry = asyncio.create_task(_hurry(house, ending), name="hurry")
         for warning in config.warnings:  # complete, now that everybody has read their section
             log.warning("Configuration: %s", warning)
         log.info("Started in %.1f s", time.monotonic() - began)
         if "api" in roles and (sys.stdout.isatty() or os.environ.get("GREENROOM_SUMMARY")):
             await summarise(house)
-        await asyncio.Event().wait()
+        await ending.asked.wait()
+        await house.drain()
+        await asyncio.gather(hurry, asyncio.Event().wait())  # for ever: requests may still be served
+
+
+async def _hurry(house: Running, ending: Ending) -> None:
+    await ending.at_once.wait()
+    house.loops.hurry()
 
 
 async def _ended(house: asyncio.Task[None]) -> None:
-    """Wait for the end. Raises what the house came to grief by; being cancelled is none."""
+    """Wait for the end. Raises what the house came to grief by; being cancelled is none.
+
+    Python would wait for threads too, such as one that reads from a disk that does not answer: not for ever."""
     await asyncio.wait([house])
+    asyncio.get_running_loop().call_later(LAST_THREADS, _abandon_threads)
     if not house.cancelled():
         house.result()
+
+
+def _abandon_threads() -> None:
+    log.warning("A thread is still at something, and is left behind")
+    os._exit(0)
 
 
 def _bind(listen: Listen) -> socket:

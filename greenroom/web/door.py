@@ -97,6 +97,8 @@ class Door:
         visit = Visit(scope, receive, send, self._fixed)
         request_id.set(visit.id)
         visit.reply.added = [*self._fixed, (b"X-Request-Id", visit.id.encode())]
+        if self.state.leaving:
+            visit.reply.added.append((b"Connection", b"close"))  # the next request goes elsewhere
         try:
             if self._telemetry.tracer.enabled:
                 await self._traced(visit)

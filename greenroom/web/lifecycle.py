@@ -60,6 +60,11 @@ class Lifecycle:
         """Whether requests may go to plugins right away."""
         return self.phase is Phase.UP or self.phase is Phase.STOPPING
 
+    @property
+    def leaving(self) -> bool:
+        """Whether clients do better to look for another process."""
+        return self.phase is Phase.STOPPING or self.phase is Phase.DOWN
+
     def not_ready(self) -> str | None:
         """Why it is not the time to be ready, None when it is."""
         return str(self.phase.value).strip() or None

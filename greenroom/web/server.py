@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import signal
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -48,14 +47,14 @@ async def serve(
     *,
     shutdown_delay: timedelta = timedelta(0),
     shutdown_timeout: timedelta = timedelta(seconds=30),
-    stop: asyncio.Event | None = None,
+    stop: asyncio.Event,
+    at_once: asyncio.Event | None = None,
     on_listening: Callable[[], None] | None = None,
 ) -> None:
-    """Serve until SIGTERM, SIGINT or `stop`, then drain.
+    """Serve until `stop`, then drain.
 
     Readiness goes down at once. For `shutdown_delay` new requests are still served, so that load balancers can turn
-    away; then the socket closes and requests under way have `shutdown_timeout` to finish. A second signal ends the waiting."""
-    stop = stop or asyncio.Event()
+    away; then the socket closes and requests under way have `shutdown_timeout` to finish. `at_once` ends all waiting."""
     config = uvicorn.Config(
         asgi,
         lifespan="off",
@@ -70,41 +69,24 @@ async def serve(
         timeout_graceful_shutdown=max(1, round(shutdown_timeout.total_seconds())),
     )
     server = Server(config)
-    with _signals(stop, server):
-        serving = asyncio.create_task(server.serve(sockets=[listening]), name="http server")
-        if on_listening is not None:
-            on_listening()
-        stopping = asyncio.create_task(stop.wait(), name="stop signal")
-        await asyncio.wait([serving, stopping], return_when=asyncio.FIRST_COMPLETED)
-        stopping.cancel()
-        state.stopping()
-        if not serving.done() and shutdown_delay and state.serves:
-            log.info("Shutting down: serving for another %g s", shutdown_delay.total_seconds())
-            await asyncio.wait([serving], timeout=shutdown_delay.total_seconds())
-        server.should_exit = True
-        await serving
-        state.down()
+    serving = asyncio.create_task(server.serve(sockets=[listening]), name="http server")
+    if on_listening is not None:
+        on_listening()
+    stopping = asyncio.create_task(stop.wait(), name="stop")
+    hurrying = asyncio.create_task(_hurry(server, at_once or asyncio.Event()), name="stop at once")
+    await asyncio.wait([serving, stopping, hurrying], return_when=asyncio.FIRST_COMPLETED)
+    state.stopping()
+    if not serving.done() and shutdown_delay and state.serves:
+        log.info("Shutting down: serving for another %g s", shutdown_delay.total_seconds())
+        waited_for = [serving, hurrying]
+        await asyncio.wait(waited_for, timeout=shutdown_delay.total_seconds(), return_when=asyncio.FIRST_COMPLETED)
+    server.should_exit = True
+    await serving
+    state.down()
+    for task in (stopping, hurrying):
+        task.cancel()
 
 
-@contextmanager
-def _signals(stop: asyncio.Event, server: uvicorn.Server) -> Iterator[None]:
-    """The first signal asks to stop, the second to do so at once."""
-    loop = asyncio.get_running_loop()
-
-    def received() -> None:
-        if stop.is_set():
-            server.force_exit = server.should_exit = True
-        stop.set()
-
-    handled = []
-    for name in (signal.SIGTERM, signal.SIGINT):
-        try:
-            loop.add_signal_handler(name, received)
-            handled.append(name)
-        except (NotImplementedError, RuntimeError, ValueError):  # Windows, or not in the main thread
-            continue
-    try:
-        yield
-    finally:
-        for name in handled:
-            loop.remove_signal_handler(name)
+async def _hurry(server: uvicorn.Server, at_once: asyncio.Event) -> None:
+    await at_once.wait()
+    server.force_exit = server.should_exit = True

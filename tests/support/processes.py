@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-PATIENCE = 15.0
+PATIENCE = 30.0
 READINESS = "/.backstage/health/v1/readiness"
 
 
