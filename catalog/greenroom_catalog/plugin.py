@@ -60,6 +60,7 @@ from greenroom_catalog.storage.locations import LocationTable
 from greenroom_catalog.storage.reports import Reports
 from greenroom_catalog.storage.runs import ProviderRuns
 from greenroom_catalog.storage.store import MIGRATIONS, Store
+from greenroom_catalog.storage.upkeep import Upkeep
 from greenroom_catalog.storage.waking import TO_DO, TO_PROCESS, TO_PROVIDE, TO_STITCH
 from greenroom_catalog.storage.workers import Workers
 
@@ -140,14 +141,15 @@ def catalog(config: CatalogConfig, host: Host) -> Iterable[Contribution]:
     yield Status("Catalog", reports.status)
     yield Check("catalog.queue", partial(reports.overdue, age.limit), serious=age.unready)
     yield Provides(CatalogProviders, Triggers(runs))
-    # a run of a provider ends in a time of its own, and a stitch may be followed by a VACUUM
+    # a run of a provider ends in a time of its own
     yield Loop("catalog.providers", runner.run_due, wakes=(TO_PROVIDE,), concurrency=SLOTS, longest=None)
     yield Loop("catalog.process", engine.process_due, wakes=(TO_PROCESS,), concurrency=2, close=engine.close)
-    yield Loop("catalog.stitch", engine.stitch_due, wakes=(TO_STITCH,), concurrency=2, longest=900.0)
+    yield Loop("catalog.stitch", engine.stitch_due, wakes=(TO_STITCH,), concurrency=2)
     if sweeps:
         yield Loop("catalog.orphans", Sweeper(store, chores, host.log).sweep_due, wakes=(TO_DO,))
     # closed after those above, which may let go of something themselves
     yield Loop("catalog.workers", workers.look, close=workers.leave)
+    yield Loop("catalog.upkeep", Upkeep(database).look, longest=3600.0)
     yield Loop("catalog.changes", Changes(database).trim, runs_in="every")
     yield Loop("catalog.census", Census(database, store, meters).count, runs_in="every")
 

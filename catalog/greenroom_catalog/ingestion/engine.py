@@ -51,8 +51,6 @@ LARGE_REST = 5.0
 NEVER = timedelta(days=36500)
 MANY = 2000
 """Relations or children of one entity from which on it is hashed and stitched in a thread, so that requests are answered."""
-TIDY_AFTER = 1000
-"""Stitched entities after which the planner's statistics are brought up to date, once the queue is empty."""
 
 
 T = TypeVar("T")
@@ -103,7 +101,6 @@ class Engine:
         self._resting: dict[int, float] = {}  # large entities, by id, and until when
         self._knows_lanes = False
         self._busy = False
-        self._untidied = 0
 
     async def process_due(self) -> float:
         """One step of processing: claim, process, save. Returns the seconds to rest."""
@@ -273,10 +270,7 @@ class Engine:
             return 0
         full = taken == self._stitching
         self._stitching = min(2 * self._stitching, BATCH)
-        if full:
-            return 0
-        await self._tidy()
-        return POLL
+        return 0 if full else POLL
 
     async def _stitch_some(self, limit: int) -> int:
         began = perf_counter()
@@ -289,7 +283,6 @@ class Engine:
             finals = [final for final in stitched if final is not None]
             await self._store.tickets.save(conn, finals)
             await self._store.tickets.drop(conn, taken, failures)
-        self._untidied += len(finals)
         if tickets:
             self._meters.stitching.observe(perf_counter() - began)
             self._meters.stitched.inc(len(finals), result="changed")
@@ -329,11 +322,6 @@ class Engine:
         self._log.warning("Failed to stitch %s, %s", ticket.ref, reason)
         failures[ticket.id] = reason
         return None
-
-    async def _tidy(self) -> None:
-        if self._untidied >= TIDY_AFTER and not self._busy:
-            self._untidied = 0
-            await self._store.tidy()
 
 
 async def _breathing(items: Sequence[T]) -> AsyncIterator[T]:

@@ -25,9 +25,6 @@ MIGRATIONS = Migrations("catalog", Path(__file__).with_name("migrations"))
 UNSTORABLE = (asyncpg.DataError, asyncpg.ProgramLimitExceededError)
 """What Postgres raises for text that it cannot hold (NUL) or index (over 2,700 bytes)."""
 
-BULKY = ("search", "final_entities", "refresh_state", "processed", "refresh_state_references", "relations")
-"""The tables that a bulk load fills."""
-
 T = TypeVar("T")
 
 
@@ -120,12 +117,6 @@ class Store:
     async def source_keys(self) -> list[str]:
         """The providers that have something in the catalog."""
         return [row["source_key"] for row in await self._db.fetch(self.sql.source_keys)]
-
-    async def tidy(self) -> None:
-        """After a bulk load: bring the planner's statistics and the visibility map up to date, for which autovacuum would
-        take its minute. Without the map, no scan is of an index only."""
-        for table in BULKY:
-            await self._db.execute(f"VACUUM (ANALYZE) {table}")
 
     async def backlog(self) -> tuple[int, int]:
         """How many entities are due, and how many wait for a stitch."""

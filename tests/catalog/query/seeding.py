@@ -24,12 +24,13 @@ select * from unnest($1::uuid[], $2::text[], $3::bytea[], $4::bytea[]) returning
 """
 
 
-async def serve(database: Database, entities: Sequence[Entity]) -> dict[str, int]:
+async def serve(database: Database, entities: Sequence[Entity], *, analyze: bool = True) -> dict[str, int]:
     """Serve stitched entities, ids in the given order. Those without a `metadata.uid` get one. Returns ids by ref."""
     ids: dict[str, int] = {}
     for start in range(0, len(entities), BATCH):
         ids |= await _serve(database, entities[start : start + BATCH])
-    await database.execute("analyze")
+    if analyze:
+        await database.execute("analyze")
     return ids
 
 

@@ -12,7 +12,8 @@ from uuid import UUID
 import pytest
 
 from greenroom.db import Database, open_pool
-from greenroom_catalog.storage.store import BULKY, MIGRATIONS, Store
+from greenroom_catalog.storage.store import MIGRATIONS, Store
+from greenroom_catalog.storage.upkeep import FILLED
 from tests.support.postgres import TestServer
 
 SEED = """
@@ -76,7 +77,7 @@ async def full_tables(postgres_server: TestServer) -> AsyncIterator[Database]:
     async with contextlib.AsyncExitStack() as stack:
         name = await stack.enter_async_context(postgres_server.empty(await postgres_server.template([MIGRATIONS])))
         database = await stack.enter_async_context(open_pool(postgres_server.to(name), size=2))
-        for table in BULKY:
+        for table in FILLED:
             await database.execute(f"alter table {table} set (autovacuum_enabled = off)")
         await database.execute(SEED)
         yield database
@@ -90,7 +91,7 @@ async def test_no_write_reads_a_table_from_end_to_end(full_tables: Database, nam
         transaction: Any = connection.transaction()
         await transaction.start()
         if analyzed:
-            for table in BULKY:
+            for table in FILLED:
                 await connection.execute(f"analyze {table}")
         plan = await connection.fetchval(f"explain (format json, costs off) {Store(full_tables).sql[name]}", *arguments)
         await transaction.rollback()
