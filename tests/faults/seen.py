@@ -89,7 +89,7 @@ UNDONE = """
            (SELECT count(*) FROM refresh_state s
             WHERE s.errors IS NULL AND NOT EXISTS (SELECT FROM final_entities f WHERE f.id = s.id)) AS unserved
 """
-"""Work that is due, leased, or set for a tomorrow that a clock only dreamt of: with an interval of 30 days, all else rests longer."""
+"""Work that is due, leased, or set for a tomorrow that a clock dreamt of: with an interval of 30 days, all else rests longer."""
 
 
 class Seen(NamedTuple):

@@ -64,6 +64,7 @@ async def test_providers_that_do_what_they_should_not_keep_what_they_brought_and
 async def _until_told(place: World, deed: str) -> None:
     door = Connection(place.fleet.port("api"))
     ask = Ask(f"/api/greenroom/catalog/providers/unruly-{deed}/runs")
+    runs: list[dict[str, Any]] = []
     try:
         async with asyncio.timeout(PATIENCE):
             while True:
