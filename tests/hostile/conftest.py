@@ -35,6 +35,7 @@ backend:
   reading: {{allow: [{{host: '{host}'}}]}}
 catalog:
   processingInterval: {{seconds: 600}}
+  orphanStrategy: keep
   rules: [{{allow: [Component, API, Group, User, System, Domain, Resource, Location, Template]}}]
 """
 

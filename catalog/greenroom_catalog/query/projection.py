@@ -61,6 +61,9 @@ class Projection:
         return _encode(tree)
 
 
+MOST_QUICK, DEEPEST_QUICK = 100, 20
+"""Fields, and dots in one, beyond which no structs are made: each level of one costs a frame of the stack."""
+
 _plain = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*").fullmatch
 
 Branch = dict[str, Any]
@@ -72,6 +75,8 @@ def _quick(fields: tuple[str, ...]) -> Callable[[bytes], bytes | None] | None:
     """A cut by structs of these fields, which answers None for a document that needs a closer look.
 
     None if all would: for odd keys, overlaps, and orders in which it depends on the document which key comes first."""
+    if len(fields) > MOST_QUICK or any(field.count(".") > DEEPEST_QUICK for field in fields):
+        return None
     branch = _branch(fields)
     if branch is None:
         return None

@@ -21,6 +21,8 @@ from greenroom_catalog.query.projection import parse_fields
 Query = Mapping[str, Any]
 
 LONGEST_PAGE = 2**53
+MOST_ORDERS = 20
+MOST_FACETS = 100
 
 
 class PageRequest(msgspec.Struct, frozen=True):
@@ -65,7 +67,7 @@ def page_from_query(query: Query) -> PageRequest:
     if query.get("cursor"):
         return PageRequest(decode(query["cursor"]), limit, 0, fields)
     predicate = from_filters(query.get("filter"))
-    orders = tuple(_order_field(text) for text in query.get("orderField", ()))
+    orders = tuple(_few_orders([_order_field(text) for text in query.get("orderField", ())]))
     cursor = Cursor(
         orders=orders,
         query=predicate,
@@ -92,7 +94,7 @@ def page_from_body(body: Query) -> PageRequest:
             raise InputError("Cursor cannot be empty")
         return PageRequest(decode(body["cursor"]), limit, 0, parse_fields(body.get("fields")))
     query = predicate_from_json(body["query"]) if "query" in body else None
-    orders = tuple(Order(item["field"].lower(), item["order"]) for item in body.get("orderBy", ()))
+    orders = tuple(_few_orders([Order(item["field"].lower(), item["order"]) for item in body.get("orderBy", ())]))
     text = body.get("fullTextFilter")
     cursor = Cursor(
         orders=orders,
@@ -119,7 +121,14 @@ def _whole(body: Query, name: Literal["limit", "offset"]) -> int | None:
 
 def orders_from_query(query: Query) -> list[Order]:
     """`order=asc:field` parameters; the field in its own letter case. Raises InputError."""
-    return [_order(text) for text in query.get("order", ())]
+    return _few_orders([_order(text) for text in query.get("order", ())])
+
+
+def _few_orders(orders: list[Order]) -> list[Order]:
+    """The planner takes minutes over hundreds of them, which nobody can stop."""
+    if len(orders) > MOST_ORDERS:
+        raise InputError(f"Invalid order, there are more than {MOST_ORDERS} fields")
+    return orders
 
 
 def _order(text: str) -> Order:
@@ -213,7 +222,14 @@ def facets_from_query(query: Query) -> list[str]:
     facets = [facet for facet in query.get("facet", ()) if facet]
     if not facets:
         raise InputError("Missing facet parameter")
-    return facets
+    return _few_facets(facets)
+
+
+def _few_facets(facets: list[str]) -> list[str]:
+    distinct = list(dict.fromkeys(facets))
+    if len(distinct) > MOST_FACETS:
+        raise InputError(f"Invalid facets, there are more than {MOST_FACETS}")
+    return distinct
 
 
 def facets_from_body(body: Query) -> tuple[list[str], Predicate | None]:
@@ -221,7 +237,7 @@ def facets_from_body(body: Query) -> tuple[list[str], Predicate | None]:
     facets = [facet for facet in body.get("facets", ()) if facet]
     if not facets:
         raise InputError("Missing or empty facets parameter")
-    return facets, predicate_from_json(body["query"]) if "query" in body else None
+    return _few_facets(facets), predicate_from_json(body["query"]) if "query" in body else None
 
 
 def is_yes(text: str | None) -> bool:
