@@ -305,9 +305,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stderr.write(f"Nothing was measured: {why}.\n")
         return 1
     report = run(measured(options))
-    sys.stdout.write(told(report) + "\n")
-    for line in verdict(report.rows):
-        sys.stderr.write(f"{line}\n")
+    sys.stdout.write("\n".join([told(report), "", *verdict(report.rows)]) + "\n")
     return 1 if any(row.fails for row in report.rows) else 0
 
 

@@ -105,10 +105,15 @@ class Bench:
         if self.options.wants("location"):
             await self._register()
         await self._settle()
-        for question in questions(documents):
-            await self._ask(question)
-        for question in streams():
-            await self._stream(question)
+        small = [one for one in questions(documents) if self.options.wants(one.id, f"{one.id}-load")]
+        large = [one for one in streams() if self.options.wants(one.id, f"{one.id}-memory")]
+        asks = {question.id: await self._alike(question) for question in [*small, *large]}
+        for question in small:
+            await self._in_turn(question, asks[question.id], self.options.rounds)
+            if question.loaded:
+                await self._under_load(question, asks[question.id])
+        for question in large:
+            await self._stream(question, asks[question.id])
         if self.options.wants("database"):
             sizes = [[await side.database_bytes() / len(documents)] for side in self.sides]
             self.row("database", "database, an entity", "bytes", sizes)
@@ -161,9 +166,9 @@ class Bench:
         before = [await side.rows_written() for side in self.sides]
         for _ in range(MUTATIONS):
             for side, times in zip(self.sides, taken, strict=True):
-                times.append(await side.mutate())
+                times.append(await side.mutate() * 1000)
         after = [await side.rows_written() for side in self.sides]
-        self.row("unchanged", "unchanged full mutation, in memory", "s", taken)
+        self.row("unchanged", "unchanged full mutation, in memory", "ms", taken)
         written = [_more(*one) for one in zip(before, after, strict=True)]
         self.notes["rows of entities written by each unchanged mutation"] = str([_told_rows(one) for one in written])
         counts = [[sum(one.values()) / MUTATIONS] for one in written]
@@ -209,15 +214,6 @@ class Bench:
         async with self.sides[0].connected() as connection:
             await connection.execute("vacuum analyze")
 
-    async def _ask(self, question: Question) -> None:
-        """In milliseconds: one request to each in turn. Then by several clients."""
-        if not self.options.wants(question.id, f"{question.id}-load"):
-            return
-        asks = await self._alike(question)
-        await self._in_turn(question, asks, self.options.rounds)
-        if question.loaded:
-            await self._under_load(question, asks)
-
     async def _alike(self, question: Question) -> list[list[Ask]]:
         """What each side is to be asked. Raises DifferentError unless both answer the same."""
         theirs, ours = [await question.asks(side.door) for side in self.sides]
@@ -256,17 +252,13 @@ class Bench:
         self.row(f"{question.id}-load", f"{question.what}{LOADED}", "requests/s", rates)
         self.row(f"{question.id}-cpu", f"{question.what}: CPU of the server for one", "ms", costs)
 
-    async def _stream(self, question: Question) -> None:
-        """A large answer, and how much more the server weighs while it gives it."""
-        if not self.options.wants(question.id, f"{question.id}-memory"):
-            return
-        asks = await self._alike(question)
+    async def _stream(self, question: Question, asks: Sequence[Sequence[Ask]]) -> None:
+        """A large answer, and what the server weighs at most while it gives it."""
         for side in self.sides:
             weight.forget_peak(side.pid)
-        before = [weight.resident(side.pid) for side in self.sides]
         await self._in_turn(question, asks, STREAMS, keep=False)
-        more = [[max(0.0, weight.peak(side.pid) - known)] for side, known in zip(self.sides, before, strict=True)]
-        self.row(f"{question.id}-memory", f"{question.what}: more memory meanwhile", "MB", more)
+        peaks = [[weight.peak(side.pid)] for side in self.sides]
+        self.row(f"{question.id}-memory", f"{question.what}: memory, at most meanwhile", "MB", peaks)
         sizes = [(await side.door.ask(ways[0], keep=False)).size for side, ways in zip(self.sides, asks, strict=True)]
         self.notes[f"bytes of {question.what}"] = f"{sizes[0]:,} and {sizes[1]:,}"
 
@@ -371,11 +363,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stderr.write(f"Nothing was measured: {why}.\n")
         return 1
     report = run(measured(options))
-    sys.stdout.write(told(report) + "\n")
     if options.json:
         report.save(options.json)
-    for line in verdict(report.rows):
-        sys.stderr.write(f"{line}\n")
+    sys.stdout.write("\n".join([told(report), "", *verdict(report.rows)]) + "\n")
     return 1 if any(row.fails for row in report.rows) else 0
 
 
