@@ -135,7 +135,19 @@ def _query(found: dict[str, Any]) -> Predicate | None:
 
 def to_base64(content: object) -> str:
     """JSON in base64: what every cursor is."""
-    return base64.b64encode(js_json(content).encode()).decode()
+    return base64.b64encode(_as_json(content)).decode()
+
+
+_FRACTION = re.compile(rb"[:\[,]-?[0-9]+[.eE]")
+
+
+def _as_json(content: object) -> bytes:
+    """As JavaScript prints it. Of what both know, msgspec prints all but fractions alike, in a tenth of the time."""
+    try:
+        quick = msgspec.json.encode(content)
+    except (UnicodeEncodeError, OverflowError):
+        return js_json(content).encode()
+    return quick if _FRACTION.search(quick) is None else js_json(content).encode()
 
 
 def from_base64(text: str) -> bytes:

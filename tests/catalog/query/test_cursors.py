@@ -5,9 +5,12 @@ import json
 from typing import Any
 
 import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
 
 from greenroom.errors import InputError
-from greenroom_catalog.query.cursors import Cursor, decode, encode
+from greenroom_catalog.model.values import js_json
+from greenroom_catalog.query.cursors import Cursor, decode, encode, from_base64, to_base64
 from greenroom_catalog.query.filters import After, Order
 
 
@@ -96,3 +99,18 @@ def test_bytes_that_are_no_text_are_read_as_nodes_buffers_read_them() -> None:
 def test_a_predicate_that_javascript_takes_for_nothing_says_nothing(nothing: object) -> None:
     assert decode(_coded({**_WHOLE, "query": nothing})).query is None
     assert decode(_coded({**_WHOLE, "query": {}})).query == {}
+
+
+_scalars = st.none() | st.booleans() | st.integers() | st.floats() | st.text()
+_values = st.recursive(
+    _scalars, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3), max_leaves=8
+)
+
+
+@given(_values)
+@example("a:1.5e3")
+@example({"a": [1e-7, -0.0, 1e21, 5.0, float("inf")]})
+@settings(max_examples=200, deadline=None)
+def test_a_cursor_is_printed_as_javascript_prints_it(value: object) -> None:
+    content = {"totalItems": value}
+    assert from_base64(to_base64(content)).decode() == js_json(content)
