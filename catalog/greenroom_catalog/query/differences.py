@@ -98,17 +98,18 @@ def _changed(seen: str) -> str:
 
 def _worlds(counting: Counting) -> tuple[str, str]:
     """The query, asked of the changed entities as they are, and as they were."""
-    ids = "array(select id from changed)" if counting.reads_values else "array(select id from found)"
-    now = f"with search as (select s.* from search s where s.id = any({ids})) {counting.sql}"
+    found, valued = "select id from found", "select id from valued"
     then = "search as (select (w.was).* from found w where (w.was).id is not null"
-    if counting.reads_values:
-        then += (
-            " union all select s.* from search s"
-            " where s.id = any(array(select id from valued except select id from found))),"
-            " final_entities as (select id, held as search_values from valued union all"
-            " select f.id, f.search_values from final_entities f"
-            " where f.id = any(array(select id from found except select id from valued)))"
-        )
-    else:
-        then += ")"
-    return now, f"with {then} {counting.sql}"
+    if not counting.reads_values:
+        return f"with search as ({_of('search', found)}) {counting.sql}", f"with {then}) {counting.sql}"
+    then += (
+        f" union all {_of('search', f'{valued} except {found}')}),"
+        f" final_entities as (select id, held as search_values from valued union all"
+        f" select id, search_values from ({_of('final_entities', f'{found} except {valued}')}) f)"
+    )
+    return f"with search as ({_of('search', f'{found} union {valued}')}) {counting.sql}", f"with {then} {counting.sql}"
+
+
+def _of(table: str, ids: str) -> str:
+    """Rows by id, each looked up by itself: without statistics, Postgres would sooner take any other condition."""
+    return f"select r.* from ({ids}) i cross join lateral (select t.* from {table} t where t.id = i.id offset 0) r"

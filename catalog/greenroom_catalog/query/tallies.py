@@ -99,7 +99,8 @@ class Tallies(Generic[V]):
                 return None
             if answer.value is not None:
                 answer.generation = known.generation
-                self._keep(key, answer)
+                if answer.seen != known.seen:
+                    self._keep(key, answer)
                 return answer
         return None
 

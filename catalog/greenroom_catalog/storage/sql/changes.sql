@@ -25,7 +25,7 @@ WITH h AS (
         marked_at = CASE WHEN search_horizon.marked_at < now() - $1::interval THEN now() ELSE search_horizon.marked_at END
     FROM edge
     WHERE EXISTS (SELECT FROM gone)
-       OR search_horizon.marked_at < now() - $1::interval AND EXISTS (SELECT FROM search_changes)
+       OR search_horizon.marked_at < now() - $1::interval AND (SELECT c.xid FROM search_changes c ORDER BY c.xid LIMIT 1) IS NOT NULL
 )
 SELECT count(*) FROM gone
 
