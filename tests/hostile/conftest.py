@@ -14,6 +14,7 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer as WebServer
 
+from greenroom.app import Running
 from greenroom.db import Database
 from tests.support.asgi import TOKEN, Client, Reply
 from tests.support.house import at_an_address
@@ -69,6 +70,7 @@ class World(NamedTuple):
     client: Client
     database: Database
     host: Host
+    house: Running
 
     async def get(self, target: str) -> Reply:
         return await self.client.get(f"/api/catalog{target}")
@@ -179,4 +181,4 @@ async def world(postgres_server: TestServer, tmp_path_factory: pytest.TempPathFa
 
         async with at_an_address(postgres_server, folder, config) as opened:
             client = Client(opened.house.asgi)
-            yield World(opened.address, client, opened.database, host)
+            yield World(opened.address, client, opened.database, host, opened.house)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -18,11 +17,11 @@ DEPTH = 1_000
 
 
 @pytest.fixture(scope="module")
-async def full(world: World) -> AsyncIterator[World]:
+async def full(world: World) -> World:
     """With 5,000 components, so that a query that looks at each of them a thousand times is felt."""
     spec = {"type": "service", "owner": "team-a", "description": "a" * 150}
     await serve(world.database, [entity(f"c{n}", spec=spec, title=f"{'a' * 40} {n}") for n in range(5_000)])
-    yield world
+    return world
 
 
 def _nested(operator: str, depth: int) -> str:
