@@ -229,13 +229,15 @@ class Door:
         if match is None:
             return await self._unmatched(visit, plugin, path)
         parameters = match.parameters and _decode(match.parameters, documented=match.target.operation is not None)
-        query = parse_query(visit.query) if visit.query else {}
+        query: Mapping[str, Any] = {}
         operation = match.target.operation
-        if operation is not None and visit.method == "HEAD":
-            query, parameters = operation.forgive(query, parameters)
-        elif operation is not None:
+        if operation is None:
+            query = parse_query(visit.query)
+        elif visit.method == "HEAD":
+            query, parameters = operation.forgive(parse_query(visit.query), parameters)
+        else:
             value = {} if body.value is None else body.value
-            query, parameters = operation.check(query, visit.query, parameters, value, visit.header(b"content-type"))
+            query, parameters = operation.check(visit.query, parameters, value, visit.header(b"content-type"))
             body = body._replace(value=value)
         visit.operation = match.target.name
         asked = Asked(query, parameters, body.value, body.raw, credentials, shown, plugin.id, visit.id, url)

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from greenroom.errors import InputError
+from greenroom.web.queries import parse_query
 from greenroom.web.validation import Check, Compiler, resolve, types_of
 
 _RESERVED = re.compile(r"[:/?#\[\]@!$&'()*+,;=]")
@@ -22,6 +24,12 @@ _METHODS = ("get", "put", "post", "delete", "options", "head", "patch", "trace")
 
 LARGEST = 2**63 - 1
 """What a larger integer (or Infinity, which JavaScript takes for one) becomes."""
+
+
+REMEMBERED = 128
+"""Query strings of each operation that are not parsed again: frontends, and people who turn pages, ask alike."""
+
+LONGEST_REMEMBERED = 1000
 
 
 class Parameter(NamedTuple):
@@ -52,20 +60,16 @@ class Operation:
         self._free = any(
             _is_free_form(resolve(document, one.get("schema", {}))) for one in parameters if one["in"] == "query"
         )
+        self._remembered = lru_cache(REMEMBERED)(self._typed)
         self._body = _Bodies(resolve(document, operation.get("requestBody")), compiler)
 
     def check(
-        self, query: dict[str, Any], raw_query: str, path: dict[str, str], body: Any, content_type: str | None
-    ) -> tuple[dict[str, Any], dict[str, Any]]:
+        self, raw_query: str, path: dict[str, str], body: Any, content_type: str | None
+    ) -> tuple[Mapping[str, Any], dict[str, Any]]:
         """The query and the path parameters, typed. Raises InputError with upstream's message."""
         body_check = self._body.of(content_type)
-        if self._strict and raw_query:
-            self._refuse_reserved(raw_query)
-        wrong: list[str] = []
-        if query or self._required:
-            query = self._arrays(query)
-            self._refuse_unknown(query)
-            wrong += self._coerce(query)
+        query, found = self._remembered(raw_query) if len(raw_query) <= LONGEST_REMEMBERED else self._typed(raw_query)
+        wrong = [*found]
         path = dict(path)
         if not wrong:
             wrong += _coerce_path(self._path, path)
@@ -74,6 +78,17 @@ class Operation:
         if wrong:
             raise InputError(", ".join(wrong))
         return query, path
+
+    def _typed(self, raw_query: str) -> tuple[Mapping[str, Any], Sequence[str]]:
+        """The query, and what is wrong with it. Raises InputError for what ends the check at once."""
+        if self._strict and raw_query:
+            self._refuse_reserved(raw_query)
+        query = parse_query(raw_query)
+        if not query and not self._required:
+            return query, ()
+        query = self._arrays(query)
+        self._refuse_unknown(query)
+        return query, self._coerce(query)
 
     def forgive(self, query: dict[str, Any], path: dict[str, str]) -> tuple[dict[str, Any], dict[str, Any]]:
         """The parameters for HEAD, which upstream leaves to its handlers: what is unknown, empty or not of its type is left out.

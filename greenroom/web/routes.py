@@ -42,8 +42,9 @@ class Routes(msgspec.Struct, frozen=True):
 class Asked(msgspec.Struct, frozen=True):
     """One request, decoded and, if its operation is documented, validated and coerced."""
 
-    query: dict[str, Any]
-    """As the document types it: integers are ints, arrays are lists. Undocumented: strings, or lists where repeated."""
+    query: Mapping[str, Any]
+    """As the document types it: integers are ints, arrays are lists. Undocumented: strings, or lists where repeated. Not to be
+    changed: the next request of the same query string gets the same one."""
     path: dict[str, str]
     """Path parameters, percent-decoded (`%2F` within a segment is a slash here)."""
     body: Any

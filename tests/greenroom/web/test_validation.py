@@ -79,21 +79,21 @@ def operation(parameters: list[dict[str, Any]], body: dict[str, Any] | None = No
 def test_reserved_characters_are_refused_where_the_document_does_not_allow_them() -> None:
     checked = operation([{"in": "query", "name": "q", "schema": {"type": "string"}}])
     with pytest.raises(InputError, match=r"^Parameter 'q' must be url encoded\. Its value may not contain reserved"):
-        checked.check({"q": "a:b"}, "q=a:b", {}, {}, None)
-    assert checked.check({"q": "a:b"}, "q=a%3Ab", {}, {}, None)[0] == {"q": "a:b"}
+        checked.check("q=a:b", {}, {}, None)
+    assert checked.check("q=a%3Ab", {}, {}, None)[0] == {"q": "a:b"}
 
 
 def test_a_free_form_object_parameter_lets_unknown_ones_pass() -> None:
     schema = {"type": "object", "additionalProperties": {"type": "string"}}
     checked = operation([{"in": "query", "name": "filters", "schema": schema}])
-    assert checked.check({"unknown": ""}, "unknown=", {}, {}, None)[0] == {"unknown": ""}
+    assert checked.check("unknown=", {}, {}, None)[0] == {"unknown": ""}
 
 
 def test_a_path_parameter_is_checked_and_typed() -> None:
     checked = operation([{"in": "path", "name": "n", "required": True, "schema": {"type": "integer", "maximum": 5}}])
-    assert checked.check({}, "", {"n": "4"}, {}, None)[1] == {"n": 4}
+    assert checked.check("", {"n": "4"}, {}, None)[1] == {"n": 4}
     with pytest.raises(InputError, match="request/params/n must be <= 5"):
-        checked.check({}, "", {"n": "6"}, {}, None)
+        checked.check("", {"n": "6"}, {}, None)
 
 
 @pytest.mark.parametrize(
@@ -180,3 +180,14 @@ def test_text_becomes_a_value_only_where_javascript_agrees(text: str, types: tup
 
 def test_every_document_in_the_repository_can_be_checked_against() -> None:
     assert len(compile_operations(load_document("catalog"))) == 20
+
+
+def test_a_query_string_that_was_seen_before_is_answered_alike() -> None:
+    """Whether it was right or wrong; and what comes with it is looked at each time."""
+    checked = compile_operations(load_document("catalog"))["GetEntitiesByQuery"]
+    for _ in range(3):
+        assert checked.check("limit=5&filter=kind=a", {}, {}, None)[0] == {"limit": 5, "filter": ["kind=a"]}
+        with pytest.raises(InputError, match="request/query/limit must be integer"):
+            checked.check("limit=x", {}, {}, None)
+        with pytest.raises(InputError, match="Unknown query parameter 'nope'"):
+            checked.check("nope=1", {}, {}, None)
