@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
-from collections.abc import AsyncIterator, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from importlib.metadata import entry_points
+from time import monotonic
 from typing import Any, TypeVar, cast
 
 import aiohttp
@@ -14,8 +16,9 @@ from greenroom.auth import Auth, read_tokens
 from greenroom.auth.storage import MIGRATIONS as AUTH_MIGRATIONS
 from greenroom.auth.storage import DatabaseKeyStore
 from greenroom.db import Database, open_database
+from greenroom.db.opening import START_SECONDS
 from greenroom.embedded import data_folder
-from greenroom.errors import ConfigError
+from greenroom.errors import ConfigError, ServiceUnavailableError
 from greenroom.events import Events, open_events
 from greenroom.health import Health
 from greenroom.loops import Loops, Role
@@ -50,6 +53,9 @@ from greenroom.web import Door, Lifecycle, Routes
 
 ENTRY_POINTS = "greenroom.plugins"
 FLOOR = "greenroom itself"
+START_REST = 1.0
+
+log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
@@ -300,6 +306,21 @@ def check_config(config: AppConfig) -> list[str]:
     return config.warnings
 
 
+async def _patiently(work: Callable[[], Awaitable[object]]) -> None:
+    """Do it, also if the database is away for a moment, or crowded: as it may be when many processes start with it."""
+    until = monotonic() + START_SECONDS
+    while True:
+        try:
+            await work()
+        except ServiceUnavailableError as error:
+            if monotonic() > until:
+                raise
+            log.warning("The start waits: %s", error.message)
+            await asyncio.sleep(START_REST)
+        else:
+            return
+
+
 class Running:
     """A started house: its ASGI application, and how to ask after it."""
 
@@ -328,7 +349,7 @@ async def running(
     `api` it answers health and metrics only. Raises ConfigError, ServiceUnavailableError, and ConflictError for a database
     that is newer than the code."""
     async with opened(config, environ, database=database) as house:
-        await house.migrate()
+        await _patiently(house.migrate)
         services = house.services
         loops = Loops(services.all(Loop), services.get(Events, FLOOR), roles)
         door = door or Door(config=house.backend, state=Lifecycle())

@@ -31,7 +31,7 @@ from greenroom.plugin import (
 )
 from greenroom.plugin import Processor as ProcessorOfPlugin
 from greenroom.presence import Presence
-from greenroom.settings import AppConfig, FieldError, IntegrationsConfig, hide_in_text
+from greenroom.settings import AppConfig, BackendConfig, FieldError, IntegrationsConfig, hide_in_text
 from greenroom.telemetry import Metrics, Redaction
 from greenroom.urls import Urls
 from greenroom_catalog.ingestion.analysis import Analysis
@@ -56,6 +56,7 @@ from greenroom_catalog.routes.surface import catalog_routes
 from greenroom_catalog.settings import CatalogConfig
 from greenroom_catalog.storage.changes import Changes
 from greenroom_catalog.storage.chores import Chores
+from greenroom_catalog.storage.clock import Clock
 from greenroom_catalog.storage.locations import LocationTable
 from greenroom_catalog.storage.reports import Reports
 from greenroom_catalog.storage.runs import ProviderRuns
@@ -83,7 +84,13 @@ def catalog(config: CatalogConfig, host: Host) -> Iterable[Contribution]:
     rules = _rules(config)
     processor = Processor(rules, Reader(urls))
     workers = Workers(database, host.get(Presence), host.log)
-    store = Store(database, keep_orphans=config.orphan_strategy == "keep", lane=processor.lane, holder=workers.me)
+    store = Store(
+        database,
+        keep_orphans=config.orphan_strategy == "keep",
+        lane=processor.lane,
+        holder=workers.me,
+        long_at_once=max(1, host.get(BackendConfig).database.pool_max // 2),
+    )
     meters = Meters(host.get(Metrics))
     engine = Engine(store, processor, host.log, meters, interval=config.processing_interval, rules=fingerprint(config))
     locations = RegisteredLocations(
@@ -149,6 +156,7 @@ def catalog(config: CatalogConfig, host: Host) -> Iterable[Contribution]:
         yield Loop("catalog.orphans", Sweeper(store, chores, host.log).sweep_due, wakes=(TO_DO,))
     # closed after those above, which may let go of something themselves
     yield Loop("catalog.workers", workers.look, close=workers.leave)
+    yield Loop("catalog.clock", Clock(database, host.log).look)
     yield Loop("catalog.upkeep", Upkeep(database).look, longest=3600.0)
     yield Loop("catalog.changes", Changes(database).trim, runs_in="every")
     yield Loop("catalog.census", Census(database, store, meters).count, runs_in="every")

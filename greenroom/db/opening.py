@@ -13,6 +13,7 @@ from typing import Any
 import asyncpg
 
 from greenroom.db.address import connect_arguments, place, without_password
+from greenroom.db.budget import budget, check, look_for_room
 from greenroom.db.connections import CLOSE_SECONDS, LOST, Database, DirectConnections, prepare_connection
 from greenroom.db.pool import Pool
 from greenroom.errors import ConfigError, ServiceUnavailableError
@@ -26,6 +27,8 @@ STATEMENTS = 256
 START_SECONDS = 60.0
 """How long a start waits for a database that is not there yet, as happens when both are started together."""
 CONNECT_SECONDS = 10
+KEEP_ALIVE = {"tcp_keepalives_idle": "15", "tcp_keepalives_interval": "5", "tcp_keepalives_count": "3"}
+"""How soon the server notices that the machine of a session is gone, and frees its locks. (Its own default is two hours.)"""
 
 
 @asynccontextmanager
@@ -73,7 +76,8 @@ async def open_pool(
     wanted = {"timeout": CONNECT_SECONDS, **arguments}
     wanted["server_settings"] = {"application_name": "greenroom", **wanted.get("server_settings", {})}
     pooled = await _first_contact(wanted, patience=patience, ensure_exists=ensure_exists) or direct is not None
-    past = {"timeout": CONNECT_SECONDS, **direct} if direct is not None else wanted
+    past = {"timeout": CONNECT_SECONDS, **(direct if direct is not None else wanted)}
+    past["server_settings"] = {**KEEP_ALIVE, **past.get("server_settings", {})}
     pool = await asyncpg.create_pool(
         **wanted,
         min_size=least,
@@ -84,11 +88,22 @@ async def open_pool(
     )
     lent = Pool(pool)
     try:
+        if not pooled:  # what stands between us and the server has a budget of its own
+            await _look_for_room(pool, budget(size, session=True))
         yield Database(
             lent, direct=DirectConnections(past) if direct is not None or not pooled else None, pooled=pooled
         )
     finally:
         await _close(lent, pool)
+
+
+async def _look_for_room(pool: Any, wanted: int) -> None:
+    """Raises ConfigError. A database that has just gone away again will be noticed by others."""
+    try:
+        async with pool.acquire() as connection:
+            check(wanted, await look_for_room(connection))
+    except LOST as error:
+        log.warning("how many connections the database has could not be found out: %s", type(error).__name__)
 
 
 async def _leave_as_it_is(connection: Any) -> None:

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import random
 from collections.abc import Iterable
+from time import monotonic
 from typing import Any
 
 import asyncpg
 
 IDLE_SECONDS = 60.0
 """How long a connection is kept at hand that nobody takes; then the pool has it, which closes it some minutes later."""
+
+CROWDED_SECONDS = 5.0
+"""How long a connection is tried for while the server has too many."""
 
 LONGEST_RUN = 10_000
 """Uses after which one is given back all the same: the pool replaces connections that have answered many queries."""
@@ -45,9 +50,20 @@ class Pool:
             await self._pool.release(connection)
         self._waiting += 1
         try:
-            return await self._pool.acquire()
+            return await self._acquire()
         finally:
             self._waiting -= 1
+
+    async def _acquire(self) -> Any:
+        """When the server has no connection to spare, one of ours that comes back will do, or one that others give up."""
+        until = monotonic() + CROWDED_SECONDS
+        while True:
+            try:
+                return await self._pool.acquire()
+            except asyncpg.TooManyConnectionsError:
+                if monotonic() > until:
+                    raise
+                await asyncio.sleep(random.uniform(0.02, 0.2))  # noqa: S311 - spreads rivals, hides nothing
 
     def keep(self, connection: Any) -> bool:
         """Take a connection back in which nothing went wrong. False: it has to be released."""

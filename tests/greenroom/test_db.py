@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import datetime as dt
 import shutil
+import socket
 import ssl
 from asyncio.subprocess import PIPE
 from collections.abc import AsyncIterator, Mapping
@@ -22,6 +23,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from greenroom.db import Connection as DatabaseConnection
 from greenroom.db import Database, open_database, open_pool
 from greenroom.db.address import connect_arguments, place, without_password
+from greenroom.db.connections import notice_silence
 from greenroom.embedded.folders import server_owner
 from greenroom.errors import ConfigError, ServiceUnavailableError
 from greenroom.events import open_events
@@ -378,3 +380,26 @@ async def test_a_way_past_the_pooler_serves_migrations_and_events(
                 assert await heard.get() is None
             await events.publish("task", "hello")
             assert await heard.get() == "hello"
+
+
+def test_a_machine_that_went_without_a_word_is_noticed() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listening, socket.create_connection(listening.getsockname()) as one:
+        notice_silence(one.fileno())
+        assert one.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE) == 1
+        if hasattr(socket, "TCP_USER_TIMEOUT"):
+            assert one.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) == 30_000
+            assert one.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE) == 15
+    left, right = socket.socketpair()
+    with left, right:
+        notice_silence(left.fileno())
+
+
+async def test_the_sockets_of_the_pool_are_looked_after(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = list[int]()
+    monkeypatch.setattr("greenroom.db.connections.notice_silence", seen.append)
+    assert database.direct is not None
+    async with database.direct.open() as connection:
+        await connection.fetchval("select 1")
+    async with database.acquire(), database.acquire():
+        pass
+    assert len(seen) >= 2

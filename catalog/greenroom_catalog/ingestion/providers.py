@@ -83,7 +83,7 @@ class Source:
 
         What is no entity, or cannot be stored, is left out and counted as failed; what it was before stays. A failure of
         which nobody knows what it was keeps everything that is not seen. Raises RemovalRefusedError and FloodError."""
-        async with self._store.transaction() as conn:
+        async with self._store.long_transaction() as conn:
             done = await self._replace(conn, entities)
         return self._count(done)
 

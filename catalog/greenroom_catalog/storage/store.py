@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -38,9 +39,12 @@ class Store:
         keep_orphans: bool = False,
         lane: Callable[[str, bytes], int] = lambda ref, doc: 0,
         holder: Holder | None = None,
+        long_at_once: int = 5,
     ) -> None:
         """`keep_orphans`: entities that nothing refers to any more are marked, and not deleted. `lane`: what processing an
-        entity (by ref and document) may wait for, as a number that `results.claim` is asked for. `holder`: who claims."""
+        entity (by ref and document) may wait for, as a number that `results.claim` is asked for. `holder`: who claims. At most
+        `long_at_once` transactions wait for somebody outside."""
+        self._long = asyncio.Semaphore(long_at_once)
         self._db = database
         self.sql: Queries = load(Path(__file__).with_name("sql"))
         self.tickets = Tickets(self.sql)
@@ -52,6 +56,12 @@ class Store:
     async def transaction(self) -> AsyncIterator[Connection]:
         """One connection inside BEGIN … COMMIT."""
         async with self._db.transaction() as conn:
+            yield conn
+
+    @asynccontextmanager
+    async def long_transaction(self) -> AsyncIterator[Connection]:
+        """The same, for as long as somebody outside takes: there are so few of these that connections are left for all else."""
+        async with self._long, self._db.transaction() as conn:
             yield conn
 
     async def retrying(self, work: Callable[[Connection], Awaitable[T]]) -> T:
