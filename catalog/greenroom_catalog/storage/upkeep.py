@@ -14,12 +14,10 @@ FILLED = (
     "final_entities",
     "refresh_state",
     "processed",
-    "refresh_schedule",
     "refresh_state_references",
-    "refresh_keys",
     "relations",
 )
-"""The tables that a bulk load fills; first what requests are answered from."""
+"""The tables that a bulk load fills, and whose values differ so much that a plan depends on them."""
 
 PAGES = 400
 """Pages by which a table may grow before anybody looks at it anew: some 4,000 entities."""
@@ -51,10 +49,16 @@ class Upkeep:
     async def _do(self, command: str, query: str, again: float) -> None:
         for table in await self._found(query, FILLED):
             statement = f"{command} {table}"
-            lately = monotonic() - self._done.get(statement, -again) < again
-            if not lately and await self._found(query, [table]):  # meanwhile another process may have been there
+            if monotonic() - self._done.get(statement, -again) >= again and await self._is_to_do(query, table):
                 self._done[statement] = monotonic()
                 await self._db.execute(statement)
+
+    async def _is_to_do(self, query: str, table: str) -> bool:
+        """Meanwhile another process may have been there. And where only a transaction that is not over has put anything, ANALYZE
+        would find the table empty: every plan made after that would read it whole, once for each row."""
+        if not await self._found(query, [table]):
+            return False
+        return bool(await self._db.fetchval(f"SELECT EXISTS (SELECT FROM {table})"))  # noqa: S608 - ours
 
     async def _found(self, query: str, tables: Sequence[str]) -> list[str]:
         return [row["relname"] for row in await self._db.fetch(query, tables, self._pages)]

@@ -91,6 +91,17 @@ async def test_two_processes_are_never_at_one_table_at_once(database: Database) 
     assert await analyzed(database) > 0
 
 
+async def test_what_nobody_sees_yet_is_not_taken_for_nothing(migrated_database: MigratedDatabase) -> None:
+    database = await migrated_database([MIGRATIONS])
+    async with database.transaction() as load:
+        await load.execute(
+            "insert into refresh_state (entity_ref, unprocessed_entity, unprocessed_hash)"
+            " select n::text, '', '' from generate_series(1, 999) n"
+        )
+        await Upkeep(database).look()
+    assert await database.fetchval("select reltuples from pg_class where oid = 'refresh_state'::regclass") == -1
+
+
 async def test_an_empty_catalog_is_left_alone(migrated_database: MigratedDatabase) -> None:
     empty = await migrated_database([MIGRATIONS])
     assert await Upkeep(empty).look() > 1
