@@ -98,7 +98,7 @@ class Soak:
                     last = await self.fleet.last_run()
                     await self._turn()
                     await asyncio.sleep(min(max(0.0, turn_began + TURN_SECONDS - time.monotonic()), max(0.0, left)))
-                settled = await self.fleet.settled(after=last)
+                settled = await self.fleet.settled(after=last, patience=900)
                 await asyncio.sleep(2 * SAMPLE_SECONDS)
         return settled
 
@@ -207,7 +207,7 @@ async def soak(arguments: argparse.Namespace) -> Report:
                 processes.start("api", "serve")
                 await processes.ready("api")
                 processes.start("worker", "worker")
-                load = await processes.settled()
+                load = await processes.settled(patience=900)
                 run_ = Soak(churn, processes, postmaster, out, arguments)
                 settled = await run_.go()
                 catalog = await seen(run_.port, postgres.dsn)
@@ -229,7 +229,7 @@ async def fresh(folder: Path, churn: Churn) -> Seen:
     async with embedded_postgres(theirs / "data", {"fsync": "off"}) as postgres:
         with fleet(theirs, configuration(churn.file), postgres.dsn) as processes:
             processes.start("api", "serve")
-            await processes.settled()
+            await processes.settled(patience=900)
             return await seen(processes.port("api"), postgres.dsn)
 
 
