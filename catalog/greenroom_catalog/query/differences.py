@@ -39,9 +39,9 @@ def changes(seen: str, generation: str) -> str:
     )
 
 
-def number_now(counting: Counting) -> str:
-    """An expression: `count snapshot generation`."""
-    return f"(select concat_ws(' ', ({counting.sql}), pg_current_snapshot(), {_GENERATION}))"
+def number_now(counting: Counting, *, logged: bool = True) -> str:
+    """An expression: `count snapshot generation`, without the generation if the log is not to be looked at."""
+    return f"(select concat_ws(' ', ({counting.sql}), pg_current_snapshot(){_generation(logged)}))"
 
 
 def number_since(counting: Counting | None, seen: str, generation: str) -> str:
@@ -53,9 +53,9 @@ def number_since(counting: Counting | None, seen: str, generation: str) -> str:
     return f"(select concat_ws(' ', coalesce({changes(seen, generation)}, -1), pg_current_snapshot(){difference}))"
 
 
-def facets_now(counting: Counting) -> str:
+def facets_now(counting: Counting, *, logged: bool = True) -> str:
     """A query for `facet, value, count`. The facet -1 has `count snapshot generation` as its value, the count being 0."""
-    head = f"concat_ws(' ', 0, pg_current_snapshot(), {_GENERATION})"
+    head = f"concat_ws(' ', 0, pg_current_snapshot(){_generation(logged)})"
     return f"select -1 as facet, {head} as value, 0::bigint as count union all ({counting.sql})"
 
 
@@ -71,7 +71,8 @@ def facets_since(counting: Counting | None, seen: str, generation: str) -> str:
     )
 
 
-_GENERATION = "(select h.generation from search_horizon h)"
+def _generation(logged: bool) -> str:
+    return ", (select h.generation from search_horizon h)" if logged else ""
 
 
 def _snapshot(seen: str) -> str:

@@ -15,8 +15,9 @@ from greenroom_catalog.query.memory import Memory
 ROOM = 4 * 1024 * 1024
 """Bytes of a process for statements made before."""
 
-Look = Literal["now", "holds", "since"]
-"""What is to be found out of a count: all of it, whether what was counted still holds, or what has changed since."""
+Look = Literal["now", "holds", "since", "unlogged"]
+"""What is to be found out of a count: all of it, whether what was counted still holds, or what has changed since; or all of
+it without a look at the log of changes."""
 
 
 class Compiled(msgspec.Struct, frozen=True):
@@ -74,8 +75,8 @@ class Statements:
             if look == "holds":  # one text for all facets
                 return _compiled(statement, facets_since(None, *_since(statement)), 2)
             counting = statement.facets(names, condition)
-            if look == "now":
-                return _compiled(statement, facets_now(counting), 0)
+            if look != "since":
+                return _compiled(statement, facets_now(counting, logged=look == "now"), 0)
             return _compiled(statement, facets_since(counting, *_since(statement)), 2)
 
         return self._once(("facets", names, condition, look), make)
@@ -109,8 +110,8 @@ class Statements:
 
 def _told(statement: Statement, counting: Counting | None, look: Look) -> tuple[str, int]:
     """(an expression for what is to be found out of a number, how many arguments it takes at the end)."""
-    if counting is not None and look == "now":
-        return number_now(counting), 0
+    if counting is not None and look != "since":
+        return number_now(counting, logged=look == "now"), 0
     return number_since(counting, *_since(statement)), 2
 
 

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Hashable
 from contextlib import asynccontextmanager
 from typing import Any, Generic, TypeVar
 
+import asyncpg
 import msgspec
 
 from greenroom_catalog.query.differences import MOST, Counting
@@ -36,11 +37,15 @@ class Ask(msgspec.Struct, Generic[V], frozen=True):
 
     tally: Tally[V] | None = None
     difference: bool = False
+    logged: bool = True
+    """The log of changes may be looked at."""
 
     @property
     def look(self) -> Look:
         """The same, as statements know it."""
-        return "now" if self.tally is None else "since" if self.difference else "holds"
+        if self.tally is None:
+            return "now" if self.logged else "unlogged"
+        return "since" if self.difference else "holds"
 
     @property
     def arguments(self) -> tuple[str, ...]:
@@ -49,6 +54,7 @@ class Ask(msgspec.Struct, Generic[V], frozen=True):
 
 
 ANEW: Ask[Any] = Ask()
+UNLOGGED: Ask[Any] = Ask(logged=False)
 
 
 class Answer(msgspec.Struct, Generic[V]):
@@ -75,8 +81,13 @@ class Tallies(Generic[V]):
         """The answer of `read`, its `value` filled: first it is asked whether the tally holds, then for the difference,
         and at last to count anew, which is done for one request at a time: those that wait then have a tally."""
         if not counting.lasting:
-            return await read(ANEW)
-        key = (counting.sql, counting.arguments)
+            return await read(UNLOGGED)
+        try:
+            return await self._current((counting.sql, counting.arguments), read)
+        except asyncpg.FeatureNotSupportedError:  # a standby, which may be promoted soon, has no unlogged tables
+            return await read(UNLOGGED)
+
+    async def _current(self, key: Key, read: Callable[[Ask[V]], Awaitable[A]]) -> A:
         tried: Tally[V] | None = None
         while True:
             known = self.memory.get(key)
