@@ -40,8 +40,8 @@ class Chores:
         await self._db.execute(self._sql.trigger_chore, name)
 
     async def seconds_until(self, name: str) -> float:
-        """Until it is due, not less than a tenth."""
-        return max(0.1, await self._db.fetchval(self._sql.next_chore, name) or 0.0)
+        """Until it is due, not less than a tenth, and not more than a minute: clocks may be set back."""
+        return min(60.0, max(0.1, await self._db.fetchval(self._sql.next_chore, name) or 0.0))
 
     async def get(self, name: str) -> Chore | None:
         """How it stands; None before it was first done."""
