@@ -42,7 +42,11 @@ PLANS: dict[str, tuple[tuple[object, ...], set[str]]] = {
     "held": ((REFS,), {"refresh_state_entity_ref_key"}),
     "emit": ((REFS[:3], HASHES, HASHES, ["key"] * 3, [0, 1, 2]), set()),
     "own_by_source": (("p4", IDS), {"refresh_state_references_target"}),
-    "disown_by_source": (("p4", REFS), {"refresh_state_entity_ref_key"}),
+    "disown_by_source": (("p4", REFS), {"refresh_state_entity_ref_key", "refresh_state_references_key"}),
+    "doomed_by_removal": (
+        ("p4", REFS),
+        {"refresh_state_entity_ref_key", "refresh_state_references_source", "refresh_state_references_target"},
+    ),
     "own_by_entities": ((IDS, IDS, [4, 6, 8]), {"refresh_state_references_source", "refresh_state_references_target"}),
     "orphans_among": ((IDS,), {"refresh_state_references_target"}),
     "children_of": ((IDS,), {"refresh_state_references_source"}),

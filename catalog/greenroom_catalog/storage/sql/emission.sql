@@ -40,8 +40,8 @@ INSERT INTO refresh_state_references (source_key, target_id) SELECT $1, id FROM 
 
 -- name: disown_by_source
 -- Forget that a provider refers to these entities.
-DELETE FROM refresh_state_references r USING refresh_state s
-WHERE s.id = r.target_id AND r.source_key = $1 AND s.entity_ref = ANY($2::text[])
+DELETE FROM refresh_state_references
+WHERE source_key = $1 AND target_id = ANY(ARRAY(SELECT id FROM refresh_state WHERE entity_ref = ANY($2::text[])))
 
 -- name: own_by_entities
 -- Make each parent the one referrer of its children, and of nothing else; return the children that were let go, and those that are
@@ -78,20 +78,24 @@ WITH due AS (SELECT id FROM refresh_schedule WHERE id = ANY($1::bigint[]) ORDER 
 UPDATE refresh_schedule c SET next_update_at = now() FROM due WHERE c.id = due.id
 
 -- name: doomed_by_removal
--- What goes when a provider lets go of these refs: they and all below them that nothing else holds up.
+-- What goes when a provider lets go of these refs: they and all below them that nothing else holds up. OFFSET 0 has each looked
+-- up by index: of how many there are in a recursion the planner knows nothing, and it would read all references for each level.
 WITH RECURSIVE roots AS (
-    SELECT r.target_id AS id FROM refresh_state_references r JOIN refresh_state s ON s.id = r.target_id
-    WHERE r.source_key = $1 AND s.entity_ref = ANY($2::text[])
+    SELECT r.target_id AS id FROM refresh_state s CROSS JOIN LATERAL (
+        SELECT target_id FROM refresh_state_references WHERE source_key = $1 AND target_id = s.id OFFSET 0
+    ) r WHERE s.entity_ref = ANY($2::text[])
 ), below (id) AS (
     SELECT id FROM roots
     UNION
-    SELECT r.target_id FROM below b JOIN refresh_state_references r ON r.source_id = b.id
+    SELECT r.target_id FROM below b CROSS JOIN LATERAL (
+        SELECT target_id FROM refresh_state_references WHERE source_id = b.id OFFSET 0
+    ) r
 ), above (subject, id, held) AS (
     SELECT b.id, r.source_id, r.source_key IS NOT NULL AND NOT (r.source_key = $1 AND r.target_id IN (SELECT id FROM roots))
-    FROM below b JOIN refresh_state_references r ON r.target_id = b.id
+    FROM below b CROSS JOIN LATERAL (SELECT * FROM refresh_state_references WHERE target_id = b.id OFFSET 0) r
     UNION
     SELECT a.subject, r.source_id, r.source_key IS NOT NULL AND NOT (r.source_key = $1 AND r.target_id IN (SELECT id FROM roots))
-    FROM above a JOIN refresh_state_references r ON r.target_id = a.id
+    FROM above a CROSS JOIN LATERAL (SELECT * FROM refresh_state_references WHERE target_id = a.id OFFSET 0) r
 )
 SELECT id FROM below EXCEPT SELECT subject FROM above WHERE held
 
@@ -110,8 +114,9 @@ SELECT DISTINCT target_id FROM refresh_state_references WHERE source_id = ANY($1
 
 -- name: related_to
 -- The entities, other than these, whose served relations come from processing these.
-SELECT DISTINCT s.id FROM relations r JOIN refresh_state s ON s.entity_ref = r.source_entity_ref
-WHERE r.originating_id = ANY($1::bigint[]) AND s.id <> ALL($1::bigint[])
+SELECT DISTINCT s.id FROM relations r CROSS JOIN LATERAL (
+    SELECT id FROM refresh_state WHERE entity_ref = r.source_entity_ref OFFSET 0
+) s WHERE r.originating_id = ANY($1::bigint[]) AND s.id <> ALL($1::bigint[])
 
 -- name: delete_entities
 -- Delete these entities with everything that was made from them. $2: who claimed one of them in vain is made due, at once; returns
