@@ -33,7 +33,7 @@ backend:
   baseUrl: {address}
   listen: {{host: 127.0.0.1}}
   auth: {{externalAccess: [{{type: static, options: {{token: {token}, subject: tests}}}}]}}
-  reading: {{allow: [{{host: '{host}'}}]}}
+  reading: {{allow: [{{host: '{host}'}}, {{host: '{other}'}}]}}
 catalog:
   processingInterval: {{seconds: 600}}
   orphanStrategy: keep
@@ -70,6 +70,7 @@ class World(NamedTuple):
     client: Client
     database: Database
     host: Host
+    other: Host
     house: Running
 
     async def get(self, target: str) -> Reply:
@@ -166,19 +167,30 @@ def refused(reply: Reply, *statuses: int) -> str:
     return str(envelope["error"]["message"])
 
 
-@pytest.fixture(scope="module")
-async def world(postgres_server: TestServer, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[World]:
+@asynccontextmanager
+async def opened(postgres: TestServer, folder: Path) -> AsyncIterator[World]:
     """Everything that is installed, in this process, with an API and a worker."""
-    folder: Path = tmp_path_factory.mktemp("hostile")
-    host = Host()
+    host, other = Host(), Host()
+    async with _serving(host) as first, _serving(other) as second:
+
+        def config(address: str) -> str:
+            return CONFIG.format(address=address, token=TOKEN, host=first, other=second)
+
+        async with at_an_address(postgres, folder, config) as house:
+            yield World(house.address, Client(house.house.asgi), house.database, host, other, house.house)
+
+
+@asynccontextmanager
+async def _serving(host: Host) -> AsyncIterator[str]:
     app = web.Application()
     app.router.add_route("*", "/{path:.*}", host.answer)
     async with WebServer(app) as server:
         host.address = str(server.make_url("")).rstrip("/")
+        yield f"{server.host}:{server.port}"
 
-        def config(address: str) -> str:
-            return CONFIG.format(address=address, token=TOKEN, host=f"{server.host}:{server.port}")
 
-        async with at_an_address(postgres_server, folder, config) as opened:
-            client = Client(opened.house.asgi)
-            yield World(opened.address, client, opened.database, host, opened.house)
+@pytest.fixture(scope="module")
+async def world(postgres_server: TestServer, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[World]:
+    """One for all tests of a module."""
+    async with opened(postgres_server, tmp_path_factory.mktemp("hostile")) as found:
+        yield found

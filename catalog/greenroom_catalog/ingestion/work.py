@@ -4,27 +4,39 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Iterable, Mapping, MutableMapping, Sequence
-from typing import Any
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping, Sequence
+from time import monotonic
+from typing import Any, TypeVar
 
 import msgspec
 
 from greenroom.entity import LOCATION, ORIGIN_LOCATION, Entity, Location, parse_ref, ref_of
 from greenroom.errors import GreenroomError, NotModifiedError, describe
 from greenroom.plugin import Document
-from greenroom.urls import Urls
+from greenroom.urls import UnreadableUrlError, Urls
 from greenroom_catalog.ingestion.locations import location_entity
 from greenroom_catalog.ingestion.parser import Broken, parse
 from greenroom_catalog.model import Relation, authored_annotations, validate_envelope
 from greenroom_catalog.model.values import from_json
 
-AT_ONCE = 16
+AT_ONCE = 64
 """Reads of URLs under way at the same time."""
+OF_ONE_HOST = 16
+"""Those of one host: a slow one leaves room for the others."""
+ENOUGH = 16
+"""Reads of a host that took too long, one after another, after which it is not asked for a while."""
+PAUSE = 60.0
+"""Seconds until it is asked again."""
+MOST_HOSTS = 1000
+"""Hosts that are remembered."""
 LARGE = 100_000
 """Bytes of a file from which on it is parsed in a thread, so that requests are answered meanwhile."""
 SEARCH = "search:"
 LARGEST_CACHE = 100_000
 """Bytes of JSON that a processor may remember of an entity."""
+
+T = TypeVar("T")
 
 log = logging.getLogger("greenroom.catalog")
 
@@ -45,22 +57,63 @@ class Memory(msgspec.Struct, frozen=True):
     caches: Mapping[str, Mapping[str, Any]] = {}
 
 
+class _Host:
+    """A host that is read from: how many may, and whether it has answered lately."""
+
+    def __init__(self, name: str) -> None:
+        self.slots = asyncio.Semaphore(OF_ONE_HOST)
+        self._name = name
+        self._late = 0
+        self._late_at = 0.0
+
+    def note(self, error: GreenroomError | None) -> None:
+        """Something was read, or failed."""
+        late = error is not None and isinstance(error.__cause__, TimeoutError)
+        self._late, self._late_at = (self._late + 1, monotonic()) if late else (0, 0.0)
+
+    def check(self, url: str) -> None:
+        """Raises UnreadableUrlError for a while when the host keeps others waiting."""
+        rest = self._late_at + PAUSE - monotonic()
+        if self._late >= ENOUGH and rest > 0:
+            many = f"{self._name} did not answer in time {self._late} times in a row"
+            raise UnreadableUrlError(f"Unable to read {url}, {many}, and is not asked for another {rest:.0f} s")
+
+
 class Reads:
-    """Reads URLs, a few at a time for all processings together."""
+    """Reads URLs, a few at a time for all processings together. What is slow holds up itself: all else is read meanwhile."""
 
     def __init__(self, urls: Urls) -> None:
         self.urls = urls
         self._slots = asyncio.Semaphore(AT_ONCE)
+        self._hosts: OrderedDict[str, _Host] = OrderedDict()
 
     async def read(self, url: str, etag: str | None = None) -> Document:
         """Raises as `Urls.read`."""
-        async with self._slots:
-            return await self.urls.read(url, etag)
+        return await self._ask(url, self.urls.read, etag)
 
     async def search(self, url: str, etag: str | None = None) -> Sequence[tuple[str, Document]]:
         """Raises as `Urls.search`."""
-        async with self._slots:
-            return await self.urls.search(url, etag)
+        return await self._ask(url, self.urls.search, etag)
+
+    async def _ask(self, url: str, read: Callable[[str, str | None], Awaitable[T]], etag: str | None) -> T:
+        host = self._host(url)
+        async with host.slots, self._slots:
+            host.check(url)
+            try:
+                result = await read(url, etag)
+            except GreenroomError as error:
+                host.note(error)
+                raise
+            host.note(None)
+            return result
+
+    def _host(self, url: str) -> _Host:
+        name = url.partition("://")[2].partition("/")[0].lower()
+        host = self._hosts.setdefault(name, _Host(name))
+        self._hosts.move_to_end(name)
+        if len(self._hosts) > MOST_HOSTS:
+            self._hosts.popitem(last=False)
+        return host
 
 
 class Sources:
