@@ -30,10 +30,11 @@ class Clock:
 
     async def look(self) -> float:
         """One step. Returns the seconds to rest."""
-        since = await self._db.fetchval(self._sql.read_clock)
-        if since is None or since > NOTE:
+        row = await self._db.fetchrow(self._sql.read_clock)
+        noted, since = row or (None, None)
+        if noted is None or noted > NOTE:
             await self._db.execute(self._sql.note_clock)
-        elif since < -TOLERATED:
+        if since is not None and since < -TOLERATED:
             back = await self._db.retrying(self._put_back)
             if back is not None:
                 self._log.warning(
@@ -43,9 +44,11 @@ class Clock:
 
     async def _put_back(self, conn: Connection) -> timedelta | None:
         """By how much, at most; None when another process was faster."""
+        await conn.execute(self._sql.lock_clock)
         back: timedelta | None = await conn.fetchval(self._sql.reset_clock, TOLERATED, NOTE + LOOK)
         if back is not None:
             sql = self._sql
+            await conn.execute(sql.put_back_runs)
             for set_back in (sql.put_back_providers, sql.put_back_chores, sql.put_back_schedule, sql.put_back_tickets):
                 await conn.execute(set_back, back)
             for topic in (TO_PROVIDE, TO_PROCESS, TO_STITCH):

@@ -12,7 +12,7 @@ from greenroom.db import Database
 from greenroom.plugin import Deferred
 from greenroom_catalog.storage.chores import Chores
 from greenroom_catalog.storage.clock import Clock
-from greenroom_catalog.storage.runs import ProviderRuns
+from greenroom_catalog.storage.runs import ProviderRuns, Tally
 from greenroom_catalog.storage.store import MIGRATIONS
 from tests.support.catalog import Catalog, component
 from tests.support.postgres import MigratedDatabase
@@ -66,13 +66,34 @@ async def test_of_several_processes_one_sets_all_back_and_once(
     await clocks[0].look()
     await ProviderRuns(database).register({"daily": DAY})
     due = await database.fetchval("SELECT next_run_at FROM providers")
-    await database.execute(BEFORE)
+    await database.execute("INSERT INTO provider_runs (provider, cause, process) VALUES ('daily', 'start', 'here:1')")
+    await database.execute(f"{BEFORE}; UPDATE provider_runs SET finished_at = now() + interval '1 day'")
     await asyncio.gather(*(clock.look() for clock in clocks))
     assert [
         record.getMessage().startswith("The clock of the database was put back by some") for record in caplog.records
     ] == [True]
     late = await database.fetchval("SELECT next_run_at FROM providers") - due
     assert abs(late) < timedelta(minutes=1)
+
+
+async def test_a_clock_that_was_ahead_for_a_moment_in_which_nobody_looked_is_told_by_the_runs_of_providers(
+    database: Database,
+) -> None:
+    clock, runs = Clock(database, LOG), ProviderRuns(database)
+    await clock.look()
+    await runs.register({"often": timedelta(seconds=1)})
+    claim = await runs.claim(["often"], HOUR, "here:1")
+    assert claim is not None
+    await runs.finish(claim, Tally(), None, timedelta(seconds=1))
+    await database.execute("UPDATE providers SET next_run_at = next_run_at + interval '1 day'")
+    await database.execute("UPDATE provider_runs SET finished_at = finished_at + interval '1 day'")
+
+    await clock.look()
+
+    assert await runs.claim(["often"], HOUR, "here:1") is not None
+    due = await database.fetchval("SELECT next_run_at FROM providers")
+    await clock.look()
+    assert await database.fetchval("SELECT next_run_at FROM providers") == due
 
 
 async def test_a_clock_that_is_right_or_put_forward_changes_nothing(database: Database) -> None:

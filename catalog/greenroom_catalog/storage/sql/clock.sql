@@ -1,17 +1,31 @@
 -- name: read_clock
--- Seconds since somebody last wrote down what the clock shows; fewer than none: it was put back. Null: nobody ever has.
-SELECT extract(epoch FROM now() - seen_at)::float8 FROM clock
+-- How many seconds ago the clock was written down (null: never), and how many ago by any account the latest thing happened: fewer than
+-- none, and it was put back. A run of a provider is an account, for a clock may be wrong for a moment only.
+SELECT (SELECT extract(epoch FROM now() - seen_at)::float8 FROM clock) AS noted,
+       extract(epoch FROM now() - greatest((SELECT seen_at FROM clock), max(started_at), max(finished_at)))::float8 AS since
+FROM provider_runs
 
 -- name: note_clock
 -- Write down what the clock shows.
 INSERT INTO clock (seen_at) VALUES (now())
 ON CONFLICT ((true)) DO UPDATE SET seen_at = excluded.seen_at WHERE clock.seen_at < excluded.seen_at
 
+-- name: lock_clock
+-- Wait for whoever is putting things right. By a statement of its own, so that the next one sees what that came to.
+SELECT FROM clock FOR UPDATE
+
 -- name: reset_clock
 -- Write down what the clock shows now that it was put back by more than $1 seconds; returns by how much, to the one who came first,
 -- and at most: since the other time was written down, $2 seconds may have passed.
-UPDATE clock c SET seen_at = now() FROM (SELECT seen_at FROM clock FOR UPDATE) w
-WHERE w.seen_at > now() + make_interval(secs => $1) RETURNING w.seen_at - now() + make_interval(secs => $2) AS back
+UPDATE clock c SET seen_at = now()
+FROM (SELECT seen_at FROM clock) w, (SELECT max(greatest(started_at, finished_at)) AS at FROM provider_runs) r
+WHERE greatest(w.seen_at, r.at) > now() + make_interval(secs => $1)
+RETURNING greatest(w.seen_at, r.at) - now() + make_interval(secs => $2) AS back
+
+-- name: put_back_runs
+-- No run was in the future.
+UPDATE provider_runs SET started_at = least(started_at, now()), finished_at = least(finished_at, now())
+WHERE greatest(started_at, finished_at) > now()
 
 -- name: put_back_schedule
 -- Set the turns of all entities so much earlier.
