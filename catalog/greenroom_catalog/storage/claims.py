@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import msgspec
 
 
-class Emitted(msgspec.Struct, frozen=True):
+class Emitted(msgspec.Struct, frozen=True, gc=False):
     """An unprocessed entity on its way into `refresh_state`; `hash` covers the document."""
 
     ref: str
@@ -16,7 +16,7 @@ class Emitted(msgspec.Struct, frozen=True):
     location_key: str | None
 
 
-class Held(msgspec.Struct, frozen=True):
+class Held(msgspec.Struct, frozen=True, gc=False):
     """What the catalog has of an entity, as far as a comparison needs it."""
 
     hash: bytes

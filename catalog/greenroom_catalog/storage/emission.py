@@ -15,6 +15,9 @@ from greenroom_catalog.storage.waking import TO_PROCESS, wake
 MANY = 2000
 """Documents from which on they are packed in a thread, so that requests are answered."""
 
+HELD_AT_A_TIME = 5000
+"""Rows of what a provider has, fetched at once."""
+
 
 class Emissions:
     """Who emitted what. Each method is a part of a transaction."""
@@ -28,9 +31,14 @@ class Emissions:
         self._lane = lane
 
     async def held_by_source(self, conn: Connection, source: str) -> dict[str, Held]:
-        """Root entities of a provider, by ref."""
-        rows = await conn.fetch(self._sql.held_by_source, source)
-        return {row["entity_ref"]: Held(row["unprocessed_hash"], row["location_key"]) for row in rows}
+        """Root entities of a provider, by ref. There may be a million: they are fetched a few at a time, and kept small."""
+        held: dict[str, Held] = {}
+        keys: dict[str, str] = {}
+        rows = await conn.cursor(self._sql.held_by_source, source)
+        while some := await rows.fetch(HELD_AT_A_TIME):
+            for ref, hash_, key in some:
+                held[ref] = Held(hash_, key and keys.setdefault(key, key))
+        return held
 
     async def held(self, conn: Connection, refs: Sequence[str]) -> dict[str, Held]:
         """Entities by ref, whoever emitted them."""
