@@ -21,7 +21,7 @@ from tests.faults.seen import Undone, undone
 from tests.support.processes import READINESS, Process, started, until
 
 PROVIDER = "ndjson:churn"
-PATIENCE = 100.0
+PATIENCE = 240.0
 TAKEN = (200, 202, 204)
 KINDS = ["Component", "API", "Resource", "System", "Domain", "Group", "User", "Location"]
 

@@ -1,4 +1,4 @@
-"""Processes are killed without warning, while entities come and change."""
+"""Processes are killed without warning, while entities come and change. Leases are as they are shipped: none is waited for."""
 
 from __future__ import annotations
 

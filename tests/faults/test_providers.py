@@ -41,7 +41,7 @@ async def test_providers_that_do_what_they_should_not_keep_what_they_brought_and
     config = folder / "unruly.yaml"
     config.write_text(f"unruly: [{', '.join(DEEDS)}]\n")
     async with world(postgres_server, folder, scale._replace(entities=300), **OPTIONS) as place:
-        place.fleet.before = f"{place.fleet.before}{BLOCKS_BRIEFLY}"
+        place.fleet.before = BLOCKS_BRIEFLY
         path = [
             pretend_installed(folder / "installed", {"unruly": "unruly:unruly"}, "unruly"),
             Path(__file__).parent / "unruly",

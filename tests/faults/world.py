@@ -146,7 +146,7 @@ async def world(
         arguments = server.to(ours) if database is None else database
         churn = Churn(folder / "entities.ndjson", scale.entities, SEED)
         config = configuration(churn.file, database=connection(arguments), **catalog)
-        with fleet(folder, config, arguments, before=short_leases(scale.lease)) as processes:
+        with fleet(folder, config, arguments) as processes:
             yield World(churn, processes, spare)
 
 

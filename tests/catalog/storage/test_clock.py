@@ -67,7 +67,8 @@ async def test_of_several_processes_one_sets_all_back_and_once(
     await ProviderRuns(database).register({"daily": DAY})
     due = await database.fetchval("SELECT next_run_at FROM providers")
     await database.execute("INSERT INTO provider_runs (provider, cause, process) VALUES ('daily', 'start', 'here:1')")
-    await database.execute(f"{BEFORE}; UPDATE provider_runs SET finished_at = now() + interval '1 day'")
+    await database.execute("UPDATE provider_runs SET finished_at = now() + interval '1 day'")
+    await database.execute(BEFORE)
     await asyncio.gather(*(clock.look() for clock in clocks))
     assert [
         record.getMessage().startswith("The clock of the database was put back by some") for record in caplog.records
