@@ -31,7 +31,8 @@ CREATE TABLE refresh_schedule (
     lane           smallint NOT NULL DEFAULT 0, -- what processing it may wait for: 0 nothing, 1 URLs, 2 the code of plugins
     holder         integer -- the worker that has claimed it; null: nobody, or one of which nobody could tell that it lives
 );
-CREATE INDEX refresh_schedule_due ON refresh_schedule (next_update_at);
+-- By lane, so that nobody looks through a million entities of one that is full for some of another.
+CREATE INDEX refresh_schedule_due ON refresh_schedule (lane, next_update_at);
 
 -- Who emitted whom: a provider (source_key) or an entity (source_id). An entity that nothing points at is an orphan.
 CREATE TABLE refresh_state_references (

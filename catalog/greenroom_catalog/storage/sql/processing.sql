@@ -7,9 +7,11 @@ WITH pressing AS (
         WHERE id = u.id AND next_update_at <= now() AND lane = ANY($3::smallint[]) FOR UPDATE SKIP LOCKED
     ) c LIMIT $1
 ), others AS (
-    SELECT id, next_update_at FROM refresh_schedule
-    WHERE next_update_at <= now() AND lane = ANY($3::smallint[]) AND NOT EXISTS (SELECT FROM pressing)
-    ORDER BY next_update_at LIMIT $1 FOR UPDATE SKIP LOCKED
+    SELECT c.id, c.next_update_at FROM unnest($3::smallint[]) AS l (lane) CROSS JOIN LATERAL (
+        SELECT id, next_update_at FROM refresh_schedule
+        WHERE lane = l.lane AND next_update_at <= now() AND NOT EXISTS (SELECT FROM pressing)
+        ORDER BY next_update_at LIMIT $1 FOR UPDATE SKIP LOCKED
+    ) c ORDER BY c.next_update_at LIMIT $1
 ), due AS (
     SELECT id, next_update_at, true AS urgent FROM pressing UNION ALL SELECT id, next_update_at, false FROM others
 ), claimed AS (
@@ -156,5 +158,5 @@ SELECT id FROM refresh_state WHERE entity_id = $1
 
 -- name: backlog
 -- How many entities are due, and how many wait for a stitch.
-SELECT (SELECT count(*) FROM refresh_schedule WHERE next_update_at <= now()) AS due,
+SELECT (SELECT count(*) FROM refresh_schedule WHERE lane = ANY('{0,1,2}') AND next_update_at <= now()) AS due,
        (SELECT count(*) FROM stitch_queue) AS stitching

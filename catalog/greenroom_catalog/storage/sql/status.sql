@@ -10,7 +10,9 @@ WHERE s.errors IS NOT NULL ORDER BY s.entity_ref LIMIT $1
 
 -- name: longest_waits
 -- For how many seconds the first in each queue has waited; null where nothing does.
-SELECT (SELECT extract(epoch FROM now() - min(next_update_at))::float8 FROM refresh_schedule WHERE next_update_at <= now()) AS process,
+SELECT (SELECT extract(epoch FROM now() - min(first.next_update_at))::float8 FROM generate_series(0, 2) AS l (lane) CROSS JOIN LATERAL (
+            SELECT next_update_at FROM refresh_schedule c WHERE c.lane = l.lane ORDER BY next_update_at LIMIT 1
+        ) first WHERE first.next_update_at <= now()) AS process,
        (SELECT extract(epoch FROM now() - min(requested_at))::float8 FROM stitch_queue) AS stitch
 
 -- name: sizes

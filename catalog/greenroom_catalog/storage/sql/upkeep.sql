@@ -14,5 +14,5 @@ ORDER BY c.relname
 SELECT c.relname FROM pg_class c,
     LATERAL (SELECT pg_relation_size(c.oid) / current_setting('block_size')::int AS pages) now
 WHERE c.oid = ANY($1::text[]::regclass[]) AND now.pages > $2 AND 2 * c.relallvisible < now.pages
-  AND NOT EXISTS (SELECT FROM stitch_queue) AND NOT EXISTS (SELECT FROM refresh_schedule WHERE next_update_at <= now())
+  AND NOT EXISTS (SELECT FROM stitch_queue) AND NOT EXISTS (SELECT FROM refresh_schedule WHERE lane = ANY('{0,1,2}') AND next_update_at <= now())
 ORDER BY c.relname
