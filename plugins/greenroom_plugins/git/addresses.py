@@ -23,6 +23,10 @@ _FORMS: dict[str, tuple[str, ...]] = {
     "bitbucketCloud": ("/src/{branch}/{path}", "/raw/{branch}/{path}"),
     "gitea": ("/src/branch/{branch}/{path}", "/raw/branch/{branch}/{path}"),
 }
+LONGEST_PREFIX = 2_000
+"""Characters of a repository's address, beyond which nobody looks for one."""
+LONGEST_URL = 20_000
+"""Characters of a file's URL, beyond which there is none: Linux gives a program no longer argument than 131,072 bytes."""
 _OTHER = ("/-/blob/{branch}/{path}",)
 """On hosts without a web of their own that we know of. The form is the one of GitLab, which tells path from repository."""
 
@@ -121,11 +125,13 @@ def prefix(form: str) -> str:
 
 def prefixes(url: str) -> Iterator[str]:
     """Everything that a URL may begin with and that could be the prefix of a form."""
-    return (url[: found.end()] for found in re.finditer(r"[/=?&]", url))
+    return (url[: found.end()] for found in re.finditer(r"[/=?&]", url[:LONGEST_PREFIX]))
 
 
 def path_in(url: str, form: str, branch: str) -> bytes | None:
     """The path of the file that a URL of this form and branch names, None if it names none."""
+    if len(url) > LONGEST_URL:
+        return None
     url = url.partition("#")[0]
     if "?" not in form:
         url = url.partition("?")[0]

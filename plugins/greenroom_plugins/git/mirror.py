@@ -25,6 +25,7 @@ MANY_BLOBS = 3
 MANY_PACKS = 40
 _LOCK_POLL = 0.05
 _REF = "refs/greenroom/"
+_FOREIGN = frozenset({b"", b".", b"..", b".git"})
 
 
 class Tip(msgspec.Struct, frozen=True):
@@ -215,6 +216,9 @@ class Mirror:
 
 
 def _regular(record: bytes) -> File | None:
+    """A tree that was made by hand may hold names that lead elsewhere in a URL, or on a disk; git itself writes none."""
     about, _, path = record.partition(b"\t")
     mode, _, rest = about.partition(b" ")
-    return File(path, rest.rpartition(b" ")[2].decode()) if mode in (b"100644", b"100755") else None
+    if mode not in (b"100644", b"100755") or not _FOREIGN.isdisjoint(path.split(b"/")):
+        return None
+    return File(path, rest.rpartition(b" ")[2].decode())

@@ -12,12 +12,15 @@ from greenroom.plugin import Document
 from greenroom.urls import Integrations
 from greenroom.urls.globs import compile_globs, expand, is_glob, translate
 from greenroom_plugins.git.addresses import Address, fill, forms, prefix, prefixes
+from greenroom_plugins.git.command import GitError
 from greenroom_plugins.git.mirror import File, Mirror
 from greenroom_plugins.git.provider import GitProvider
 from greenroom_plugins.git.state import Place, Repositories
 
 MAX_FOUND = 1000
 """Files that one pattern may stand for."""
+MAX_BYTES = 64 * 1024 * 1024
+"""What they may hold together."""
 
 
 class GitReader:
@@ -73,11 +76,15 @@ class GitReader:
         commit = await mirror.ensure(place.commit, place.branch)
         if commit == etag:
             raise NotModifiedError
-        found = [
-            (fill(place.form, place.branch, file.path), Document(await mirror.content(file.blob), commit))
-            for file in await _matching(mirror, commit, place.path)
-        ]
-        return sorted(found, key=lambda item: item[0])
+        found: dict[str, Document] = {}
+        left = MAX_BYTES
+        for file in await _matching(mirror, commit, place.path):
+            content = await mirror.content(file.blob)
+            left -= len(content)
+            if left < 0:
+                raise GitError(f"the files of {url} are larger than {MAX_BYTES} bytes together")
+            found[fill(place.form, place.branch, file.path)] = Document(content, commit)
+        return sorted(found.items())
 
     def _mirror(self, place: Place) -> Mirror:
         return self._providers[place.provider].mirror(place.url)
