@@ -91,7 +91,10 @@ class Integrations(msgspec.Struct, frozen=True):
             host = parse(url).host
         except InvalidUrlError:
             return None
-        return next((integration for integration in self.hosts if integration.host == host), None)
+        for integration in self.hosts:  # some seven, looked through for each entity of a bulk load
+            if integration.host == host:
+                return integration
+        return None
 
     def resolve(self, target: str, base: str, line: int | None = None) -> str:
         """The URL that `target` means in the file at `base`, with a mark of the line (from 1) if one is asked for.
@@ -99,9 +102,7 @@ class Integrations(msgspec.Struct, frozen=True):
         An absolute URL stands as it is, a leading slash means the root of the repository, and anything else is
         relative to the file. The base's query is kept. Raises InvalidUrlError, and InputError for a base that its host
         could not have."""
-        integration = self.by_url(base)
-        resolve = _resolve_plain if integration is None else _RESOLVE.get(integration.type, _resolve_plain)
-        return resolve(target, base, line, integration)
+        return _resolve(target, base, line, self.by_url(base))
 
     def edit_url(self, url: str) -> str | None:
         """Where a person edits the file; None on an unknown host, and for a URL that names a commit."""
@@ -110,7 +111,8 @@ class Integrations(msgspec.Struct, frozen=True):
 
     def source_location(self, url: str) -> str | None:
         """The location reference `url:<folder of the file>/`; None on an unknown host."""
-        return f"url:{self.resolve('./', url)}" if self.by_url(url) else None
+        integration = self.by_url(url)
+        return None if integration is None else f"url:{_resolve('./', url, None, integration)}"
 
     def view_url(self, url: str) -> str:
         """Where a person looks at the file."""
@@ -118,6 +120,11 @@ class Integrations(msgspec.Struct, frozen=True):
 
 
 # --- relative targets --------------------------------------------------------------------------------------------
+
+
+def _resolve(target: str, base: str, line: int | None, integration: Integration | None) -> str:
+    resolve = _resolve_plain if integration is None else _RESOLVE.get(integration.type, _resolve_plain)
+    return resolve(target, base, line, integration)
 
 
 def _resolve_plain(target: str, base: str, line: int | None, integration: Integration | None) -> str:
