@@ -175,11 +175,12 @@ class Statement:
         return f"final_entities f cross join lateral ({_elements(self._json(key))}) v(e)"
 
     def _json(self, key: str) -> str:
+        """JSON as text, which is grouped by in half the time."""
         self._reads_values = True
         if not storable(key):
-            return "null::jsonb"
-        unsaid = f"case when s.tok @> {_tokens(pair(key, usual(key)))} then '\"{usual(key)}\"'::jsonb end"
-        return f"coalesce((f.search_values -> {self.argument(shortened(key))})::jsonb, {unsaid})"
+            return "null::text"
+        unsaid = f"case when s.tok @> {_tokens(pair(key, usual(key)))} then '\"{usual(key)}\"' end"
+        return f"coalesce((f.search_values -> {self.argument(shortened(key))})::text, {unsaid})"
 
     def has_value(self, key: str) -> str:
         """The entity `s` has a value for the key which can be sorted by."""
@@ -328,7 +329,7 @@ _ORIGINAL = "case jsonb_typeof(e) when 'array' then e ->> 1 else e #>> '{}' end"
 def _elements(held: str) -> str:
     """A query for what stands in `search_values` for a key, one a row: a value alone, or a list."""
     one = "case jsonb_typeof(h.held) when 'array' then h.held else jsonb_build_array(h.held) end"
-    return f"select jsonb_array_elements({one}) from (select {held}) h(held) where h.held is not null"
+    return f"select jsonb_array_elements({one}) from (select ({held})::jsonb) h(held) where h.held is not null"
 
 
 def _known(key: str) -> str:
