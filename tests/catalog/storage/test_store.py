@@ -401,6 +401,20 @@ async def test_the_last_state_is_served_however_processing_and_stitching_meet(ca
         }
 
 
+async def test_what_changes_nothing_of_how_an_entity_is_found_writes_no_row_of_search(catalog: Catalog) -> None:
+    written = "select xmin::text from search"
+    await catalog.source().full([Deferred(component("a", description="x" * 300), "key")])
+    await catalog.settle()
+    before = await catalog.database.fetchval(written)
+    await catalog.source().full([Deferred(component("a", description="y" * 300), "key")])
+    await catalog.settle()
+    assert (await catalog.served())[ref("a")]["metadata"]["description"] == "y" * 300
+    assert await catalog.database.fetchval(written) == before
+    await catalog.source().full([Deferred(component("a", title="A"), "key")])
+    await catalog.settle()
+    assert await catalog.database.fetchval(written) != before
+
+
 async def _delete(store: Store, id_: int) -> None:
     async with store.transaction() as conn:
         await store.emissions.delete(conn, [id_])

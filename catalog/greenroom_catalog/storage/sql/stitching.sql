@@ -47,8 +47,9 @@ SELECT id, entity_ref, hash, final_entity, search_values FROM incoming ORDER BY 
 ON CONFLICT (id) DO UPDATE SET hash = excluded.hash, final_entity = excluded.final_entity, search_values = excluded.search_values
 
 -- name: save_search
--- Make these entities findable. Arrays within the arrays come as text, since unnest would flatten them.
-INSERT INTO search (id, kind, namespace, name, title, type, lifecycle, owner, owned_by,
+-- Make these entities findable; a row that is as it was is left alone, with all its indexes. Arrays within the arrays come as text,
+-- since unnest would flatten them.
+INSERT INTO search AS s (id, kind, namespace, name, title, type, lifecycle, owner, owned_by,
                     facet_kind, facet_namespace, facet_name, facet_title, facet_type, facet_lifecycle, facet_owner, facet_owned_by,
                     tags, tok)
 SELECT i.id, i.kind, i.namespace, i.name, i.title, i.type, i.lifecycle, i.owner, i.owned_by,
@@ -66,6 +67,7 @@ ON CONFLICT (id) DO UPDATE SET
     facet_namespace = excluded.facet_namespace, facet_name = excluded.facet_name, facet_title = excluded.facet_title,
     facet_type = excluded.facet_type, facet_lifecycle = excluded.facet_lifecycle, facet_owner = excluded.facet_owner,
     facet_owned_by = excluded.facet_owned_by, tags = excluded.tags, tok = excluded.tok
+WHERE ROW(s.*) IS DISTINCT FROM ROW(excluded.*)
 
 -- name: drop_tickets
 -- Stitched: the tickets are spent, nobody waits for it, and earlier failures are forgotten. Whoever is just changing what is urgent
