@@ -300,6 +300,22 @@ async def test_of_a_log_that_was_lost_in_a_crash_nothing_is_believed(world: Worl
     assert world.statements.counts == 0
 
 
+@pytest.mark.parametrize(
+    "restored",
+    [
+        "update search_horizon set trimmed = '999999999'",
+        "insert into search_changes (xid, id, part) values ('999999999', 1, 's')",
+    ],
+)
+async def test_a_log_that_came_out_of_a_backup_of_another_server_begins_anew(world: World, restored: str) -> None:
+    assert await world.total() == 5
+    await world.database.execute(restored)
+    await Changes(world.database).trim()
+    assert [await world.total(), await world.total()] == [5, 5]
+    assert world.statements.counts == 2
+    assert not await world.database.fetchval("select count(*) from search_changes where xid = '999999999'")
+
+
 async def test_a_standby_which_has_no_log_counts_anew(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     async def refuse(query: str, *arguments: object) -> list[Any]:
         if "search_changes" in query or "search_horizon" in query:

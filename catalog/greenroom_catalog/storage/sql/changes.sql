@@ -1,6 +1,16 @@
+-- name: changes_begun
+-- Whether there is a log, of this server: one that came out of a backup counts transactions of another.
+SELECT EXISTS (SELECT FROM search_horizon h WHERE greatest(h.trimmed, h.mark) <= pg_snapshot_xmin(pg_current_snapshot()))
+   AND NOT EXISTS (SELECT FROM search_changes c WHERE c.xid >= pg_snapshot_xmax(pg_current_snapshot()))
+
 -- name: begin_changes
--- A log that is empty after a crash or a failover begins anew: what was remembered of the one before counts no more.
-INSERT INTO search_horizon DEFAULT VALUES ON CONFLICT DO NOTHING
+-- A log that is empty after a crash or a failover, or another server's, begins anew: what was remembered of the one before
+-- counts no more.
+WITH foreigners AS (
+    DELETE FROM search_changes c WHERE c.xid >= pg_snapshot_xmax(pg_current_snapshot())
+)
+INSERT INTO search_horizon AS h DEFAULT VALUES
+ON CONFLICT ((true)) DO UPDATE SET generation = excluded.generation, trimmed = excluded.trimmed, mark = excluded.mark, marked_at = now()
 
 -- name: trim_changes
 -- Delete changes older than $1, and all but the latest $2. Nobody ever sees the rest of a log without its new horizon. Only
@@ -28,7 +38,3 @@ WITH h AS (
        OR search_horizon.marked_at < now() - $1::interval AND (SELECT c.xid FROM search_changes c ORDER BY c.xid LIMIT 1) IS NOT NULL
 )
 SELECT count(*) FROM gone
-
--- name: changes_begun
--- Whether there is a log.
-SELECT EXISTS (SELECT FROM search_horizon)
