@@ -401,6 +401,24 @@ async def test_the_last_state_is_served_however_processing_and_stitching_meet(ca
         }
 
 
+async def test_an_entity_that_changed_is_stitched_as_it_last_was_until_that_is_processed(catalog: Catalog) -> None:
+    await catalog.source().full([Deferred(component("a", title="v1"), "key")])
+    await catalog.settle()
+    former = "select former_entity is not null from refresh_state"
+    for version in ("v2", "v3"):
+        await catalog.source().full([Deferred(component("a", title=version), "key")])
+        assert await catalog.database.fetchval(former)
+        await catalog.database.execute("update final_entities set hash = ''")
+        async with catalog.store.transaction() as conn:
+            await catalog.store.tickets.request(conn, [], [ref("a")])
+        await catalog.engine.stitch_due()
+        assert (await catalog.served())[ref("a")]["metadata"]["title"] == "v1"
+        assert await catalog.database.fetchval("select hash <> '' from final_entities")
+    await catalog.settle()
+    assert (await catalog.served())[ref("a")]["metadata"]["title"] == "v3"
+    assert not await catalog.database.fetchval(former)
+
+
 async def test_what_changes_nothing_of_how_an_entity_is_found_writes_no_row_of_search(catalog: Catalog) -> None:
     written = "select xmin::text from search"
     await catalog.source().full([Deferred(component("a", description="x" * 300), "key")])
