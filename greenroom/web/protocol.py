@@ -14,12 +14,48 @@ from greenroom.web.asgi import Message
 HEAD_LIMIT = 64 * 1024
 """Bytes of request line and headers (node: 16 kB)."""
 
+UNREAD_LIMIT = 256 * 1024 * 1024
+
 _CONTROLS = bytes(number for number in (*range(32), 127) if number not in b"\t\r\n")
+
+
+class Crowd:
+    """The connections of a server, as far as one has to make room for others."""
+
+    def __init__(self, most: int = 10_000, unread: int = UNREAD_LIMIT) -> None:
+        """`most` connections are open at a time. `unread` is how many bytes of answers may wait for readers, all together."""
+        self.most = most
+        self.unread = unread
+        self._behind: dict[Protocol, int] = {}
+        self._sum = 0
+
+    def behind(self, connection: Protocol) -> None:
+        """It has been sent more than its client has read. Where too much waits altogether, those go that have waited longest."""
+        self.caught_up(connection)
+        self._behind[connection] = size = connection.unread
+        self._sum += size
+        if self._sum > self.unread:
+            self._behind = {one: one.unread for one in self._behind}
+            self._sum = sum(self._behind.values())
+        while self._sum > self.unread and len(self._behind) > 1:
+            slowest = next(iter(self._behind))
+            self.caught_up(slowest)
+            slowest.transport.abort()
+
+    @property
+    def waiting(self) -> list[Protocol]:
+        """Those that are behind, the one that has been for longest first."""
+        return list(self._behind)
+
+    def caught_up(self, connection: Protocol) -> None:
+        """It is no longer behind, or no longer there."""
+        self._sum -= self._behind.pop(connection, 0)
 
 
 class Protocol(HttpToolsProtocol):
     """Uvicorn's protocol with the bounds it lacks: on the size of a request's head (431) and on the time that a client takes
-    to send head and body (408), as node has them; and on the time that it takes to read an answer.
+    to send head and body (408), as node has them; on the time that it takes to read an answer, on the answers that wait for
+    readers, and on the number of connections (503).
 
     A request that arrives in one piece, as most do, never has a timer."""
 
@@ -40,12 +76,24 @@ class Protocol(HttpToolsProtocol):
     _idle: asyncio.TimerHandle | None = None
     _idle_since = 0.0
 
+    def __init__(self, *arguments: Any, crowd: Crowd | None = None, **named: Any) -> None:
+        super().__init__(*arguments, **named)
+        self._crowd = crowd or Crowd()
+
+    @property
+    def unread(self) -> int:
+        """Bytes that were sent, and wait here because the client does not read."""
+        return self.transport.get_write_buffer_size()
+
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
         self._await("head")
+        if len(self.connections) > self._crowd.most:
+            self._end(b"503 Service Unavailable")
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._await(None)
+        self._crowd.caught_up(self)
         for timer in (self._reading, self._idle):
             if timer is not None:
                 timer.cancel()
@@ -144,15 +192,17 @@ class Protocol(HttpToolsProtocol):
     def pause_writing(self) -> None:
         super().pause_writing()
         self._watch_reader()
+        self._crowd.behind(self)
 
     def resume_writing(self) -> None:
         super().resume_writing()
+        self._crowd.caught_up(self)
         if self._reading is not None:
             self._reading.cancel()
             self._reading = None
 
     def _watch_reader(self, before: int | None = None) -> None:
-        unread = self.transport.get_write_buffer_size()
+        unread = self.unread
         if before is not None and before - unread < self.read_least:
             self._reading = None
             self.transport.abort()  # to close it would be to wait until all is read

@@ -5,21 +5,29 @@ from __future__ import annotations
 import asyncio
 import logging
 import socket
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
+from functools import partial
+from typing import cast
 
 import uvicorn
 
 from greenroom.web.asgi import ASGIApp
 from greenroom.web.lifecycle import Lifecycle
-from greenroom.web.protocol import Protocol
+from greenroom.web.protocol import Crowd, Protocol
 
 log = logging.getLogger("greenroom.web")
 
 BACKLOG = 2048
 KEEP_ALIVE = 5
 """Seconds an idle connection is kept, as node does."""
+
+
+MOST_CONNECTIONS = 20_000
+OTHER_FILES = 256
+"""For the database, caches, logs and outgoing requests."""
 
 
 class Server(uvicorn.Server):
@@ -38,6 +46,21 @@ def bind(host: str, port: int) -> socket.socket:
     # Asyncio sets it only on sockets that name their protocol; without it, answers wait 40 ms for an acknowledgement.
     listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return listening
+
+
+def _room_for_connections() -> int:
+    """How many connections the system lets us have, once asked for all that it gives: some files are needed for other things,
+    and without them nothing would work, not even the health checks."""
+    if sys.platform == "win32":
+        return MOST_CONNECTIONS
+    import resource
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = MOST_CONNECTIONS + OTHER_FILES
+    allowed = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+    if soft != resource.RLIM_INFINITY and soft < allowed:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, hard))
+    return max(allowed - OTHER_FILES, OTHER_FILES)
 
 
 async def serve(
@@ -63,7 +86,7 @@ async def serve(
         log_level="warning",  # it tells of its own start and stop otherwise; the CLI does that better
         server_header=False,
         proxy_headers=False,  # whom to believe is for `trustProxy` to say
-        http=Protocol,
+        http=cast("type[Protocol]", partial(Protocol, crowd=Crowd(_room_for_connections()))),
         ws="none",
         timeout_keep_alive=KEEP_ALIVE,
         timeout_graceful_shutdown=max(1, round(shutdown_timeout.total_seconds())),

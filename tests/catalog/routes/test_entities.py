@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 import json
 from typing import Any
 from urllib.parse import quote
@@ -7,8 +8,9 @@ from urllib.parse import quote
 import msgspec
 import pytest
 
-from tests.catalog.query.seeding import emitted_by, entity, serve
+from tests.catalog.query.seeding import emitted_by, entity, many, serve
 from tests.catalog.routes.conftest import Surface, error_of
+from tests.support.asgi import Client
 
 JSON = "application/json; charset=utf-8"
 
@@ -76,6 +78,32 @@ async def test_the_whole_catalog_is_a_stream_and_an_empty_one_an_array(surface: 
     assert (response.headers["content-type"], "etag" in response.headers) == (JSON, False)
     response = await surface.http.get("/entities?fields=kind&order=desc:metadata.name")
     assert response.json == [{"kind": "Component"}] * 1203
+
+
+async def test_readers_who_do_not_read_keep_no_connection_from_others(surface: Surface) -> None:
+    """More of them than the pool has connections, each in the midst of the whole catalog."""
+    await serve(surface.database, many(120))
+    pool, go_on, begun = 5, asyncio.Event(), asyncio.Semaphore(0)
+
+    async def reluctant(scope: Any, receive: Any, send: Any) -> None:
+        async def held(message: Any) -> None:
+            if message["type"] == "http.response.body":
+                begun.release()
+                await go_on.wait()
+            await send(message)
+
+        await surface.http.app(scope, receive, held)
+
+    slow = Client(reluctant, surface.http.token, base=surface.http.base)
+    readers = [asyncio.create_task(slow.get("/entities")) for _ in range(2 * pool)]
+    async with asyncio.timeout(20):
+        for _ in readers:
+            await begun.acquire()
+        name = json.loads(await surface.database.fetchval("select final_entity from final_entities limit 1"))
+        kind, title = name["kind"], name["metadata"]["name"]
+        assert (await surface.http.get(f"/entities/by-name/{kind}/default/{title}")).status == 200
+        go_on.set()
+        assert [len((await reader).json) for reader in readers] == [120] * len(readers)
 
 
 async def test_a_page_of_any_length_is_sent_as_it_is_read(surface: Surface) -> None:

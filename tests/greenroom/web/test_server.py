@@ -11,7 +11,7 @@ from litestar import Response, get
 from litestar.response import Stream
 
 from greenroom.web import Lifecycle, Routes, bind, json_response, serve
-from greenroom.web.protocol import Protocol
+from greenroom.web.protocol import Crowd, Protocol
 from tests.greenroom.web.surface import Ask, app, catalog, plain
 from tests.support.asgi import TOKEN, App, chunked
 
@@ -279,3 +279,45 @@ async def test_a_client_that_does_not_read_its_answer_is_let_go(monkeypatch: pyt
                 await ended.wait()
             with pytest.raises((ConnectionError, asyncio.IncompleteReadError)):
                 await reader.readexactly(1 << 40)
+
+
+async def test_a_crowd_that_does_not_read_takes_no_more_memory_than_it_may(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The answers that wait for readers are bounded together: who has been behind for longest goes, others are served."""
+    limit = 20_000_000
+    crowds: list[Crowd] = []
+
+    def small(most: int) -> Crowd:
+        crowds.append(Crowd(most, limit))
+        return crowds[-1]
+
+    monkeypatch.setattr("greenroom.web.server.Crowd", small)
+    begun = 0
+
+    @get("/everything")
+    async def everything(request: Ask) -> Response[bytes]:
+        nonlocal begun
+        begun += 1
+        return json_response(b"x" * 8_000_000, etag=False)  # of which the kernel takes some
+
+    async with (
+        running(app(routes=[Routes("plain", [everything]), plain()])) as server,
+        contextlib.AsyncExitStack() as stack,
+    ):
+        for number in range(1, 13):
+            _, writer = await asyncio.open_connection("127.0.0.1", server.port, limit=1024)
+            stack.callback(writer.close)
+            writer.write(request("/api/plain/everything"))
+            while begun < number:
+                await asyncio.sleep(0.005)
+        assert sum(one.unread for one in crowds[0].waiting) <= limit
+        assert crowds[0].waiting
+        assert (await server.send(request("/api/plain/fixed"))).endswith(b'{"a":1}')
+
+
+async def test_a_connection_too_many_is_told_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("greenroom.web.server.Crowd", lambda most: Crowd(2))
+    async with running() as server, contextlib.AsyncExitStack() as stack:
+        for _ in range(2):
+            _, writer = await asyncio.open_connection("127.0.0.1", server.port)
+            stack.callback(writer.close)
+        assert (await server.send(b"")) == b"HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\n\r\n"
