@@ -122,7 +122,8 @@ class Events:
         self._call_all()
         while not ended.is_set():
             try:
-                await asyncio.wait_for(ended.wait(), CHECK_SECONDS)
+                async with asyncio.timeout(CHECK_SECONDS):
+                    await ended.wait()
             except TimeoutError:
                 await self.ask("select 1")
 
@@ -165,8 +166,9 @@ class Waiter:
 
     async def wait(self, seconds: float) -> bool:
         """Until an event has come, or so many seconds have passed; says whether one has."""
-        with suppress(TimeoutError):
-            await asyncio.wait_for(self._event.wait(), seconds)
+        with suppress(TimeoutError):  # (in Python 3.11, `wait_for` may lose a cancellation that comes with an event)
+            async with asyncio.timeout(seconds):
+                await self._event.wait()
         return self._event.is_set()
 
     def wake(self) -> None:

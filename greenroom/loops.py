@@ -238,7 +238,8 @@ class Loops:
     async def _back_off(self, seconds: float) -> None:
         """No event shortens this rest: what fails for everybody would otherwise be tried as fast as events come."""
         with suppress(TimeoutError):
-            await asyncio.wait_for(self._stop.wait(), seconds)
+            async with asyncio.timeout(seconds):
+                await self._stop.wait()
 
 
 async def _close(loop: Loop) -> None:

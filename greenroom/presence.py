@@ -37,7 +37,8 @@ class Presence:
         """The number, for which a process that has just started waits so long."""
         if self._db.direct is not None:
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._announced.wait(), seconds)
+                async with asyncio.timeout(seconds):
+                    await self._announced.wait()
         return self.number
 
     async def announce(self, connection: Any) -> None:

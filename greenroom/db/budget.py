@@ -19,7 +19,8 @@ select least(
          (select nullif(rolconnlimit, -1) from pg_roles where rolname = current_user and not rolsuper),
          (select nullif(datconnlimit, -1) from pg_database, pg_roles
           where datname = current_database() and rolname = current_user and not rolsuper)) as room,
-       (select count(*)::int from pg_stat_activity where datid is not null and pid <> pg_backend_pid()) as used
+       (select count(*)::int from pg_stat_activity
+        where datid is not null and pid <> pg_backend_pid() and coalesce(backend_type, 'client backend') = 'client backend') as used
 """
 
 

@@ -36,7 +36,7 @@ class Watcher:
 
     async def count(self) -> int:
         found: int = await self.connection.fetchval(
-            "select count(*) from pg_stat_activity where datname = $1", self.name
+            "select count(*) from pg_stat_activity where datname = $1 and backend_type = 'client backend'", self.name
         )
         self.peak = max(self.peak, found)
         return found
