@@ -26,27 +26,35 @@ def stitch(ticket: Ticket) -> Final | None:
     indexed, because two of its keys differ only in letter case."""
     if ticket.processed is None:
         return None
+    digest = _digest(ticket, ticket.processed)
+    if digest == ticket.hash:
+        return None
     uid = str(ticket.uid)
     entity: Entity = msgspec.json.decode(ticket.processed)
     _annotate(entity, orphan=ticket.orphan)
     entity["relations"] = [{"type": type_, "targetRef": target} for type_, target in ticket.relations]
     if ticket.errors is not None:
         _add_status(entity, msgspec.json.decode(ticket.errors))
-    digest = sha1(msgspec.json.encode(entity), usedforsecurity=False)
-    if digest.digest() == ticket.hash:
-        return None
     metadata = entity["metadata"]
     metadata["uid"] = uid
-    metadata["etag"] = metadata.get("etag") or digest.hexdigest()
+    metadata["etag"] = metadata.get("etag") or digest.hex()
     found = project(entity, uid)
     return Final(
         ticket.id,
         ticket.ref,
-        digest.digest(),
+        digest,
         msgspec.json.encode(entity),
         search_values(found),
         search_row(found),
     )
+
+
+def _digest(ticket: Ticket, processed: bytes) -> bytes:
+    """Of all that decides what is served. Each part is JSON, and says itself where it ends."""
+    digest = sha1(msgspec.json.encode((ticket.relations, ticket.orphan)), usedforsecurity=False)
+    digest.update(b"%b\n" % (ticket.errors or b""))
+    digest.update(processed)
+    return digest.digest()
 
 
 def _annotate(entity: Entity, *, orphan: bool) -> None:

@@ -2,7 +2,7 @@
 CREATE TABLE final_entities (
     id            bigint PRIMARY KEY,
     entity_ref    text STORAGE MAIN COLLATE "C" NOT NULL UNIQUE,
-    hash          bytea STORAGE MAIN NOT NULL, -- of the stitched entity before uid and etag are put in
+    hash          bytea STORAGE MAIN NOT NULL, -- of what it was put together from
     final_entity  json STORAGE MAIN NOT NULL,
     search_values json STORAGE MAIN NOT NULL -- search key -> "value" | ["value" | ["lower", "Original"] | null, …] of the keys without a column, which are shortened (stitching/tokens.py)
 ) WITH (toast_tuple_target = 128);
