@@ -138,6 +138,8 @@ def js_json(value: object) -> str:
         return f"[{','.join(map(js_json, value))}]"
     if isinstance(value, dict):
         return f"{{{','.join(f'{js_json(key)}:{js_json(item)}' for key, item in value.items())}}}"
+    if isinstance(value, float) and not math.isfinite(value):
+        return "null"
     return js_text(value)
 
 
