@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from time import monotonic
+
 from greenroom.db import Database
 from greenroom.telemetry import Metrics
 from greenroom_catalog.storage.store import Store
@@ -48,7 +50,8 @@ class Census:
         self._meters = meters
 
     async def count(self) -> float:
-        """Set the gauges. Returns the seconds to rest."""
+        """Set the gauges. Returns the seconds to rest: a hundred times as long as it took, for each process counts by itself."""
+        began = monotonic()
         self._meters.entities.clear()
         for row in await self._db.fetch(self._store.sql.entities_by_kind):
             self._meters.entities.set(row["entities"], kind=row["kind"])
@@ -57,4 +60,4 @@ class Census:
             self._meters.locations.set(sizes["locations"])
             self._meters.relations.set(sizes["relations"])
             self._meters.stitch_queue.set(sizes["tickets"])
-        return CENSUS_SECONDS
+        return max(CENSUS_SECONDS, 100 * (monotonic() - began))
