@@ -14,7 +14,9 @@ from greenroom.web.asgi import Message
 HEAD_LIMIT = 64 * 1024
 """Bytes of request line and headers (node: 16 kB)."""
 
-UNREAD_LIMIT = 256 * 1024 * 1024
+UNREAD_LIMIT = 128 * 1024 * 1024
+UNREAD_LEAST = 1024 * 1024
+"""What an answer that waits for its reader counts for at least: as much is held behind it, in pieces that are not sent yet."""
 
 _CONTROLS = bytes(number for number in (*range(32), 127) if number not in b"\t\r\n")
 
@@ -32,10 +34,10 @@ class Crowd:
     def behind(self, connection: Protocol) -> None:
         """It has been sent more than its client has read. Where too much waits altogether, those go that have waited longest."""
         self.caught_up(connection)
-        self._behind[connection] = size = connection.unread
+        self._behind[connection] = size = max(connection.unread, UNREAD_LEAST)
         self._sum += size
         if self._sum > self.unread:
-            self._behind = {one: one.unread for one in self._behind}
+            self._behind = {one: max(one.unread, UNREAD_LEAST) for one in self._behind}
             self._sum = sum(self._behind.values())
         while self._sum > self.unread and len(self._behind) > 1:
             slowest = next(iter(self._behind))

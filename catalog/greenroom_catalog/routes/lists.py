@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -28,8 +28,45 @@ Cut = Callable[[bytes], bytes]
 JSON = "application/json; charset=utf-8"
 
 
+READ_AHEAD = 16
+"""Streams for which a chunk is read while the last one is sent. What is read ahead is memory, however slow the reader."""
+
+
+class Ahead:
+    """Chunks as they are read, the next one already while somebody is busy with one."""
+
+    def __init__(self, most: int = READ_AHEAD) -> None:
+        self._free = most
+
+    async def __call__(self, chunks: AsyncIterator[list[bytes]]) -> AsyncGenerator[list[bytes], None]:
+        """The same chunks, read ahead unless that is done for enough others."""
+
+        async def following() -> list[bytes] | None:
+            return await anext(chunks, None)
+
+        coming: asyncio.Task[list[bytes] | None] | None = None
+        try:
+            while True:
+                chunk = await (following() if coming is None else coming)
+                self._free += coming is not None
+                coming = None
+                if chunk is None:
+                    return
+                if self._free:
+                    self._free -= 1
+                    coming = asyncio.create_task(following())
+                yield chunk
+        finally:
+            if coming is not None:
+                self._free += 1
+                coming.cancel()
+                await asyncio.wait([coming])  # what became of it concerns nobody any more
+                _ = coming.cancelled() or coming.exception()
+
+
 def list_routes(queries: EntityQueries, permissions: Permissions) -> list[HTTPRouteHandler]:
     """The routes that answer with the entities that match."""
+    ahead = Ahead()
 
     @get("/entities", operation_id="GetEntities")
     async def entities(request: Request[Any, Any, Any]) -> Response[Any]:
@@ -43,8 +80,10 @@ def list_routes(queries: EntityQueries, permissions: Permissions) -> list[HTTPRo
         cut = Projection(fields) if fields else None
         if window is None:
             order = Order(orders[0].key.lower(), orders[0].direction) if orders else None
-            return await _streamed(_ahead(queries.stream(query, order)), cut)
-        return await _listed(queries, query, orders, requests.window_after(ask.query, window), cut, ask.url)
+            return await _streamed(ahead(queries.stream(query, order)), cut)
+        after = requests.window_after(ask.query, window)
+        ids, headers = await _listed(queries, query, orders, after, ask.url)
+        return await _sent(ahead(queries.read(ids)), len(ids), cut, headers=headers)
 
     @get("/entities/by-query", operation_id="GetEntitiesByQuery")
     async def by_query(request: Request[Any, Any, Any]) -> Response[Any]:
@@ -65,7 +104,7 @@ def list_routes(queries: EntityQueries, permissions: Permissions) -> list[HTTPRo
         cut = Projection(wanted.fields) if wanted.fields else None
         head, tail = b'{"items":[', _trailer(page)
         if page.unread:
-            return await _sent(_ahead(queries.read(page.unread)), len(page.unread), cut, head, tail)
+            return await _sent(ahead(queries.read(page.unread)), len(page.unread), cut, head, tail)
         return json_response(head + _inside(page.documents, cut) + tail, etag=cut is not None)
 
     return [entities, by_predicate, by_query]  # OPTIONS tells the verbs in this order, which is upstream's
@@ -103,21 +142,14 @@ def _trailer(page: Page) -> bytes:
 
 
 async def _listed(
-    queries: EntityQueries,
-    query: Predicate | None,
-    orders: Sequence[Order],
-    window: Window,
-    cut: Cut | None,
-    url: str,
-) -> Response[Any]:
-    """One page. One entity more than asked for is looked up, to know whether there is a next one."""
+    queries: EntityQueries, query: Predicate | None, orders: Sequence[Order], window: Window, url: str
+) -> tuple[list[int], dict[str, str]]:
+    """The ids of one page, and its headers. One more than asked for is looked up, to know whether there is a next page."""
     limit = window.limit
     ids = await queries.listed(query, orders, None if limit is None else limit + 1, window.offset)
-    headers: dict[str, str] = {}
-    if limit is not None and len(ids) > limit:
-        ids = ids[:limit]
-        headers["Link"] = requests.next_link(url, window.next())
-    return await _sent(_ahead(queries.read(ids)), len(ids), cut, headers=headers)
+    if limit is None or len(ids) <= limit:
+        return ids, {}
+    return ids[:limit], {"Link": requests.next_link(url, window.next())}
 
 
 async def _sent(
@@ -147,21 +179,6 @@ async def _streamed(
     if first is None:
         return json_response(head + tail, headers=headers)
     return Stream(_bytes(head + _inside(first, cut), chunks, cut, tail), media_type=JSON, headers=headers)
-
-
-async def _ahead(chunks: AsyncIterator[list[bytes]]) -> AsyncIterator[list[bytes]]:
-    """The same chunks; the database is at work on the next one while one is being sent."""
-
-    async def following() -> list[bytes] | None:
-        return await anext(chunks, None)
-
-    coming = asyncio.create_task(following())
-    try:
-        while (chunk := await coming) is not None:
-            coming = asyncio.create_task(following())
-            yield chunk
-    finally:
-        coming.cancel()
 
 
 async def _bytes(begun: bytes, rest: AsyncIterator[list[bytes]], cut: Cut | None, tail: bytes) -> AsyncIterator[bytes]:
