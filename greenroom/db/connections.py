@@ -28,6 +28,7 @@ LOST = (
     asyncpg.AdminShutdownError,
     asyncpg.CrashShutdownError,
     asyncpg.TooManyConnectionsError,
+    asyncpg.InternalClientError,  # the session was ended by an administrator, and the end of the stream is yet to come
 )
 """What connecting or a query raises when it is the database that is away, and another attempt may succeed."""
 
@@ -196,6 +197,8 @@ class _Lent:
             if not self._pool.keep(connection):
                 await self._pool.release(connection)
             return
+        if isinstance(error, asyncpg.InternalClientError):
+            connection.terminate()  # it can say nothing sensible any more
         lost = isinstance(error, LOST[1:]) or (isinstance(error, asyncpg.InterfaceError) and is_gone(connection))
         await self._pool.release(connection)
         if lost:

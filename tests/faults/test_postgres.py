@@ -25,7 +25,7 @@ from tests.support.processes import READINESS
 
 DATABASE = "greenroom"
 LOCATIONS = "/api/catalog/locations"
-ROUNDS = 6
+ROUNDS = 3
 PATIENCE = 30.0
 FAST = {"fsync": "off", "full_page_writes": "off"}
 """Nothing of it needs to outlive the machine; of Postgres' own end, nothing is lost by this."""
@@ -64,6 +64,7 @@ async def catalog(
             made.start("worker", "worker")
         await place.settled()
         yield place
+        place.only_the_database_was_away()
 
 
 async def test_a_postgres_that_crashes_and_comes_back_loses_nothing_and_nobody_has_to_restart_greenroom(

@@ -114,6 +114,12 @@ class World:
         """No process has logged an error."""
         assert not self.fleet.logged("error")
 
+    def only_the_database_was_away(self) -> None:
+        """Whatever failed did so because of that, and said so."""
+        said = ("ServiceUnavailableError", "The database is not available")
+        others = [one for one in self.fleet.logged("error") if not any(text in f"{one}" for text in said)]
+        assert not others, "\n".join(f"{one['message']} {one.get('stack', '')}" for one in others[:3])
+
 
 def _is_of(served: Any, entity: Any) -> bool:
     """Whether it was made from this state of the source: what a turn may change is the same."""

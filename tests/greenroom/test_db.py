@@ -118,6 +118,23 @@ async def test_a_cut_connection_is_unavailable_once_and_then_replaced(database: 
         await database.ping()
 
 
+async def test_a_connection_that_an_administrator_is_just_ending_is_unavailable_and_not_a_fault_of_ours(
+    database: Database,
+) -> None:
+    """The moment between the server's last words and the end of the stream, in which asyncpg is at a loss."""
+    fields = b"SFATAL\0VFATAL\0C57P01\0Mterminating connection due to administrator command\0\0"
+
+    async def ask_in_between() -> None:
+        async with database.acquire() as connection:
+            protocol: Any = connection
+            protocol._protocol.data_received(b"E" + (len(fields) + 4).to_bytes(4, "big") + fields)
+            await connection.fetchval("select 1")
+
+    with pytest.raises(ServiceUnavailableError):
+        await ask_in_between()
+    assert await database.fetchval("select 1") == 1
+
+
 async def test_a_wrong_query_is_not_mistaken_for_a_lost_database(database: Database) -> None:
     with pytest.raises(asyncpg.UndefinedTableError):
         await database.fetch("select * from nowhere")
