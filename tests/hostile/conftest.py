@@ -145,6 +145,26 @@ class World(NamedTuple):
             await asyncio.sleep(0.02)
 
 
+@asynccontextmanager
+async def breathes(bound: float = BOUND) -> AsyncIterator[None]:
+    """While the block runs the event loop is free again and again, as a server's has to be."""
+    over, gaps = asyncio.Event(), [0.0]
+
+    async def beat() -> None:
+        while not over.is_set():
+            began = _now()
+            await asyncio.sleep(0.01)
+            gaps.append(_now() - began)
+
+    beating = asyncio.create_task(beat())
+    try:
+        yield
+    finally:
+        over.set()
+        await beating
+    assert max(gaps) < bound, f"nothing else was done for {max(gaps):.2f} s"
+
+
 def _now() -> float:
     """A clock that stands still while this thread could run and was not let: what else the machine does is no fault of ours."""
     try:

@@ -13,6 +13,7 @@ from greenroom.errors import GreenroomError, NotFoundError
 from greenroom_plugins.git import reader as reader_module
 from greenroom_plugins.git.command import GitError
 from greenroom_plugins.git.provider import SyncError
+from tests.hostile.conftest import breathes
 from tests.hostile.test_bombs import HEAD, REFUSED
 from tests.plugins.git.conftest import MakeWorld, git_database, remote, world
 from tests.plugins.git.repositories import ENVIRON, Remote
@@ -132,10 +133,7 @@ async def test_a_tree_made_by_hand_leads_nowhere(world: MakeWorld, remote: Remot
 
 
 async def test_names_that_differ_in_case_alone_are_two_files(world: MakeWorld, remote: Remote) -> None:
-    remote.push(
-        {"A/catalog-info.yaml": "upper", "a/catalog-info.yaml": "lower", "A": "x"} | {"Catalog-Info.yaml": "no"}
-    )
-    remote.push({"A/catalog-info.yaml": "upper", "a/catalog-info.yaml": "lower"})
+    remote.push({"A/catalog-info.yaml": "upper", "a/catalog-info.yaml": "lower", "a/Catalog-Info.yaml": "no"})
     here = world(repositories=[{"url": remote.url}], paths=["**/catalog-info.yaml"])
     assert (await here.run()).targets == {remote.target("A/catalog-info.yaml"), remote.target("a/catalog-info.yaml")}
     assert (await here.reader.read(remote.target("A/catalog-info.yaml"))).content == b"upper"
@@ -145,21 +143,10 @@ async def test_names_that_differ_in_case_alone_are_two_files(world: MakeWorld, r
 async def test_a_tree_of_100_000_files_is_gone_through_while_others_are_served(
     world: MakeWorld, remote: Remote
 ) -> None:
-    remote.push({f"d{n % 300}/f{n}": "" for n in range(100_000)} | {"catalog-info.yaml": COMPONENT})
+    remote.push({**{f"d{n % 300}/f{n}": "" for n in range(100_000)}, "catalog-info.yaml": COMPONENT})
     here = world(repositories=[{"url": remote.url}], paths=["**/catalog-info.yaml"])
-    loop, gaps, over = asyncio.get_running_loop(), [0.0], False
-
-    async def beat() -> None:
-        while not over:
-            began = loop.time()
-            await asyncio.sleep(0.01)
-            gaps.append(loop.time() - began)
-
-    beating = asyncio.create_task(beat())
-    assert (await here.run()).targets == {remote.target("catalog-info.yaml")}
-    over = True
-    await beating
-    assert max(gaps) < 1.0
+    async with breathes():
+        assert (await here.run()).targets == {remote.target("catalog-info.yaml")}
 
 
 async def test_more_catalog_files_than_anybody_has_are_refused(
@@ -176,7 +163,7 @@ async def test_a_pattern_does_not_bring_more_than_memory_holds(
     world: MakeWorld, remote: Remote, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(reader_module, "MAX_BYTES", 10_000)
-    remote.push({f"x/{n}.yaml": "#" * 3_000 for n in range(3)} | {f"y/{n}.yaml": "#" * 3_000 for n in range(4)})
+    remote.push({**{f"x/{n}.yaml": "#" * 3_000 for n in range(3)}, **{f"y/{n}.yaml": "#" * 3_000 for n in range(4)}})
     here = world(repositories=[{"url": remote.url}])
     await here.run()
     assert len(await here.reader.search(remote.target("x/*.yaml"))) == 3

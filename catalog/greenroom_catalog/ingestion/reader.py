@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import re
+import stat
 from pathlib import Path
 
 from greenroom.entity import Location
@@ -13,11 +14,17 @@ from greenroom.urls import Urls
 from greenroom_catalog.ingestion.disk import paths_like
 from greenroom_catalog.ingestion.work import Reads, Sources, Task
 
+LARGEST_FILE = 20 * 1024 * 1024
+"""Bytes, as of what a URL stands for."""
 LONGEST_MESSAGE = 5000
 """Characters of a reader's message that are kept."""
 
 _WILD = re.compile(r"[*?]")
 _WILD_PARAMETER = re.compile(r"(?:^|&)path=[^&#]*(?:[*?]|%2A|%3F)", re.IGNORECASE)
+
+
+class UnreadableFileError(GreenroomError):
+    """This is nothing to read"""
 
 
 class Reader:
@@ -92,10 +99,24 @@ def _read_files(pattern: str, optional: bool) -> tuple[list[tuple[str, bytes]], 
     files: list[tuple[str, bytes]] = []
     for path in paths:
         try:
-            files.append((path, Path(path).read_bytes()))
+            files.append((path, _content(path)))
         except OSError as error:
             return files, GreenroomError(f"file {pattern} could not be read, Error: {_node_message(error)}")
+        except UnreadableFileError as error:
+            return files, GreenroomError(f"file {pattern} could not be read, Error: {error.message}")
     return files, None
+
+
+def _content(path: str) -> bytes:
+    """Raises OSError, UnreadableFileError: a pipe or a device would never end."""
+    kind = Path(path).stat().st_mode
+    if not stat.S_ISREG(kind) and not stat.S_ISDIR(kind):  # a folder has an error of its own
+        raise UnreadableFileError(f"{path} is neither a file nor a folder")
+    with Path(path).open("rb") as file:
+        content = file.read(LARGEST_FILE + 1)
+    if len(content) > LARGEST_FILE:
+        raise UnreadableFileError(f"{path} is larger than {LARGEST_FILE} bytes")
+    return content
 
 
 def _node_message(error: OSError) -> str:

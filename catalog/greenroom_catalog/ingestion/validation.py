@@ -17,12 +17,24 @@ def placed(entity: Any, location: str) -> Entity:
 
     Raises EnvelopeError for what is no entity, LocationRefError."""
     known = validate_envelope(entity)
+    _check_place(location)
+    own = _members(known["metadata"].get("annotations"))
+    for mark in (LOCATION, ORIGIN_LOCATION):
+        _check_own(own.get(mark))
+    marks = {LOCATION: location, ORIGIN_LOCATION: location, **own}
+    return {**known, "metadata": {**known["metadata"], "annotations": marks}}
+
+
+def _check_place(location: str) -> None:
     if parse_location(location).type != "url":
         only = "only 'url:<target>' is supported, e.g. url:https://host/path"
         raise LocationRefError(f"Invalid location ref {location}, {only}")
-    own = _members(known["metadata"].get("annotations"))
-    marks = {LOCATION: location, ORIGIN_LOCATION: location, **own}
-    return {**known, "metadata": {**known["metadata"], "annotations": marks}}
+
+
+def _check_own(mark: object) -> None:
+    """Whoever says that their Location stands on this disk would have its files read. What is no location is told later."""
+    if isinstance(mark, str) and mark.partition(":")[0].strip().lower() == "file":
+        _check_place(mark)
 
 
 def _members(value: Any) -> Mapping[str, Any]:
