@@ -17,8 +17,8 @@ from tests.faults.seen import IMPOSSIBLE
 from tests.support.catalog import Catalog
 from tests.support.postgres import MigratedDatabase
 
-NUMBER = 60
-ROUNDS = 5
+NUMBER = 30
+ROUNDS = 3
 ORDERS = (("first", "second"), ("second", "first"))
 
 
