@@ -216,7 +216,9 @@ class EntitySource(Protocol):
 
 @runtime_checkable
 class EntityProvider(Protocol):
-    """Where root entities come from. One process at a time runs it, when due or triggered."""
+    """Where root entities come from. One process at a time runs it, when due or triggered.
+
+    It may say by an attribute `timeout`, a timedelta, after which a run of it is cancelled; otherwise that is six hours."""
 
     @property
     def name(self) -> str:

@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequen
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from functools import partial
+from typing import Any
 
 import msgspec
 
@@ -109,9 +110,10 @@ class ProviderRunner:
         source = Source(provider.name, self._store, self._log, by_hand=claim.by_hand, bounds=bounds)
         error: str | None = None
         running = asyncio.ensure_future(self._in_time(provider, source))
-        async with self._keeping(claim, source.tally, running):
+        deaf = asyncio.Event()
+        async with self._keeping(claim, source.tally, running, deaf):
             try:
-                await self._end_of(running, self._longest(provider))
+                await self._end_of(running, deaf, self._longest(provider))
                 running.result()
             except asyncio.CancelledError:
                 if (current := asyncio.current_task()) is None or current.cancelling():
@@ -166,12 +168,17 @@ class ProviderRunner:
                 await asyncio.sleep(TELL)
         return await self._runs.finish(claim, tally, error, rest, refused)
 
-    async def _end_of(self, running: asyncio.Future[None], longest: timedelta) -> None:
+    async def _end_of(self, running: asyncio.Future[None], deaf: asyncio.Event, longest: timedelta) -> None:
         """Wait for the end of a run. Raises GreenroomError for one that goes on in spite of having been told to end: it is left
         to itself, and its slot goes to others."""
-        done, _ = await asyncio.wait([running], timeout=longest.total_seconds() + GRACE)
-        if not done:
-            raise GreenroomError(f"It was not done within {longest}, and does not heed being cancelled")
+        given_up = asyncio.ensure_future(deaf.wait())
+        seconds = longest.total_seconds() + GRACE
+        either: list[asyncio.Future[Any]] = [running, given_up]
+        await asyncio.wait(either, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+        given_up.cancel()
+        if not running.done():
+            late = "" if deaf.is_set() else f"was not done within {longest}, and "
+            raise GreenroomError(f"It {late}does not heed being cancelled")
 
     async def _in_time(self, provider: EntityProvider, source: Source) -> None:
         longest = self._longest(provider)
@@ -186,8 +193,10 @@ class ProviderRunner:
             raise GreenroomError(f"It was not done within {longest}, and was ended") from error
 
     @asynccontextmanager
-    async def _keeping(self, claim: RunClaim, tally: Tally, running: asyncio.Future[None]) -> AsyncIterator[None]:
-        keeping = asyncio.ensure_future(self._keep(claim, tally, running))
+    async def _keeping(
+        self, claim: RunClaim, tally: Tally, running: asyncio.Future[None], deaf: asyncio.Event
+    ) -> AsyncIterator[None]:
+        keeping = asyncio.ensure_future(self._keep(claim, tally, running, deaf))
         try:
             yield
         finally:
@@ -196,8 +205,9 @@ class ProviderRunner:
             with contextlib.suppress(asyncio.CancelledError):
                 await keeping
 
-    async def _keep(self, claim: RunClaim, tally: Tally, running: asyncio.Future[None]) -> None:
-        """Extend the lease in time, record progress when there is some, and stop the run when somebody wants that.
+    async def _keep(self, claim: RunClaim, tally: Tally, running: asyncio.Future[None], deaf: asyncio.Event) -> None:
+        """Extend the lease in time, record progress when there is some, and stop the run when somebody wants that. One that
+        does not heed it is `deaf`.
 
         A database that is away ends none of it."""
         told = msgspec.json.encode(tally)
@@ -215,6 +225,7 @@ class ProviderRunner:
                     told = current
                 if await self._runs.is_cancelled(claim.name):
                     running.cancel()
+                    asyncio.get_running_loop().call_later(GRACE, deaf.set)
             except Exception:  # noqa: BLE001 - the run itself will meet the same trouble, and tell of it
                 self._log.warning("The progress of %s could not be recorded", claim.name, exc_info=True)
 

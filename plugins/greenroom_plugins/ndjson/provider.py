@@ -33,6 +33,8 @@ class Schedule(msgspec.Struct, frozen=True, rename="camel"):
 
     frequency: timedelta | None = None
     """None: once, at each start of the server."""
+    timeout: timedelta | None = None
+    """Of each run. None: that of all providers."""
 
 
 class NdjsonConfig(msgspec.Struct, frozen=True, rename="camel"):
@@ -49,6 +51,7 @@ class NdjsonProvider:
     def __init__(self, id_: str, config: NdjsonConfig, urls: Urls) -> None:
         self.name = f"ndjson:{id_}"
         self.every = config.schedule.frequency
+        self.timeout = config.schedule.timeout
         self._path = config.path
         self._urls = urls
 

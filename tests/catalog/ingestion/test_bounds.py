@@ -274,3 +274,24 @@ async def test_a_provider_that_brings_nothing_changes_nothing(world: World) -> N
 
 def test_bounds_by_themselves_bound_nothing_but_the_length() -> None:
     Bounds().check_removal("p", 1000, 1000, 1000)
+
+
+async def test_who_cancels_a_provider_that_does_not_heed_it_is_rid_of_it_too(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(runner_module, "TELL", 0.01)
+    monkeypatch.setattr(runner_module, "GRACE", 0.05)
+    free = asyncio.Event()
+
+    async def deaf(source: EntitySource) -> None:
+        while not free.is_set():
+            with contextlib.suppress(asyncio.CancelledError):
+                await free.wait()
+
+    running = asyncio.create_task(world.runner(Provider("p", deaf)).run_due())
+    async with asyncio.timeout(20):
+        while not await world.runs.cancel("p"):
+            await asyncio.sleep(0.01)
+        await running
+    assert (await world.last("p")).error == "It does not heed being cancelled"
+    free.set()
