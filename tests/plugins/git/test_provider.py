@@ -77,6 +77,22 @@ async def test_a_repository_is_left_alone_until_it_is_due(
     assert timedelta(minutes=59) < due <= timedelta(hours=1)
 
 
+async def test_a_repository_does_not_wait_for_a_day_when_the_clock_was_a_day_ahead_and_is_put_right(
+    world: MakeWorld, remote: Remote
+) -> None:
+    remote.push({"catalog-info.yaml": COMPONENT})
+    schedule = {"frequency": timedelta(hours=1)}
+    here = world(repositories=[{"url": remote.url}], paths=["**/catalog-info.yaml"], schedule=schedule)
+    await here.provider.run(here.source)
+    await here.database.execute(
+        "update git_repository set due_at = due_at + interval '1 day', checked_at = checked_at + interval '1 day', "
+        "lease_until = now() + interval '1 day'"
+    )
+    remote.push({"catalog-info.yaml": COMPONENT, "more/catalog-info.yaml": COMPONENT})
+    await here.provider.run(here.source)
+    assert len(here.source.entities) == 2
+
+
 async def test_a_run_by_hand_looks_at_a_repository_that_is_not_due_and_says_how_far_it_came(
     world: MakeWorld, remote: Remote
 ) -> None:

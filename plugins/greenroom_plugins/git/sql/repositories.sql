@@ -20,13 +20,14 @@ select target from git_file where repository_id = $1
 delete from git_repository where id = $1
 
 -- name: claim_repository
--- The next repository to look at, kept from others for a while: announced ones first, then by due time.
+-- The next repository to look at, kept from others for a while: announced ones first, then by due time. One that was checked in what is
+-- now the future is due, and such a lease is none: the clock was put back.
 update git_repository
 set lease_until = now() + $2::interval
 where id = (
     select id from git_repository
-    where provider = $1 and (due_at <= now() or requested_at is not null)
-      and (lease_until is null or lease_until < now())
+    where provider = $1 and (due_at <= now() or requested_at is not null or checked_at > now() + interval '1 minute')
+      and (lease_until is null or lease_until not between now() and now() + interval '1 hour')
     order by requested_at nulls last, due_at
     limit 1
     for update skip locked
@@ -40,7 +41,8 @@ update git_repository set due_at = now() where provider = $1 and due_at > now()
 -- name: due_repositories
 -- How many wait for their turn.
 select count(*) from git_repository
-where provider = $1 and (due_at <= now() or requested_at is not null) and (lease_until is null or lease_until < now())
+where provider = $1 and (due_at <= now() or requested_at is not null or checked_at > now() + interval '1 minute')
+  and (lease_until is null or lease_until not between now() and now() + interval '1 hour')
 
 -- name: keep_leases
 -- Repositories that are still being worked on.
