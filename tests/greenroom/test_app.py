@@ -12,6 +12,7 @@ import msgspec
 import pytest
 
 from greenroom.app import (
+    House,
     Services,
     build,
     check_config,
@@ -21,7 +22,7 @@ from greenroom.app import (
     running,
 )
 from greenroom.db import Database
-from greenroom.errors import ConfigError
+from greenroom.errors import ConfigError, ServiceUnavailableError
 from greenroom.loops import Role
 from greenroom.permissions import Permissions
 from greenroom.plugin import (
@@ -288,3 +289,24 @@ async def test_nothing_is_served_without_credentials_unless_the_config_says_dang
     async with running(config, {"GREENROOM_DATA": str(tmp_path)}, database=database, roles=["api"]) as house:
         assert (await Client(house.asgi, token=None).get("/api/catalog/entities")).status == 401
         assert (await Client(house.asgi).get("/api/catalog/entities")).status == 200
+
+
+async def test_a_start_waits_for_a_database_that_is_away_or_crowded_for_a_moment(
+    database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("greenroom.app.START_REST", 0.01)
+    migrate, refusals = House.migrate, [ServiceUnavailableError("full")] * 2
+
+    async def crowded(self: House) -> list[str]:
+        if refusals:
+            raise refusals.pop()
+        return await migrate(self)
+
+    monkeypatch.setattr(House, "migrate", crowded)
+    async with running(load([], {}), {"GREENROOM_DATA": str(tmp_path)}, database=database, roles=["api"]):
+        assert not refusals
+    monkeypatch.setattr("greenroom.app.START_SECONDS", 0.0)
+    refusals.append(ServiceUnavailableError("full"))
+    with pytest.raises(ServiceUnavailableError, match="full"):
+        async with running(load([], {}), {"GREENROOM_DATA": str(tmp_path)}, database=database, roles=["api"]):
+            pass
