@@ -220,13 +220,16 @@ class EntityQueries:
         size = min(chunk, _SIZES[1])  # so that the answer begins early
         while True:
             rows = await self._rows(_Window(Sought(asked, order, size), after))
-            documents: list[bytes] = [row["final_entity"] for row in rows]
-            if documents:
-                yield documents
-            if len(rows) < size:
+            chunks = [[row["final_entity"] for row in rows]] if rows else []
+            complete = len(rows) == size
+            if complete:
+                after = After(rows[-1]["value"], rows[-1]["id"])
+                size = min(chunk, _fitting(chunks[0]))
+            del rows
+            while chunks:  # nothing of it is held here while it is sent: a slow reader may take an hour
+                yield chunks.pop()
+            if not complete:
                 return
-            after = After(rows[-1]["value"], rows[-1]["id"])
-            size = min(chunk, _fitting(documents))
 
     async def facets(self, names: Sequence[str], query: Predicate | None) -> dict[str, list[FacetValue]]:
         """The values of some search keys (in any letter case) with the number of entities for each, by value."""

@@ -55,7 +55,9 @@ class Ahead:
                 if self._free:
                     self._free -= 1
                     coming = asyncio.create_task(following())
-                yield chunk
+                held = [chunk]
+                del chunk  # whoever it is for may take an hour over it
+                yield held.pop()
         finally:
             if coming is not None:
                 self._free += 1
@@ -184,7 +186,9 @@ async def _streamed(
 async def _bytes(begun: bytes, rest: AsyncIterator[list[bytes]], cut: Cut | None, tail: bytes) -> AsyncIterator[bytes]:
     yield begun
     async for chunk in rest:
-        yield b",%b" % _inside(chunk, cut)
+        piece = b",%b" % _inside(chunk, cut)
+        del chunk
+        yield piece
     yield tail
 
 
