@@ -121,14 +121,14 @@ def _digest(text: str) -> bytes:
 
 def project(entity: Entity, uid: str) -> Projection:
     """Project a stitched entity. Raises InputError when two of its keys differ only in letter case."""
-    found, tokens, gaps = _collect(_flatten(entity, uid))
+    found, gaps, tokens, common = _collect(_flatten(entity, uid))
     columns: dict[str, Value] = {}
     values: dict[str, Held] = {}
     for key, held in found.items():
         alone = len(held) == 1 and (key not in gaps or key in SINGLE)
         if alone and key in COLUMNS and _fits(only := next(iter(held.values()))):
             columns[COLUMNS[key]] = only
-        elif held and key not in _ELSEWHERE and (key in gaps or not _is_usual(key, held)):
+        elif held and key not in _ELSEWHERE and key not in common:
             values[key] = _held(list(held.values()), key in gaps)
     return Projection(columns, [original(tag) for tag in found.get(TAGS, {}).values()], tokens, values)
 
@@ -157,24 +157,29 @@ Found = dict[str, dict[str, Value]]
 """Search key -> its values by their lower-cased form, as first written. An empty dict: the key exists, without a value."""
 
 
-def _collect(rows: Iterable[Row]) -> tuple[Found, list[int], set[str]]:
-    """What can be searched for, the token of each key and of each pair of key and value, and the keys with a gap: where
-    null stands, or a value that is too long."""
+_Facts = tuple[bytes, bytes | None, str, bytes]
+"""Of a search key: the digest that is its token; what comes before a value in the text of a pair, None if it has no pairs; its
+usual value; and the digest of the pair of both."""
+
+
+def _collect(rows: Iterable[Row]) -> tuple[Found, set[str], list[int], set[str]]:
+    """What can be searched for; the keys with a gap: where null stands, or a value that is too long; the token of each key and of
+    each pair of key and value; and the keys that come to their `usual` value."""
     found: Found = {}
-    facts: dict[str, tuple[bytes, bytes | None]] = {}
+    facts: dict[str, _Facts] = {}
     gaps: set[str] = set()
     spelling: dict[str, str] = {}
     clashes: dict[str, str] = {}
     for path, text in rows:
-        key, digest, prefix = _key(path) if len(path) <= _OFTEN_SEEN else _facts(path)
+        key, known = _key(path) if len(path) <= _OFTEN_SEEN else _facts(path)
         if spelling.setdefault(key, path) != path:
             clashes[path] = key
-        if digest is None:
+        if known is None:
             continue
         held = found.get(key)
         if held is None:
             held = found[key] = {}
-            facts[key] = digest, prefix
+            facts[key] = known
         if text is None or ((2 * len(lower := text.lower())) > LONGEST and _is_long(lower)):
             gaps.add(key)
         elif lower not in held:
@@ -183,41 +188,36 @@ def _collect(rows: Iterable[Row]) -> tuple[Found, list[int], set[str]]:
     if clashes:
         listed = "', '".join(islice(clashes.values(), MOST_LISTED))
         raise InputError(f"Entity has duplicate keys that vary only in casing, '{listed}'")
-    return found, _tokens(found, facts, gaps), gaps
+    return found, gaps, *_tokens(found, facts, gaps)
 
 
-def _tokens(found: Found, facts: Mapping[str, tuple[bytes, bytes | None]], gaps: AbstractSet[str]) -> list[int]:
+def _tokens(found: Found, facts: Mapping[str, _Facts], gaps: AbstractSet[str]) -> tuple[list[int], set[str]]:
+    """The tokens, and the keys whose values come to the usual one, in its spelling, and nothing else."""
     digests: list[bytes] = []
-    for key, (digest, prefix) in facts.items():
+    common: set[str] = set()
+    for key, (digest, prefix, expected, both) in facts.items():
         if prefix is None:
             continue
         held = found[key]
-        if key not in gaps and _is_usual(key, held):
-            digests.append(_digest_of_usual(key, prefix))
+        if len(held) == 1 and held.get(expected) == expected and key not in gaps:
+            common.add(key)
+            digests.append(both)
             continue
         digests.append(digest)
         digests += [blake2b(prefix + one.encode("utf-8", "surrogatepass"), digest_size=8).digest() for one in held]
-    return list(unpack(f">{len(digests)}q", b"".join(digests)))
+    return list(unpack(f">{len(digests)}q", b"".join(digests))), common
 
 
-def _is_usual(key: str, held: Mapping[str, Value]) -> bool:
-    """Whether the values of a key come to the usual one, in its spelling, and nothing else."""
-    return len(held) == 1 and held.get(value := usual(key)) == value
-
-
-@lru_cache(maxsize=1 << 12)
-def _digest_of_usual(key: str, prefix: bytes) -> bytes:
-    return blake2b(prefix + usual(key).encode(), digest_size=8).digest()
-
-
-def _facts(path: str) -> tuple[str, bytes | None, bytes | None]:
-    """The search key of a path, the digest that is its token, and what comes before a value in the text of a pair.
-
-    A key that is too long has no digest; one that every entity has once has an empty one, and no pairs."""
+def _facts(path: str) -> tuple[str, _Facts | None]:
+    """The search key of a path, and what else is known by it alone. A key that is too long has nothing; one that every entity has
+    once has no pairs."""
     key = path.lower().replace("\0", "")
     if key in SINGLE:
-        return key, b"", None
-    return key, None if _is_long(key) else _digest(key), f"{key}\0".encode("utf-8", "surrogatepass")
+        return key, (b"", None, "", b"")
+    if _is_long(key):
+        return key, None
+    prefix, expected = f"{key}\0".encode("utf-8", "surrogatepass"), usual(key)
+    return key, (_digest(key), prefix, expected, blake2b(prefix + expected.encode(), digest_size=8).digest())
 
 
 _key = lru_cache(maxsize=1 << 14)(_facts)
