@@ -13,9 +13,10 @@ SLACK = 1.1
 
 
 class RemovalRefusedError(ConflictError):
-    """A full mutation would remove more than is plausible. `entities`: how many."""
+    """A full mutation would remove more than is plausible"""
 
     def __init__(self, message: str, entities: int) -> None:
+        """`entities`: how many."""
         super().__init__(message)
         self.entities = entities
 
