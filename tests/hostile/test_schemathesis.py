@@ -12,7 +12,7 @@ import pytest
 from tests.hostile.conftest import World
 from tests.support.asgi import TOKEN
 
-EXAMPLES = os.environ.get("HOSTILE_EXAMPLES", "8")
+EXAMPLES = os.environ.get("HOSTILE_EXAMPLES", "5")
 """Inputs of each kind for each operation (`make hostile`: many)."""
 SEED = "20261121"
 PHASES = "coverage,fuzzing,stateful"
