@@ -143,6 +143,8 @@ def _find(opened: dict[tuple[str, ...], Opened], parts: list[str]) -> tuple[tupl
         key = part if pending is None else f"{pending}.{part}"
         inner = _member(inside, key)
         if inner is None:
+            if not _begins(inside, f"{key}."):
+                return None
             pending = key
             continue
         pending, value, path = None, inner, (*path, key)
@@ -159,6 +161,11 @@ def _member(inside: Opened, key: str) -> msgspec.Raw | None:
     if isinstance(inside, list) and is_index(key) and int(key) < len(inside):
         return inside[int(key)]
     return None
+
+
+def _begins(inside: Opened, start: str) -> bool:
+    """Whether some key begins so: else no further part can complete it, and ten thousand parts are not joined one by one."""
+    return isinstance(inside, dict) and any(key.startswith(start) for key in inside)
 
 
 def _open(value: msgspec.Raw) -> Opened:

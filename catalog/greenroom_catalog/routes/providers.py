@@ -25,23 +25,24 @@ def _to_look_at(runs: ProviderRuns, permissions: Permissions) -> list[HTTPRouteH
     @get("/catalog/providers", operation_id="GetProviders")
     async def providers(request: Request[Any, Any, Any]) -> Response[bytes]:
         await permissions.require(asked(request).credentials, INGESTION_READ)
-        return json_response({"items": [to_wire(one) for one in await runs.standings()]})
+        standings, now = await runs.standings(), datetime.now(UTC)
+        return json_response({"items": [to_wire(one, now) for one in standings]})
 
     @get("/catalog/providers/{name:str}", operation_id="GetProvider")
     async def provider(request: Request[Any, Any, Any]) -> Response[bytes]:
         ask = asked(request)
         await permissions.require(ask.credentials, INGESTION_READ)
         one = await _standing(runs, ask.path["name"])
-        history = await runs.runs(one.name)
-        return json_response({**to_wire(one), "runs": [run_to_wire(run) for run in history]})
+        history, now = await runs.runs(one.name), datetime.now(UTC)
+        return json_response({**to_wire(one, now), "runs": [run_to_wire(run, now) for run in history]})
 
     @get("/catalog/providers/{name:str}/runs", operation_id="GetProviderRuns")
     async def runs_of_provider(request: Request[Any, Any, Any]) -> Response[bytes]:
         ask = asked(request)
         await permissions.require(ask.credentials, INGESTION_READ)
         one = await _standing(runs, ask.path["name"])
-        history = await runs.runs(one.name, ask.query.get("limit", 50))
-        return json_response({"items": [run_to_wire(run) for run in history]})
+        history, now = await runs.runs(one.name, ask.query.get("limit", 50)), datetime.now(UTC)
+        return json_response({"items": [run_to_wire(run, now) for run in history]})
 
     return [providers, provider, runs_of_provider]
 
@@ -53,7 +54,7 @@ def _to_manage(runs: ProviderRuns, permissions: Permissions) -> list[HTTPRouteHa
         return await _standing(runs, ask.path["name"]), principal_of(ask.credentials)
 
     async def told(name: str) -> Response[bytes]:
-        return json_response(to_wire(await _standing(runs, name)))
+        return json_response(to_wire(await _standing(runs, name), datetime.now(UTC)))
 
     @post("/catalog/providers/{name:str}/trigger", operation_id="TriggerProvider", status_code=200)
     async def trigger(request: Request[Any, Any, Any]) -> Response[bytes]:
@@ -105,8 +106,8 @@ def principal_of(credentials: Credentials) -> str | None:
             return None
 
 
-def to_wire(one: Standing) -> dict[str, Any]:
-    """A provider as the document has it."""
+def to_wire(one: Standing, now: datetime) -> dict[str, Any]:
+    """A provider as the document has it; of one answer `now` is the same throughout, or a run would be expected at two times."""
     return {
         "name": one.name,
         "state": _state(one),
@@ -115,11 +116,11 @@ def to_wire(one: Standing) -> dict[str, Any]:
         "pausedAt": moment(one.paused_at),
         "pausedBy": one.paused_by,
         "refusedRemoval": one.refused,
-        "lastRun": run_to_wire(one.last) if one.last else None,
+        "lastRun": run_to_wire(one.last, now) if one.last else None,
     }
 
 
-def run_to_wire(run: Run) -> dict[str, Any]:
+def run_to_wire(run: Run, now: datetime) -> dict[str, Any]:
     """A run as the document has it."""
     tally = run.tally
     return {
@@ -131,7 +132,7 @@ def run_to_wire(run: Run) -> dict[str, Any]:
         "process": run.process,
         "startedAt": moment(run.started_at),
         "finishedAt": moment(run.finished_at),
-        "expectedAt": moment(run.expected_at(datetime.now(UTC))) if run.running else None,
+        "expectedAt": moment(run.expected_at(now)) if run.running else None,
         "progress": {"done": tally.done, "total": tally.total} if tally.done is not None else None,
         "found": tally.found,
         "added": tally.added,

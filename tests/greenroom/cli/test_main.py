@@ -54,6 +54,7 @@ def test_the_commands_are_those_of_the_manual() -> None:
         "catalog providers run",
         "catalog providers pause",
         "catalog providers resume",
+        "catalog providers confirm",
         "catalog validate",
         "locations list",
         "locations add",
