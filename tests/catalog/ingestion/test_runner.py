@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -300,9 +300,9 @@ async def test_a_run_whose_process_died_is_not_called_well(world: World) -> None
     reports = Reports(world.catalog.database, world.catalog.store, world.runs)
     (told,) = (await reports.status())["providers"]
     assert (told["state"], told["running"]) == ("lost: the process that ran it ended", False)
-    assert run_to_wire(await world.last("p"))["status"] == "lost"
+    assert run_to_wire(await world.last("p"), datetime.now(UTC))["status"] == "lost"
     assert await world.runs.extend(claim, timedelta(minutes=1))
-    assert run_to_wire(await world.last("p"))["status"] == "running"
+    assert run_to_wire(await world.last("p"), datetime.now(UTC))["status"] == "running"
 
 
 async def test_a_run_can_be_cancelled(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
