@@ -56,9 +56,11 @@ from tests.bench.wire import Ask
 from tests.bench.wrk import load
 from tests.conformance.client import serving
 
-MUTATIONS, CHANGES, LOCATIONS, STARTS, LOADS, STREAMS, WARM_UP = 5, 3, 6, 3, 3, 10, 3
+MUTATIONS, CHANGES, LOCATIONS, STARTS, LOADS, WARM_UP = 5, 3, 6, 3, 3, 3
 """How often each is done on either side."""
 WARM_SECONDS = 2
+ALONE_SECONDS, STREAM_SECONDS = 2, 4
+"""Of each turn of a single client."""
 IDLE_SECONDS = 5.0
 
 Pair = tuple[Upstream, Greenroom]
@@ -109,7 +111,10 @@ class Bench:
         large = [one for one in streams() if self.options.wants(one.id, f"{one.id}-memory")]
         asks = {question.id: await self._alike(question) for question in [*small, *large]}
         for question in small:
-            await self._in_turn(question, asks[question.id], self.options.rounds)
+            if question.fresh:
+                await self._in_turn(question, asks[question.id], self.options.rounds)
+            else:
+                await self._one_client(question, asks[question.id], ALONE_SECONDS)
             if question.loaded:
                 await self._under_load(question, asks[question.id])
         for question in large:
@@ -227,13 +232,23 @@ class Bench:
                 raise DifferentError(f"{question.what}: {pair[1].target}\n{_difference(*answers)}")
         return [theirs, ours]
 
-    async def _in_turn(
-        self, question: Question, asks: Sequence[Sequence[Ask]], rounds: int, *, keep: bool = True
-    ) -> None:
+    async def _one_client(self, question: Question, asks: Sequence[Sequence[Ask]], seconds: int) -> None:
+        """How long a client waits that is alone, by wrk: it takes next to nothing of the machine for itself."""
+        taken: list[list[float]] = [[], []]
+        for side, ways in zip(self.sides, asks, strict=True):
+            for _ in range(WARM_UP):
+                for way in ways[:WARM_UP]:
+                    await side.door.ask(way, keep=False)
+        for _, (index, side) in itertools.product(range(LOADS), enumerate(self.sides)):
+            taken[index] += (await load(side.port, asks[index], seconds, clients=1)).latencies
+        self.row(question.id, question.what, "ms", taken)
+
+    async def _in_turn(self, question: Question, asks: Sequence[Sequence[Ask]], rounds: int) -> None:
+        """Each side once, then again."""
         taken: list[list[float]] = [[], []]
         for round_ in range(-WARM_UP, rounds):
             for side, ways, times in zip(self.sides, asks, taken, strict=True):
-                reply = await side.door.ask(ways[round_ % len(ways)], keep=keep)
+                reply = await side.door.ask(ways[round_ % len(ways)])
                 if round_ >= 0:
                     times.append(reply.seconds * 1000)
         self.row(question.id, question.what, "ms", taken)
@@ -256,7 +271,7 @@ class Bench:
         """A large answer, and what the server weighs at most while it gives it."""
         for side in self.sides:
             weight.forget_peak(side.pid)
-        await self._in_turn(question, asks, STREAMS, keep=False)
+        await self._one_client(question, asks, STREAM_SECONDS)
         peaks = [[weight.peak(side.pid)] for side in self.sides]
         self.row(f"{question.id}-memory", f"{question.what}: memory, at most meanwhile", "MB", peaks)
         sizes = [(await side.door.ask(ways[0], keep=False)).size for side, ways in zip(self.sides, asks, strict=True)]

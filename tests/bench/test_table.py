@@ -116,10 +116,11 @@ def test_the_chart_shows_every_row_with_a_goal_and_nothing_off_its_edges() -> No
 
 
 def test_a_load_with_one_bad_answer_is_no_load() -> None:
-    assert counted("Running\nFOUND 300 2000000 0 0\n").rate == 150
+    found = counted("Running\nFOUND 300 2000000 0 0\nLATENCY 900 1500\n")
+    assert (found.rate, found.latencies) == (150, [0.9, 1.5])
     for told_ in ("FOUND 300 2000000 0 1", "FOUND 300 2000000 1 0", "FOUND 0 2000000 0 0", "unable to connect"):
         with pytest.raises(LoadError):
-            counted(told_)
+            counted(f"{told_}\nLATENCY 900 1500\n")
 
 
 def test_a_load_asks_with_bodies_that_no_quote_can_end() -> None:

@@ -36,6 +36,9 @@ function done(summary, latency, requests)
   local failed = summary.errors
   io.write(string.format("FOUND %%d %%d %%d %%d\\n", summary.requests, summary.duration,
     failed.connect + failed.read + failed.write + failed.timeout, failed.status))
+  io.write("LATENCY")
+  for part = 1, 99 do io.write(string.format(" %%d", latency:percentile(part))) end
+  io.write("\\n")
 end
 """
 """What is asked is made before the load begins, and each request is a look into a table."""
@@ -50,6 +53,8 @@ class Load(NamedTuple):
 
     requests: int
     seconds: float
+    latencies: Sequence[float]
+    """The 1st to the 99th percentile, in milliseconds."""
 
     @property
     def rate(self) -> float:
@@ -98,13 +103,14 @@ def lua(asks: Sequence[Ask]) -> str:
 
 def counted(told: str) -> Load:
     """Raises LoadError."""
-    lines = [line.split() for line in told.splitlines() if line.startswith("FOUND ")]
-    if not lines:
+    lines = {name: list(map(int, rest.split())) for name, _, rest in (line.partition(" ") for line in told.splitlines())
+             if name in ("FOUND", "LATENCY")}  # fmt: skip
+    if len(lines) < 2:
         raise LoadError(told)
-    requests, microseconds, broken, refused = map(int, lines[0][1:])
+    requests, microseconds, broken, refused = lines["FOUND"]
     if broken or refused or not requests:
         raise LoadError(f"{requests} answers, of them {refused} not 200; {broken} requests without one\n{told}")
-    return Load(requests, microseconds / 1e6)
+    return Load(requests, microseconds / 1e6, [one / 1000 for one in lines["LATENCY"]])
 
 
 def _quoted(text: str) -> str:
