@@ -76,3 +76,13 @@ async def test_a_connection_is_given_back_from_time_to_time(monkeypatch: pytest.
         await narrow.fetchval("select 1")
         kept.append(bool(narrow.pool.at_hand))
     assert kept == [True, True, False] * 2
+
+
+async def test_a_session_does_not_grow_for_ever_in_postgres(monkeypatch: pytest.MonkeyPatch, narrow: Database) -> None:
+    """One that is busy all the time is ended, too, and nobody who asks notices."""
+    monkeypatch.setattr(greenroom.db.pool, "IDLE_SECONDS", 0.05)
+    monkeypatch.setattr(greenroom.db.pool, "LIFETIME", 0.1)
+    first = await narrow.fetchval(PID)
+    async with asyncio.timeout(10):
+        while await narrow.fetchval(PID) == first:
+            await asyncio.sleep(0)
