@@ -16,7 +16,7 @@ SOAK_MINUTES ?= 60
 SOAK_OUT ?= .greenroom/soak
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test check format bench soak faults conformance e2e hostile openapi locks clean
+.PHONY: help setup run test check format bench bench-growth bench-report soak faults conformance e2e hostile openapi locks clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
