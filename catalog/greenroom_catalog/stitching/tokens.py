@@ -26,6 +26,9 @@ LONGEST = 200
 _OFTEN_SEEN = LONGEST
 """Characters of a path beyond which it is not remembered."""
 
+MOST_SEEN = 64
+"""Values of a key whose digests are remembered: what has more, such as a URL, has a new one for each entity."""
+
 MOST_LISTED = 100
 """Keys that a message names."""
 
@@ -125,11 +128,18 @@ def project(entity: Entity, uid: str) -> Projection:
     columns: dict[str, Value] = {}
     values: dict[str, Held] = {}
     for key, held in found.items():
-        alone = len(held) == 1 and (key not in gaps or key in SINGLE)
-        if alone and key in COLUMNS and _fits(only := next(iter(held.values()))):
-            columns[COLUMNS[key]] = only
-        elif held and key not in _ELSEWHERE and key not in common:
-            values[key] = _held(list(held.values()), key in gaps)
+        if key in common:
+            continue
+        column = COLUMNS.get(key)
+        if (
+            column
+            and len(held) == 1
+            and (key not in gaps or key in SINGLE)
+            and _fits(only := next(iter(held.values())))
+        ):
+            columns[column] = only
+        elif held and key not in _ELSEWHERE:
+            values[key] = _held([*held.values()], key in gaps)
     return Projection(columns, [original(tag) for tag in found.get(TAGS, {}).values()], tokens, values)
 
 
@@ -146,8 +156,9 @@ def original(value: Value) -> str:
 
 def _fits(value: Value) -> bool:
     """Whether a value may stand in a column: eight of them make a row of an index, which holds 2,700 bytes."""
-    texts = (value,) if isinstance(value, str) else value
-    return all(4 * len(text) <= COLUMN_BYTES or len(text.encode()) <= COLUMN_BYTES for text in texts)
+    if not isinstance(value, str):
+        return _fits(value[0]) and _fits(value[1])
+    return 4 * len(value) <= COLUMN_BYTES or len(value.encode()) <= COLUMN_BYTES
 
 
 Row = tuple[str, str | None]
@@ -157,16 +168,16 @@ Found = dict[str, dict[str, Value]]
 """Search key -> its values by their lower-cased form, as first written. An empty dict: the key exists, without a value."""
 
 
-_Facts = tuple[bytes, bytes | None, str, bytes]
+_Facts = tuple[bytes, bytes | None, str, bytes, dict[str, bytes]]
 """Of a search key: the digest that is its token; what comes before a value in the text of a pair, None if it has no pairs; its
-usual value; and the digest of the pair of both."""
+usual value; the digest of the pair of both; and digests of pairs with other values, a few that were met."""
 
 
 def _collect(rows: Iterable[Row]) -> tuple[Found, set[str], list[int], set[str]]:
     """What can be searched for; the keys with a gap: where null stands, or a value that is too long; the token of each key and of
     each pair of key and value; and the keys that come to their `usual` value."""
     found: Found = {}
-    facts: dict[str, _Facts] = {}
+    facts: list[tuple[str, _Facts, dict[str, Value]]] = []
     gaps: set[str] = set()
     spelling: dict[str, str] = {}
     clashes: dict[str, str] = {}
@@ -179,7 +190,7 @@ def _collect(rows: Iterable[Row]) -> tuple[Found, set[str], list[int], set[str]]
         held = found.get(key)
         if held is None:
             held = found[key] = {}
-            facts[key] = known
+            facts.append((key, known, held))
         if text is None or ((2 * len(lower := text.lower())) > LONGEST and _is_long(lower)):
             gaps.add(key)
         elif lower not in held:
@@ -188,24 +199,32 @@ def _collect(rows: Iterable[Row]) -> tuple[Found, set[str], list[int], set[str]]
     if clashes:
         listed = "', '".join(islice(clashes.values(), MOST_LISTED))
         raise InputError(f"Entity has duplicate keys that vary only in casing, '{listed}'")
-    return found, gaps, *_tokens(found, facts, gaps)
+    return found, gaps, *_tokens(facts, gaps)
 
 
-def _tokens(found: Found, facts: Mapping[str, _Facts], gaps: AbstractSet[str]) -> tuple[list[int], set[str]]:
+def _tokens(
+    facts: Iterable[tuple[str, _Facts, Mapping[str, Value]]], gaps: AbstractSet[str]
+) -> tuple[list[int], set[str]]:
     """The tokens, and the keys whose values come to the usual one, in its spelling, and nothing else."""
     digests: list[bytes] = []
     common: set[str] = set()
-    for key, (digest, prefix, expected, both) in facts.items():
+    for key, (digest, prefix, expected, both, seen), held in facts:
         if prefix is None:
             continue
-        held = found[key]
         if len(held) == 1 and held.get(expected) == expected and key not in gaps:
             common.add(key)
             digests.append(both)
             continue
         digests.append(digest)
-        digests += [blake2b(prefix + one.encode("utf-8", "surrogatepass"), digest_size=8).digest() for one in held]
+        digests += [seen.get(one) or _pair_digest(prefix, one, seen) for one in held]
     return list(unpack(f">{len(digests)}q", b"".join(digests))), common
+
+
+def _pair_digest(prefix: bytes, value: str, seen: dict[str, bytes]) -> bytes:
+    found = blake2b(prefix + value.encode("utf-8", "surrogatepass"), digest_size=8).digest()
+    if len(seen) < MOST_SEEN:
+        seen[value] = found
+    return found
 
 
 def _facts(path: str) -> tuple[str, _Facts | None]:
@@ -213,14 +232,14 @@ def _facts(path: str) -> tuple[str, _Facts | None]:
     once has no pairs."""
     key = path.lower().replace("\0", "")
     if key in SINGLE:
-        return key, (b"", None, "", b"")
+        return key, (b"", None, "", b"", {})
     if _is_long(key):
         return key, None
     prefix, expected = f"{key}\0".encode("utf-8", "surrogatepass"), usual(key)
-    return key, (_digest(key), prefix, expected, blake2b(prefix + expected.encode(), digest_size=8).digest())
+    return key, (_digest(key), prefix, expected, _digest(pair(key, expected)), {})
 
 
-_key = lru_cache(maxsize=1 << 14)(_facts)
+_key = lru_cache(maxsize=1 << 13)(_facts)
 """Most entities have most of their keys in common."""
 
 
