@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 from collections.abc import Sequence
 from datetime import timedelta
+from itertools import pairwise
 from typing import Any
 from uuid import UUID
 
@@ -108,6 +109,40 @@ async def test_a_provider_that_lets_go_takes_what_only_it_held_up(
     assert await names(catalog) == set(left.split())
     held = await catalog.database.fetchval("select count(*) from refresh_state_references where source_key = 'p'")
     assert held == sum(f"p>{name}" in edges.split() and name not in removed.split() for name in left.split())
+
+
+@pytest.mark.parametrize("ring", [False, True], ids=["chain", "ring"])
+async def test_letting_go_of_a_long_chain_takes_time_by_its_length_and_not_its_square(
+    catalog: Catalog, store: Store, ring: bool
+) -> None:
+    """It took 7 s and more of 3,000 levels; it takes hundredths."""
+    levels = [f"level-{number}" for number in range(3000)]
+    async with store.transaction() as conn:
+        await store.emissions.from_source(conn, "p", [emitted(name) for name in levels])
+        rows = await conn.fetch("delete from refresh_state_references returning target_id")
+        ids = sorted(row["target_id"] for row in rows)
+        top = await conn.fetchval("select entity_ref from refresh_state where id = $1", ids[0])
+        links = [("p", None, ids[0]), *((None, above, below) for above, below in pairwise(ids))]
+        links += [(None, ids[-1], ids[0])] if ring else []
+        columns = ["source_key", "source_id", "target_id"]
+        await conn.copy_records_to_table("refresh_state_references", records=links, columns=columns)
+        await conn.execute("set local statement_timeout = '2s'")
+        assert len(await store.emissions.doomed(conn, "p", [top])) == len(levels)
+
+
+async def test_letting_go_of_a_crowd_looks_up_each_once(catalog: Catalog, store: Store) -> None:
+    """Of references that were never analysed Postgres may think that there are none, and read all of them for each."""
+    crowd = [f"member-{number}" for number in range(5000)]
+    async with store.transaction() as conn:
+        await store.emissions.from_source(conn, "p", [emitted(name) for name in crowd])
+        rows = await conn.fetch("delete from refresh_state_references returning target_id")
+        ids = sorted(row["target_id"] for row in rows)
+        top = await conn.fetchval("select entity_ref from refresh_state where id = $1", ids[0])
+        links = [("p", None, ids[0]), *((None, ids[0], below) for below in ids[1:])]
+        columns = ["source_key", "source_id", "target_id"]
+        await conn.copy_records_to_table("refresh_state_references", records=links, columns=columns)
+        await conn.execute("set local statement_timeout = '1s'")
+        assert len(await store.emissions.doomed(conn, "p", [top])) == len(crowd)
 
 
 async def _draw(database: Database, store: Store, edges: str) -> None:

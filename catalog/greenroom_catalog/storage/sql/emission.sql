@@ -80,6 +80,7 @@ UPDATE refresh_schedule c SET next_update_at = now() FROM due WHERE c.id = due.i
 -- name: doomed_by_removal
 -- What goes when a provider lets go of these refs: they and all below them that nothing else holds up. OFFSET 0 has each looked
 -- up by index: of how many there are in a recursion the planner knows nothing, and it would read all references for each level.
+-- Whether something is held is asked from above, of all at once: to look upwards from each is quadratic in a chain's length.
 WITH RECURSIVE roots AS (
     SELECT r.target_id AS id FROM refresh_state s CROSS JOIN LATERAL (
         SELECT target_id FROM refresh_state_references WHERE source_key = $1 AND target_id = s.id OFFSET 0
@@ -90,14 +91,23 @@ WITH RECURSIVE roots AS (
     SELECT r.target_id FROM below b CROSS JOIN LATERAL (
         SELECT target_id FROM refresh_state_references WHERE source_id = b.id OFFSET 0
     ) r
-), above (subject, id, held) AS (
-    SELECT b.id, r.source_id, r.source_key IS NOT NULL AND NOT (r.source_key = $1 AND r.target_id IN (SELECT id FROM roots))
-    FROM below b CROSS JOIN LATERAL (SELECT * FROM refresh_state_references WHERE target_id = b.id OFFSET 0) r
+), above (id) AS (
+    SELECT id FROM below
     UNION
-    SELECT a.subject, r.source_id, r.source_key IS NOT NULL AND NOT (r.source_key = $1 AND r.target_id IN (SELECT id FROM roots))
-    FROM above a CROSS JOIN LATERAL (SELECT * FROM refresh_state_references WHERE target_id = a.id OFFSET 0) r
+    SELECT r.source_id FROM above a CROSS JOIN LATERAL (
+        SELECT source_id FROM refresh_state_references WHERE target_id = a.id OFFSET 0
+    ) r WHERE r.source_id IS NOT NULL
+), edges AS MATERIALIZED (
+    SELECT r.source_key, r.source_id, r.target_id FROM above a CROSS JOIN LATERAL (
+        SELECT * FROM refresh_state_references WHERE target_id = a.id OFFSET 0
+    ) r
+), held (id) AS (
+    SELECT target_id FROM edges
+    WHERE source_key IS NOT NULL AND NOT (source_key = $1 AND target_id IN (SELECT id FROM roots))
+    UNION
+    SELECT e.target_id FROM held h JOIN edges e ON e.source_id = h.id
 )
-SELECT id FROM below EXCEPT SELECT subject FROM above WHERE held
+SELECT id FROM below EXCEPT SELECT id FROM held
 
 -- name: orphans_among
 -- Those of these entities that nothing refers to any more.
