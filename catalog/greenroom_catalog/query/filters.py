@@ -2,13 +2,16 @@
 
 What a request says goes into numbered arguments, or into tokens: 64-bit hashes, which stand in the text as numbers. Numbers
 in the text let the planner use its statistics of array elements for each filter, also after a statement has become a
-prepared one: a plan for "any tokens" would read most of the table for the common ones.
+prepared one: a plan for "any tokens" would read most of the table for the common ones. Kinds, namespaces, types and lifecycles
+stand in the text for the same reason, if they are plain words (_PLAIN): of an argument Postgres thinks that it is as common as any,
+finds that it knows better each time that it sees it, and so plans each time, which takes longer than the page.
 """
 
-# ruff: noqa: S608 - pieces are fixed or made here: columns from COLUMNS, hashes, and `$n`
+# ruff: noqa: S608 - pieces are fixed or made here: columns from COLUMNS, hashes, `$n`, and words of letters, digits, `.-_`
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any, Literal
 
@@ -30,6 +33,15 @@ _LOOKUP = 50
 
 _BY_COLUMN = frozenset({"spec.type", "spec.lifecycle"})
 """Keys that may have many values, but mostly have one that many entities share: comparing it beats looking into tokens."""
+
+_FEW = frozenset({"kind", "metadata.namespace"}) | _BY_COLUMN
+"""Keys of which there are few values, each of which may have a plan of its own."""
+
+_PLAIN = re.compile(r"(?!null$)[a-z0-9][a-z0-9._-]{0,62}", re.ASCII)
+"""What may stand in the text as it is: between quotes and within an array, such a word can mean nothing else."""
+
+_NAMED = 20
+"""Values that are named in the text; of more, Postgres need not know each."""
 
 Direction = Literal["asc", "desc"]
 
@@ -132,14 +144,20 @@ class Statement:
         any_token = f"s.tok {'@>' if len(values) == 1 else '&&'} {_tokens(*(pair(key, value) for value in values))}"
         if key not in SINGLE | _BY_COLUMN:
             return any_token
-        column = f"s.{COLUMNS[key]}"
-        argument = self.argument(values[0] if len(values) == 1 else tuple(values))
-        same = f"{column} = {argument}" if len(values) == 1 else f"{column} = any({argument}::text[])"
+        column, value = f"s.{COLUMNS[key]}", self._constant(key, values)
+        same = f"{column} = {value}" if len(values) == 1 else f"{column} = any({value}::text[])"
         return same if key in SINGLE else f"{same} or ({column} is null and {any_token})"
 
     def _values_match(self, keys: Sequence[str], pattern: str) -> str:
         """Some value of some of the keys is LIKE the pattern."""
         if not keys or not storable(pattern):
+    def _constant(self, key: str, values: Sequence[str]) -> str:
+        """An expression for a value, or for several as an array."""
+        if key in _FEW and len(values) <= _NAMED and all(_PLAIN.fullmatch(value) for value in values):
+            self._count()
+            return f"'{values[0]}'" if len(values) == 1 else "'{" + ",".join(values) + "}'"
+        return self.argument(values[0] if len(values) == 1 else tuple(values))
+
             return "false"
         argument = self.argument(pattern)
         return " or ".join(f"({self._value_matches(key, argument)})" for key in dict.fromkeys(keys))
