@@ -148,9 +148,6 @@ class Statement:
         same = f"{column} = {value}" if len(values) == 1 else f"{column} = any({value}::text[])"
         return same if key in SINGLE else f"{same} or ({column} is null and {any_token})"
 
-    def _values_match(self, keys: Sequence[str], pattern: str) -> str:
-        """Some value of some of the keys is LIKE the pattern."""
-        if not keys or not storable(pattern):
     def _constant(self, key: str, values: Sequence[str]) -> str:
         """An expression for a value, or for several as an array."""
         if key in _FEW and len(values) <= _NAMED and all(_PLAIN.fullmatch(value) for value in values):
@@ -158,6 +155,9 @@ class Statement:
             return f"'{values[0]}'" if len(values) == 1 else "'{" + ",".join(values) + "}'"
         return self.argument(values[0] if len(values) == 1 else tuple(values))
 
+    def _values_match(self, keys: Sequence[str], pattern: str) -> str:
+        """Some value of some of the keys is LIKE the pattern."""
+        if not keys or not storable(pattern):
             return "false"
         argument = self.argument(pattern)
         return " or ".join(f"({self._value_matches(key, argument)})" for key in dict.fromkeys(keys))
