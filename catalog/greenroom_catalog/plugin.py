@@ -49,6 +49,7 @@ from greenroom_catalog.ingestion.validation import Validation
 from greenroom_catalog.model import Rules, read_rules
 from greenroom_catalog.query.explain import Explainer, Setup
 from greenroom_catalog.query.query import EntityQueries, LentReader
+from greenroom_catalog.query.tallies import PATIENCE
 from greenroom_catalog.routes.explain import explain_routes
 from greenroom_catalog.routes.own import greenroom_routes
 from greenroom_catalog.routes.scheduler import SweepTask, scheduler_routes
@@ -118,7 +119,7 @@ def catalog(config: CatalogConfig, host: Host) -> Iterable[Contribution]:
         hide=hide,
     )
 
-    queries = EntityQueries(database)
+    queries = EntityQueries(database.within(PATIENCE))
 
     yield MIGRATIONS
     yield Ready(lambda: processor.extend(_extensions(config, host)))
@@ -151,7 +152,7 @@ def catalog(config: CatalogConfig, host: Host) -> Iterable[Contribution]:
     # a run of a provider ends in a time of its own
     yield Loop("catalog.providers", runner.run_due, wakes=(TO_PROVIDE,), concurrency=SLOTS, longest=None)
     yield Loop("catalog.process", engine.process_due, wakes=(TO_PROCESS,), concurrency=2, close=engine.close)
-    yield Loop("catalog.stitch", engine.stitch_due, wakes=(TO_STITCH,), concurrency=2)
+    yield Loop("catalog.stitch", engine.stitch_due, wakes=(TO_STITCH,), concurrency=3)
     if sweeps:
         yield Loop("catalog.orphans", Sweeper(store, chores, host.log).sweep_due, wakes=(TO_DO,))
     # closed after those above, which may let go of something themselves

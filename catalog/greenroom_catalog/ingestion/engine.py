@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from collections import Counter
+from collections import Counter, OrderedDict
 from collections.abc import AsyncIterator, Sequence
 from datetime import timedelta
 from hashlib import blake2b
@@ -47,7 +47,10 @@ FORGETFUL = 5
 STITCH_PATIENCE = timedelta(seconds=10)
 """While entities are still being processed, a ticket waits this long for more of them: each may add to the same neighbour."""
 LARGE_REST = 5.0
-"""Times as long as it took to stitch a large entity, it then rests: a group of everybody has a new member all the time."""
+"""Times as long as it took to stitch a large entity, it then rests: a group of everybody has a new member all the time. But not
+the first time after twice that rest: one commit may come in two steps, such as a member that goes and the group that named it."""
+MOST_LARGE = 1000
+"""Large entities of which it is known when they were stitched."""
 NEVER = timedelta(days=36500)
 MANY = 2000
 """Relations or children of one entity from which on it is hashed and stitched in a thread, so that requests are answered."""
@@ -99,6 +102,7 @@ class Engine:
         self._stitching = BATCH
         self._late: dict[asyncio.Task[Outcome], _UnderWay] = {}
         self._resting: dict[int, float] = {}  # large entities, by id, and until when
+        self._large: OrderedDict[int, float] = OrderedDict()  # when the latest of them were stitched
         self._knows_lanes = False
         self._busy = False
 
@@ -304,7 +308,12 @@ class Engine:
         began = monotonic()
         final = await asyncio.to_thread(self._stitch, ticket, failures)
         now = monotonic()
-        self._resting[ticket.id] = now + LARGE_REST * (now - began)
+        rest, before = LARGE_REST * (now - began), self._large.pop(ticket.id, None)
+        if before is not None and began - before < 2 * rest:
+            self._resting[ticket.id] = now + rest
+        self._large[ticket.id] = now
+        if len(self._large) > MOST_LARGE:
+            self._large.popitem(last=False)
         return final
 
     def _still_resting(self) -> list[int]:

@@ -56,7 +56,7 @@ class Tickets:
     async def claim(
         self, conn: Connection, limit: int, age: timedelta, resting: Sequence[int] = ()
     ) -> tuple[list[int], list[Ticket]]:
-        """Tickets that are urgent, or have waited at least `age`, oldest first; but for those of entities that are `resting`.
+        """Tickets that are urgent; or if there is none those that have waited at least `age`, but for entities that are `resting`.
 
         Returns all that were taken, and what is known of their entities."""
         found = await conn.fetch(self._sql.claim_tickets, limit, age, resting)

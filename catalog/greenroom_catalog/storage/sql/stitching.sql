@@ -8,11 +8,11 @@ ORDER BY 1
 ON CONFLICT (id) DO UPDATE SET requested_at = excluded.requested_at WHERE false
 
 -- name: claim_tickets
--- Take the oldest tickets until the end of the transaction, but for those of $3. Where some are urgent, none but those. Nobody is
--- waited for, so that nobody can be deadlocked with.
+-- Take the oldest tickets until the end of the transaction, but for those of $3. Where some are urgent, none but those, be they of $3 or
+-- not. Nobody is waited for, so that nobody can be deadlocked with.
 WITH pressing AS (
     SELECT q.id, q.requested_at FROM urgent u CROSS JOIN LATERAL (
-        SELECT id, requested_at FROM stitch_queue WHERE id = u.id AND id <> ALL($3::bigint[]) FOR UPDATE SKIP LOCKED
+        SELECT id, requested_at FROM stitch_queue WHERE id = u.id FOR UPDATE SKIP LOCKED
     ) q LIMIT $1
 ), others AS (
     SELECT id, requested_at FROM stitch_queue
