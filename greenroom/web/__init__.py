@@ -4,13 +4,14 @@ from greenroom.web.documents import load_document
 from greenroom.web.door import Door, build_asgi
 from greenroom.web.json_errors import explain
 from greenroom.web.lifecycle import Lifecycle, Phase
-from greenroom.web.responses import empty, json_response, weak_etag
+from greenroom.web.responses import JsonStream, empty, json_response, weak_etag
 from greenroom.web.routes import Asked, Routes, asked
 from greenroom.web.server import bind, serve
 
 __all__ = [
     "Asked",
     "Door",
+    "JsonStream",
     "Lifecycle",
     "Phase",
     "Routes",

@@ -29,8 +29,9 @@ from greenroom.web.limits import BODY as LIMITED
 from greenroom.web.limits import ClientAddress, RateLimiter
 from greenroom.web.mounting import Mounted, Plain, Target, mount_all
 from greenroom.web.queries import decode_strictly, parse_query
-from greenroom.web.responses import JSON
+from greenroom.web.responses import JSON, JsonStream
 from greenroom.web.routes import ASKED, METHOD, PATH, Asked, Routes
+from greenroom.web.streaming import stream
 from greenroom.web.visit import JSON_TYPE, Visit
 
 LIVENESS = "/.backstage/health/v1/liveness"
@@ -311,15 +312,18 @@ async def _call(visit: Visit, target: Target, handler: Plain, path: str, asked: 
     send: Any = visit.reply.send
     request: Request[Any, Any, Any] = Request(scope, receive, send)
     response = await handler(request)
-    if type(response) is Response and response.media_type == JSON and not response.cookies and not response.background:
+    kind = type(response)
+    passes = kind is JsonStream or (kind is Response and response.media_type == JSON)
+    if passes and not response.cookies and not response.background:
         headers = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in response.headers.items()]
         status = response.status_code or target.handler.status_code
-        await visit.reply.whole(status, [JSON_TYPE, *headers], response.content)
-        return
+        if isinstance(response, JsonStream):
+            return await stream(visit.reply, status, [JSON_TYPE, *headers], response.pieces, receive)
+        return await visit.reply.whole(status, [JSON_TYPE, *headers], response.content)
     answer = response.to_asgi_response(
         None, request, status_code=target.handler.status_code, media_type=target.handler.media_type or None
     )
-    await answer(scope, receive, send)
+    return await answer(scope, receive, send)
 
 
 def _health_headers(health: HealthConfig) -> RawHeaders:

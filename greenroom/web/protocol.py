@@ -240,6 +240,8 @@ class Cycle(RequestResponseCycle):
             self.transport.writelines(pieces)
         if not more:
             self._complete()
+        elif self.flow.write_paused:  # so that the next piece is not even made while this one waits for its reader
+            await self.flow.drain()
 
     def _head(self, status: int, headers: Sequence[tuple[bytes, bytes]]) -> bytes:
         """Status line and headers. Raises RuntimeError for one that holds control characters."""

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Mapping
+from collections.abc import AsyncGenerator, Mapping
 from typing import Any
 
 import msgspec
 from litestar import Response
+from litestar.response import Stream
 
 JSON = "application/json; charset=utf-8"
 
@@ -34,6 +35,15 @@ def json_response(
     if etag and not any(name.lower() == "etag" for name in extra):
         extra["ETag"] = weak_etag(body)
     return Response(body, status_code=status, headers=extra, media_type=JSON)
+
+
+class JsonStream(Stream):
+    """A JSON response in pieces. The next is asked for when the last is with its reader, but for the 64 KiB or so that wait in
+    the connection; the generator is closed in any case, at once when the client has gone."""
+
+    def __init__(self, pieces: AsyncGenerator[bytes, None], headers: Mapping[str, str] | None = None) -> None:
+        super().__init__(pieces, media_type=JSON, headers=headers)
+        self.pieces = pieces
 
 
 def empty(status: int = 200) -> Response[bytes]:

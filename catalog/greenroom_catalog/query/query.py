@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -97,7 +97,8 @@ class EntityQueries:
     """Reads entities. Refs are canonical: lower-case and full."""
 
     def __init__(self, database: Database, room: int = ROOM) -> None:
-        """`room`: bytes for what is remembered of totals, and as many for facets."""
+        """`database`: one whose patience has an end (`Database.within`). `room`: bytes for what is remembered of totals, and as
+        many for facets."""
         self._db = database
         self._statements = Statements()
         self._totals: Tallies[int] = Tallies(lambda total: 0, room)
@@ -204,30 +205,34 @@ class EntityQueries:
         sql = statement.listed(_condition(query), orders, window, min(offset, MOST_ROWS))
         return [row[0] for row in await self._fetch(statement, sql)]
 
-    async def read(self, ids: Sequence[int], chunk: int = CHUNK) -> AsyncIterator[list[bytes]]:
-        """The documents of entities in the order of the ids, in chunks that are never empty. What is gone is left out."""
+    async def read(self, ids: Sequence[int], chunk: int = CHUNK) -> AsyncGenerator[bytes, None]:
+        """The documents of entities in the order of the ids, with commas between them, in chunks that are never empty.
+
+        What is gone is left out."""
         for start in range(0, len(ids), chunk):
             rows = await self._db.fetch(self.sql.documents_in_order, ids[start : start + chunk])
-            if rows:
-                yield [row["final_entity"] for row in rows]
+            held = [b",".join([row["final_entity"] for row in rows])] if rows else []
+            del rows  # a slow reader may take an hour over it
+            while held:
+                yield held.pop()
 
     async def stream(
         self, query: Predicate | None, order: Order | None, chunk: int = CHUNK
-    ) -> AsyncIterator[list[bytes]]:
-        """All documents, by id or by one key, in chunks that are never empty. A change meanwhile may or may not show."""
+    ) -> AsyncGenerator[bytes, None]:
+        """All documents, by id or by one key, in chunks as those of `read`. A change meanwhile may or may not show."""
         asked = _condition(query)
         after: After | None = None
         size = min(chunk, _SIZES[1])  # so that the answer begins early
         while True:
             rows = await self._rows(_Window(Sought(asked, order, size), after))
-            chunks = [[row["final_entity"] for row in rows]] if rows else []
+            held = [b",".join([row["final_entity"] for row in rows])] if rows else []
             complete = len(rows) == size
             if complete:
                 after = After(rows[-1]["value"], rows[-1]["id"])
-                size = min(chunk, _fitting(chunks[0]))
+                size = min(chunk, _fitting(len(held[0]) // size))
             del rows
-            while chunks:  # nothing of it is held here while it is sent: a slow reader may take an hour
-                yield chunks.pop()
+            while held:  # nothing of it is held here while it is sent: a slow reader may take an hour
+                yield held.pop()
             if not complete:
                 return
 
@@ -321,9 +326,8 @@ def as_uid(text: str) -> UUID | None:
     return uid if str(uid) == text.lower() else None
 
 
-def _fitting(documents: Sequence[bytes]) -> int:
-    """How many more like these make a chunk."""
-    mean = sum(map(len, documents)) // len(documents)
+def _fitting(mean: int) -> int:
+    """How many documents of so many bytes make a chunk."""
     return next((size for size in _SIZES if size * mean <= _CHUNK_BYTES), _SIZES[-1])
 
 

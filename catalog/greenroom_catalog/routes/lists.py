@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from typing import Any
 
 import msgspec
 from litestar import Request, Response, get, post
 from litestar.handlers import HTTPRouteHandler
-from litestar.response import Stream
 
 from greenroom.auth import Credentials
 from greenroom.permissions import Permissions
-from greenroom.web import asked, json_response
+from greenroom.web import JsonStream, asked, json_response
 from greenroom_catalog.query.conditions import Predicate
 from greenroom_catalog.query.cursors import encode
 from greenroom_catalog.query.filters import Order
@@ -23,28 +22,36 @@ from greenroom_catalog.query.query import CHUNK, EntityQueries, FacetValue, Page
 from greenroom_catalog.routes import requests
 from greenroom_catalog.routes.requests import PageRequest, Window
 
+Chunks = AsyncGenerator[bytes, None]
+"""Documents with commas between them, never none; closed when no more are wanted."""
+
 Cut = Callable[[bytes], bytes]
-
-JSON = "application/json; charset=utf-8"
-
+"""Documents with commas between them -> the same, cut down to some fields."""
 
 READ_AHEAD = 16
 """Streams for which a chunk is read while the last one is sent. What is read ahead is memory, however slow the reader."""
 
 
+READ_AT_ONCE = 3
+"""Streams for which a chunk is read at a time: they take turns, and leave the rest of the database's connections to others."""
+
+
 class Ahead:
     """Chunks as they are read, the next one already while somebody is busy with one."""
 
-    def __init__(self, most: int = READ_AHEAD) -> None:
+    def __init__(self, most: int = READ_AHEAD, at_once: int = READ_AT_ONCE) -> None:
         self._free = most
+        self._turns = asyncio.Semaphore(at_once)
 
-    async def __call__(self, chunks: AsyncIterator[list[bytes]]) -> AsyncGenerator[list[bytes], None]:
-        """The same chunks, read ahead unless that is done for enough others."""
+    async def __call__(self, chunks: Chunks, cut: Cut | None = None) -> Chunks:
+        """The same chunks, cut, and read ahead unless that is done for enough others."""
 
-        async def following() -> list[bytes] | None:
-            return await anext(chunks, None)
+        async def following() -> bytes | None:
+            async with self._turns:
+                chunk = await anext(chunks, None)
+            return chunk if chunk is None or cut is None else cut(chunk)
 
-        coming: asyncio.Task[list[bytes] | None] | None = None
+        coming: asyncio.Task[bytes | None] | None = None
         try:
             while True:
                 chunk = await (following() if coming is None else coming)
@@ -64,6 +71,7 @@ class Ahead:
                 coming.cancel()
                 await asyncio.wait([coming])  # what became of it concerns nobody any more
                 _ = coming.cancelled() or coming.exception()
+            await chunks.aclose()
 
 
 def list_routes(queries: EntityQueries, permissions: Permissions) -> list[HTTPRouteHandler]:
@@ -79,13 +87,13 @@ def list_routes(queries: EntityQueries, permissions: Permissions) -> list[HTTPRo
         window = requests.window_from_query(ask.query)
         if not await permissions.allows(ask.credentials, ENTITY_READ):
             return json_response(b"[]")
-        cut = Projection(fields) if fields else None
+        cut = Projection(fields).each if fields else None
         if window is None:
             order = Order(orders[0].key.lower(), orders[0].direction) if orders else None
-            return await _streamed(ahead(queries.stream(query, order)), cut)
+            return await _streamed(ahead(queries.stream(query, order), cut))
         after = requests.window_after(ask.query, window)
         ids, headers = await _listed(queries, query, orders, after, ask.url)
-        return await _sent(ahead(queries.read(ids)), len(ids), cut, headers=headers)
+        return await _sent(ahead(queries.read(ids), cut), len(ids), etag=cut is not None, headers=headers)
 
     @get("/entities/by-query", operation_id="GetEntitiesByQuery")
     async def by_query(request: Request[Any, Any, Any]) -> Response[Any]:
@@ -103,11 +111,14 @@ def list_routes(queries: EntityQueries, permissions: Permissions) -> list[HTTPRo
         if not await permissions.allows(credentials, ENTITY_READ):
             return json_response({"items": [], "totalItems": 0, "pageInfo": {}})
         page = await queries.page(wanted.cursor, limit=wanted.limit, offset=wanted.offset)
-        cut = Projection(wanted.fields) if wanted.fields else None
+        cut = Projection(wanted.fields).each if wanted.fields else None
         head, tail = b'{"items":[', _trailer(page)
         if page.unread:
-            return await _sent(ahead(queries.read(page.unread)), len(page.unread), cut, head, tail)
-        return json_response(head + _inside(page.documents, cut) + tail, etag=cut is not None)
+            chunks = ahead(queries.read(page.unread), cut)
+            return await _sent(chunks, len(page.unread), head, tail, etag=cut is not None)
+        documents = b",".join(page.documents)
+        inside = cut(documents) if cut is not None and documents else documents
+        return json_response(head + inside + tail, etag=cut is not None)
 
     return [entities, by_predicate, by_query]  # OPTIONS tells the verbs in this order, which is upstream's
 
@@ -155,42 +166,39 @@ async def _listed(
 
 
 async def _sent(
-    chunks: AsyncIterator[list[bytes]],
+    chunks: Chunks,
     count: int,
-    cut: Cut | None,
     head: bytes = b"[",
     tail: bytes = b"]",
     headers: Mapping[str, str] | None = None,
+    *,
+    etag: bool,
 ) -> Response[Any]:
-    """A page. A long one is sent as it is read, unless it needs an ETag: then it is cut as it is read."""
-    if count > CHUNK and cut is None:
-        return await _streamed(chunks, cut, head, tail, headers)
-    documents = [document if cut is None else cut(document) async for chunk in chunks for document in chunk]
-    return json_response(head + b",".join(documents) + tail, headers=headers, etag=cut is not None)
+    """A page. A long one is sent as it is read, unless it needs an ETag: then it is put together first."""
+    if count > CHUNK and not etag:
+        return await _streamed(chunks, head, tail, headers)
+    documents = [chunk async for chunk in chunks]
+    return json_response(head + b",".join(documents) + tail, headers=headers, etag=etag)
 
 
 async def _streamed(
-    chunks: AsyncIterator[list[bytes]],
-    cut: Cut | None,
-    head: bytes = b"[",
-    tail: bytes = b"]",
-    headers: Mapping[str, str] | None = None,
+    chunks: Chunks, head: bytes = b"[", tail: bytes = b"]", headers: Mapping[str, str] | None = None
 ) -> Response[Any]:
     """All of them. The first chunk is read before the answer begins, so that what goes wrong by then is told properly."""
     first = await anext(chunks, None)
     if first is None:
         return json_response(head + tail, headers=headers)
-    return Stream(_bytes(head + _inside(first, cut), chunks, cut, tail), media_type=JSON, headers=headers)
+    return JsonStream(_bytes([head + first], chunks, tail), headers)
 
 
-async def _bytes(begun: bytes, rest: AsyncIterator[list[bytes]], cut: Cut | None, tail: bytes) -> AsyncIterator[bytes]:
-    yield begun
-    async for chunk in rest:
-        piece = b",%b" % _inside(chunk, cut)
-        del chunk
-        yield piece
-    yield tail
-
-
-def _inside(documents: list[bytes], cut: Cut | None) -> bytes:
-    return b",".join(documents if cut is None else map(cut, documents))
+async def _bytes(begun: list[bytes], rest: Chunks, tail: bytes) -> AsyncGenerator[bytes, None]:
+    """`begun` is emptied: what was sent is not held."""
+    try:
+        yield begun.pop()
+        async for chunk in rest:
+            begun.append(b",%b" % chunk)
+            del chunk
+            yield begun.pop()
+        yield tail
+    finally:
+        await rest.aclose()

@@ -67,3 +67,12 @@ BRINGS_NOTHING = "1"
 def test_the_quick_way_brings_what_the_long_one_does(document: dict[str, Any], fields: list[str]) -> None:
     encoded = msgspec.json.encode(document)
     assert Projection(fields)(encoded) == Projection([*fields, BRINGS_NOTHING])(encoded)
+
+
+@settings(max_examples=150)
+@given(st.lists(st.dictionaries(KEYS, VALUES, max_size=4), min_size=1, max_size=4), FIELDS)
+def test_many_at_once_are_cut_as_each_would_be(documents: list[dict[str, Any]], fields: list[str]) -> None:
+    encoded = [msgspec.json.encode(document) for document in documents]
+    cut = Projection(fields)
+    for _ in range(2):
+        assert cut.each(b",".join(encoded)) == b",".join(map(Projection(fields), encoded))
