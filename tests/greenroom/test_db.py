@@ -135,6 +135,18 @@ async def test_a_connection_that_an_administrator_is_just_ending_is_unavailable_
     assert await database.fetchval("select 1") == 1
 
 
+async def test_what_takes_too_long_is_cancelled_in_the_server_too(database: Database) -> None:
+    hurried = database.within(0.1)
+    asked: list[Any] = [hurried.fetch, hurried.fetchrow, hurried.fetchval, hurried.execute]
+    for ask in asked:
+        with pytest.raises(ServiceUnavailableError, match=r"longer than 0\.1 s"):
+            await ask("select pg_sleep(20)")
+    running = "select count(*) from pg_stat_activity where query like '%pg_sleep%' and pid <> pg_backend_pid() and state = 'active'"
+    assert await database.fetchval(running) == 0
+    assert [await ask("select $1::int", 1) for ask in asked] == [[(1,)], (1,), 1, "SELECT 1"]
+    await database.fetchval("select pg_sleep(0.2)")
+
+
 async def test_a_wrong_query_is_not_mistaken_for_a_lost_database(database: Database) -> None:
     with pytest.raises(asyncpg.UndefinedTableError):
         await database.fetch("select * from nowhere")

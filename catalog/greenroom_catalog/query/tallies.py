@@ -10,6 +10,7 @@ from typing import Any, Generic, TypeVar
 import asyncpg
 import msgspec
 
+from greenroom.errors import ServiceUnavailableError
 from greenroom_catalog.query.differences import MOST, Counting
 from greenroom_catalog.query.memory import Memory
 from greenroom_catalog.query.statements import Look
@@ -20,6 +21,8 @@ A = TypeVar("A", bound="Answer[Any]")
 ROOM = 16 * 1024 * 1024
 """Bytes of a process for what it remembers of counts and facets."""
 
+PATIENCE = 30.0
+"""Seconds for a question that somebody waits for. (Upstream has no bound, and its own clients give up sooner.)"""
 
 Key = tuple[str, tuple[Any, ...]]
 
@@ -71,9 +74,10 @@ class Answer(msgspec.Struct, Generic[V]):
 class Tallies(Generic[V]):
     """Remembers tallies. A process has its own; what it answers is what counting anew in the same snapshot would have."""
 
-    def __init__(self, size: Callable[[V], int], room: int = ROOM) -> None:
-        """`size`: the bytes of a value, about."""
+    def __init__(self, size: Callable[[V], int], room: int = ROOM, patience: float = PATIENCE) -> None:
+        """`size`: the bytes of a value, about. `patience`: seconds to wait for another request that counts the same."""
         self._size = size
+        self._patience = patience
         self.memory: Memory[Tally[V]] = Memory(room)
         self._counting: dict[Hashable, asyncio.Lock] = {}
 
@@ -123,11 +127,17 @@ class Tallies(Generic[V]):
 
     @asynccontextmanager
     async def _alone(self, key: Hashable) -> AsyncIterator[None]:
+        """Raises ServiceUnavailableError: of many that wait for what takes too long, each would try it, one after the other."""
         lock = self._counting.setdefault(key, asyncio.Lock())
         try:
-            async with lock:
-                yield
+            async with asyncio.timeout(self._patience):
+                await lock.acquire()
+        except TimeoutError as error:
+            raise ServiceUnavailableError(f"To count took longer than {self._patience:g} s") from error
+        try:
+            yield
         finally:
+            lock.release()
             if not lock.locked() and self._counting.get(key) is lock:
                 del self._counting[key]
 

@@ -14,11 +14,13 @@ import pytest
 
 from greenroom.db import Database
 from greenroom.entity import Entity
+from greenroom.errors import ServiceUnavailableError
 from greenroom_catalog.query.cursors import Cursor
-from greenroom_catalog.query.differences import MOST
+from greenroom_catalog.query.differences import MOST, Counting
 from greenroom_catalog.query.filters import Order
 from greenroom_catalog.query.memory import Memory
 from greenroom_catalog.query.query import EntityQueries
+from greenroom_catalog.query.tallies import Answer, Ask, Tallies
 from greenroom_catalog.storage.changes import Changes
 from greenroom_catalog.storage.store import Store
 from tests.catalog.query.seeding import change, entity, final, remove, serve
@@ -390,3 +392,21 @@ async def test_a_facet_of_countless_values_is_not_remembered(world: World) -> No
     world.queries = EntityQueries(world.statements, room=2000)  # type: ignore[arg-type]
     assert await world.lists() == await world.lists() == {"One": 5, "two": 5}
     assert world.statements.counts == 2
+
+
+async def test_of_those_that_wait_for_a_count_that_never_ends_nobody_waits_for_ever() -> None:
+    tallies: Tallies[int] = Tallies(lambda total: 0, patience=0.05)
+    never = asyncio.Event()
+
+    async def read(ask: Ask[int]) -> Answer[int]:
+        await never.wait()
+        return Answer(0, "1:1:", "g", 7)
+
+    counting = Counting("select 7", (), reads_values=False, lasting=True)
+    first = asyncio.create_task(tallies.current(counting, read))
+    await asyncio.sleep(0)
+    with pytest.raises(ServiceUnavailableError):
+        await asyncio.gather(*(tallies.current(counting, read) for _ in range(5)))
+    never.set()
+    assert (await first).value == 7
+    assert (await tallies.current(counting, read)).value == 7
