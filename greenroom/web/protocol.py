@@ -70,6 +70,8 @@ class Protocol(HttpToolsProtocol):
     read_least = 64 * 1024
 
     _head = 0
+    _maybe_long = False
+    """So much has been read that the head which ends in it may be too long."""
     _in_head = True
     _moved_on = False
     _awaited: Literal["head", "body"] | None = None
@@ -103,6 +105,7 @@ class Protocol(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         self._moved_on = False
+        self._maybe_long = self._head + len(data) > HEAD_LIMIT
         super().data_received(data)
         self._head = self._head + len(data) if self._in_head and not self._moved_on else 0
         if self._head > HEAD_LIMIT:
@@ -131,6 +134,9 @@ class Protocol(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         """What uvicorn does, with a cycle of our own. A URL that is none raises, and is answered with 400."""
+        if self._maybe_long and self._head_length() > HEAD_LIMIT:
+            self._end(b"431 Request Header Fields Too Large")
+            raise ValueError("the head is too long")  # so that nothing more of it is parsed
         self._in_head, self._moved_on = False, True
         parser: Any = self.parser
         app: Any = self.app
@@ -162,6 +168,10 @@ class Protocol(HttpToolsProtocol):
         else:  # it was sent before the last one was answered
             self.flow.pause_reading()
             self.pipeline.appendleft((self.cycle, app))
+
+    def _head_length(self) -> int:
+        """Of the request line and headers that were just parsed, but for the spaces."""
+        return len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers)
 
     def on_message_complete(self) -> None:
         self._in_head = self._moved_on = True

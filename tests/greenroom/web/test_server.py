@@ -102,6 +102,16 @@ async def test_a_connection_serves_one_request_after_another() -> None:
     assert (replies.count(b'{"a":1}'), replies.count(b"HTTP/1.1 ")) == (2, 3)
 
 
+async def test_a_head_that_is_too_long_is_refused_though_it_ends_in_the_piece_that_makes_it_so() -> None:
+    async with running() as server:
+        whole = await server.send(request("/api/plain/fixed", more=b"x: " + b"y" * 70_000 + b"\r\n"))
+        many = await server.send(request("/api/plain/fixed", more=b"x: y\r\n" * 12_000))
+        last = request("/api/plain/fixed", more=b"x: " + b"y" * 60_000 + b"\r\n")
+        short = await server.send(last.replace(b"connection: close\r\n", b"") * 3 + last)
+    assert (whole, many) == (b"HTTP/1.1 431 Request Header Fields Too Large\r\nConnection: close\r\n\r\n",) * 2
+    assert short.count(b'{"a":1}') == 4
+
+
 async def test_an_endless_head_is_cut_off_and_a_large_body_is_not() -> None:
     async with running() as server:
         reply = await server.send(b"GET / HTTP/1.1\r\nx: " + b"y" * 70_000)
