@@ -53,14 +53,19 @@ class Projection:
         found = None if self._quick is None else self._quick(document)
         return self._cut(document) if found is None else found
 
-    def each(self, documents: bytes) -> bytes:
-        """Documents with commas between them -> the same, each cut down. Many at once take a third less than one by one."""
-        array = b"[%b]" % documents
-        found = None if self._quick_array is None else self._quick_array(array)
+    def each(self, documents: Sequence[bytes]) -> bytes:
+        """Documents -> the same with commas between them, each cut down.
+
+        Some at once take a quarter less than one by one; many take more, as what they are put together in leaves the cache."""
+        parts = (documents[start : start + AT_ONCE] for start in range(0, len(documents), AT_ONCE))
+        return b",".join(map(self._some, parts))
+
+    def _some(self, documents: Sequence[bytes]) -> bytes:
+        found = None if self._quick_array is None else self._quick_array(b"[%b]" % b",".join(documents))
         if found is not None:
             return found[1:-1]
         self._quick_array = None  # where one needs a closer look, others will
-        return b",".join(map(self, _array(array)))
+        return b",".join(map(self, documents))
 
     def _cut(self, document: bytes) -> bytes:
         opened: dict[tuple[str, ...], Opened] = {(): _object(document)}
@@ -71,6 +76,9 @@ class Projection:
                 _put(tree, *found)
         return _encode(tree)
 
+
+AT_ONCE = 50
+"""Documents that are cut in one go."""
 
 MOST_QUICK, DEEPEST_QUICK = 100, 20
 """Fields, and dots in one, beyond which no structs are made: each level of one costs a frame of the stack."""

@@ -205,31 +205,29 @@ class EntityQueries:
         sql = statement.listed(_condition(query), orders, window, min(offset, MOST_ROWS))
         return [row[0] for row in await self._fetch(statement, sql)]
 
-    async def read(self, ids: Sequence[int], chunk: int = CHUNK) -> AsyncGenerator[bytes, None]:
-        """The documents of entities in the order of the ids, with commas between them, in chunks that are never empty.
-
-        What is gone is left out."""
+    async def read(self, ids: Sequence[int], chunk: int = CHUNK) -> AsyncGenerator[list[bytes], None]:
+        """The documents of entities in the order of the ids, in chunks that are never empty. What is gone is left out."""
         for start in range(0, len(ids), chunk):
             rows = await self._db.fetch(self.sql.documents_in_order, ids[start : start + chunk])
-            held = [b",".join([row["final_entity"] for row in rows])] if rows else []
+            held = [[row["final_entity"] for row in rows]] if rows else []
             del rows  # a slow reader may take an hour over it
             while held:
                 yield held.pop()
 
     async def stream(
         self, query: Predicate | None, order: Order | None, chunk: int = CHUNK
-    ) -> AsyncGenerator[bytes, None]:
-        """All documents, by id or by one key, in chunks as those of `read`. A change meanwhile may or may not show."""
+    ) -> AsyncGenerator[list[bytes], None]:
+        """All documents, by id or by one key, in chunks that are never empty. A change meanwhile may or may not show."""
         asked = _condition(query)
         after: After | None = None
         size = min(chunk, _SIZES[1])  # so that the answer begins early
         while True:
             rows = await self._rows(_Window(Sought(asked, order, size), after))
-            held = [b",".join([row["final_entity"] for row in rows])] if rows else []
+            held = [[row["final_entity"] for row in rows]] if rows else []
             complete = len(rows) == size
             if complete:
                 after = After(rows[-1]["value"], rows[-1]["id"])
-                size = min(chunk, _fitting(len(held[0]) // size))
+                size = min(chunk, _fitting(held[0]))
             del rows
             while held:  # nothing of it is held here while it is sent: a slow reader may take an hour
                 yield held.pop()
@@ -326,8 +324,9 @@ def as_uid(text: str) -> UUID | None:
     return uid if str(uid) == text.lower() else None
 
 
-def _fitting(mean: int) -> int:
-    """How many documents of so many bytes make a chunk."""
+def _fitting(documents: Sequence[bytes]) -> int:
+    """How many more like these make a chunk."""
+    mean = sum(map(len, documents)) // len(documents)
     return next((size for size in _SIZES if size * mean <= _CHUNK_BYTES), _SIZES[-1])
 
 

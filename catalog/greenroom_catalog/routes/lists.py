@@ -25,8 +25,10 @@ from greenroom_catalog.routes.requests import PageRequest, Window
 Chunks = AsyncGenerator[bytes, None]
 """Documents with commas between them, never none; closed when no more are wanted."""
 
-Cut = Callable[[bytes], bytes]
-"""Documents with commas between them -> the same, cut down to some fields."""
+Joined = Callable[[Sequence[bytes]], bytes]
+"""Documents -> the same with commas between them, maybe cut down to some fields."""
+
+WHOLE: Joined = b",".join
 
 READ_AHEAD = 16
 """Streams for which a chunk is read while the last one is sent. What is read ahead is memory, however slow the reader."""
@@ -43,13 +45,13 @@ class Ahead:
         self._free = most
         self._turns = asyncio.Semaphore(at_once)
 
-    async def __call__(self, chunks: Chunks, cut: Cut | None = None) -> Chunks:
-        """The same chunks, cut, and read ahead unless that is done for enough others."""
+    async def __call__(self, chunks: AsyncGenerator[list[bytes], None], joined: Joined = WHOLE) -> Chunks:
+        """The same chunks, joined, and read ahead unless that is done for enough others."""
 
         async def following() -> bytes | None:
             async with self._turns:
                 chunk = await anext(chunks, None)
-            return chunk if chunk is None or cut is None else cut(chunk)
+            return None if chunk is None else joined(chunk)
 
         coming: asyncio.Task[bytes | None] | None = None
         try:
@@ -87,13 +89,13 @@ def list_routes(queries: EntityQueries, permissions: Permissions) -> list[HTTPRo
         window = requests.window_from_query(ask.query)
         if not await permissions.allows(ask.credentials, ENTITY_READ):
             return json_response(b"[]")
-        cut = Projection(fields).each if fields else None
+        joined = Projection(fields).each if fields else WHOLE
         if window is None:
             order = Order(orders[0].key.lower(), orders[0].direction) if orders else None
-            return await _streamed(ahead(queries.stream(query, order), cut))
+            return await _streamed(ahead(queries.stream(query, order), joined))
         after = requests.window_after(ask.query, window)
         ids, headers = await _listed(queries, query, orders, after, ask.url)
-        return await _sent(ahead(queries.read(ids), cut), len(ids), etag=cut is not None, headers=headers)
+        return await _sent(ahead(queries.read(ids), joined), len(ids), etag=bool(fields), headers=headers)
 
     @get("/entities/by-query", operation_id="GetEntitiesByQuery")
     async def by_query(request: Request[Any, Any, Any]) -> Response[Any]:
@@ -111,14 +113,12 @@ def list_routes(queries: EntityQueries, permissions: Permissions) -> list[HTTPRo
         if not await permissions.allows(credentials, ENTITY_READ):
             return json_response({"items": [], "totalItems": 0, "pageInfo": {}})
         page = await queries.page(wanted.cursor, limit=wanted.limit, offset=wanted.offset)
-        cut = Projection(wanted.fields).each if wanted.fields else None
+        joined = Projection(wanted.fields).each if wanted.fields else WHOLE
         head, tail = b'{"items":[', _trailer(page)
         if page.unread:
-            chunks = ahead(queries.read(page.unread), cut)
-            return await _sent(chunks, len(page.unread), head, tail, etag=cut is not None)
-        documents = b",".join(page.documents)
-        inside = cut(documents) if cut is not None and documents else documents
-        return json_response(head + inside + tail, etag=cut is not None)
+            chunks = ahead(queries.read(page.unread), joined)
+            return await _sent(chunks, len(page.unread), head, tail, etag=bool(wanted.fields))
+        return json_response(head + joined(page.documents) + tail, etag=bool(wanted.fields))
 
     return [entities, by_predicate, by_query]  # OPTIONS tells the verbs in this order, which is upstream's
 

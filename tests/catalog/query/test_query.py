@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import asyncio
 from typing import Any
 
 import msgspec
@@ -8,19 +7,13 @@ import pytest
 
 from greenroom.db import Database
 from greenroom.entity import Entity
-from greenroom.errors import ServiceUnavailableError
-from greenroom_catalog.query.conditions import Predicate, from_filters, from_json
+from greenroom_catalog.query.conditions import from_filters, from_json
 from greenroom_catalog.query.cursors import Cursor, decode, encode
 from greenroom_catalog.query.filters import Order
 from greenroom_catalog.query.query import EntityQueries, LentReader, Page
-from tests.catalog.query.seeding import emitted_by, entity, many, serve
+from tests.catalog.query.seeding import emitted_by, entity, serve
 
 BY_NAME = (Order("metadata.name"),)
-
-
-def _apart(chunk: bytes) -> list[bytes]:
-    """The documents of a chunk."""
-    return [bytes(one) for one in msgspec.json.decode(b"[%b]" % chunk, type=list[msgspec.Raw])]
 
 
 def _names(documents: list[bytes]) -> list[str]:
@@ -174,7 +167,7 @@ async def test_facets_count_values_as_they_were_written(small_catalog: EntityQue
 async def test_paged_lists_put_entities_without_a_value_last(small_catalog: EntityQueries) -> None:
     async def listed(orders: list[Order], limit: int | None = None, offset: int = 0) -> list[str]:
         ids = await small_catalog.listed(None, orders, limit, offset)
-        return _names([document async for chunk in small_catalog.read(ids) for document in _apart(chunk)])
+        return _names([document async for chunk in small_catalog.read(ids) for document in chunk])
 
     assert await listed([Order("metadata.title", "desc")]) == ["gamma", "Beta", "api", "alpha"]
     assert await listed([Order("kind", "desc"), Order("metadata.name")], 3, 1) == ["Beta", "gamma", "api"]
@@ -187,9 +180,7 @@ async def test_documents_are_read_in_the_order_of_their_ids_without_those_that_a
 ) -> None:
     ids = await small_catalog.listed(None, [Order("metadata.name")], None, 0)
     gone = max(ids) + 1
-    chunks = [
-        _apart(chunk) async for chunk in small_catalog.read([ids[3], ids[0], ids[0], gone, gone, ids[2]], chunk=2)
-    ]
+    chunks = [chunk async for chunk in small_catalog.read([ids[3], ids[0], ids[0], gone, gone, ids[2]], chunk=2)]
     assert list(map(_names, chunks)) == [["gamma", "alpha"], ["alpha"], ["Beta"]]
 
 
@@ -203,9 +194,7 @@ async def test_a_long_page_has_what_short_ones_have_there_and_back(
 
     async def whole(cursor: Cursor, limit: int) -> tuple[list[bytes], Page]:
         page = await queries.page(cursor, limit=limit)
-        return page.documents + [
-            document async for chunk in queries.read(page.unread) for document in _apart(chunk)
-        ], page
+        return page.documents + [document async for chunk in queries.read(page.unread) for document in chunk], page
 
     first, _ = await whole(start, 200)
     more, short = await whole((await queries.page(start, limit=200)).next or start, 500)
@@ -223,7 +212,7 @@ async def test_a_long_page_has_what_short_ones_have_there_and_back(
 async def test_a_stream_in_chunks_brings_what_one_page_brings(
     small_catalog: EntityQueries, order: Order | None
 ) -> None:
-    chunks = [_apart(chunk) async for chunk in small_catalog.stream(None, order, chunk=2)]
+    chunks = [chunk async for chunk in small_catalog.stream(None, order, chunk=2)]
     page = await small_catalog.page(Cursor(orders=(order,) if order else ()))
     assert [document for chunk in chunks for document in chunk] == page.documents
     assert all(chunks)
@@ -261,29 +250,3 @@ async def test_ancestry_goes_up_to_every_location_once(catalog_database: Databas
     short = [(one.ref.partition("/")[2], [parent.partition("/")[2] for parent in one.parents]) for one in found]
     assert short == [("leaf", ["left", "right"]), ("right", ["root"]), ("root", ["left"]), ("left", ["root"])]
     assert await EntityQueries(catalog_database).ancestry("location:default/nope") is None
-
-
-async def test_a_question_that_takes_too_long_is_given_up_and_leaves_nothing_running(
-    catalog_database: Database,
-) -> None:
-    """Also for those that wait for another's count. What ingestion does is not bounded: it waits here for as long."""
-    await serve(catalog_database, many(20))
-    queries = EntityQueries(catalog_database.within(0.3))
-    kinds: list[Predicate] = [{"kind": "component"}, {"kind": "component"}, {"kind": "api"}]
-    held = "lock table search, final_entities in access exclusive mode"
-    async with catalog_database.transaction() as connection:
-        await connection.execute(held)
-        asked: list[Any] = [
-            *(queries.page(Cursor(query=kind)) for kind in kinds),
-            queries.facets(["spec.type"], None),
-            queries.by_ref("component:default/x"),
-            queries.by_refs(["component:default/x"]),
-            anext(queries.stream(None, None)),
-        ]
-        answers = await asyncio.gather(*asked, return_exceptions=True)
-        assert [type(answer) for answer in answers] == [ServiceUnavailableError] * len(answers)
-        waiting = (
-            "select count(*) from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database()"
-        )
-        assert await connection.fetchval(waiting) == 0
-    assert (await queries.page(Cursor(query=kinds[0]))).total > 0

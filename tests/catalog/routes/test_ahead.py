@@ -14,10 +14,10 @@ class Shelf:
     def __init__(self) -> None:
         self.read = 0
 
-    async def chunks(self) -> AsyncGenerator[bytes, None]:
+    async def chunks(self) -> AsyncGenerator[list[bytes], None]:
         for number in range(3):
             self.read += 1
-            yield b"%d" % number
+            yield [b"%d" % number]
 
 
 async def test_the_next_chunk_is_read_while_one_is_being_sent() -> None:
@@ -56,8 +56,8 @@ async def test_who_leaves_makes_room() -> None:
 
 
 async def test_what_goes_wrong_ahead_is_told_to_who_reads() -> None:
-    async def failing() -> AsyncGenerator[bytes, None]:
-        yield b"0"
+    async def failing() -> AsyncGenerator[list[bytes], None]:
+        yield [b"0"]
         raise ValueError("lost")
 
     reading = Ahead()(failing())
@@ -71,14 +71,14 @@ async def test_streams_take_turns_and_who_waits_has_nothing_in_hand() -> None:
     ahead, gate = Ahead(0, 2), asyncio.Event()
     reading = most = 0
 
-    async def chunks() -> AsyncGenerator[bytes, None]:
+    async def chunks() -> AsyncGenerator[list[bytes], None]:
         nonlocal reading, most
         for _ in range(2):
             reading += 1
             most = max(most, reading)
             await gate.wait()
             reading -= 1
-            yield b"0"
+            yield [b"0"]
 
     async def read() -> list[bytes]:
         return [chunk async for chunk in ahead(chunks())]
@@ -91,17 +91,17 @@ async def test_streams_take_turns_and_who_waits_has_nothing_in_hand() -> None:
 
 
 async def test_chunks_are_cut_as_they_are_read() -> None:
-    assert [chunk async for chunk in Ahead()(Shelf().chunks(), lambda chunk: chunk * 2)] == [b"00", b"11", b"22"]
+    assert [chunk async for chunk in Ahead()(Shelf().chunks(), lambda chunk: chunk[0] * 2)] == [b"00", b"11", b"22"]
 
 
 async def test_what_is_read_is_closed_with_its_reader() -> None:
     closed = False
 
-    async def chunks() -> AsyncGenerator[bytes, None]:
+    async def chunks() -> AsyncGenerator[list[bytes], None]:
         nonlocal closed
         try:
             while True:
-                yield b"0"
+                yield [b"0"]
         finally:
             closed = True
 
