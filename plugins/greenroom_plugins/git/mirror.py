@@ -42,6 +42,14 @@ class File(msgspec.Struct, frozen=True):
     blob: str
 
 
+class _Asked:
+    """Files that will be read together."""
+
+    def __init__(self) -> None:
+        self.blobs: dict[str, None] = {}
+        self.answer: asyncio.Task[dict[str, bytes]]
+
+
 class Mirror:
     """One remote repository on this machine. Several processes may share the folder."""
 
@@ -53,6 +61,8 @@ class Mirror:
         self.path = folder / f"{name}.git"
         self._lock = folder / f"{name}.lock"
         self._here: set[str] = set()
+        self._asked: _Asked | None = None
+        self._reading = asyncio.Lock()
 
     async def tip(self, branch: str | None) -> Tip | None:
         """The branch (None: the remote's default one) on the remote; None when the repository is empty. Raises GitError."""
@@ -133,7 +143,33 @@ class Mirror:
         return found
 
     async def content(self, blob: str, limit: int = MAX_FILE) -> bytes:
-        """What is in a file. Raises GitError, also when it is larger than `limit` bytes."""
+        """What is in a file. Raises GitError, also when it is larger than `limit` bytes.
+
+        What is asked for while another git reads is then read by one: to start it for each file is most of what reading costs."""
+        asked = self._asked
+        if asked is None:
+            asked = self._asked = _Asked()
+            asked.answer = asyncio.create_task(self._contents(asked))
+        asked.blobs[blob] = None
+        found = (await asyncio.shield(asked.answer)).get(blob)
+        if found is None:
+            return await self._content(blob, limit)
+        if len(found) > limit:
+            raise GitError(f"the file is larger than {limit} bytes")
+        return found
+
+    async def _contents(self, asked: _Asked) -> dict[str, bytes]:
+        """Those that are here, as far as they are no more together than the largest file may be."""
+        async with self._reading:
+            self._asked = None
+            if len(asked.blobs) == 1:
+                return {}
+            given = "\n".join(asked.blobs).encode() + b"\n"
+            with contextlib.suppress(GitError):  # of each by itself it will be told what is wrong with it
+                return _listed(await self._git.run("cat-file", "--batch", cwd=self.path, given=given, limit=MAX_FILE))
+            return {}
+
+    async def _content(self, blob: str, limit: int) -> bytes:
         try:
             return await self._git.run("cat-file", "blob", blob, cwd=self.path, access=self._access, limit=limit)
         except TooMuchError as error:
@@ -213,6 +249,22 @@ class Mirror:
             yield descriptor
         finally:
             os.close(descriptor)
+
+
+def _listed(said: bytes) -> dict[str, bytes]:
+    """The files that `cat-file --batch` gives: each after a line of name, type and size; of a missing one there is but the line."""
+    found: dict[str, bytes] = {}
+    at = 0
+    while (end := said.find(b"\n", at)) >= 0:
+        name, *rest = said[at:end].decode().split(" ")
+        at = end + 1
+        if rest[:1] == ["blob"]:
+            size = int(rest[1])
+            found[name] = said[at : at + size]
+            at += size + 1
+        elif rest != ["missing"]:
+            break  # no file: who asks for it is told by itself
+    return found
 
 
 def _regular(record: bytes) -> File | None:
