@@ -28,7 +28,8 @@ CONTENT = {f"{number}.yaml": f"kind: {number}\n\nÜ\n" * number for number in ra
 
 async def _mirror(remote: Remote, folder: Path) -> tuple[Mirror, CountingGit, dict[str, str]]:
     """With the name of each file's blob."""
-    remote.push({**CONTENT})
+    files: dict[str | bytes, str | bytes | tuple[str, str]] = {**CONTENT}
+    remote.push(files)
     git = CountingGit(folder / "cache", ENVIRON)
     mirror = Mirror(git, folder / "cache", Access(Address.parse(remote.url), "someone", None))
     commit = await mirror.ensure(remote.tip())
