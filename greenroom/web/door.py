@@ -31,7 +31,7 @@ from greenroom.web.mounting import Mounted, Plain, Target, mount_all
 from greenroom.web.queries import decode_strictly, parse_query
 from greenroom.web.responses import JSON, JsonStream
 from greenroom.web.routes import ASKED, METHOD, PATH, Asked, Routes
-from greenroom.web.streaming import stream
+from greenroom.web.streaming import Streams
 from greenroom.web.visit import JSON_TYPE, Visit
 
 LIVENESS = "/.backstage/health/v1/liveness"
@@ -61,6 +61,7 @@ class Door:
         self._cors = Cors(config.cors) if config.cors else None
         self._limiter = RateLimiter(limits) if limits and limits.over_all else None
         self._address = ClientAddress(config.trust_proxy)
+        self._streams = Streams()
         self._pause = config.lifecycle.startup_request_pause_timeout.total_seconds()
         self._health_headers = _health_headers(config.health)
         self._root: dict[str, Answer] = {LIVENESS: self._liveness, READINESS: self._readiness, HEALTH: self._report}
@@ -244,7 +245,7 @@ class Door:
         asked = Asked(query, parameters, body.value, body.raw, credentials, shown, plugin.id, visit.id, url)
         path = f"{plugin.mount}{match.path}"
         if match.target.plain is not None and not visit.unread:  # forms are opened and closed by litestar
-            return await _call(visit, match.target, match.target.plain, path, asked, body)
+            return await _call(visit, match.target, match.target.plain, path, asked, body, self._streams)
         return await self._hand_over(visit, match.target.entry, path, asked, body)
 
     async def _cookie(self, visit: Visit, plugin: Mounted, shown: Shown) -> None:
@@ -297,7 +298,9 @@ class Door:
         log_access(visit)
 
 
-async def _call(visit: Visit, target: Target, handler: Plain, path: str, asked: Asked, body: Body) -> None:
+async def _call(
+    visit: Visit, target: Target, handler: Plain, path: str, asked: Asked, body: Body, streams: Streams
+) -> None:
     """Past litestar: the request is what it would be there, and the response goes out as it would."""
     scope: Any = {
         **visit.scope,
@@ -318,7 +321,7 @@ async def _call(visit: Visit, target: Target, handler: Plain, path: str, asked: 
         headers = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in response.headers.items()]
         status = response.status_code or target.handler.status_code
         if isinstance(response, JsonStream):
-            return await stream(visit.reply, status, [JSON_TYPE, *headers], response.pieces, receive)
+            return await streams.send(visit.reply, status, [JSON_TYPE, *headers], response.pieces, receive)
         return await visit.reply.whole(status, [JSON_TYPE, *headers], response.content)
     answer = response.to_asgi_response(
         None, request, status_code=target.handler.status_code, media_type=target.handler.media_type or None

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import re
+import resource
 import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import aiohttp
@@ -187,3 +189,38 @@ async def test_a_hundred_clients_that_read_nothing_hold_nobody_up(world: World) 
             _, writer = await stack.enter_async_context(_connected(world))
             writer.write((GET + b"\r\n") * 50)
         await asyncio.sleep(0.2)
+
+
+async def test_a_hundred_and_fifty_clients_that_do_not_read_the_catalog_cost_little_memory_and_nobody_time(
+    world: World,
+) -> None:
+    """Each could have some 13 MB. What they have not read is bounded together, and beyond that nothing is kept for them."""
+    url = world.host.write("long.yaml", "\n---\n".join(map(_long, range(160))))
+    assert await world.registered(url) == []
+    await world.served("component:default/long-159")
+    before = _resident()
+    async with _answers_others(world), AsyncExitStack() as stack:
+        for _ in range(150):
+            reader, writer = await stack.enter_async_context(_connected(world))
+            reader._transport.pause_reading()  # type: ignore[attr-defined]
+            writer.write(b"GET /api/catalog/entities HTTP/1.1\r\n" + AUTHORIZED + b"\r\n")
+        most = 0.0
+        for _ in range(40):
+            await asyncio.sleep(0.05)
+            most = max(most, _resident())
+    assert most - before < 230, f"{most - before:.0f} MB for readers that do not read"
+
+
+def _long(number: int) -> str:
+    text = f"{number} " * (80_000 // len(f"{number} "))
+    return (
+        "apiVersion: backstage.io/v1alpha1\nkind: Component\n"
+        f"metadata: {{name: long-{number}, description: '{text}'}}\n"
+        "spec: {type: service, lifecycle: production, owner: team}\n"
+    )
+
+
+def _resident() -> float:
+    """Megabytes of this process."""
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * resource.getpagesize() / 1e6
