@@ -28,8 +28,7 @@ CONTENT = {f"{number}.yaml": f"kind: {number}\n\nÜ\n" * number for number in ra
 
 async def _mirror(remote: Remote, folder: Path) -> tuple[Mirror, CountingGit, dict[str, str]]:
     """With the name of each file's blob."""
-    files: dict[str | bytes, str | bytes | tuple[str, str]] = {**CONTENT}
-    remote.push(files)
+    remote.push({path.encode(): content for path, content in CONTENT.items()})
     git = CountingGit(folder / "cache", ENVIRON)
     mirror = Mirror(git, folder / "cache", Access(Address.parse(remote.url), "someone", None))
     commit = await mirror.ensure(remote.tip())
