@@ -114,6 +114,7 @@ def examine(
 ABOUT: Mapping[str, str] = {
     "byte-order-mark": "The file begins with a byte order mark.",
     "catalog-writes-this": "The catalog writes the field itself.",
+    "clashing-keys": "Two keys differ only in letter case, so that the entity cannot be searched for.",
     "duplicate-entity": "Two documents describe one entity.",
     "empty-file": "The file holds no entity.",
     "empty-value": "A text that may not be empty is.",

@@ -36,7 +36,32 @@ def warnings_of(value: Mapping[str, Any]) -> Iterator[Warn]:
             yield from _references(kind, spec, metadata)
         if kind == "Location":
             yield from _location(spec)
+    yield from _clashes(value)
 
+
+def _clashes(value: Mapping[str, Any]) -> Iterator[Warn]:
+    """Keys that differ only in letter case: the stitcher cannot have the entity searched for (`tokens.project`)."""
+    met: dict[str, str] = {}
+    told: set[str] = set()
+    todo: list[tuple[Path, str, Any]] = [
+        ((key,), key, value[key]) for key in reversed([*value]) if key not in UNSEARCHED
+    ]
+    while todo:
+        path, text, inner = todo.pop()
+        if isinstance(inner, dict):
+            todo += [((*path, key), f"{text}.{key}", inner[key]) for key in reversed(inner)]
+        elif isinstance(inner, list):
+            todo += [((*path, index), text, inner[index]) for index in reversed(range(len(inner)))]
+        elif (first := met.setdefault(text.lower(), text)) != text and text not in told:
+            told.add(text)
+            of_key = path[: max(index for index, part in enumerate(path) if isinstance(part, str)) + 1]
+            hint = "rename one of the two: until then nothing finds the entity by what it says"
+            message = f"{text} and {first} differ only in letter case"
+            yield Warn(message, of_key, Advice("clashing-keys", hint), of_key=True)
+
+
+UNSEARCHED = ("attachments", "relations", "status")
+"""Of an entity, what cannot be searched for."""
 
 METADATA = ("name", "namespace", "title", "description", "labels", "annotations", "tags", "links", "uid", "etag")
 

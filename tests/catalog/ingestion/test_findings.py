@@ -7,11 +7,13 @@ from textwrap import dedent
 
 import pytest
 
+from greenroom.errors import InputError
 from greenroom_catalog.ingestion.check import Terms, refusal_of
 from greenroom_catalog.ingestion.findings import ABOUT, Examination, Finding, Replacement, examine
 from greenroom_catalog.ingestion.parser import Parsed, parse
 from greenroom_catalog.model import Rules
 from greenroom_catalog.model.rules import AllowedKind, LocationMatch, Place, Rule
+from greenroom_catalog.stitching.tokens import project
 
 HEAD = "apiVersion: backstage.io/v1alpha1\n"
 COMPONENT = f"{HEAD}kind: Component\n"
@@ -211,6 +213,7 @@ UNFIXABLE = {
     "catalog-writes-this": (f"{COMPONENT}metadata: {{name: a, uid: b}}\n{SPEC}", (3, 21)),
     "location-without-target": (f"{HEAD}kind: Location\nmetadata: {{name: a}}\nspec: {{}}\n", (4, 1)),
     "malformed-kind": (f"{HEAD}kind: My-Kind\nmetadata: {{name: a}}\n{SPEC}", (2, 7)),
+    "clashing-keys": (f"{COMPONENT}metadata: {{name: a, labels: {{tier: a, Tier: b}}}}\n{SPEC}", (3, 39)),
     "nul-character": (f"{COMPONENT}metadata: {{name: a}} # \0\n{SPEC}", (3, 23)),
 }
 
@@ -223,6 +226,28 @@ def test_other_findings_tell_the_place_and_what_to_do(code: str) -> None:
     assert (found[code].line, found[code].column) == place
     assert found[code].hint
     assert found[code].replacement is None
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [
+        "{a: {b: 1}, A: {b: 2}}",
+        "{a: [{b: 1}, {B: 2}]}",
+        "{a: {b: 1}, A: {c: 2}}",
+        "{a: [{b: 1}, {b: 2}]}",
+        "{x: [Y, y]}",
+    ],
+)
+def test_keys_clash_for_the_command_where_they_do_for_the_stitcher(spec: str) -> None:
+    text = f"{HEAD}kind: Thing\nmetadata: {{name: a, annotations: {{x/y: '1'}}}}\nspec: {spec}\n"
+    examination = examine(text.encode(), "a.yaml", known=lambda entity: True)
+    [found] = examination.entities
+    try:
+        project(found.value, "uid")
+        clash = []
+    except InputError:
+        clash = ["clashing-keys"]
+    assert [finding.code for finding in examination.findings] == clash
 
 
 @pytest.mark.parametrize(
