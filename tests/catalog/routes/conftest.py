@@ -21,6 +21,7 @@ from greenroom.settings import BackendConfig
 from greenroom.web.door import build_asgi
 from greenroom.web.lifecycle import Lifecycle
 from greenroom_catalog.query.query import EntityQueries
+from greenroom_catalog.query.tallies import PATIENCE
 from greenroom_catalog.routes import catalog_routes
 from greenroom_catalog.storage.store import MIGRATIONS
 from tests.support.asgi import Client, Reply
@@ -151,15 +152,19 @@ def readonly() -> bool:
 
 
 @pytest.fixture
-async def surface(migrated_database: MigratedDatabase, readonly: bool) -> Surface:
+def patience() -> float:
+    return PATIENCE
+
+
+@pytest.fixture
+async def surface(migrated_database: MigratedDatabase, readonly: bool, patience: float) -> Surface:
     """`/api/catalog` on an empty catalog; the client carries a service's token."""
     database = await migrated_database([MIGRATIONS])
     below, policy = Below(), Policy()
     token = ExternalToken(hashlib.sha256(TOKEN.encode()).digest(), "tests")
     auth = Auth(base_url="http://test", keys=MemoryKeyStore(), external_tokens=[token])
-    routes = catalog_routes(
-        EntityQueries(database), below, below, below, below, permissions=policy, auth=auth, readonly=readonly
-    )
+    queries = EntityQueries(database.within(patience))
+    routes = catalog_routes(queries, below, below, below, below, permissions=policy, auth=auth, readonly=readonly)
     state = Lifecycle()
     state.started()
     app = build_asgi([routes], config=BackendConfig(), auth=auth, state=state)

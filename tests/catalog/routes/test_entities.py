@@ -287,3 +287,30 @@ async def test_permissions_and_rules_are_listed(surface: Surface) -> None:
         "additionalProperties",
         "$schema",
     ]
+
+
+@pytest.mark.parametrize("patience", [0.3])
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/entities/by-query?filter=kind=component&limit=2",
+        "/entities?filter=kind=component",
+        "/entities?limit=2",
+        "/entities/by-name/component/default/beta",
+        "/entities/by-name/component/default/beta/ancestry",
+        "/entity-facets?facet=spec.type",
+    ],
+)
+async def test_what_the_database_does_not_answer_in_time_is_told_as_unavailable(
+    surface: Surface, served: dict[str, int], path: str, patience: float
+) -> None:
+    async with surface.database.transaction() as connection:
+        await connection.execute("lock table search, final_entities in access exclusive mode")
+        reply = await surface.http.get(path)
+        message = f"The database took longer than {patience} s to answer"
+        assert error_of(reply) == (503, "ServiceUnavailableError", message)
+        waiting = (
+            "select count(*) from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database()"
+        )
+        assert await connection.fetchval(waiting) == 0
+    assert (await surface.http.get(path)).status == 200
