@@ -196,8 +196,9 @@ async def _bytes(begun: list[bytes], rest: Chunks, tail: bytes) -> AsyncGenerato
     try:
         yield begun.pop()
         async for chunk in rest:
-            begun.append(b",%b" % chunk)
+            begun.append(chunk)
             del chunk
+            yield b","  # by itself: to put it before a megabyte is to copy that
             yield begun.pop()
         yield tail
     finally:
