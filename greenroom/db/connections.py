@@ -119,30 +119,37 @@ class Database:
 
     Every method raises ServiceUnavailableError when the database is away, and asyncpg's errors otherwise."""
 
-    def __init__(self, pool: Pool, *, direct: DirectConnections | None, pooled: bool = False) -> None:
+    def __init__(
+        self, pool: Pool, *, direct: DirectConnections | None, pooled: bool = False, seconds: float | None = None
+    ) -> None:
+        """`seconds`: see `within`."""
         self.pool = pool
         self.direct = direct
         self.pooled = pooled
+        self._seconds = seconds
 
     async def fetch(self, query: str, *args: object) -> list[Record]:
         """All rows."""
-        async with self.acquire() as connection:
-            return await connection.fetch(query, *args)
+        async with _Lent(self.pool, self._seconds) as connection:
+            rows: list[Record] = await connection.fetch(query, *args, timeout=self._seconds)
+            return rows
 
     async def fetchrow(self, query: str, *args: object) -> Record | None:
         """The first row."""
-        async with self.acquire() as connection:
-            return await connection.fetchrow(query, *args)
+        async with _Lent(self.pool, self._seconds) as connection:
+            row: Record | None = await connection.fetchrow(query, *args, timeout=self._seconds)
+            return row
 
     async def fetchval(self, query: str, *args: object) -> Any:
         """The first value of the first row, None without rows."""
-        async with self.acquire() as connection:
-            return await connection.fetchval(query, *args)
+        async with _Lent(self.pool, self._seconds) as connection:
+            return await connection.fetchval(query, *args, timeout=self._seconds)
 
     async def execute(self, query: str, *args: object) -> str:
         """The status, such as `UPDATE 3`. Without args, `query` may be several statements."""
-        async with self.acquire() as connection:
-            return await connection.execute(query, *args)
+        async with _Lent(self.pool, self._seconds) as connection:
+            status: str = await connection.execute(query, *args, timeout=self._seconds)
+            return status
 
     async def executemany(self, command: str, args: Iterable[Sequence[object]]) -> None:
         """The command once per sequence of args, all or nothing."""
@@ -153,7 +160,7 @@ class Database:
         """The same, for questions that somebody waits for: `fetch`, `fetchrow`, `fetchval` and `execute` are cancelled in the
         server after so long, and raise ServiceUnavailableError. (A timer here costs a request 3 µs, a setting of the session
         would cost a round trip.)"""
-        return _Bounded(self.pool, direct=self.direct, pooled=self.pooled, seconds=seconds)
+        return Database(self.pool, direct=self.direct, pooled=self.pooled, seconds=seconds)
 
     def acquire(self) -> AbstractAsyncContextManager[Connection]:
         """A connection for some statements, each its own transaction."""
@@ -182,55 +189,15 @@ class Database:
         await self.fetchval("select 1")
 
 
-class _Bounded(Database):
-    """See `Database.within`."""
-
-    def __init__(self, pool: Pool, *, direct: DirectConnections | None, pooled: bool, seconds: float) -> None:
-        super().__init__(pool, direct=direct, pooled=pooled)
-        self._seconds = seconds
-
-    async def fetch(self, query: str, *args: object) -> list[Record]:
-        try:
-            async with _Lent(self.pool) as connection:
-                rows: list[Record] = await connection.fetch(query, *args, timeout=self._seconds)
-                return rows
-        except TimeoutError as error:
-            raise self._late() from error
-
-    async def fetchrow(self, query: str, *args: object) -> Record | None:
-        try:
-            async with _Lent(self.pool) as connection:
-                row: Record | None = await connection.fetchrow(query, *args, timeout=self._seconds)
-                return row
-        except TimeoutError as error:
-            raise self._late() from error
-
-    async def fetchval(self, query: str, *args: object) -> Any:
-        try:
-            async with _Lent(self.pool) as connection:
-                return await connection.fetchval(query, *args, timeout=self._seconds)
-        except TimeoutError as error:
-            raise self._late() from error
-
-    async def execute(self, query: str, *args: object) -> str:
-        try:
-            async with _Lent(self.pool) as connection:
-                status: str = await connection.execute(query, *args, timeout=self._seconds)
-                return status
-        except TimeoutError as error:
-            raise self._late() from error
-
-    def _late(self) -> ServiceUnavailableError:
-        return ServiceUnavailableError(f"The database took longer than {self._seconds:g} s to answer")
-
-
 class _Lent:
-    """A connection of the pool for the time of a block. (By a class: a generator costs as much again.)"""
+    """A connection of the pool for the time of a block, which holds one query if it is bounded by `seconds`. (By a class: a
+    generator costs as much again.)"""
 
-    __slots__ = ("_connection", "_pool")
+    __slots__ = ("_connection", "_pool", "_seconds")
 
-    def __init__(self, pool: Pool) -> None:
+    def __init__(self, pool: Pool, seconds: float | None = None) -> None:
         self._pool = pool
+        self._seconds = seconds
 
     async def __aenter__(self) -> Any:
         try:
@@ -251,6 +218,8 @@ class _Lent:
         await self._pool.release(connection)
         if lost:
             raise unavailable(error) from error
+        if self._seconds is not None and isinstance(error, TimeoutError):
+            raise ServiceUnavailableError(f"The database took longer than {self._seconds:g} s to answer") from error
 
 
 def unavailable(error: BaseException) -> ServiceUnavailableError:
