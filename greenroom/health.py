@@ -129,7 +129,7 @@ class Health:
         """A newer database is no reason to stop: in a rolling update, the old processes serve until the new ones do."""
         missing, unknown = difference(self._files, applied)
         if missing:
-            return Finding("migrations", "error", f"The database lacks {', '.join(missing)}")
+            return Finding("migrations", "error", f"The database lacks {', '.join(file.label for file in missing)}")
         if unknown:
             return Finding(
                 "migrations", "degraded", f"The database is newer than this program: it holds {', '.join(unknown)}"

@@ -120,10 +120,10 @@ def read_migrations(migrations: Sequence[Migrations]) -> list[Migration]:
     return files
 
 
-def difference(files: Sequence[Migration], applied: Collection[tuple[str, str]]) -> tuple[list[str], list[str]]:
-    """The labels of the files that are missing in a database, and of those, of the same parts, that it has beyond them."""
+def difference(files: Sequence[Migration], applied: Collection[tuple[str, str]]) -> tuple[list[Migration], list[str]]:
+    """The files that are missing in a database, and the labels of those, of the same parts, that it has beyond them."""
     known, parts = {(file.part, file.name) for file in files}, {file.part for file in files}
-    missing = [file.label for file in files if (file.part, file.name) not in applied]
+    missing = [file for file in files if (file.part, file.name) not in applied]
     return missing, sorted(f"{part}/{name}" for part, name in applied if part in parts and (part, name) not in known)
 
 
@@ -135,8 +135,8 @@ async def _missing(database: Database | Connection, files: Sequence[Migration]) 
         "select part, name, checksum from greenroom_migrations where part = any($1::text[]) order by part, name", parts
     )
     applied = {(row["part"], row["name"]): row["checksum"] for row in rows}
-    known = {(migration.part, migration.name) for migration in files}
-    if unknown := [f"{part}/{name}" for part, name in applied if (part, name) not in known]:
+    missing, unknown = difference(files, applied)
+    if unknown:
         raise ConflictError(
             f"The database is newer than this program: it holds {', '.join(unknown)}; install the version that brought it"
         )
@@ -145,7 +145,7 @@ async def _missing(database: Database | Connection, files: Sequence[Migration]) 
             raise ConflictError(
                 f"{migration.path} has changed since it was applied; undo that, and add a new file instead"
             )
-    return [migration for migration in files if (migration.part, migration.name) not in applied]
+    return missing
 
 
 @asynccontextmanager
