@@ -9,6 +9,7 @@ import signal
 import sys
 import time
 from collections.abc import Collection
+from contextlib import suppress
 from socket import socket
 
 from greenroom.app import Running, running
@@ -51,10 +52,8 @@ class Ending:
     def listen(self) -> None:
         """To SIGTERM and SIGINT, until the end of the process."""
         for name in (signal.SIGTERM, signal.SIGINT):
-            try:
+            with suppress(NotImplementedError, RuntimeError, ValueError):  # on Windows, or not in the main thread
                 asyncio.get_running_loop().add_signal_handler(name, self.signalled)
-            except (NotImplementedError, RuntimeError, ValueError):  # Windows, or not in the main thread
-                continue
 
 
 async def run_server(config: AppConfig, *, api_only: bool = False) -> None:

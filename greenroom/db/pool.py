@@ -105,9 +105,8 @@ class Pool:
     def _oldest(self) -> Any:
         """One of those at hand whose time is over; None if there is none."""
         now = monotonic()
-        self._born = {
-            pid: at for pid, at in self._born.items() if now - at < 10 * LIFETIME
-        }  # of others that have ended
+        # without those that have ended in another way
+        self._born = {pid: at for pid, at in self._born.items() if now - at < 10 * LIFETIME}
         over = [one for one in self._idle if now - self._born.get(one.get_server_pid(), now) > LIFETIME]
         if over:
             del self._born[over[0].get_server_pid()]

@@ -12,6 +12,7 @@ from greenroom_catalog.ingestion.check import Path
 from greenroom_catalog.ingestion.spelling import as_name, nearest
 from greenroom_catalog.model import KINDS
 from greenroom_catalog.model.relations import REFERENCES, read_reference
+from greenroom_catalog.stitching.tokens import UNSEARCHED
 
 
 class Warn(NamedTuple):
@@ -59,9 +60,6 @@ def _clashes(value: Mapping[str, Any]) -> Iterator[Warn]:
             message = f"{text} and {first} differ only in letter case"
             yield Warn(message, of_key, Advice("clashing-keys", hint), of_key=True)
 
-
-UNSEARCHED = ("attachments", "relations", "status")
-"""Of an entity, what cannot be searched for."""
 
 METADATA = ("name", "namespace", "title", "description", "labels", "annotations", "tags", "links", "uid", "etag")
 

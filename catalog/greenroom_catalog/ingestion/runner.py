@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import os
-import socket
 from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import timedelta
@@ -24,6 +22,7 @@ from greenroom_catalog.ingestion.registry import REGISTERED_LOCATIONS
 from greenroom_catalog.settings import ProviderOptions, RemovalGuard
 from greenroom_catalog.storage.runs import LONGEST_TEXT, MOST_FAILURES, Failure, ProviderRuns, RunClaim, Tally
 from greenroom_catalog.storage.store import Store
+from greenroom_catalog.storage.workers import this_process
 
 LEASE = timedelta(seconds=60)
 """How long a provider whose process died is kept from the others, and shown as running."""
@@ -73,7 +72,7 @@ class ProviderRunner:
         self._guard = guard
         self._options = options or {}
         self._hide = hide
-        self._process = f"{socket.gethostname()}:{os.getpid()}"
+        self._process = this_process()
         self._started = False
         self._starting = asyncio.Lock()
 

@@ -53,22 +53,24 @@ def _to_manage(runs: ProviderRuns, permissions: Permissions) -> list[HTTPRouteHa
         await permissions.require(ask.credentials, INGESTION_MANAGE)
         return await _standing(runs, ask.path["name"]), principal_of(ask.credentials)
 
+    async def runnable(request: Request[Any, Any, Any]) -> tuple[Standing, str | None]:
+        one, who = await managed(request)
+        if one.paused_at is not None:
+            raise ConflictError(f"Provider {one.name} is paused: resume it first")
+        return one, who
+
     async def told(name: str) -> Response[bytes]:
         return json_response(to_wire(await _standing(runs, name), datetime.now(UTC)))
 
     @post("/catalog/providers/{name:str}/trigger", operation_id="TriggerProvider", status_code=200)
     async def trigger(request: Request[Any, Any, Any]) -> Response[bytes]:
-        one, who = await managed(request)
-        if one.paused_at is not None:
-            raise ConflictError(f"Provider {one.name} is paused: resume it first")
+        one, who = await runnable(request)
         await runs.trigger(one.name, who, by_hand=True)
         return await told(one.name)
 
     @post("/catalog/providers/{name:str}/confirm", operation_id="ConfirmRemoval", status_code=200)
     async def confirm(request: Request[Any, Any, Any]) -> Response[bytes]:
-        one, who = await managed(request)
-        if one.paused_at is not None:
-            raise ConflictError(f"Provider {one.name} is paused: resume it first")
+        one, who = await runnable(request)
         if not await runs.confirm(one.name, who):
             raise ConflictError(f"Provider {one.name} has nothing to confirm: its last run was not refused a removal")
         return await told(one.name)

@@ -69,7 +69,8 @@ UID = "metadata.uid"
 _ELSEWHERE = frozenset({TAGS, UID})
 """Keys whose values stand in a column of another shape (`search.tags`, `refresh_state.entity_id`)."""
 
-_UNSEARCHED = frozenset({"attachments", "relations", "status"})
+UNSEARCHED = frozenset({"attachments", "relations", "status"})
+"""Of an entity, what cannot be searched for."""
 _UNSEARCHED_METADATA = frozenset({"name", "namespace", "uid", "etag"})
 
 Value = str | tuple[str, str]
@@ -268,7 +269,7 @@ def _flatten(entity: Entity, uid: str) -> list[Row]:
             for name, inner in metadata.items():
                 if name not in _UNSEARCHED_METADATA:
                     _visit(f"metadata.{name}", inner, rows, elements)
-        elif key not in _UNSEARCHED:
+        elif key not in UNSEARCHED:
             _visit(key, value, rows, elements)
     rows.append(("metadata.name", metadata["name"]))
     rows.append(("metadata.namespace", metadata.get("namespace")))

@@ -24,7 +24,6 @@ class Workers:
         self._presence = presence
         self._log = log
         self._sql: Queries = load(Path(__file__).with_name("sql"))
-        self._process = f"{socket.gethostname()}:{os.getpid()}"
         self._signed_on: int | None = None
         self._missed: set[int] = set()
 
@@ -56,7 +55,7 @@ class Workers:
             await self._free([self._signed_on])
 
     async def _sign_on(self, number: int) -> None:
-        await self._db.execute(self._sql.sign_on, number, self._process)
+        await self._db.execute(self._sql.sign_on, number, this_process())
         self._signed_on = number
 
     async def _free(self, numbers: Collection[int]) -> int:
@@ -65,3 +64,8 @@ class Workers:
             return freed
 
         return await self._db.retrying(free)
+
+
+def this_process() -> str:
+    """How people are told of it: `host:pid`."""
+    return f"{socket.gethostname()}:{os.getpid()}"
