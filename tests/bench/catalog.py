@@ -5,10 +5,8 @@ An empty Postgres with a data folder on disk, the whole house above it, and a fi
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import statistics
-import sys
 import tempfile
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
@@ -20,13 +18,13 @@ from urllib.parse import quote
 import msgspec
 
 from greenroom.app import Running, running
-from greenroom.cli.running import run
 from greenroom.db import Database, open_pool
 from greenroom.embedded import embedded_postgres
 from greenroom.entity import ref_of
 from greenroom.plugin import CatalogProviders
 from greenroom.settings import load
 from tests.bench.entities import HOST, entities
+from tests.bench.promises import told
 from tests.bench.sides import RECORDS
 from tests.support.asgi import Client
 
@@ -282,18 +280,7 @@ def report(figures: Figures) -> str:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Measure and tell. Returns 1 when a promise does not hold."""
-    parser = argparse.ArgumentParser(prog="python -m tests.bench.catalog", description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--entities", type=int, default=20_000, metavar="N", help="how many (20,000)")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there, too")
-    options = parser.parse_args(arguments)
-    figures = run(measure(options.entities))
-    sys.stdout.write(report(figures) + "\n")
-    if options.json:
-        options.json.write_bytes(msgspec.json.format(msgspec.json.encode(figures)))
-    broken = figures.broken()
-    for text in broken:
-        sys.stderr.write(f"NOT KEPT: {text}\n")
-    return 1 if broken else 0
+    return told(arguments, "tests.bench.catalog", __doc__, ("entities", 20_000), measure, report)
 
 
 if __name__ == "__main__":

@@ -7,9 +7,7 @@ group is served without one of them, how often it is stitched while they come in
 
 from __future__ import annotations
 
-import argparse
 import asyncio
-import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
@@ -19,12 +17,12 @@ from typing import Any
 import msgspec
 
 from greenroom.app import Running
-from greenroom.cli.running import run
 from greenroom.db import Database
 from greenroom.entity import LOCATION, ORIGIN_LOCATION, Entity
 from greenroom.plugin import CatalogProviders
 from tests.bench.catalog import CONFIG, PROVIDER, _house, _until
 from tests.bench.entities import HOST
+from tests.bench.promises import told
 from tests.support.asgi import Client
 
 GROUP = "everybody"
@@ -212,18 +210,7 @@ def report(figures: Figures) -> str:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Measure and tell. Returns 1 when a promise does not hold."""
-    parser = argparse.ArgumentParser(prog="python -m tests.bench.group", description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--members", type=int, default=50_000, metavar="N", help="how many (50,000)")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there, too")
-    options = parser.parse_args(arguments)
-    figures = run(measure(options.members))
-    sys.stdout.write(report(figures) + "\n")
-    if options.json:
-        options.json.write_bytes(msgspec.json.format(msgspec.json.encode(figures)))
-    broken = figures.broken()
-    for text in broken:
-        sys.stderr.write(f"NOT KEPT: {text}\n")
-    return 1 if broken else 0
+    return told(arguments, "tests.bench.group", __doc__, ("members", 50_000), measure, report)
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from datetime import timedelta
 from typing import Any
 
@@ -241,20 +241,26 @@ async def test_a_provider_may_say_itself_how_long_it_may_take(world: World) -> N
     assert "0:00:00.020000" in str((await world.last("p")).error)
 
 
+def deaf_until(free: asyncio.Event) -> Callable[[EntitySource], Awaitable[None]]:
+    """A run that goes on when it is cancelled."""
+
+    async def run(source: EntitySource) -> None:
+        while not free.is_set():
+            with contextlib.suppress(asyncio.CancelledError):
+                await free.wait()
+
+    return run
+
+
 async def test_a_provider_that_does_not_heed_its_end_keeps_no_slot(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(runner_module, "GRACE", 0.05)
     free = asyncio.Event()
 
-    async def deaf(source: EntitySource) -> None:
-        while not free.is_set():
-            with contextlib.suppress(asyncio.CancelledError):
-                await free.wait()
-
     options = {"p": ProviderOptions(timeout=timedelta(milliseconds=50))}
     async with asyncio.timeout(10):
-        await world.runner(Provider("p", deaf), options=options).run_due()
+        await world.runner(Provider("p", deaf_until(free)), options=options).run_due()
     assert "does not heed being cancelled" in str((await world.last("p")).error)
     assert (await world.standing("p")).running is False
     free.set()
@@ -283,12 +289,7 @@ async def test_who_cancels_a_provider_that_does_not_heed_it_is_rid_of_it_too(
     monkeypatch.setattr(runner_module, "GRACE", 0.05)
     free = asyncio.Event()
 
-    async def deaf(source: EntitySource) -> None:
-        while not free.is_set():
-            with contextlib.suppress(asyncio.CancelledError):
-                await free.wait()
-
-    running = asyncio.create_task(world.runner(Provider("p", deaf)).run_due())
+    running = asyncio.create_task(world.runner(Provider("p", deaf_until(free))).run_due())
     async with asyncio.timeout(20):
         while not await world.runs.cancel("p"):
             await asyncio.sleep(0.01)
