@@ -10,9 +10,8 @@ from greenroom.entity import DEFAULT_NAMESPACE, LOCATION, ORIGIN_LOCATION, ORPHA
 from greenroom_catalog.ingestion.advice import Advice, Fix, plain
 from greenroom_catalog.ingestion.check import Path
 from greenroom_catalog.ingestion.spelling import as_name, nearest
-from greenroom_catalog.model import KINDS
+from greenroom_catalog.model import KINDS, UNSEARCHED
 from greenroom_catalog.model.relations import REFERENCES, read_reference
-from greenroom_catalog.stitching.tokens import UNSEARCHED
 
 
 class Warn(NamedTuple):

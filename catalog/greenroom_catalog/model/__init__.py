@@ -16,6 +16,7 @@ from greenroom_catalog.model.kinds import KINDS, Kind, KindError, kind_of, valid
 from greenroom_catalog.model.relations import Relation, order_references, relations_of
 from greenroom_catalog.model.rules import Rules, read_rules
 from greenroom_catalog.model.validator import (
+    UNSEARCHED,
     EnvelopeError,
     FieldError,
     authored_annotations,
@@ -25,6 +26,7 @@ from greenroom_catalog.model.validator import (
 
 __all__ = [
     "KINDS",
+    "UNSEARCHED",
     "EnvelopeError",
     "FieldError",
     "Kind",

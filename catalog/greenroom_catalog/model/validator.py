@@ -28,6 +28,9 @@ from greenroom_catalog.model.schema import (
 )
 from greenroom_catalog.model.values import js_trim
 
+UNSEARCHED = frozenset({"attachments", "relations", "status"})
+"""Of an entity's fields, those that no filter can ask for (spec 02 §2.2)."""
+
 
 class EnvelopeError(InputError):
     """The document is not an entity"""

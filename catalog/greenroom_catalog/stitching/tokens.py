@@ -18,6 +18,7 @@ import msgspec
 
 from greenroom.entity import Entity
 from greenroom.errors import InputError
+from greenroom_catalog.model import UNSEARCHED
 from greenroom_catalog.model.values import js_text
 
 LONGEST = 200
@@ -69,8 +70,6 @@ UID = "metadata.uid"
 _ELSEWHERE = frozenset({TAGS, UID})
 """Keys whose values stand in a column of another shape (`search.tags`, `refresh_state.entity_id`)."""
 
-UNSEARCHED = frozenset({"attachments", "relations", "status"})
-"""Of an entity, what cannot be searched for."""
 _UNSEARCHED_METADATA = frozenset({"name", "namespace", "uid", "etag"})
 
 Value = str | tuple[str, str]
