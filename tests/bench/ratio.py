@@ -35,7 +35,7 @@ from tests.bench.asks import (
     streams,
 )
 from tests.bench.entities import entities
-from tests.bench.goals import GOALS, LOADED
+from tests.bench.goals import GOALS, LOADED, goal
 from tests.bench.origin import origin
 from tests.bench.sides import (
     FILES,
@@ -91,7 +91,7 @@ class Bench:
 
     def row(self, id_: str, what: str, unit: Unit, taken: Sequence[Sequence[float]]) -> None:
         """What was taken of upstream and of ours."""
-        found = compared(id_, what, unit, taken, GOALS.get(id_))
+        found = compared(id_, what, unit, taken, goal(id_, self.options.entities))
         self.rows.append(found)
         sides = " and ".join(number(one.median, unit) for one in (found.upstream, found.greenroom) if one)
         say(f"{what}: {sides} {unit}")

@@ -180,7 +180,7 @@ def by_size(rows: Sequence[Row]) -> str:
 
 def number(value: float, unit: Unit) -> str:
     """With as many digits as mean something."""
-    if value >= 100 or unit in WHOLE:
+    if value >= 100 or (unit in WHOLE and not 0 < value < 1):
         return f"{value:,.0f}"
     return f"{value:.1f}" if value >= 10 else f"{value:.2f}"
 

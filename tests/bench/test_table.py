@@ -9,7 +9,7 @@ import pytest
 
 from tests.bench.chart import chart
 from tests.bench.entities import entities
-from tests.bench.goals import Goal
+from tests.bench.goals import FULL, GOALS, Goal, goal
 from tests.bench.growth import GROWTH
 from tests.bench.growth import compared as larger_against_smaller
 from tests.bench.origin import Machine, Origin
@@ -57,6 +57,17 @@ def test_a_limit_counts_whatever_upstream_does() -> None:
     assert written.fails
     assert verdict([written]) == ["FAILS: unchanged-rows 1, ≤ 0 rows"]
     assert not compared("unchanged-rows", "rows", "rows", [[500], [0]], Goal(at_most=0)).fails
+
+
+def test_a_fifth_of_a_row_is_not_told_as_none() -> None:
+    written = compared("unchanged-rows", "rows", "rows", [[0], [0.2]], Goal(at_most=0))
+    assert verdict([written]) == ["FAILS: unchanged-rows 0.20, ≤ 0 rows"]
+
+
+def test_floors_are_those_of_the_full_size() -> None:
+    assert goal("ingest", FULL).floor is not None
+    assert goal("ingest", FULL - 1) == Goal(GOALS["ingest"].times)
+    assert goal("unchanged-rows", 100).at_most == 0
 
 
 def test_the_median_is_not_that_of_the_best_and_few_rounds_have_no_95th_percentile() -> None:
