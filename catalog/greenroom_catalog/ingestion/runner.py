@@ -92,7 +92,8 @@ class ProviderRunner:
         self._providers = {name: one for name, one in installed.items() if name not in self._disabled}
         for name in self._disabled - installed.keys():
             self._log.warning("catalog.providerOptions.%s: there is no such provider", name)
-        await self._runs.register({name: provider.every for name, provider in self._providers.items()})
+        longest = {name: self._longest(provider) for name, provider in self._providers.items()}
+        await self._runs.register({name: provider.every for name, provider in self._providers.items()}, longest)
         await self._runs.restart([name for name, provider in self._providers.items() if provider.every is None])
         if self._evict:
             await self._evict_others()

@@ -81,11 +81,12 @@ def _sweep_to_wire(task: SweepTask, chore: Chore | None) -> dict[str, Any]:
 
 
 def _provider_to_wire(one: Standing, every: timedelta) -> dict[str, Any]:
-    settings = {"version": 2, "cadence": iso_duration(every), "timeoutAfterDuration": iso_duration(LONGEST_RUN)}
+    longest = one.longest or LONGEST_RUN
+    settings = {"version": 2, "cadence": iso_duration(every), "timeoutAfterDuration": iso_duration(longest)}
     state: dict[str, str] = {"status": "running" if one.running else "idle"}
     if one.running and one.last is not None:
         state["startedAt"] = _moment(one.last.started_at)
-        state["timesOutAt"] = _moment(one.last.started_at + LONGEST_RUN)
+        state["timesOutAt"] = _moment(one.last.started_at + longest)
     elif one.next_run_at is not None and one.paused_at is None:
         state["startsAt"] = _moment(one.next_run_at)
     if one.last is not None and one.last.finished_at is not None:

@@ -87,11 +87,13 @@ class Run(msgspec.Struct, frozen=True):
 
 
 class Standing(msgspec.Struct, frozen=True):
-    """How a provider stands. `every` is None for one that runs once at each start; `last` is None before its first run;
-    `refused` is how many entities that wanted to remove, and was not allowed to."""
+    """How a provider stands. `every` is None for one that runs once at each start; a run that takes longer than `longest` is
+    ended, None if nobody has said; `last` is None before its first run; `refused` is how many entities that wanted to remove,
+    and was not allowed to."""
 
     name: str
     every: timedelta | None
+    longest: timedelta | None
     next_run_at: datetime | None
     paused_at: datetime | None
     paused_by: str | None
@@ -110,11 +112,15 @@ class ProviderRuns:
         self._holder = holder
         self._sql: Queries = load(Path(__file__).with_name("sql"))
 
-    async def register(self, providers: Mapping[str, timedelta | None]) -> None:
-        """Make providers known, with the time between their runs; a new one is due at once, one that is gone is forgotten."""
-        names = sorted(providers)
+    async def register(
+        self, providers: Mapping[str, timedelta | None], longest: Mapping[str, timedelta] | None = None
+    ) -> None:
+        """Make providers known, with the time between their runs, and the `longest` that one may take; a new one is due at
+        once, one that is gone is forgotten."""
+        names, bounds = sorted(providers), longest or {}
         await self._db.execute(self._sql.forget_providers, names)
-        await self._db.execute(self._sql.register_providers, names, [providers[name] for name in names])
+        times = [providers[name] for name in names], [bounds.get(name) for name in names]
+        await self._db.execute(self._sql.register_providers, names, *times)
 
     async def restart(self, names: Sequence[str]) -> None:
         """Make these due."""

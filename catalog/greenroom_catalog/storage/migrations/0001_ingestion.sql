@@ -84,6 +84,7 @@ CREATE TABLE locations (
 CREATE TABLE providers (
     name         text COLLATE "C" PRIMARY KEY,
     every        interval, -- from one run to the next; null: once at each start
+    longest      interval, -- a run that takes longer is ended; null: nobody has said
     next_run_at  timestamptz, -- null: not before it is triggered
     triggered_at timestamptz, -- by the last trigger that no run has answered yet
     triggered_by text, -- whoever pulled it: the ref of a principal, or `webhook`

@@ -1,10 +1,10 @@
 -- name: register_providers
 -- Make known the providers of this process; a new one is due at once.
-INSERT INTO providers AS p (name, every, next_run_at)
-SELECT name, every, now() FROM unnest($1::text[], $2::interval[]) AS i (name, every)
-ON CONFLICT (name) DO UPDATE SET every = excluded.every,
+INSERT INTO providers AS p (name, every, longest, next_run_at)
+SELECT name, every, longest, now() FROM unnest($1::text[], $2::interval[], $3::interval[]) AS i (name, every, longest)
+ON CONFLICT (name) DO UPDATE SET every = excluded.every, longest = excluded.longest,
     next_run_at = least(p.next_run_at, now() + excluded.every) -- also when it was to run but once so far
-    WHERE p.every IS DISTINCT FROM excluded.every
+    WHERE (p.every, p.longest) IS DISTINCT FROM (excluded.every, excluded.longest)
 
 -- name: forget_providers
 -- Providers that are no longer there have no runs either.
@@ -98,7 +98,7 @@ WHERE name = ANY($1::text[]) AND paused_at IS NULL
 
 -- name: provider_standings
 -- How each provider stands.
-SELECT p.name, p.every, p.next_run_at, p.paused_at, p.paused_by, p.triggered_at IS NOT NULL AS triggered, p.refused,
+SELECT p.name, p.every, p.longest, p.next_run_at, p.paused_at, p.paused_by, p.triggered_at IS NOT NULL AS triggered, p.refused,
        coalesce(p.lease_until > now(), false) AS running, r.id AS run
 FROM providers p
 LEFT JOIN LATERAL (SELECT id FROM provider_runs WHERE provider = p.name ORDER BY id DESC LIMIT 1) r ON true
