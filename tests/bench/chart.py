@@ -1,26 +1,29 @@
-"""A run -> a picture: how many times better than upstream each row is, as bars on a logarithmic scale, with the goal as a tick.
+"""A run -> a picture: bars on a logarithmic scale.
 
-`python -m tests.bench.chart FILE.json docs/bench.svg`. Plain SVG, whose colours follow the
-reader's light or dark.
+Of a run against upstream, how many times better each row is, with its goal as a tick; of one of Greenroom alone, what rows take
+as the catalog grows, a bar for each size. `python -m tests.bench.chart FILE.json docs/bench.svg`. Plain SVG, whose colours
+follow the reader's light or dark.
 """
 
 from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from html import escape
 from pathlib import Path
 
 import msgspec
 
-from tests.bench.table import Report, Row, times_told
+from tests.bench.table import Report, Row, number, times_told
 
 WIDTH, LABELS, RIGHT = 900, 400, 70
 TOP, LINE, BAR = 64, 24, 14
 TIMES = "\N{MULTIPLICATION SIGN}"
 LEAST, MOST = 0.5, 10.0
-"""What the scale shows at least."""
+"""Times: what the scale shows at least."""
+SIZED = ("list", "walk", "filtered", "count-warm", "facet-warm", "count-cold", "facet-cold")
+"""Rows whose milliseconds are shown as the catalog grows."""
 
 STYLE = """\
 text { font: 13px system-ui, sans-serif; fill: #1f2328; }
@@ -31,6 +34,9 @@ text { font: 13px system-ui, sans-serif; fill: #1f2328; }
 .reached { fill: #1a7f37; }
 .short { fill: #bc4c00; }
 .other { fill: #6e7781; }
+.size0 { fill: #8ec5ff; }
+.size1 { fill: #3b8ee0; }
+.size2 { fill: #0b4f99; }
 .goal { stroke: #1f2328; stroke-width: 2; }
 @media (prefers-color-scheme: dark) {
   text { fill: #f0f6fc; }
@@ -40,22 +46,23 @@ text { font: 13px system-ui, sans-serif; fill: #1f2328; }
   .reached { fill: #3fb950; }
   .short { fill: #f0883e; }
   .other { fill: #8b949e; }
+  .size0 { fill: #164e87; }
+  .size1 { fill: #3b8ee0; }
+  .size2 { fill: #a8d3ff; }
   .goal { stroke: #f0f6fc; }
 }"""
 
 
 class Scale:
-    """times better -> where."""
+    """value -> where, at least from `least` to `most`."""
 
-    def __init__(self, rows: Sequence[Row]) -> None:
-        shown = [times for row in rows if (times := row.times) and times != float("inf")]
-        goals = [row.goal for row in rows if row.goal]
-        self.least = min(LEAST, *shown) if shown else LEAST
-        self.most = max(MOST, *shown, *goals) if shown else MOST
+    def __init__(self, values: Iterable[float], least: float, most: float) -> None:
+        shown = [value for value in values if 0 < value < float("inf")]
+        self.least, self.most = min([least, *shown]), max([most, *shown])
 
-    def at(self, times: float) -> float:
+    def at(self, value: float) -> float:
         """Pixels from the left; what is off the scale stands at its end."""
-        share = math.log(min(max(times, self.least), self.most) / self.least) / math.log(self.most / self.least)
+        share = math.log(min(max(value, self.least), self.most) / self.least) / math.log(self.most / self.least)
         return round(LABELS + share * (WIDTH - LABELS - RIGHT), 1)
 
     def lines(self) -> list[float]:
@@ -70,31 +77,61 @@ class Scale:
 
 
 def chart(report: Report) -> str:
-    """The whole picture."""
+    """How many times better than upstream each row with a goal is."""
     rows = [row for row in report.rows if row.times is not None and (row.goal or row.at_most is not None)]
-    scale, height = Scale(rows), TOP + LINE * len(rows) + 34
-    machine = report.origin.machine
-    where = f"{report.origin.at:%Y-%m-%d}, {machine.cores} cores, {machine.cpu}; upstream and Greenroom in one run"
+    scale = Scale([one for row in rows for one in (row.times, row.goal) if one], LEAST, MOST)
+    title, note = (
+        f"{report.title}: how many times better than upstream",
+        "upstream and Greenroom in one run. Tick: the goal.",
+    )
+    bars = [line for place, row in enumerate(rows) for line in _bar(scale, row, TOP + LINE * place)]
+    return _picture(report, title, note, LINE * len(rows), scale, TIMES, bars)
+
+
+def growth_chart(report: Report) -> str:
+    """What some rows take as the catalog grows, in milliseconds."""
+    rows = {id_: [row for row in report.rows if row.id == id_ and row.size] for id_ in SIZED}
+    shown = [sorted(of, key=lambda row: row.size or 0) for of in rows.values() if of]
+    sizes = " · ".join(f"{row.size:,}" for row in shown[0]) if shown else ""
+    scale = Scale([row.greenroom.median for of in shown for row in of], 0.1, 100)
+    bars, y = list[str](), TOP
+    for of in shown:
+        bars.append(_text(LABELS - 12, y + 8 * len(of) - 1, of[0].what.replace("`", ""), "", "end"))
+        bars += [line for place, row in enumerate(of) for line in _sized(scale, row, place, y + 13 * place)]
+        y += 13 * len(of) + 10
+    return _picture(report, "Greenroom alone, as the catalog grows", f"entities: {sizes}", y - TOP, scale, " ms", bars)
+
+
+def _picture(report: Report, title: str, note: str, space: int, scale: Scale, unit: str, bars: Iterable[str]) -> str:
+    height, machine = TOP + space + 34, report.origin.machine
+    where = f"{report.origin.at:%Y-%m-%d}, {machine.cores} cores, {machine.cpu}; {note}"
     return "\n".join(
         [
             f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" width="{WIDTH}" height="{height}" role="img">',
-            f"<title>{escape(report.title)}: times better than upstream</title>",
+            f"<title>{escape(title)}</title>",
             f"<style>{STYLE}</style>",
-            _text(12, 24, f"{report.title}: how many times better than upstream", "title"),
-            _text(12, 43, f"{where}. Tick: the goal.", "small"),
-            *_grid(scale, height - 28),
-            *(line for place, row in enumerate(rows) for line in _bar(scale, row, TOP + LINE * place)),
+            _text(12, 24, title, "title"),
+            _text(12, 43, where, "small"),
+            *_grid(scale, unit, height - 28),
+            *bars,
             "</svg>\n",
         ]
     )
 
 
-def _grid(scale: Scale, bottom: int) -> Iterator[str]:
-    for times in scale.lines():
-        x = scale.at(times)
-        style = "even" if times == 1 else "grid"
+def _grid(scale: Scale, unit: str, bottom: int) -> Iterator[str]:
+    for value in scale.lines():
+        x = scale.at(value)
+        style = "even" if value == 1 else "grid"
         yield f'<line class="{style}" x1="{x}" x2="{x}" y1="{TOP - 6}" y2="{bottom}"/>'
-        yield _text(x, bottom + 16, f"{times:g}{TIMES}", "small", "middle")
+        yield _text(x, bottom + 16, f"{value:g}{unit}", "small", "middle")
+
+
+def _sized(scale: Scale, row: Row, place: int, y: int) -> Iterator[str]:
+    """One size of one row."""
+    right = scale.at(row.greenroom.median)
+    yield f'<rect class="size{min(place, 2)}" x="{LABELS}" y="{y}" width="{max(1.0, right - LABELS):.1f}" height="11"/>'
+    yield _text(right + 6, y + 9, f"{number(row.greenroom.median, row.unit)} {row.unit}", "small")
 
 
 def _bar(scale: Scale, row: Row, y: int) -> Iterator[str]:
@@ -119,7 +156,7 @@ def main(file: str, picture: str) -> None:
     """Draw it."""
     report = msgspec.json.decode(Path(file).read_bytes(), type=Report)
     Path(picture).parent.mkdir(parents=True, exist_ok=True)
-    Path(picture).write_text(chart(report))
+    Path(picture).write_text(growth_chart(report) if any(row.size for row in report.rows) else chart(report))
 
 
 if __name__ == "__main__":

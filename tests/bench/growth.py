@@ -72,6 +72,7 @@ async def grown(size: int) -> list[Row]:
     async with _served(entities(size)) as (side, folder), serving(folder / FILES) as address:
         rows = await _loaded(side, folder, size)
         rows += [row for what, asks in PAGES.items() for row in await _paged(side, size, what, asks)]
+        rows.append(await _walked(side, size))
         await side.stop()
         await side.start(query("limit=0"))
         await asyncio.sleep(IDLE_SECONDS)
@@ -91,6 +92,7 @@ NAMES = {
     "list": "list 20 of all by name, with total",
     "list-kind": "list 20 components by name, with total",
     "filtered": "a filtered page, with its total",
+    "walk": "the next 20 of all by name, each page another",
 }
 
 
@@ -130,6 +132,17 @@ async def _paged(side: Greenroom, size: int, id_: str, asks: Sequence[Ask]) -> l
     ]
 
 
+async def _walked(side: Greenroom, size: int) -> Row:
+    """Page after page by cursor, as nobody has asked before: of the others it may be known that they have not changed."""
+    page = (await side.door.ask(listed(""))).json()
+    taken = []
+    for _ in range(ROUNDS):
+        reply = await side.door.ask(query(f"cursor={page['pageInfo']['nextCursor']}&limit=20"))
+        page = reply.json()
+        taken.append(reply.seconds * 1000)
+    return _told(alone("walk", NAMES["walk"], "ms", taken, size=size))
+
+
 async def _counted(side: Greenroom, size: int, folder: Path, address: str) -> list[Row]:
     """Counts and facets: the first time after a start; then while one entity changes every second. What is answered in the
     end has to be what a fresh process answers. Raises WrongError."""
@@ -149,8 +162,9 @@ async def _counted(side: Greenroom, size: int, folder: Path, address: str) -> li
             cold[what].append(reply.seconds * 1000)
             if _sorted(reply.json()) != _sorted(known.pop(0)):
                 raise WrongError(ask.target)
-    names = {"count": "a count", "facet": "a facet of one field, of all"}
-    during = f"while one entity changes every second ({changes} changes)"
+    names = {"count": "a count", "facet": "a facet of all"}
+    during = "one entity changing every second"
+    say(f"{changes} changes")
     return [
         row
         for what, name in names.items()
@@ -234,7 +248,7 @@ def compared(rows: Sequence[Row]) -> list[Row]:
         if len(of) > 1:
             times = of[-1].greenroom.median / of[0].greenroom.median
             what = f"{name}: at {of[-1].size:,} entities against {of[0].size:,}"
-            found.append(alone(f"{id_}-growth", what, "times", [times], GROWTH if id_ == "list" else None))
+            found.append(alone(f"{id_}-growth", what, "times", [times], GROWTH if id_ in ("list", "walk") else None))
     return found
 
 

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import msgspec
 import pytest
 
-from tests.bench.chart import chart
+from tests.bench.chart import chart, growth_chart
 from tests.bench.entities import entities
 from tests.bench.goals import FULL, GOALS, Goal, goal
 from tests.bench.growth import GROWTH
@@ -124,6 +124,15 @@ def test_the_chart_shows_every_row_with_a_goal_and_nothing_off_its_edges() -> No
     ]
     assert min(edges) >= 0
     assert max(edges) <= 900
+
+
+def test_the_chart_of_growth_has_a_bar_for_each_size_of_what_it_shows() -> None:
+    sizes = (20_000, 200_000, 1_000_000)
+    rows = [alone(id_, id_, "ms", [size / 1e4], size=size) for size in sizes for id_ in ("list", "count-warm", "other")]
+    drawn = growth_chart(Report("alone", "", ORIGIN, rows))
+    assert drawn.count("<rect") == 6
+    assert [drawn.count(f'class="size{place}"') for place in range(3)] == [2, 2, 2]
+    assert ("20,000 · 200,000 · 1,000,000" in drawn, "100 ms</text>" in drawn) == (True, True)
 
 
 def test_a_load_with_one_bad_answer_is_no_load() -> None:
