@@ -16,7 +16,7 @@ from greenroom_catalog.storage.tickets import Final, Ticket
 REJECTED_URL = "https://backstage.io/annotation-rejected-for-security-reasons"
 PROCESSING_STATUS = "backstage.io/catalog-processing"
 
-_PLAIN = tuple(COLUMNS.values())
+_PLACES = {column: place for place, column in enumerate(COLUMNS.values())}
 
 
 def stitch(ticket: Ticket) -> Final | None:
@@ -85,18 +85,16 @@ def search_values(found: Projection) -> bytes:
 
 def search_row(found: Projection) -> list[str | None]:
     """The columns of the table `search`, after `id`. Arrays are array literals."""
-    plain: list[str | None] = []
-    facets: list[str | None] = []
-    for column in _PLAIN:
-        value = found.columns.get(column)
-        if isinstance(value, tuple):
-            plain.append(value[0])
-            facets.append(value[1])
+    row: list[str | None] = [None] * (2 * len(_PLACES))
+    for column, value in found.columns.items():
+        at = _PLACES[column]
+        if isinstance(value, str):
+            row[at] = value
         else:
-            plain.append(value)
-            facets.append(None)
-    tags = ",".join(f'"{_escape(tag)}"' for tag in found.tags)
-    return [*plain, *facets, f"{{{tags}}}", f"{{{str(found.tokens)[1:-1]}}}"]
+            row[at], row[at + len(_PLACES)] = value
+    tags = ",".join([f'"{_escape(tag)}"' for tag in found.tags])
+    tokens = msgspec.json.encode(found.tokens).decode()  # half the time of `str`
+    return [*row, f"{{{tags}}}", f"{{{tokens[1:-1]}}}"]
 
 
 def _escape(text: str) -> str:

@@ -6,8 +6,7 @@ becomes one 64-bit token and a row holds an array of them; what sorting, prefixe
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from collections.abc import Set as AbstractSet
+from collections.abc import Mapping
 from functools import lru_cache
 from hashlib import blake2b
 from itertools import islice
@@ -26,6 +25,9 @@ LONGEST = 200
 
 _OFTEN_SEEN = LONGEST
 """Characters of a path beyond which it is not remembered."""
+
+MOST_PLACES = 1 << 13
+"""Paths that are remembered: some hundreds are in every entity, and a few, such as the elements of its lists, in no other."""
 
 MOST_SEEN = 64
 """Values of a key whose digests are remembered: what has more, such as a URL, has a new one for each entity."""
@@ -124,29 +126,45 @@ def _digest(text: str) -> bytes:
 
 def project(entity: Entity, uid: str) -> Projection:
     """Project a stitched entity. Raises InputError when two of its keys differ only in letter case."""
-    found, gaps, tokens, common = _collect(_flatten(entity, uid))
+    found = _Found(entity, uid)
+    gaps = found.gaps
     columns: dict[str, Value] = {}
     values: dict[str, Held] = {}
-    for key, held in found.items():
-        if key in common:
-            continue
-        column = COLUMNS.get(key)
-        if (
-            column
-            and len(held) == 1
-            and (key not in gaps or key in SINGLE)
-            and _fits(only := next(iter(held.values())))
-        ):
-            columns[column] = only
-        elif held and key not in _ELSEWHERE:
-            values[key] = _held([*held.values()], key in gaps)
-    return Projection(columns, [original(tag) for tag in found.get(TAGS, {}).values()], tokens, values)
+    digests: list[bytes] = []
+    for key, (place, lower, text) in found.by_key.items():
+        if lower is None or key in gaps:
+            _project_many(place, found.values_of(key), key in gaps, columns, values, digests)
+        elif text == place.usual:
+            digests.append(place.usual_digest)
+        else:
+            if not place.is_single:
+                digests += (place.digest, place.seen.get(lower) or place.pair_digest(lower))
+            value = _value(lower, text)
+            if place.column and _fits(value):
+                columns[place.column] = value
+            elif not place.is_elsewhere:
+                values[key] = value if isinstance(value, str) else [value]
+    tags = [original(tag) for tag in found.values_of(TAGS).values()]
+    return Projection(columns, tags, list(unpack(f">{len(digests)}q", b"".join(digests))), values)
 
 
-def _held(values: list[Value], gap: bool) -> Held:
-    if gap:
-        return [*values, None]
-    return only if len(values) == 1 and isinstance(only := values[0], str) else [*values]
+def _project_many(
+    place: _Place,
+    held: Mapping[str, Value],
+    gap: bool,
+    columns: dict[str, Value],
+    values: dict[str, Held],
+    digests: list[bytes],
+) -> None:
+    """The same for a key that has more than one value, or none, or a gap."""
+    if not place.is_single:
+        digests.append(place.digest)
+        digests += [place.seen.get(one) or place.pair_digest(one) for one in held]
+    only = next(iter(held.values())) if len(held) == 1 else None
+    if place.is_single and only is not None and _fits(only):
+        columns[COLUMNS[place.key]] = only
+    elif held and not place.is_elsewhere:
+        values[place.key] = [*held.values(), None] if gap else [*held.values()]
 
 
 def original(value: Value) -> str:
@@ -161,86 +179,187 @@ def _fits(value: Value) -> bool:
     return 4 * len(value) <= COLUMN_BYTES or len(value.encode()) <= COLUMN_BYTES
 
 
-Row = tuple[str, str | None]
-"""A path, as spelled, and the text of the scalar at its end; None for null."""
+class _Place:
+    """A path at which entities have values, and what is known by it alone. Most entities have most of theirs in common: as a tree
+    they are remembered, so that no path is put together, lower-cased and looked up twice."""
 
-Found = dict[str, dict[str, Value]]
-"""Search key -> its values by their lower-cased form, as first written. An empty dict: the key exists, without a value."""
+    __slots__ = (
+        "_digest", "_pairs", "_usual_digest", "children", "column", "inside", "is_elsewhere", "is_long", "is_single", "key",
+        "lower", "path", "seen", "usual",
+    )  # fmt: skip
 
+    def __init__(self, path: str) -> None:
+        self.path = path
+        self.inside = f"{path}."
+        self.lower = path.lower()
+        self.key = key = self.lower.replace("\0", "")
+        self.is_long = _is_long(key)
+        self.is_single = key in SINGLE
+        self.is_elsewhere = key in _ELSEWHERE
+        self.column = COLUMNS.get(key)
+        self.usual = None if self.is_single else usual(key)
+        self.children: dict[str, _Place] = {}
+        self.seen: dict[str, bytes] = {}
+        """Digests of pairs with values, a few that were met."""
+        self._digest = self._usual_digest = b""
+        self._pairs: blake2b | None = None
 
-_Facts = tuple[bytes, bytes | None, str, bytes, dict[str, bytes]]
-"""Of a search key: the digest that is its token; what comes before a value in the text of a pair, None if it has no pairs; its
-usual value; the digest of the pair of both; and digests of pairs with other values, a few that were met."""
+    @property
+    def digest(self) -> bytes:
+        """The token of the key."""
+        if not self._digest:
+            self._digest = _digest(self.key)
+        return self._digest
 
+    @property
+    def usual_digest(self) -> bytes:
+        """The token of the key with its usual value."""
+        if not self._usual_digest:
+            self._usual_digest = _digest(pair(self.key, usual(self.key)))
+        return self._usual_digest
 
-def _collect(rows: Iterable[Row]) -> tuple[Found, set[str], list[int], set[str]]:
-    """What can be searched for; the keys with a gap: where null stands, or a value that is too long; the token of each key and of
-    each pair of key and value; and the keys that come to their `usual` value."""
-    found: Found = {}
-    facts: list[tuple[str, _Facts, dict[str, Value]]] = []
-    gaps: set[str] = set()
-    spelling: dict[str, str] = {}
-    clashes: dict[str, str] = {}
-    for path, text in rows:
-        key, known = _key(path) if len(path) <= _OFTEN_SEEN else _facts(path)
-        if spelling.setdefault(key, path) != path:
-            clashes[path] = key
-        if known is None:
-            continue
-        held = found.get(key)
-        if held is None:
-            held = found[key] = {}
-            facts.append((key, known, held))
-        if text is None or ((2 * len(lower := text.lower())) > LONGEST and _is_long(lower)):
-            gaps.add(key)
-        elif lower not in held:
-            value = lower if lower == text else (lower, text)
-            held[lower] = value if "\0" not in lower else _storable(value)
-    if clashes:
-        listed = "', '".join(islice(clashes.values(), MOST_LISTED))
-        raise InputError(f"Entity has duplicate keys that vary only in casing, '{listed}'")
-    return found, gaps, *_tokens(facts, gaps)
-
-
-def _tokens(
-    facts: Iterable[tuple[str, _Facts, Mapping[str, Value]]], gaps: AbstractSet[str]
-) -> tuple[list[int], set[str]]:
-    """The tokens, and the keys whose values come to the usual one, in its spelling, and nothing else."""
-    digests: list[bytes] = []
-    common: set[str] = set()
-    for key, (digest, prefix, expected, both, seen), held in facts:
-        if prefix is None:
-            continue
-        if len(held) == 1 and held.get(expected) == expected and key not in gaps:
-            common.add(key)
-            digests.append(both)
-            continue
-        digests.append(digest)
-        digests += [seen.get(one) or _pair_digest(prefix, one, seen) for one in held]
-    return list(unpack(f">{len(digests)}q", b"".join(digests))), common
+    def pair_digest(self, value: str) -> bytes:
+        """The token of the key with a value. A hash that has the key already is copied, which is quicker than to begin one."""
+        if self._pairs is None:
+            self._pairs = blake2b(pair(self.key, "").encode("utf-8", "surrogatepass"), digest_size=8)
+        whole = self._pairs.copy()
+        whole.update(value.encode("utf-8", "surrogatepass"))
+        found = whole.digest()
+        if len(self.seen) < MOST_SEEN:
+            self.seen[value] = found
+        return found
 
 
-def _pair_digest(prefix: bytes, value: str, seen: dict[str, bytes]) -> bytes:
-    found = blake2b(prefix + value.encode("utf-8", "surrogatepass"), digest_size=8).digest()
-    if len(seen) < MOST_SEEN:
-        seen[value] = found
-    return found
+class _Tree:
+    """Places that were met, all of them below one that is none."""
+
+    def __init__(self) -> None:
+        self.root = _Place("")
+        self.root.inside = ""
+        self._size = 0
+
+    @property
+    def is_full(self) -> bool:
+        return self._size >= MOST_PLACES
+
+    def child(self, parent: _Place, name: str) -> _Place:
+        """The place of that name below, remembered if there is room."""
+        found = parent.children.get(name)
+        if found is None:
+            found = _Place(parent.inside + name)
+            if len(found.path) <= _OFTEN_SEEN and not self.is_full:
+                self._size += 1
+                parent.children[name] = found
+        return found
 
 
-def _facts(path: str) -> tuple[str, _Facts | None]:
-    """The search key of a path, and what else is known by it alone. A key that is too long has nothing; one that every entity has
-    once has no pairs."""
-    key = path.lower().replace("\0", "")
-    if key in SINGLE:
-        return key, (b"", None, "", b"", {})
-    if _is_long(key):
-        return key, None
-    prefix, expected = f"{key}\0".encode("utf-8", "surrogatepass"), usual(key)
-    return key, (_digest(key), prefix, expected, _digest(pair(key, expected)), {})
+_tree = lru_cache(maxsize=1)(_Tree)
+"""That of this process."""
 
 
-_key = lru_cache(maxsize=1 << 13)(_facts)
-"""Most entities have most of their keys in common."""
+def _tree_with_room() -> _Tree:
+    """Once it is full, all is forgotten: what most entities have is soon back."""
+    if _tree().is_full:
+        _tree.cache_clear()
+    return _tree()
+
+
+class _Found:
+    """What can be searched for in an entity, found depth first, as upstream meets it. Raises InputError."""
+
+    def __init__(self, entity: Entity, uid: str) -> None:
+        self.by_key: dict[str, tuple[_Place, str | None, str]] = {}
+        """Search key -> its place and its only value, in lower case and as written; None: there are several, or none."""
+        self.gaps: set[str] = set()
+        """Keys where null stands, or a value that is too long."""
+        self._several: dict[str, dict[str, Value]] = {}
+        self._elements: set[str] = set()
+        self._long: dict[str, str] = {}
+        self._clashes: dict[str, str] = {}
+        self._child = _tree_with_room().child
+        self._flatten(entity, uid)
+        if self._clashes:
+            listed = "', '".join(islice(self._clashes.values(), MOST_LISTED))
+            raise InputError(f"Entity has duplicate keys that vary only in casing, '{listed}'")
+
+    def values_of(self, key: str) -> Mapping[str, Value]:
+        """The values by their lower-cased form, as first written. None of them: the key exists, without a value."""
+        if key not in self.by_key:
+            return {}
+        _, lower, text = self.by_key[key]
+        return self._several[key] if lower is None else {lower: _value(lower, text)}
+
+    def _flatten(self, entity: Entity, uid: str) -> None:
+        metadata, child, root = entity["metadata"], self._child, _tree().root
+        under = child(root, "metadata")
+        for key, value in entity.items():
+            if key == "metadata":
+                self._visit(
+                    under, {name: inner for name, inner in metadata.items() if name not in _UNSEARCHED_METADATA}
+                )
+            elif key not in UNSEARCHED:
+                self._visit(root, {key: value})
+        namespace = child(under, "namespace")
+        self._add(child(under, "name"), metadata["name"])
+        self._add(namespace, metadata.get("namespace"))
+        self._add(child(under, "uid"), uid)
+        if not metadata.get("namespace"):
+            self._add(namespace, "default")
+        relations = child(root, "relations")
+        for relation in entity.get("relations", ()):
+            self._add(child(relations, relation["type"]), relation["targetRef"])
+
+    def _visit(self, place: _Place, value: Any) -> None:
+        """`tags: [Java]` gives `tags` = `Java` and `tags.Java` = true; of spellings of the latter, the first stands for all."""
+        if isinstance(value, dict):
+            children, child_of, by_key = place.children, self._child, self.by_key
+            for name, inner in value.items():
+                child = children.get(name) or child_of(place, name)
+                if type(inner) is str:
+                    if child.key not in by_key and 2 * len(inner) <= LONGEST and not child.is_long and inner.isascii():
+                        by_key[child.key] = (child, inner.lower(), inner)
+                    else:
+                        self._add(child, inner)
+                else:
+                    self._visit(child, inner)
+        elif isinstance(value, list):
+            for item in value:
+                self._visit(place, item)
+                if isinstance(item, str):
+                    element = self._child(place, item)
+                    if element.lower not in self._elements:
+                        self._elements.add(element.lower)
+                        self._add(element, "true")
+        else:
+            self._add(place, value if isinstance(value, str) or value is None else js_text(value))
+
+    def _add(self, place: _Place, text: str | None) -> None:
+        """A scalar; None for null."""
+        key = place.key
+        if place.is_long:
+            if self._long.setdefault(key, place.path) != place.path:
+                self._clashes[place.path] = key
+            return
+        known = self.by_key.get(key)
+        if known is not None and known[0].path != place.path:
+            self._clashes[place.path] = key
+        if text is None or (2 * len(lower := text.lower()) > LONGEST and _is_long(lower)):
+            self.gaps.add(key)
+            if known is None:
+                self.by_key[key] = (place, None, "")
+                self._several[key] = {}
+        elif known is None:
+            self.by_key[key] = (place, lower, text)
+        elif known[1] is None:
+            self._several[key].setdefault(lower, _value(lower, text))
+        elif known[1] != lower:
+            self.by_key[key] = (known[0], None, "")
+            self._several[key] = {known[1]: _value(known[1], known[2]), lower: _value(lower, text)}
+
+
+def _value(lower: str, text: str) -> Value:
+    value = lower if lower == text else (lower, text)
+    return value if "\0" not in lower else _storable(value)
 
 
 def _storable(value: Value) -> Value:
@@ -256,43 +375,3 @@ def _is_long(text: str) -> bool:
     if 2 * length <= LONGEST or length > LONGEST or text.isascii():
         return length > LONGEST
     return len(text.encode("utf-16-le", "surrogatepass")) > 2 * LONGEST
-
-
-def _flatten(entity: Entity, uid: str) -> list[Row]:
-    """Every path and scalar, depth first, as upstream meets them."""
-    rows: list[Row] = []
-    elements: set[str] = set()
-    metadata = entity["metadata"]
-    for key, value in entity.items():
-        if key == "metadata":
-            for name, inner in metadata.items():
-                if name not in _UNSEARCHED_METADATA:
-                    _visit(f"metadata.{name}", inner, rows, elements)
-        elif key not in UNSEARCHED:
-            _visit(key, value, rows, elements)
-    rows.append(("metadata.name", metadata["name"]))
-    rows.append(("metadata.namespace", metadata.get("namespace")))
-    rows.append((UID, uid))
-    if not metadata.get("namespace"):
-        rows.append(("metadata.namespace", "default"))
-    rows += [(f"relations.{relation['type']}", relation["targetRef"]) for relation in entity.get("relations", ())]
-    return rows
-
-
-def _visit(path: str, value: Any, rows: list[Row], elements: set[str]) -> None:
-    """`tags: [Java]` gives `tags` = `Java` and `tags.Java` = true; of spellings of the latter, the first stands for all."""
-    if isinstance(value, str) or value is None:
-        rows.append((path, value))
-    elif isinstance(value, dict):
-        for key, inner in value.items():
-            _visit(f"{path}.{key}", inner, rows, elements)
-    elif isinstance(value, list):
-        for item in value:
-            _visit(path, item, rows, elements)
-            if isinstance(item, str):
-                element = f"{path}.{item}"
-                if element.lower() not in elements:
-                    elements.add(element.lower())
-                    rows.append((element, "true"))
-    else:
-        rows.append((path, js_text(value)))
