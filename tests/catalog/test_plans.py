@@ -202,7 +202,8 @@ REFERENCES = {"refresh_state_references_target", "refresh_state_references_sourc
 LOOKUPS: list[tuple[str, tuple[Any, ...], set[str]]] = [
     ("entity_by_uid", (UID,), {"refresh_state_entity_id_key"}),
     ("entities_by_refs", (REF,), {"final_entities_entity_ref_key"}),
-    ("documents_in_order", (ID,), set()),
+    ("documents_by_id", (["5,6"],), set()),
+    ("documents_in_order", (["5,6"],), set()),
     ("ancestry", (REF[0],), {"final_entities_entity_ref_key"}),
     ("held", (REF,), {"refresh_state_entity_ref_key"}),
     ("prolong", (ID, [SOON], MINUTE), set()),

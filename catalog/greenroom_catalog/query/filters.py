@@ -265,6 +265,17 @@ class Statement:
             f" from ({rows} order by {ordering} {window}) p{join} order by {ordering}"
         )
 
+    def runs(self, rows: str, ordering: str, each: int, most: int) -> str:
+        """A query for `ids, value, id` of some of the rows, `each` of them together: their ids with commas between them, and value
+        and id of the last."""
+        placed = f"select id, value, row_number() over (order by {ordering}) as place from ({rows}) r"
+        return (
+            "select string_agg(id::text, ',' order by place) as ids, (array_agg(value order by place desc))[1] as value,"
+            " (array_agg(id order by place desc))[1] as id"
+            f" from ({placed} order by {ordering} limit {each * most:d}) p"
+            f" group by (place - 1) / {each:d} order by min(place)"
+        )
+
     def listed(self, condition: Condition, orders: Sequence[Order], limit: int | None, offset: int) -> str:
         """A query for `id` as paged `GET /entities` sorts: entities without a value come last, not never.
 

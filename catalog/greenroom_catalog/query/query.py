@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -20,21 +20,12 @@ from greenroom_catalog.query.cursors import Cursor
 from greenroom_catalog.query.filters import MOST_ROWS, After, Order, Statement, storable
 from greenroom_catalog.query.lookups import Lookups
 from greenroom_catalog.query.statements import Sought, Statements
+from greenroom_catalog.query.streams import CHUNK, Readings, Streams
 from greenroom_catalog.query.tallies import ANEW, ROOM, Answer, Ask, Tallies
 from greenroom_catalog.storage.packing import unpack, unpack_processed
 
 PAGE = 200
 """Entities of a page whose length nobody asked for (upstream's default)."""
-
-CHUNK = 500
-"""Entities that a stream or a longer page holds at a time; between chunks it holds no connection."""
-
-_SIZES = (CHUNK, 50, 5)
-"""Of chunks: few, for each is a statement of its own."""
-
-_CHUNK_BYTES = 2 * 1024 * 1024
-"""Of a chunk, as far as that can be foretold."""
-
 
 class Page(msgspec.Struct, frozen=True):
     """Some documents of a list, its length, and where the pages beside it are."""
@@ -105,6 +96,7 @@ class EntityQueries:
         self._facets: Tallies[Facets] = Tallies(_bytes_of, room)
         self.sql: Queries = load(Path(__file__).with_name("sql"))
         self._lookups = Lookups(self._documents)
+        self._streams = Streams(database, self._statements, self.sql)
 
     # --- single entities ------------------------------------------------------------------------------------------
 
@@ -205,34 +197,13 @@ class EntityQueries:
         sql = statement.listed(_condition(query), orders, window, min(offset, MOST_ROWS))
         return [row[0] for row in await self._fetch(statement, sql)]
 
-    async def read(self, ids: Sequence[int], chunk: int = CHUNK) -> AsyncGenerator[list[bytes], None]:
-        """The documents of entities in the order of the ids, in chunks that are never empty. What is gone is left out."""
-        for start in range(0, len(ids), chunk):
-            rows = await self._db.fetch(self.sql.documents_in_order, ids[start : start + chunk])
-            held = [[row["final_entity"] for row in rows]] if rows else []
-            del rows  # a slow reader may take an hour over it
-            while held:
-                yield held.pop()
+    def read(self, ids: Sequence[int], chunk: int = CHUNK) -> Readings:
+        """The documents of entities in the order of the ids, in chunks. What is gone is left out."""
+        return self._streams.read(ids, chunk)
 
-    async def stream(
-        self, query: Predicate | None, order: Order | None, chunk: int = CHUNK
-    ) -> AsyncGenerator[list[bytes], None]:
-        """All documents, by id or by one key, in chunks that are never empty. A change meanwhile may or may not show."""
-        asked = _condition(query)
-        after: After | None = None
-        size = min(chunk, _SIZES[1])  # so that the answer begins early
-        while True:
-            rows = await self._rows(_Window(Sought(asked, order, size), after))
-            held = [[row["final_entity"] for row in rows]] if rows else []
-            complete = len(rows) == size
-            if complete:
-                after = After(rows[-1]["value"], rows[-1]["id"])
-                size = min(chunk, _fitting(held[0]))
-            del rows
-            while held:  # nothing of it is held here while it is sent: a slow reader may take an hour
-                yield held.pop()
-            if not complete:
-                return
+    def stream(self, query: Predicate | None, order: Order | None, chunk: int = CHUNK) -> Readings:
+        """All documents, by id or by one key, in chunks. A change meanwhile may or may not show."""
+        return self._streams.stream(_condition(query), order, chunk)
 
     async def facets(self, names: Sequence[str], query: Predicate | None) -> dict[str, list[FacetValue]]:
         """The values of some search keys (in any letter case) with the number of entities for each, by value."""
@@ -322,12 +293,6 @@ def as_uid(text: str) -> UUID | None:
     except ValueError:
         return None
     return uid if str(uid) == text.lower() else None
-
-
-def _fitting(documents: Sequence[bytes]) -> int:
-    """How many more like these make a chunk."""
-    mean = sum(map(len, documents)) // len(documents)
-    return next((size for size in _SIZES if size * mean <= _CHUNK_BYTES), _SIZES[-1])
 
 
 def _condition(query: Predicate | None) -> Condition:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from typing import Any
 
@@ -18,62 +17,11 @@ from greenroom_catalog.query.cursors import encode
 from greenroom_catalog.query.filters import Order
 from greenroom_catalog.query.permissions import ENTITY_READ
 from greenroom_catalog.query.projection import Projection, parse_fields
-from greenroom_catalog.query.query import CHUNK, EntityQueries, FacetValue, Page
+from greenroom_catalog.query.query import EntityQueries, FacetValue, Page
+from greenroom_catalog.query.streams import CHUNK
 from greenroom_catalog.routes import requests
+from greenroom_catalog.routes.ahead import WHOLE, Ahead, Chunks
 from greenroom_catalog.routes.requests import PageRequest, Window
-
-Chunks = AsyncGenerator[bytes, None]
-"""Documents with commas between them, never none; closed when no more are wanted."""
-
-Joined = Callable[[Sequence[bytes]], bytes]
-"""Documents -> the same with commas between them, maybe cut down to some fields."""
-
-WHOLE: Joined = b",".join
-
-READ_AHEAD = 16
-"""Streams for which a chunk is read while the last one is sent. What is read ahead is memory, however slow the reader."""
-
-
-READ_AT_ONCE = 3
-"""Streams for which a chunk is read at a time: they take turns, and leave the rest of the database's connections to others."""
-
-
-class Ahead:
-    """Chunks as they are read, the next one already while somebody is busy with one."""
-
-    def __init__(self, most: int = READ_AHEAD, at_once: int = READ_AT_ONCE) -> None:
-        self._free = most
-        self._turns = asyncio.Semaphore(at_once)
-
-    async def __call__(self, chunks: AsyncGenerator[list[bytes], None], joined: Joined = WHOLE) -> Chunks:
-        """The same chunks, joined, and read ahead unless that is done for enough others."""
-
-        async def following() -> bytes | None:
-            async with self._turns:
-                chunk = await anext(chunks, None)
-            return None if chunk is None else joined(chunk)
-
-        coming: asyncio.Task[bytes | None] | None = None
-        try:
-            while True:
-                chunk = await (following() if coming is None else coming)
-                self._free += coming is not None
-                coming = None
-                if chunk is None:
-                    return
-                if self._free:
-                    self._free -= 1
-                    coming = asyncio.create_task(following())
-                held = [chunk]
-                del chunk  # whoever it is for may take an hour over it
-                yield held.pop()
-        finally:
-            if coming is not None:
-                self._free += 1
-                coming.cancel()
-                await asyncio.wait([coming])  # what became of it concerns nobody any more
-                _ = coming.cancelled() or coming.exception()
-            await chunks.aclose()
 
 
 def list_routes(queries: EntityQueries, permissions: Permissions) -> list[HTTPRouteHandler]:

@@ -11,6 +11,7 @@ from greenroom_catalog.query.conditions import from_filters, from_json
 from greenroom_catalog.query.cursors import Cursor, decode, encode
 from greenroom_catalog.query.filters import Order
 from greenroom_catalog.query.query import EntityQueries, LentReader, Page
+from greenroom_catalog.query.streams import Readings
 from tests.catalog.query.seeding import emitted_by, entity, serve
 
 BY_NAME = (Order("metadata.name"),)
@@ -167,7 +168,7 @@ async def test_facets_count_values_as_they_were_written(small_catalog: EntityQue
 async def test_paged_lists_put_entities_without_a_value_last(small_catalog: EntityQueries) -> None:
     async def listed(orders: list[Order], limit: int | None = None, offset: int = 0) -> list[str]:
         ids = await small_catalog.listed(None, orders, limit, offset)
-        return _names([document async for chunk in small_catalog.read(ids) for document in chunk])
+        return _names([document for chunk in await _read(small_catalog.read(ids)) for document in chunk])
 
     assert await listed([Order("metadata.title", "desc")]) == ["gamma", "Beta", "api", "alpha"]
     assert await listed([Order("kind", "desc"), Order("metadata.name")], 3, 1) == ["Beta", "gamma", "api"]
@@ -180,8 +181,8 @@ async def test_documents_are_read_in_the_order_of_their_ids_without_those_that_a
 ) -> None:
     ids = await small_catalog.listed(None, [Order("metadata.name")], None, 0)
     gone = max(ids) + 1
-    chunks = [chunk async for chunk in small_catalog.read([ids[3], ids[0], ids[0], gone, gone, ids[2]], chunk=2)]
-    assert list(map(_names, chunks)) == [["gamma", "alpha"], ["alpha"], ["Beta"]]
+    chunks = await _read(small_catalog.read([ids[3], ids[0], ids[0], gone, gone, gone, ids[2]], chunk=2))
+    assert list(map(_names, chunks)) == [["gamma", "alpha"], ["alpha"], [], ["Beta"]]
 
 
 @pytest.mark.parametrize("direction", ["asc", "desc"])
@@ -194,7 +195,7 @@ async def test_a_long_page_has_what_short_ones_have_there_and_back(
 
     async def whole(cursor: Cursor, limit: int) -> tuple[list[bytes], Page]:
         page = await queries.page(cursor, limit=limit)
-        return page.documents + [document async for chunk in queries.read(page.unread) for document in chunk], page
+        return page.documents + [one for chunk in await _read(queries.read(page.unread)) for one in chunk], page
 
     first, _ = await whole(start, 200)
     more, short = await whole((await queries.page(start, limit=200)).next or start, 500)
@@ -212,10 +213,44 @@ async def test_a_long_page_has_what_short_ones_have_there_and_back(
 async def test_a_stream_in_chunks_brings_what_one_page_brings(
     small_catalog: EntityQueries, order: Order | None
 ) -> None:
-    chunks = [chunk async for chunk in small_catalog.stream(None, order, chunk=2)]
+    chunks = await _read(small_catalog.stream(None, order, chunk=2))
     page = await small_catalog.page(Cursor(orders=(order,) if order else ()))
     assert [document for chunk in chunks for document in chunk] == page.documents
-    assert all(chunks)
+    assert all(len(chunk) in (1, 2) for chunk in chunks)
+
+
+@pytest.mark.parametrize("order", [None, Order("metadata.name", "desc"), Order("metadata.tags")])
+async def test_a_long_stream_brings_each_document_once_and_in_order(
+    large_catalog: Database, order: Order | None
+) -> None:
+    queries = EntityQueries(large_catalog)
+    for asked in ({}, {"spec.type": "service"}, {"metadata.name": "nobody"}):
+        chunks = await _read(queries.stream(asked, order))
+        page = await queries.page(Cursor(query=asked, orders=(order,) if order else ()), limit=1_000_000)
+        whole = await _read(queries.read(page.unread))
+        assert [one for chunk in chunks for one in chunk] == page.documents + [one for chunk in whole for one in chunk]
+
+
+async def test_the_chunks_of_a_stream_can_be_read_in_any_order(large_catalog: Database) -> None:
+    queries = EntityQueries(large_catalog)
+    readings = [reading async for reading in queries.stream(None, None)]
+    assert len(readings) > 3
+    late = [await reading() for reading in reversed(readings)]
+    assert list(reversed(late)) == [await reading() for reading in [one async for one in queries.stream(None, None)]]
+
+
+async def test_large_documents_come_in_small_chunks(catalog_database: Database) -> None:
+    await serve(catalog_database, [entity(f"large-{number}", "API") for number in range(120)])
+    padding = "x" * 200_000
+    await catalog_database.execute(
+        "update final_entities set final_entity = json_build_object('padding', $1::text, 'id', id)", padding
+    )
+    chunks = await _read(EntityQueries(catalog_database).stream(None, None))
+    assert [len(chunk) for chunk in chunks[1:]] == [10] * 7
+    assert [msgspec.json.decode(one)["id"] for chunk in chunks for one in chunk] == sorted(
+        msgspec.json.decode(one)["id"] for chunk in chunks for one in chunk
+    )
+    assert sum(map(len, chunks)) == 120
 
 
 async def test_single_entities_are_found_by_ref_and_by_uid_in_any_case(small_catalog: EntityQueries) -> None:
@@ -250,3 +285,12 @@ async def test_ancestry_goes_up_to_every_location_once(catalog_database: Databas
     short = [(one.ref.partition("/")[2], [parent.partition("/")[2] for parent in one.parents]) for one in found]
     assert short == [("leaf", ["left", "right"]), ("right", ["root"]), ("root", ["left"]), ("left", ["root"])]
     assert await EntityQueries(catalog_database).ancestry("location:default/nope") is None
+
+
+async def _read(readings: Readings) -> list[list[bytes]]:
+    """The documents of each chunk, one by one."""
+    chunks = [await reading() async for reading in readings]
+    return [
+        [bytes(one) for run in chunk for one in msgspec.json.decode(b"[%b]" % run, type=list[msgspec.Raw])]
+        for chunk in chunks
+    ]

@@ -1,11 +1,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator
+from functools import partial
 
 import pytest
 
-from greenroom_catalog.routes.lists import Ahead
+from greenroom_catalog.query.streams import Readings
+from greenroom_catalog.routes.ahead import Ahead
 
 
 class Shelf:
@@ -14,18 +15,25 @@ class Shelf:
     def __init__(self) -> None:
         self.read = 0
 
-    async def chunks(self) -> AsyncGenerator[list[bytes], None]:
+    async def chunks(self) -> Readings:
         for number in range(3):
-            self.read += 1
-            yield [b"%d" % number]
+            yield partial(self._chunk, number)
+
+    async def _chunk(self, number: int) -> list[bytes]:
+        self.read += 1
+        return [b"%d" % number]
 
 
-async def test_the_next_chunk_is_read_while_one_is_being_sent() -> None:
+async def one() -> list[bytes]:
+    return [b"0"]
+
+
+async def test_the_next_chunks_are_read_while_one_is_being_sent() -> None:
     shelf = Shelf()
     reading = Ahead()(shelf.chunks())
     assert await anext(reading) == b"0"
     await asyncio.sleep(0)
-    assert shelf.read == 2
+    assert shelf.read == 3
     assert [chunk async for chunk in reading] == [b"1", b"2"]
 
 
@@ -44,6 +52,55 @@ async def test_what_is_read_ahead_is_bounded_over_all_readers() -> None:
     assert shelf.read == 2  # those who are done have made room
 
 
+async def test_two_chunks_of_one_stream_are_read_at_the_same_time_and_come_in_order() -> None:
+    gates = [asyncio.Event() for _ in range(4)]
+
+    async def chunk(number: int) -> list[bytes]:
+        await gates[number].wait()
+        return [b"%d" % number]
+
+    async def chunks() -> Readings:
+        for number in range(4):
+            yield partial(chunk, number)
+
+    reading = Ahead()(chunks())
+    gates[0].set()
+    assert await anext(reading) == b"0"
+    following = asyncio.ensure_future(anext(reading))
+    for number in (2, 1, 3):
+        await asyncio.sleep(0)
+        assert not following.done()
+        gates[number].set()
+    assert await following == b"1"
+    assert [chunk async for chunk in reading] == [b"2", b"3"]
+
+
+async def test_a_stream_reads_one_chunk_at_a_time_where_others_have_taken_half_of_the_room() -> None:
+    ahead = Ahead(4)
+    others = [ahead(Shelf().chunks()) for _ in range(2)]
+    for other in others:
+        await anext(other)
+    await asyncio.sleep(0)
+    last = ahead((shelf := Shelf()).chunks())
+    await anext(last)
+    await asyncio.sleep(0)
+    assert shelf.read == 2
+    for reading in (*others, last):
+        await reading.aclose()
+
+
+async def test_a_chunk_of_which_all_is_gone_is_left_out() -> None:
+    async def gone() -> list[bytes]:
+        return []
+
+    async def chunks() -> Readings:
+        for read in (gone, one, gone, gone, one, gone):
+            yield read
+
+    assert [chunk async for chunk in Ahead()(chunks())] == [b"0", b"0"]
+    assert [chunk async for chunk in Ahead(0)(chunks())] == [b"0", b"0"]
+
+
 async def test_who_leaves_makes_room() -> None:
     ahead = Ahead(1)
     leaving = ahead(Shelf().chunks())
@@ -56,8 +113,8 @@ async def test_who_leaves_makes_room() -> None:
 
 
 async def test_what_goes_wrong_ahead_is_told_to_who_reads() -> None:
-    async def failing() -> AsyncGenerator[list[bytes], None]:
-        yield [b"0"]
+    async def failing() -> Readings:
+        yield one
         raise ValueError("lost")
 
     reading = Ahead()(failing())
@@ -71,14 +128,17 @@ async def test_streams_take_turns_and_who_waits_has_nothing_in_hand() -> None:
     ahead, gate = Ahead(0, 2), asyncio.Event()
     reading = most = 0
 
-    async def chunks() -> AsyncGenerator[list[bytes], None]:
+    async def chunk() -> list[bytes]:
         nonlocal reading, most
+        reading += 1
+        most = max(most, reading)
+        await gate.wait()
+        reading -= 1
+        return [b"0"]
+
+    async def chunks() -> Readings:
         for _ in range(2):
-            reading += 1
-            most = max(most, reading)
-            await gate.wait()
-            reading -= 1
-            yield [b"0"]
+            yield chunk
 
     async def read() -> list[bytes]:
         return [chunk async for chunk in ahead(chunks())]
@@ -97,11 +157,11 @@ async def test_chunks_are_cut_as_they_are_read() -> None:
 async def test_what_is_read_is_closed_with_its_reader() -> None:
     closed = False
 
-    async def chunks() -> AsyncGenerator[list[bytes], None]:
+    async def chunks() -> Readings:
         nonlocal closed
         try:
             while True:
-                yield [b"0"]
+                yield one
         finally:
             closed = True
 

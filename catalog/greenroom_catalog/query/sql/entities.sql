@@ -6,10 +6,20 @@ SELECT f.final_entity FROM refresh_state r JOIN final_entities f USING (id) WHER
 -- The documents of those refs that are served.
 SELECT entity_ref, final_entity FROM final_entities WHERE entity_ref = ANY($1::text[])
 
+-- name: documents_by_id
+-- The documents of entities, in runs: ids with commas between them -> documents with commas between them, by id. As bytes, for
+-- Python would decode text: json_send gives what a client gets of json.
+SELECT d.run FROM unnest($1::text[]) AS wanted (ids) CROSS JOIN LATERAL (
+    SELECT string_agg(json_send(f.final_entity), ',' ORDER BY f.id) AS run FROM final_entities f
+    WHERE f.id = ANY (('{' || wanted.ids || '}')::bigint[])
+) d
+
 -- name: documents_in_order
--- The documents of entities by id, each as often and where it is named.
-SELECT f.final_entity FROM unnest($1::bigint[]) WITH ORDINALITY AS wanted (id, nth) JOIN final_entities f USING (id)
-ORDER BY wanted.nth
+-- The same, each document as often and where it is named. It takes a tenth longer.
+SELECT d.run FROM unnest($1::text[]) AS wanted (ids) CROSS JOIN LATERAL (
+    SELECT string_agg(json_send(f.final_entity), ',' ORDER BY n.nth) AS run
+    FROM unnest(('{' || wanted.ids || '}')::bigint[]) WITH ORDINALITY AS n (id, nth) JOIN final_entities f USING (id)
+) d
 
 -- name: ancestry
 -- An entity, which comes first, and all above it that are served, with the ids of those that emitted each. Each is looked up by
