@@ -20,7 +20,7 @@ from greenroom.urls.repositories import (
     repository_file,
     said_of_repository,
 )
-from greenroom.urls.whatwg import InvalidUrlError, Url, folder_of, is_url, parse
+from greenroom.urls.whatwg import InvalidUrlError, Url, folder_of, host_of, is_url, parse
 
 __all__ = ["HostType", "Integration", "Integrations", "azure_file", "repository_file"]
 
@@ -40,7 +40,7 @@ HostType = Literal[
 ]
 
 _COMMIT = re.compile(r"\b[0-9a-f]{40,}\b")
-_GITHUB_VIEW = re.compile(r"//([^/]+)/([^/]+)/([^/]+)/(?:blob|tree|edit)/")
+_GITHUB_VIEW = re.compile(r"//[^/]+/[^/]+/[^/]+/(blob|tree|edit)/")
 _CODE_COMMIT = re.compile(r"/codesuite/codecommit/repositories/[^/]+/")
 _GITLAB_VIEW = re.compile(r"/-/(?:blob|tree|edit)/")
 
@@ -88,7 +88,7 @@ class Integrations(msgspec.Struct, frozen=True):
     def by_url(self, url: str) -> Integration | None:
         """The integration of the URL's host, None when it is unknown or the URL invalid."""
         try:
-            host = parse(url).host
+            host = host_of(url)
         except InvalidUrlError:
             return None
         for integration in self.hosts:  # some seven, looked through for each entity of a bulk load
@@ -138,7 +138,13 @@ def _resolve_plain(target: str, base: str, line: int | None, integration: Integr
 
 
 def _resolve_on_github(target: str, base: str, line: int | None, integration: Integration | None) -> str:
-    return _GITHUB_VIEW.sub(r"//\1/\2/\3/tree/", _resolve_plain(target, base, line, integration), count=1)
+    return _on_github(_resolve_plain(target, base, line, integration), "tree")
+
+
+def _on_github(url: str, view: str) -> str:
+    """The same URL with another word for what is shown of the file. (By its place: `sub` with a template takes twice as long.)"""
+    found = _GITHUB_VIEW.search(url)
+    return url if found is None else f"{url[: found.start(1)]}{view}{url[found.end(1) :]}"
 
 
 def _resolve_on_bitbucket_cloud(target: str, base: str, line: int | None, integration: Integration | None) -> str:
@@ -235,7 +241,7 @@ def _edit_on_code_commit(url: str, integration: Integration) -> str:
 
 
 _EDIT: dict[str, Callable[[str, Integration], str]] = {
-    "github": lambda url, _: _GITHUB_VIEW.sub(r"//\1/\2/\3/edit/", url, count=1),
+    "github": lambda url, _: _on_github(url, "edit"),
     "gitlab": lambda url, _: _GITLAB_VIEW.sub("/-/edit/", url, count=1),
     "bitbucketCloud": _edit_on_bitbucket,
     "bitbucketServer": lambda url, _: url.partition("?")[0],

@@ -158,6 +158,12 @@ def folder_of(text: str) -> str | None:
     return text[: text.rindex("/") + 1] if _plain(text) else None
 
 
+def host_of(text: str) -> str:
+    """`Url.host` of a URL; of the commonest form it is found without parsing. Raises InvalidUrlError."""
+    plain = _plain(text)
+    return parse(text).host if plain is None else plain[2]
+
+
 def is_url(text: str) -> bool:
     """Whether `new URL(text)` takes it."""
     if _PLAIN_HTTP.fullmatch(text) is not None and "xn--" not in text:
