@@ -5,7 +5,7 @@ from greenroom.web.door import Door, build_asgi
 from greenroom.web.json_errors import explain
 from greenroom.web.lifecycle import Lifecycle, Phase
 from greenroom.web.responses import JsonStream, empty, json_response, weak_etag
-from greenroom.web.routes import Asked, Routes, asked
+from greenroom.web.routes import Asked, Routes, asked, sent_method
 from greenroom.web.server import bind, serve
 
 __all__ = [
@@ -22,6 +22,7 @@ __all__ = [
     "explain",
     "json_response",
     "load_document",
+    "sent_method",
     "serve",
     "weak_etag",
 ]

@@ -64,3 +64,9 @@ def asked(request: Request[Any, Any, Any]) -> Asked:
     """What the request asked. Only for handlers mounted through `Routes`."""
     found: Asked = request.scope[ASKED]  # type: ignore[literal-required]
     return found
+
+
+def sent_method(request: Request[Any, Any, Any]) -> str:
+    """The method as it was sent: HEAD comes to the handlers of GET, with a query that nobody has checked."""
+    method: str = request.scope[METHOD]  # type: ignore[literal-required]
+    return method

@@ -14,7 +14,7 @@ from greenroom.db import Database, open_pool
 from greenroom.sql import load
 from greenroom_catalog.query.conditions import EVERYTHING, Condition, condition, from_filters
 from greenroom_catalog.query.filters import After, Direction, Order
-from greenroom_catalog.query.statements import Look, Sought, Statements
+from greenroom_catalog.query.statements import Sought, Statements, Total
 from greenroom_catalog.storage import store
 from tests.catalog.query.seeding import many, serve
 from tests.support.postgres import TestServer
@@ -152,14 +152,15 @@ async def test_a_page_by_name_goes_along_an_index_or_picks_the_few_that_match(
     filled: Database, filters: tuple[str, ...], direction: Direction, backwards: bool, start: After | None
 ) -> None:
     sought = Sought(_asked(*filters), Order(NAME, direction), 21, backwards=backwards)
-    for total in (None, _asked("kind=api")):
+    totals: tuple[Total, ...] = ("unread", _asked("kind=api"))
+    for total in totals:
         made = Statements().page(sought, start, 0, total, "holds")
-        late = (*(start.values if start else ()), *(SINCE if total else ()))
+        late = (*(start.values if start else ()), *(() if total == "unread" else SINCE))
         used = await _read_always(filled, made.sql, *made.arguments, *late)
         ways = used.pop("search")
         assert ways <= IN_ORDER | (FEW if filters in SELECTIVE or filters == BROAD[-1] else set())
         assert used.pop("final_entities") == {"final_entities_pkey"}
-        assert used == ({} if total is None else {"search_changes": {"search_changes_pkey"}})
+        assert used == ({} if total == "unread" else {"search_changes": {"search_changes_pkey"}})
 
 
 FACETS = ("kind", "spec.type", "metadata.tags", "metadata.labels.tier")
@@ -168,14 +169,12 @@ FACETS = ("kind", "spec.type", "metadata.tags", "metadata.labels.tier")
 @pytest.mark.parametrize("filters", [*BROAD, *SELECTIVE])
 async def test_what_changed_is_found_in_the_log_and_looked_up_by_id(filled: Database, filters: tuple[str, ...]) -> None:
     statements, asked = Statements(), _asked(*filters)
-    looks: tuple[Look, ...] = ("holds", "since")
-    for look in looks:
-        for made in (statements.number(asked, Order(NAME), look), statements.facets(FACETS, asked, look)):
-            used = await _read_always(filled, made.sql, *made.arguments, *SINCE)
-            assert used.pop("search_changes") == {"search_changes_pkey"}
-            assert used.pop("search", set()) == ({"search_pkey"} if look == "since" else set())
-            assert used.pop("final_entities", {"final_entities_pkey"}) == {"final_entities_pkey"}
-            assert not used
+    for made in (statements.number(asked, Order(NAME), "since"), statements.facets(FACETS, asked, "since")):
+        used = await _read_always(filled, made.sql, *made.arguments, *SINCE)
+        assert used.pop("search_changes") == {"search_changes_pkey"}
+        assert used.pop("search") == {"search_pkey"}
+        assert used.pop("final_entities", {"final_entities_pkey"}) == {"final_entities_pkey"}
+        assert not used
 
 
 @pytest.mark.parametrize("filters", SELECTIVE)
@@ -241,6 +240,11 @@ async def test_work_that_is_due_is_claimed_in_order_from_an_index(filled: Databa
     assert used["stitch_queue"] <= {"stitch_queue_requested", "stitch_queue_pkey"}
     used = await _read(filled, QUERIES["ancestors"], REF[0])
     assert not any("all of it" in ways for ways in used.values())
+
+
+async def test_a_look_for_changes_goes_into_the_log_and_nowhere_else(filled: Database) -> None:
+    used = await _read_always(filled, QUERIES["looks"], *([one] for one in SINCE))
+    assert used == {"search_changes": {"search_changes_pkey"}}
 
 
 async def test_the_log_of_changes_is_trimmed_from_its_old_end(filled: Database) -> None:

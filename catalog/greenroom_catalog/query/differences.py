@@ -28,8 +28,12 @@ class Counting(msgspec.Struct, frozen=True):
     """It looks at nothing else, so that the log tells all that can change its answer."""
 
 
+NOTHING = Counting("0", (), reads_values=False, lasting=True)
+"""Counted where only the snapshot matters."""
+
+
 def changes(seen: str, generation: str) -> str:
-    """An expression for the number of changes since a snapshot, MOST + 1 if there are more; null if nobody knows.
+    """An expression for the number of changes since a snapshot to what is counted, at most MOST + 1; null if nobody knows.
 
     `seen` and `generation` are placeholders of arguments: of the snapshot as text, and of the log's generation then."""
     return (
@@ -59,11 +63,9 @@ def facets_now(counting: Counting, *, logged: bool = True) -> str:
     return f"select -1 as facet, {head} as value, 0::bigint as count union all ({counting.sql})"
 
 
-def facets_since(counting: Counting | None, seen: str, generation: str) -> str:
+def facets_since(counting: Counting, seen: str, generation: str) -> str:
     """A query for `facet, value, difference`, without those that are 0. The facet -1 has `changes snapshot` as its value."""
     head = f"select -1 as facet, {number_since(None, seen, generation)} as value, 0::bigint as count"
-    if counting is None:
-        return head
     now, was = _worlds(counting)
     return (
         f"with {_changed(seen)} {head} union all select facet, value, sum(count)::bigint from (({now}) union all"
@@ -84,7 +86,7 @@ def _unseen(seen: str) -> str:
     """Both bounds, though the upper one excludes nothing: without statistics, Postgres takes a range for narrow."""
     return (
         f"c.xid between pg_snapshot_xmin({_snapshot(seen)}) and pg_snapshot_xmax(pg_current_snapshot())"
-        f" and not pg_visible_in_snapshot(c.xid, {_snapshot(seen)})"
+        f" and not pg_visible_in_snapshot(c.xid, {_snapshot(seen)}) and c.part <> 'd'"
     )
 
 

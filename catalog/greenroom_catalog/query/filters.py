@@ -73,7 +73,8 @@ class Statement:
         self._parts = 0
         self._compiled: tuple[Condition, str] | None = None
         self._reads_values = False
-        self._lasting = True
+        self.lasting = True
+        """It looks at nothing but what the log of changes tells of (`differences`)."""
 
     def argument(self, value: object) -> str:
         """Hold a value; returns the `$n` that stands for it."""
@@ -181,7 +182,7 @@ class Statement:
         if key == TAGS:
             return "select lower(t) from unnest(s.tags) t"
         if key == UID:
-            self._lasting = False
+            self.lasting = False
             return "select r.entity_id::text from refresh_state r where r.id = s.id"
         elsewhere = f"select {_LOWER} from {self._held(key)} where f.id = s.id"
         column = COLUMNS.get(key)
@@ -319,7 +320,7 @@ class Statement:
         )
 
     def _counting(self, sql: str) -> Counting:
-        return Counting(sql, tuple(self.arguments), self._reads_values, self._lasting)
+        return Counting(sql, tuple(self.arguments), self._reads_values, self.lasting)
 
     def _facet(self, name: str, condition: Condition) -> str:
         """A query for `value, count`, where a value may come twice: from the column and from elsewhere."""
@@ -328,7 +329,7 @@ class Statement:
             tags = f"select unnest(s.tags) as value from search s where ({where})"  # twice as fast as joining unnest(…)
             return f"select value, count(*) as count from ({tags}) t group by 1"
         if name == UID:
-            self._lasting = False
+            self.lasting = False
             source = "search s join refresh_state r on r.id = s.id"
             return f"select r.entity_id::text as value, count(*) as count from {source} where ({where}) group by 1"
         column = COLUMNS.get(name)

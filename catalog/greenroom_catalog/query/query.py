@@ -6,7 +6,7 @@ from bisect import bisect_left
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 from uuid import UUID
 
 import msgspec
@@ -18,14 +18,19 @@ from greenroom_catalog.model.values import js_trim
 from greenroom_catalog.query.conditions import EVERYTHING, Condition, Like, Predicate, both, condition
 from greenroom_catalog.query.cursors import Cursor
 from greenroom_catalog.query.filters import MOST_ROWS, After, Order, Statement, storable
+from greenroom_catalog.query.looks import Look, Looks, Seen
 from greenroom_catalog.query.lookups import Lookups
-from greenroom_catalog.query.statements import Sought, Statements
+from greenroom_catalog.query.pages import Way
+from greenroom_catalog.query.statements import Sought, Statements, Total
 from greenroom_catalog.query.streams import CHUNK, Readings, Streams
-from greenroom_catalog.query.tallies import ANEW, ROOM, Answer, Ask, Tallies
+from greenroom_catalog.query.tallies import ANEW, ROOM, Answer, Ask, Tallies, Tally
 from greenroom_catalog.storage.packing import unpack, unpack_processed
+
+V = TypeVar("V")
 
 PAGE = 200
 """Entities of a page whose length nobody asked for (upstream's default)."""
+
 
 class Page(msgspec.Struct, frozen=True):
     """Some documents of a list, its length, and where the pages beside it are."""
@@ -36,6 +41,8 @@ class Page(msgspec.Struct, frozen=True):
     previous: Cursor | None = None
     unread: Sequence[int] = ()
     """If more than CHUNK were asked for: the ids of the documents, still to be read (`EntityQueries.read`)."""
+    seen: Seen | None = None
+    """Where all of it was read, if that was asked for and can be told."""
 
 
 class Ancestor(msgspec.Struct, frozen=True):
@@ -58,9 +65,10 @@ Facets = list[list[FacetValue]]
 
 
 class _Counted(Answer[int]):
-    """A total, and the page beside which it was found."""
+    """A total, and the page beside which it was found. `seen` and `generation` are true of both if the page is `lasting`."""
 
     rows: Sequence[Any] = ()
+    lasting: bool = False
 
 
 class _Window(msgspec.Struct, frozen=True):
@@ -97,6 +105,7 @@ class EntityQueries:
         self.sql: Queries = load(Path(__file__).with_name("sql"))
         self._lookups = Lookups(self._documents)
         self._streams = Streams(database, self._statements, self.sql)
+        self.looks = Looks(self._look)
 
     # --- single entities ------------------------------------------------------------------------------------------
 
@@ -141,7 +150,7 @@ class EntityQueries:
 
     # --- lists ----------------------------------------------------------------------------------------------------
 
-    async def page(self, cursor: Cursor, *, limit: int | None = None, offset: int = 0) -> Page:
+    async def page(self, cursor: Cursor, *, limit: int | None = None, offset: int = 0, way: Way = "once") -> Page:
         """One page of by-query: of `cursor.total` None it counts too, in the same round trip."""
         wanted = PAGE if limit is None else limit
         if wanted <= 0:  # nobody looks at what else is asked, unless something is to be counted
@@ -156,26 +165,31 @@ class EntityQueries:
             wanted <= CHUNK,
         )
         window = _Window(sought, cursor.after(), min(offset, MOST_ROWS))
-        if cursor.total is not None:
-            return _as_page(cursor, await self._rows(window), wanted, cursor.total)
-        counting = self._statements.counting(asked, cursor.order)
-        found = await self._totals.current(counting, lambda ask: self._page(window, asked, ask))
-        return _as_page(cursor, found.rows, wanted, found.value or 0)
+        if cursor.total is None:
+            counting = self._statements.counting(asked, cursor.order)
+            found = await self._totals.current(counting, lambda ask: self._page(window, asked, ask, way))
+            return _as_page(cursor, found, wanted, found.value or 0)
+        told: Total = "unread" if way == "once" or not sought.documents else "uncounted"
+        return _as_page(cursor, await self._rows(window, told, ANEW), wanted, cursor.total)
 
-    async def _page(self, window: _Window, asked: Condition, ask: Ask[int]) -> _Counted:
-        rows = await self._rows(window, asked, ask)
-        if rows:
-            return _counted(ask, rows[0]["told"], rows)
-        if window.offset or window.after:
+    async def _page(self, window: _Window, asked: Condition, ask: Ask[int], way: Way) -> _Counted:
+        if way == "changed" and ask.look == "holds":  # that much is known
+            return _Counted(1, "", None, None)
+        found = await self._rows(window, asked, ask)
+        if not found.rows and (window.offset or window.after):
             return await self._number(asked, window.sought.order, ask)
-        return _Counted(0, "", None, 0)
+        return found
 
-    async def _rows(self, window: _Window, counted: Condition | None = None, ask: Ask[int] = ANEW) -> Sequence[Any]:
+    async def _rows(self, window: _Window, counted: Total, ask: Ask[int]) -> _Counted:
+        """A page, and what is told beside it; 0 of an empty one."""
         compiled = self._statements.page(window.sought, window.after, window.offset, counted, ask.look)
         late = () if window.after is None else window.after.values
         if window.offset:
             late = (*late, window.offset)
-        return await self._db.fetch(compiled.sql, *compiled.arguments, *late, *ask.arguments)
+        rows = await self._db.fetch(compiled.sql, *compiled.arguments, *late, *ask.arguments)
+        if not rows or counted == "unread":
+            return _Counted(0, "", None, 0, rows)
+        return _counted(ask, rows[0]["told"], rows, lasting=compiled.lasting)
 
     async def _total(self, cursor: Cursor) -> float:
         if cursor.total is not None:
@@ -185,8 +199,19 @@ class EntityQueries:
         return (await self._totals.current(counting, lambda ask: self._number(asked, order, ask))).value or 0
 
     async def _number(self, asked: Condition, order: Order | None, ask: Ask[int]) -> _Counted:
+        if ask.tally is not None and not ask.difference:
+            return _Counted(*await self._still(ask.tally))
         compiled = self._statements.number(asked, order, ask.look)
         return _counted(ask, await self._db.fetchval(compiled.sql, *compiled.arguments, *ask.arguments))
+
+    async def _still(self, tally: Tally[V]) -> tuple[int, str, None, V | None]:
+        """An answer: whether the tally holds, where nothing is read beside it."""
+        look = await self.looks.since(Seen(tally.seen, tally.generation))
+        return (0, look.now, None, tally.value) if look.holds else (1, look.now, None, None)
+
+    async def _look(self, seen: Sequence[Seen]) -> list[Look]:
+        rows = await self._db.fetch(self.sql.looks, *map(list, zip(*seen, strict=True)))
+        return [Look(*row) for row in rows]
 
     async def listed(
         self, query: Predicate | None, orders: Sequence[Order], limit: int | None, offset: int
@@ -213,6 +238,8 @@ class EntityQueries:
         return dict(zip(names, found.value or (), strict=True))
 
     async def _counted_facets(self, keys: tuple[str, ...], asked: Condition, ask: Ask[Facets]) -> Answer[Facets]:
+        if ask.tally is not None and not ask.difference:
+            return Answer(*await self._still(ask.tally))
         compiled = self._statements.facets(keys, asked, ask.look)
         head, *rows = await self._db.fetch(compiled.sql, *compiled.arguments, *ask.arguments)
         return _facets(ask, len(keys), head["value"], rows)
@@ -239,14 +266,14 @@ class LentReader:
         return [None if document is None else msgspec.json.decode(document) for document in documents]
 
 
-def _counted(ask: Ask[int], told: str, rows: Sequence[Any] = ()) -> _Counted:
+def _counted(ask: Ask[int], told: str, rows: Sequence[Any] = (), *, lasting: bool = False) -> _Counted:
     """`told` as `differences` has it: a count or changes, the snapshot, and the generation or the difference."""
     number, seen, *rest = told.split(" ")
     if ask.tally is None:
-        return _Counted(0, seen, rest[0] if rest else None, int(number), rows)
+        return _Counted(0, seen, rest[0] if rest else None, int(number), rows, lasting)
     changes = int(number)
     value = ask.tally.value if changes == 0 else ask.tally.value + int(rest[0]) if rest else None
-    return _Counted(changes, seen, None, value, rows)
+    return _Counted(changes, seen, None, value, rows, lasting)
 
 
 def _facets(ask: Ask[Facets], facets: int, told: str, rows: Sequence[Any]) -> Answer[Facets]:
@@ -258,10 +285,7 @@ def _facets(ask: Ask[Facets], facets: int, told: str, rows: Sequence[Any]) -> An
             found[facet].append(FacetValue(value, count))
         ordered = [sorted(values, key=_value) for values in found]
         return Answer(0, seen, rest[0] if rest else None, ordered)
-    changes = int(number)
-    if changes and not ask.difference:
-        return Answer(changes, seen, None, None)
-    return Answer(changes, seen, None, _adjusted(ask.tally.value, rows))
+    return Answer(int(number), seen, None, _adjusted(ask.tally.value, rows))
 
 
 def _adjusted(facets: Facets, differences: Sequence[Any]) -> Facets:
@@ -320,8 +344,9 @@ def _pattern(cursor: Cursor) -> str | None:
     return f"%{term}%" if term else None
 
 
-def _as_page(cursor: Cursor, rows: Sequence[Any], limit: int, total: float) -> Page:
+def _as_page(cursor: Cursor, found: _Counted, limit: int, total: float) -> Page:
     """Put rows in reading order, and find where the pages before and after them are (spec 02 §2.4)."""
+    rows = found.rows
     more = cursor.backwards or len(rows) > limit
     shown = list(rows[:limit])
     if cursor.backwards:
@@ -337,7 +362,8 @@ def _as_page(cursor: Cursor, rows: Sequence[Any], limit: int, total: float) -> P
     following = msgspec.structs.replace(around, position=ends[1], backwards=False) if more else None
     is_first = cursor.first is None or ends[0] == cursor.first
     before = None if is_first else msgspec.structs.replace(around, position=ends[0], backwards=True)
-    return Page(documents, total, following, before, unread)
+    seen = Seen(found.seen, found.generation) if found.generation and found.lasting and not unread else None
+    return Page(documents, total, following, before, unread, seen)
 
 
 def _position(order: Order | None, row: Any) -> list[str | None]:

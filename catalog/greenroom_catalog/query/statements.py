@@ -8,7 +8,7 @@ from typing import Any, Literal, TypeVar
 import msgspec
 
 from greenroom_catalog.query.conditions import Condition
-from greenroom_catalog.query.differences import Counting, facets_now, facets_since, number_now, number_since
+from greenroom_catalog.query.differences import NOTHING, Counting, facets_now, facets_since, number_now, number_since
 from greenroom_catalog.query.filters import After, Order, Statement
 from greenroom_catalog.query.memory import Memory
 
@@ -17,7 +17,10 @@ ROOM = 4 * 1024 * 1024
 
 Look = Literal["now", "holds", "since", "unlogged"]
 """What is to be found out of a count: all of it, whether what was counted still holds, or what has changed since; or all of
-it without a look at the log of changes."""
+it without a look at the log of changes. "holds" is there for what is read beside it: alone, it is asked of `Looks`."""
+
+Total = Condition | Literal["uncounted", "unread"]
+"""What is to be told beside a page: the number of entities that match; 0, for the sake of the snapshot; nothing."""
 
 
 class Compiled(msgspec.Struct, frozen=True):
@@ -26,6 +29,8 @@ class Compiled(msgspec.Struct, frozen=True):
 
     sql: str
     arguments: tuple[Any, ...]
+    lasting: bool
+    """It looks at nothing but what the log of changes tells of."""
 
 
 class Sought(msgspec.Struct, frozen=True):
@@ -57,7 +62,7 @@ class Statements:
 
         def make() -> Compiled:
             statement = Statement()
-            counting = None if look == "holds" else statement.counted(condition, order)
+            counting = statement.counted(condition, order)
             told, late = _told(statement, counting, look)
             return _compiled(statement, f"select {told} as told", late)
 
@@ -72,8 +77,6 @@ class Statements:
 
         def make() -> Compiled:
             statement = Statement()
-            if look == "holds":  # one text for all facets
-                return _compiled(statement, facets_since(None, *_since(statement)), 2)
             counting = statement.facets(names, condition)
             if look != "since":
                 return _compiled(statement, facets_now(counting, logged=look == "now"), 0)
@@ -82,19 +85,28 @@ class Statements:
         return self._once(("facets", names, condition, look), make)
 
     def page(
-        self, sought: Sought, after: After | None, offset: int, total: Condition | None = None, look: Look = "now"
+        self,
+        sought: Sought,
+        after: After | None,
+        offset: int,
+        total: Total = "unread",
+        look: Look = "now",
     ) -> Compiled:
-        """A query for `id, value, final_entity` of a page, and with a condition for the total of it `told`."""
+        """A query for `id, value, final_entity` of a page, and of all but an unread total `told`: see `differences`."""
 
         def make() -> Compiled:
             statement = Statement()
-            counting = None if total is None or look == "holds" else statement.counted(total, sought.order)
+            counting = None
+            if total == "uncounted":
+                counting = NOTHING
+            elif total != "unread" and look != "holds":
+                counting = statement.counted(total, sought.order)
             rows, ordering = statement.rows(
                 sought.condition, sought.order, after, sought.like, backwards=sought.backwards
             )
             late = 0 if after is None else 1 if sought.order is None else 2
             window = statement.window(sought.limit, offset)
-            told, more = (None, 0) if total is None else _told(statement, counting, look)
+            told, more = (None, 0) if total == "unread" else _told(statement, counting, look)
             sql = statement.page(rows, ordering, window, told, documents=sought.documents)
             return _compiled(statement, sql, late + bool(offset) + more)
 
@@ -120,4 +132,4 @@ def _since(statement: Statement) -> tuple[str, str]:
 
 
 def _compiled(statement: Statement, sql: str, late: int) -> Compiled:
-    return Compiled(sql, tuple(statement.arguments[: len(statement.arguments) - late]))
+    return Compiled(sql, tuple(statement.arguments[: len(statement.arguments) - late]), statement.lasting)

@@ -11,10 +11,11 @@ from litestar.handlers import HTTPRouteHandler
 
 from greenroom.auth import Credentials
 from greenroom.permissions import Permissions
-from greenroom.web import JsonStream, asked, json_response
+from greenroom.web import JsonStream, asked, json_response, sent_method
 from greenroom_catalog.query.conditions import Predicate
 from greenroom_catalog.query.cursors import encode
 from greenroom_catalog.query.filters import Order
+from greenroom_catalog.query.pages import Pages, Reading, Way
 from greenroom_catalog.query.permissions import ENTITY_READ
 from greenroom_catalog.query.projection import Projection, parse_fields
 from greenroom_catalog.query.query import EntityQueries, FacetValue, Page
@@ -27,6 +28,7 @@ from greenroom_catalog.routes.requests import PageRequest, Window
 def list_routes(queries: EntityQueries, permissions: Permissions) -> list[HTTPRouteHandler]:
     """The routes that answer with the entities that match."""
     ahead = Ahead()
+    pages: Pages[Response[Any]] = Pages(queries.looks)
 
     @get("/entities", operation_id="GetEntities")
     async def entities(request: Request[Any, Any, Any]) -> Response[Any]:
@@ -48,25 +50,31 @@ def list_routes(queries: EntityQueries, permissions: Permissions) -> list[HTTPRo
     @get("/entities/by-query", operation_id="GetEntitiesByQuery")
     async def by_query(request: Request[Any, Any, Any]) -> Response[Any]:
         ask = asked(request)
-        wanted = requests.page_from_query(ask.query)
-        return await answer(wanted, ask.credentials)
+        key = f"{sent_method(request)} {ask.url}"  # what is wrong with a query is forgiven to HEAD
+        return await answer(key, lambda: requests.page_from_query(ask.query), ask.credentials)
 
     @post("/entities/by-query", operation_id="QueryEntitiesByPredicate", status_code=200)
     async def by_predicate(request: Request[Any, Any, Any]) -> Response[Any]:
         ask = asked(request)
-        wanted = requests.page_from_body(requests.body_of(ask) or {})
-        return await answer(wanted, ask.credentials)
+        key = b"%b %b" % (dict(request.scope["headers"])[b"content-type"], ask.raw)  # it tells the charset
+        return await answer(key, lambda: requests.page_from_body(requests.body_of(ask) or {}), ask.credentials)
 
-    async def answer(wanted: PageRequest, credentials: Credentials) -> Response[Any]:
-        if not await permissions.allows(credentials, ENTITY_READ):
-            return json_response({"items": [], "totalItems": 0, "pageInfo": {}})
-        page = await queries.page(wanted.cursor, limit=wanted.limit, offset=wanted.offset)
+    async def answer(key: str | bytes, wanted: Callable[[], PageRequest], credentials: Credentials) -> Response[Any]:
+        """`key`: all of the request, which is looked into only where there is no answer to it that still holds."""
+        if await permissions.allows(credentials, ENTITY_READ):
+            return await pages.current(key, lambda way: read(wanted(), way))
+        wanted()
+        return json_response({"items": [], "totalItems": 0, "pageInfo": {}})
+
+    async def read(wanted: PageRequest, way: Way) -> Reading[Response[Any]]:
+        page = await queries.page(wanted.cursor, limit=wanted.limit, offset=wanted.offset, way=way)
         joined = Projection(wanted.fields).each if wanted.fields else WHOLE
         head, tail = b'{"items":[', _trailer(page)
         if page.unread:
             chunks = ahead(queries.read(page.unread), joined)
-            return await _sent(chunks, len(page.unread), head, tail, etag=bool(wanted.fields))
-        return json_response(head + joined(page.documents) + tail, etag=bool(wanted.fields))
+            return Reading(await _sent(chunks, len(page.unread), head, tail, etag=bool(wanted.fields)), 0, None)
+        body = head + joined(page.documents) + tail
+        return Reading(json_response(body, etag=bool(wanted.fields)), len(body), page.seen)
 
     return [entities, by_predicate, by_query]  # OPTIONS tells the verbs in this order, which is upstream's
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import uuid
 from collections.abc import Sequence
+from hashlib import sha1
 from typing import Any
 
 import msgspec
@@ -50,7 +51,9 @@ async def _serve(database: Database, entities: Sequence[Entity]) -> dict[str, in
 def final(id_: int, entity: Entity) -> Final:
     """A stitched entity as it is written."""
     found = project(entity, entity["metadata"].setdefault("uid", str(uuid.uuid4())))
-    return Final(id_, ref_of(entity), b"", msgspec.json.encode(entity), search_values(found), search_row(found))
+    document = msgspec.json.encode(entity)
+    digest = sha1(document, usedforsecurity=False).digest()
+    return Final(id_, ref_of(entity), digest, document, search_values(found), search_row(found))
 
 
 async def change(database: Database, id_: int, entity: Entity) -> None:

@@ -1,15 +1,17 @@
-"""Counts and facets that are remembered are what counting anew would say, whatever was written meanwhile and by whom."""
+"""Counts, facets and pages that are remembered are what reading anew would say, whatever was written meanwhile and by whom."""
 
 from __future__ import annotations
 
 import asyncio
 import random
+from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
 from typing import Any
 
 import asyncpg
+import msgspec
 import pytest
 
 from greenroom.db import Database
@@ -19,6 +21,7 @@ from greenroom_catalog.query.cursors import Cursor
 from greenroom_catalog.query.differences import MOST, Counting
 from greenroom_catalog.query.filters import Order
 from greenroom_catalog.query.memory import Memory
+from greenroom_catalog.query.pages import Pages, Reading, Way
 from greenroom_catalog.query.query import EntityQueries
 from greenroom_catalog.query.tallies import Answer, Ask, Tallies
 from greenroom_catalog.storage.changes import Changes
@@ -58,13 +61,25 @@ class Reader:
     def __init__(self) -> None:
         self.statements = Statements(None)
         self.remembering: Any = EntityQueries(self.statements)  # type: ignore[arg-type]
+        self.pages: Pages[Any] = Pages(self.remembering.looks)
+        self.pages_read = 0
 
     async def check(self, database: Database, question: int) -> None:
         async with database.transaction(isolation="repeatable_read", readonly=True) as snapshot:
             self.statements.database = snapshot
-            remembered = await _answer(self.remembering, question)
+            remembered = await self._remembered(question)
             anew = await _answer(EntityQueries(snapshot), question)  # type: ignore[arg-type]
             assert remembered == anew
+
+    async def _remembered(self, question: int) -> Any:
+        async def read(way: Way) -> Reading[Any]:
+            self.pages_read += 1
+            page = await self.remembering.page(CURSORS[question], limit=3, way=way)
+            return Reading((page.total, page.documents), 100, page.seen)
+
+        if question < len(CURSORS):
+            return await self.pages.current(str(question), read)
+        return await _answer(self.remembering, question)
 
 
 TAGS_OR_TYPE: dict[str, Any] = {"$any": [{"metadata.tags": "java"}, {"spec.type": "service"}]}
@@ -77,6 +92,9 @@ CURSORS = [
     Cursor(orders=NAME, query={"metadata.labels.tier": {"$hasPrefix": "1"}}),
     Cursor(orders=NAME, term="b", fields=["spec.list", "metadata.name"]),
     Cursor(query={"metadata.uid": {"$hasPrefix": "a"}}),
+    Cursor(orders=(Order("metadata.uid"),)),
+    Cursor(orders=NAME, total=0),
+    Cursor(orders=NAME, position=["f", "5"], total=7),
 ]
 FACETS = [
     (["kind", "spec.type", "metadata.tags"], None),
@@ -155,8 +173,14 @@ class Writer:
             if deed < 0.35:  # the same name comes back, as another row
                 for row in refs:
                     await self._insert(row[0])
-        else:
+        elif deed < 0.75:
             finals = [final(one, _made_up(self.draw, f"n{one}")) for one in some]
+            await self.store.tickets.save(self.connection, finals)
+        else:
+            rows = await self.connection.fetch(
+                "select id, final_entity from final_entities where id = any($1::bigint[])", some
+            )
+            finals = [final(row[0], msgspec.json.decode(row[1]) | {"status": {"items": [number]}}) for row in rows]
             await self.store.tickets.save(self.connection, finals)
 
     async def _insert(self, name: str) -> None:
@@ -184,6 +208,13 @@ async def test_whatever_order_transactions_end_in_a_remembered_count_is_the_true
     await serve(catalog_database, [_made_up(draw, f"first-{number}") for number in range(30)])
     readers, changes = [Reader(), Reader()], Changes(catalog_database, timedelta(0), 40)
     taken: set[int] = set()
+    asked: Counter[Reader] = Counter()
+
+    async def check() -> None:
+        reader, question = draw.choice(readers), draw.randrange(QUESTIONS)
+        asked[reader] += question < len(CURSORS)
+        await reader.check(catalog_database, question)
+
     writers = [Writer(catalog_database, draw, taken) for _ in range(3)]
     for round_ in range(20):
         ways = [AsyncExitStack() for _ in writers]
@@ -191,13 +222,15 @@ async def test_whatever_order_transactions_end_in_a_remembered_count_is_the_true
             await way.enter_async_context(writer.transaction())
         for step in range(8):
             await draw.choice(writers).write(round_ * 100 + step)
-            await draw.choice(readers).check(catalog_database, draw.randrange(QUESTIONS))
+            await check()
         for way in draw.sample(ways, len(ways)):
             await way.aclose()
-            await draw.choice(readers).check(catalog_database, draw.randrange(QUESTIONS))
+            await check()
+            await check()
         if draw.random() < 0.3:
             await changes.trim()
     assert min(reader.statements.counts for reader in readers) < 20 * 12 / 2
+    assert all(reader.pages_read < asked[reader] for reader in readers)
 
 
 async def test_readers_beside_writers_that_wait_for_each_other_see_true_counts(catalog_database: Database) -> None:

@@ -1,11 +1,11 @@
--- What changed of what is found, so that counts and facets that a process remembers are brought up to date by the difference
--- (query/README.md). Unlogged: it costs ingestion half as much, and after a crash or a failover it is empty together with its
+-- What changed of what is served and found, so that counts and facets that a process remembers are brought up to date by the difference,
+-- and pages are known to be as they were (query/README.md). Unlogged: it costs ingestion half as much, and after a crash or a failover it is empty together with its
 -- horizon, so that nothing from before is believed.
 CREATE UNLOGGED TABLE search_changes (
     xid  xid8 NOT NULL DEFAULT pg_current_xact_id(),
     seq  bigint GENERATED ALWAYS AS IDENTITY, -- of one entity, later changes have greater numbers: rows are locked till the end
     id   bigint NOT NULL, -- of the entity
-    part "char" NOT NULL, -- of which table: `s`earch, or the search_values of `f`inal_entities
+    part "char" NOT NULL, -- of which table: `s`earch, or the search_values of `f`inal_entities; `d`: but for its document it is as it was
     was  search, -- the row of `search` before; null: there was none
     held json, -- the search_values before
     PRIMARY KEY (xid, seq)
@@ -36,7 +36,11 @@ CREATE FUNCTION note_search_deletes() RETURNS trigger LANGUAGE plpgsql AS $$ BEG
 END $$;
 CREATE FUNCTION note_value_updates() RETURNS trigger LANGUAGE plpgsql SET enable_nestloop = off AS $$ BEGIN
     INSERT INTO search_changes (id, part, held)
-    SELECT o.id, 'f', o.search_values FROM gone o JOIN born n USING (id) WHERE o.search_values::text <> n.search_values::text;
+    SELECT id, CASE WHEN valued THEN 'f' ELSE 'd' END, CASE WHEN valued THEN held END FROM (
+        SELECT o.id, o.search_values AS held, o.search_values::text <> n.search_values::text AS valued,
+               o.hash <> n.hash OR o.final_entity::text <> n.final_entity::text AS told -- unpacked only where the hash says nothing
+        FROM gone o JOIN born n USING (id) OFFSET 0
+    ) changed WHERE valued OR told;
     RETURN NULL;
 END $$;
 CREATE FUNCTION note_value_deletes() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
@@ -50,7 +54,7 @@ CREATE TRIGGER search_updated AFTER UPDATE ON search REFERENCING OLD TABLE AS go
     FOR EACH STATEMENT EXECUTE FUNCTION note_search_updates();
 CREATE TRIGGER search_deleted AFTER DELETE ON search REFERENCING OLD TABLE AS gone
     FOR EACH STATEMENT EXECUTE FUNCTION note_search_deletes();
--- An entity's values are born with its row of `search`, and need no note of it.
+-- An entity's values and document are born with its row of `search`, and need no note of it.
 CREATE TRIGGER final_entities_updated AFTER UPDATE ON final_entities REFERENCING OLD TABLE AS gone NEW TABLE AS born
     FOR EACH STATEMENT EXECUTE FUNCTION note_value_updates();
 CREATE TRIGGER final_entities_deleted AFTER DELETE ON final_entities REFERENCING OLD TABLE AS gone

@@ -1,0 +1,73 @@
+"""Has anything changed since? Asked by many at once -> few queries: one at a time, for all who came until it was sent."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from typing import NamedTuple
+
+
+class Seen(NamedTuple):
+    """Where something was read: a snapshot of the database, and the generation of the log of changes then."""
+
+    snapshot: str
+    generation: str
+
+
+class Look(NamedTuple):
+    """`holds`: nothing that is served has changed, up to the snapshot `now`. Not, also, where nobody knows."""
+
+    holds: bool
+    now: str
+
+
+Read = Callable[[Sequence[Seen]], Awaitable[Sequence[Look]]]
+
+Waiting = dict[Seen, list["asyncio.Future[Look]"]]
+
+
+class Looks:
+    """Looks into the log of changes. Nobody gets an answer from before he asked: whoever has written sees it."""
+
+    def __init__(self, read: Read) -> None:
+        """`read` looks, for each of some snapshots."""
+        self._read = read
+        self._waiting: Waiting = {}
+        self._busy: asyncio.Task[None] | None = None
+
+    async def since(self, seen: Seen) -> Look:
+        """Whether something has changed since then. Raises what `read` raises."""
+        loop = asyncio.get_running_loop()
+        answer: asyncio.Future[Look] = loop.create_future()
+        if not self._waiting and self._busy is None:
+            loop.call_soon(self._go)  # once others of this turn have asked too
+        self._waiting.setdefault(seen, []).append(answer)
+        return await answer
+
+    def _go(self) -> None:
+        waiting, self._waiting = self._waiting, {}
+        self._busy = asyncio.create_task(self._look(waiting))
+        self._busy.add_done_callback(self._done)
+
+    def _done(self, looked: asyncio.Task[None]) -> None:
+        self._busy = None
+        if self._waiting:
+            self._go()
+
+    async def _look(self, waiting: Waiting) -> None:
+        try:
+            looks = await self._read(list(waiting))
+        except BaseException as error:
+            for answer in _unanswered(waiting):
+                answer.set_exception(error)
+            if not isinstance(error, Exception):
+                raise
+            return
+        for answers, look in zip(waiting.values(), looks, strict=True):
+            for answer in answers:
+                if not answer.done():  # whoever asked may have gone
+                    answer.set_result(look)
+
+
+def _unanswered(waiting: Waiting) -> list[asyncio.Future[Look]]:
+    return [answer for answers in waiting.values() for answer in answers if not answer.done()]
