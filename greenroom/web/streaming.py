@@ -18,14 +18,23 @@ CROWD = 8
 SETTLED_SECONDS = 2.0
 """After the last of them."""
 
+KEPT = 8 * 1024 * 1024
+"""Bytes that malloc keeps at the end of its heap when they are freed: some pieces."""
+
+_TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3  # of mallopt
+
 
 class Streams:
-    """The answers in pieces that are under way. What a crowd of them took lies scattered between what stays, and malloc keeps
-    it: it is told to give it back, once, when they are gone."""
+    """The answers in pieces that are under way.
 
-    def __init__(self, give_back: Callable[[], object] | None = None) -> None:
-        """`give_back` is for tests."""
-        self._give_back = give_back or _give_back()
+    By itself malloc gives the memory of each piece back to the system, and gets it again for the next, page by page: a third of
+    what a piece costs. So it is told to keep some, when there is the first stream. What a crowd of them took lies scattered between
+    what stays, and malloc keeps all of it: it is told to give it back, once, when they are gone."""
+
+    def __init__(self, keep: Callable[[], object] | None = None, give_back: Callable[[], object] | None = None) -> None:
+        """The arguments are for tests."""
+        self._keep: Callable[[], object] | None = keep or _keep
+        self._give_back = give_back or partial(_glibc, "malloc_trim", 0)
         self._open = 0
         self._crowded = False
 
@@ -33,6 +42,9 @@ class Streams:
         self, reply: Reply, status: int, headers: RawHeaders, pieces: AsyncGenerator[bytes, None], receive: Receive
     ) -> None:
         """Raises what making the pieces raises. They are closed before it returns."""
+        if self._keep is not None:
+            self._keep()
+            self._keep = None
         self._open += 1
         self._crowded = self._crowded or self._open > CROWD
         try:
@@ -44,10 +56,16 @@ class Streams:
                 asyncio.get_running_loop().call_later(SETTLED_SECONDS, self._give_back)
 
 
-def _give_back() -> Callable[[], object]:
-    """glibc's malloc_trim, or nothing: others have no such thing."""
-    trim = getattr(ctypes.CDLL(None), "malloc_trim", None) if sys.platform == "linux" else None
-    return (lambda: None) if trim is None else partial(trim, 0)
+def _keep() -> None:
+    _glibc("mallopt", _TRIM_THRESHOLD, KEPT)
+    _glibc("mallopt", _MMAP_THRESHOLD, KEPT // 2)
+
+
+def _glibc(name: str, *arguments: int) -> None:
+    """One of glibc's own functions; others have no such thing."""
+    function = getattr(ctypes.CDLL(None), name, None) if sys.platform == "linux" else None
+    if function is not None:
+        function(*arguments)
 
 
 async def _stream(

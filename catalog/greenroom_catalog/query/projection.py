@@ -6,7 +6,7 @@ hold no surprises, which is nearly always, msgspec does it by itself, in a fifth
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import lru_cache
 from itertools import pairwise
 from operator import attrgetter
@@ -53,19 +53,19 @@ class Projection:
         found = None if self._quick is None else self._quick(document)
         return self._cut(document) if found is None else found
 
-    def each(self, documents: Sequence[bytes]) -> bytes:
-        """Documents -> the same with commas between them, each cut down.
+    def each(self, runs: Sequence[bytes]) -> bytes:
+        """Documents, or runs of some with commas between them -> all of them with commas between them, each cut down.
 
         Some at once take a quarter less than one by one; many take more, as what they are put together in leaves the cache."""
-        parts = (documents[start : start + AT_ONCE] for start in range(0, len(documents), AT_ONCE))
-        return b",".join(map(self._some, parts))
+        return b",".join(map(self._some, _parts(runs)))
 
-    def _some(self, documents: Sequence[bytes]) -> bytes:
-        found = None if self._quick_array is None else self._quick_array(b"[%b]" % b",".join(documents))
+    def _some(self, documents: bytes) -> bytes:
+        """`documents` is an array."""
+        found = None if self._quick_array is None else self._quick_array(documents)
         if found is not None:
             return found[1:-1]
         self._quick_array = None  # where one needs a closer look, others will
-        return b",".join(map(self, documents))
+        return b",".join([self(bytes(document)) for document in _array(documents)])
 
     def _cut(self, document: bytes) -> bytes:
         opened: dict[tuple[str, ...], Opened] = {(): _object(document)}
@@ -77,8 +77,23 @@ class Projection:
         return _encode(tree)
 
 
-AT_ONCE = 50
-"""Documents that are cut in one go."""
+AT_ONCE = 64 * 1024
+"""Bytes of documents that are cut in one go, or a little more."""
+
+
+def _parts(runs: Sequence[bytes]) -> Iterator[bytes]:
+    """Arrays of all the documents."""
+    part: list[bytes] = []
+    size = 0
+    for run in runs:
+        part.append(run)
+        size += len(run)
+        if size >= AT_ONCE:
+            yield b"[%b]" % b",".join(part)
+            part, size = [], 0
+    if part:
+        yield b"[%b]" % b",".join(part)
+
 
 MOST_QUICK, DEEPEST_QUICK = 100, 20
 """Fields, and dots in one, beyond which no structs are made: each level of one costs a frame of the stack."""
@@ -148,7 +163,9 @@ def _struct(branch: Branch) -> type[msgspec.Struct]:
         wanted = msgspec.Raw | msgspec.UnsetType
         fields.append((f"f{number}", wanted, msgspec.UNSET) if inner is None else (f"f{number}", _struct(inner)))
     renamed = {f"f{number}": key for number, key in enumerate(branch)}
-    return msgspec.defstruct("Cut", fields, rename=renamed, kw_only=True)
+    return msgspec.defstruct(
+        "Cut", fields, rename=renamed, kw_only=True, gc=False
+    )  # they hold nothing that refers to them
 
 
 def _crowns(shape: type[msgspec.Struct], above: tuple[str, ...]) -> list[tuple[Callable[[Any], Any], msgspec.Struct]]:

@@ -82,8 +82,17 @@ async def test_what_goes_wrong_with_a_piece_is_raised() -> None:
 async def test_memory_is_given_back_once_after_a_crowd_and_never_after_one(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(streaming, "SETTLED_SECONDS", 0)
     given: list[None] = []
-    streams = Streams(lambda: given.append(None))
+    streams = Streams(give_back=lambda: given.append(None))
     for crowd, times in ((1, 0), (CROWD + 1, 1), (1, 1)):
         await asyncio.gather(*(_sent(streams, Client(reads=True), Pieces()()) for _ in range(crowd)))
         await asyncio.sleep(0.01)
         assert len(given) == times
+
+
+async def test_malloc_is_told_to_keep_what_pieces_take_by_the_first_of_them_and_not_before() -> None:
+    kept: list[None] = []
+    streams = Streams(keep=lambda: kept.append(None))
+    assert not kept
+    for _ in range(2):
+        await _sent(streams, Client(reads=True), Pieces()())
+        assert len(kept) == 1
