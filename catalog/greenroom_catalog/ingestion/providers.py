@@ -24,7 +24,7 @@ from greenroom_catalog.ingestion.locations import (
     location_entity,
 )
 from greenroom_catalog.model import validate_envelope
-from greenroom_catalog.model.values import from_json
+from greenroom_catalog.model.values import from_json, is_settled
 from greenroom_catalog.settings import LocationConfig
 from greenroom_catalog.storage.claims import Conflict, Emitted, Held, is_news
 from greenroom_catalog.storage.runs import MOST_FAILURES, Failure, ProviderRuns, Tally
@@ -52,8 +52,10 @@ def emission(entity: Deferred) -> Emitted:
     """An entity of a provider, encoded and hashed for storage, its numbers as JavaScript has them.
 
     Raises what the envelope check raises."""
-    known = validate_envelope(from_json(msgspec.json.encode(entity.entity)))
-    return stored(known, entity.location_key)
+    document = msgspec.json.encode(entity.entity)
+    if is_settled(document) and (ref := _ref_as_written(entity.entity)) is not None:
+        return Emitted(ref, document, digest(document), entity.location_key)
+    return stored(validate_envelope(from_json(document)), entity.location_key)
 
 
 def stored(entity: Entity, location_key: str | None) -> Emitted:
@@ -322,6 +324,20 @@ class _OneAtATime:
         elif self._task is not None:
             self._task.cancel()
             await asyncio.wait([self._task])
+
+
+def _ref_as_written(entity: Entity) -> str | None:
+    """The ref of an entity of sound envelope; None where only its JSON can tell, since it is not made of just JSON's own types."""
+    metadata = entity.get("metadata") if type(entity) is dict else None
+    if type(metadata) is not dict:
+        return None
+    names = (
+        entity.get("apiVersion"),
+        entity.get("kind"),
+        metadata.get("name"),
+        metadata.get("namespace", DEFAULT_NAMESPACE),
+    )
+    return ref_of(entity) if all(type(name) is str and name for name in names) else None
 
 
 def _ref_if_same(entity: Deferred, held: Mapping[str, Held]) -> str | None:

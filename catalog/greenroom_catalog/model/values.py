@@ -26,9 +26,8 @@ _WHITE_SPACE = (
     "\u2028\u2029\u202f\u205f\u3000\ufeff"
 )
 _SURPRISES = re.compile(rb'[0-9]{16}|"[0-9]+"[ \t\r\n]*:|\\u[dD][89a-fA-F]|[0-9][eE][+]?[0-9]{3}')
-_SHAPE = bytes.maketrans(b"123456789E\t\r\n", b"000000000e   ")
-_SHAPES = (b"0" * 16, b'0":', b'0" ', b"0e0", b"0e+")
-"""One of these is in whatever `_SURPRISES` finds, with digits and white space made alike. To look for them is ten times as fast."""
+_SHAPE = bytes.maketrans(b"123456789+E \t\r\n", b"0000000000e::::")
+"""With digits and white space made alike, all that `_SURPRISES` finds has one of a few shapes, which are found much faster."""
 
 _SURROGATES = re.compile("[\ud800-\udfff]")
 
@@ -51,9 +50,16 @@ def from_json(content: bytes | str) -> Any:
         raise InputError("Invalid JSON: nested too deeply") from None
 
 
-def _has_surprises(data: bytes) -> bool:
+def is_settled(data: bytes) -> bool:
+    """Whether JSON that msgspec wrote is what it would write of `from_json` of it; False where that is not sure."""
     shape = data.translate(_SHAPE)
-    suspicious = b"\\u" in data or any(one in shape for one in _SHAPES)
+    return not (b"0.0" in shape or b"0e0" in shape or _has_surprises(data, shape))
+
+
+def _has_surprises(data: bytes, shape: bytes | None = None) -> bool:
+    shape = data.translate(_SHAPE) if shape is None else shape
+    escapes = b"\\" in data and b"\\u" in data  # one byte is found much faster than two
+    suspicious = escapes or b'0":' in shape or b"0e000" in shape or b"0" * 16 in shape
     return suspicious and _SURPRISES.search(data) is not None
 
 

@@ -15,6 +15,7 @@ from greenroom_catalog.model.values import (
     _SURPRISES,
     _has_surprises,
     from_json,
+    is_settled,
     js_json,
     js_sorted,
     js_text,
@@ -132,3 +133,24 @@ def test_the_quick_look_for_surprises_misses_none(data: bytes) -> None:
     assert _has_surprises(data + b'"7"\n:')
     assert _has_surprises(data + b"1E+300")
     assert _has_surprises(data + b"\\uDc00")
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        {"name": "shop-12", "tags": ["a", "1e5x"], "n": [1, -2, True, None], "text": "é, \n"},
+        {"version": "3.0.0"},
+        {"n": 1.0},
+        {"n": [-0.0, 1e5, 1e16, 1e20, 1e22]},
+        {"b": 1, "10": 2},
+        {"n": 2**53 + 1},
+        {"n": float("nan")},
+    ],
+)
+def test_what_a_provider_brings_is_taken_as_it_is_written_only_if_javascript_would_write_it_so(value: object) -> None:
+    written = msgspec.json.encode(value)
+    assert not is_settled(written) or msgspec.json.encode(from_json(written)) == written
+
+
+def test_most_documents_need_no_second_look() -> None:
+    assert is_settled(b'{"kind":"Component","metadata":{"name":"shop-1234","labels":{"tier":"2"}},"spec":{"n":17}}')
