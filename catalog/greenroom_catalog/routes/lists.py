@@ -56,7 +56,7 @@ def list_routes(queries: EntityQueries, permissions: Permissions) -> list[HTTPRo
     @post("/entities/by-query", operation_id="QueryEntitiesByPredicate", status_code=200)
     async def by_predicate(request: Request[Any, Any, Any]) -> Response[Any]:
         ask = asked(request)
-        key = b"%b %b" % (dict(request.scope["headers"])[b"content-type"], ask.raw)  # it tells the charset
+        key = b"%b %b" % (dict(request.scope["headers"]).get(b"content-type", b""), ask.raw)  # it tells the charset
         return await answer(key, lambda: requests.page_from_body(requests.body_of(ask) or {}), ask.credentials)
 
     async def answer(key: str | bytes, wanted: Callable[[], PageRequest], credentials: Credentials) -> Response[Any]:
