@@ -243,7 +243,7 @@ async def test_work_that_is_due_is_claimed_in_order_from_an_index(filled: Databa
 
 
 async def test_a_look_for_changes_goes_into_the_log_and_nowhere_else(filled: Database) -> None:
-    used = await _read_always(filled, QUERIES["looks"], *([one] for one in SINCE))
+    used = await _read_always(filled, QUERIES["looks"], *([one] for one in SINCE), 2001)
     assert used == {"search_changes": {"search_changes_pkey"}}
 
 

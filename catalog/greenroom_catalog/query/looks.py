@@ -1,4 +1,4 @@
-"""Has anything changed since? Asked by many at once -> few queries: one at a time, for all who came until it was sent."""
+"""What has changed since? Asked by many at once -> few queries: one at a time, for all who came until it was sent."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ class Seen(NamedTuple):
 
 
 class Look(NamedTuple):
-    """`holds`: nothing that is served has changed, up to the snapshot `now`. Not, also, where nobody knows."""
+    """Changes of what is served, up to the snapshot `now`: MOST + 1 if there are more, -1 if nobody knows."""
 
-    holds: bool
+    changes: int
     now: str
 
 
@@ -36,7 +36,7 @@ class Looks:
         self._busy: asyncio.Task[None] | None = None
 
     async def since(self, seen: Seen) -> Look:
-        """Whether something has changed since then. Raises what `read` raises."""
+        """What has changed since then. Raises what `read` raises."""
         loop = asyncio.get_running_loop()
         answer: asyncio.Future[Look] = loop.create_future()
         if not self._waiting and self._busy is None:

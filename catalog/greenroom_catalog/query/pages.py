@@ -8,6 +8,7 @@ from typing import Generic, Literal, TypeVar
 import asyncpg
 import msgspec
 
+from greenroom_catalog.query.differences import MOST
 from greenroom_catalog.query.looks import Looks, Seen
 from greenroom_catalog.query.memory import Memory
 
@@ -20,7 +21,7 @@ ROOM_OF_KEYS = 1024 * 1024
 """Bytes for what was asked for once: it is read as if nothing were remembered, and pushes nothing out that is asked for often."""
 
 Way = Literal["once", "again", "changed"]
-"""How to read: as cheaply as can be; so that it may be kept; the same, something having changed since the last time."""
+"""How to read: as cheaply as can be; so that it may be kept; the same, a few things having changed since the last time."""
 
 
 class Reading(msgspec.Struct, Generic[V], frozen=True):
@@ -54,8 +55,8 @@ class Pages(Generic[V]):
                 return (await read("once")).value
             return self._kept(key, await read("again"))
         look = await self._looks.since(known.seen)
-        if not look.holds:
-            return self._kept(key, await read("changed"))
+        if look.changes:
+            return self._kept(key, await read("changed" if 0 < look.changes <= MOST else "again"))
         if look.now != known.seen.snapshot and self.memory.get(key) is known:
             self._kept(key, Reading(known.value, known.size, Seen(look.now, known.seen.generation)))
         return known.value

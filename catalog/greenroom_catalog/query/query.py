@@ -17,6 +17,7 @@ from greenroom.sql import Queries, load
 from greenroom_catalog.model.values import js_trim
 from greenroom_catalog.query.conditions import EVERYTHING, Condition, Like, Predicate, both, condition
 from greenroom_catalog.query.cursors import Cursor
+from greenroom_catalog.query.differences import MOST
 from greenroom_catalog.query.filters import MOST_ROWS, After, Order, Statement, storable
 from greenroom_catalog.query.looks import Look, Looks, Seen
 from greenroom_catalog.query.lookups import Lookups
@@ -207,10 +208,10 @@ class EntityQueries:
     async def _still(self, tally: Tally[V]) -> tuple[int, str, None, V | None]:
         """An answer: whether the tally holds, where nothing is read beside it."""
         look = await self.looks.since(Seen(tally.seen, tally.generation))
-        return (0, look.now, None, tally.value) if look.holds else (1, look.now, None, None)
+        return look.changes, look.now, None, None if look.changes else tally.value
 
     async def _look(self, seen: Sequence[Seen]) -> list[Look]:
-        rows = await self._db.fetch(self.sql.looks, *map(list, zip(*seen, strict=True)))
+        rows = await self._db.fetch(self.sql.looks, *map(list, zip(*seen, strict=True)), MOST + 1)
         return [Look(*row) for row in rows]
 
     async def listed(

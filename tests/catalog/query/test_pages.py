@@ -14,6 +14,7 @@ import pytest
 from greenroom.db import Database
 from greenroom.entity import Entity
 from greenroom_catalog.query.cursors import Cursor
+from greenroom_catalog.query.differences import MOST
 from greenroom_catalog.query.filters import Order
 from greenroom_catalog.query.looks import Look, Looks, Seen
 from greenroom_catalog.query.pages import Pages, Reading, Way
@@ -160,6 +161,14 @@ async def test_a_log_that_was_trimmed_or_begun_anew_proves_nothing(world: World)
     assert len(world.ways) == read
 
 
+async def test_after_many_changes_a_page_is_read_with_a_new_count(world: World) -> None:
+    for _ in range(2):
+        await world.page()
+    await serve(world.database, [entity(f"more-{number}") for number in range(MOST + 1)])
+    assert (await world.page())[0] == MOST + 4
+    assert world.ways == ["once", "again", "again"]
+
+
 async def test_a_standby_which_has_no_log_reads_anew(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     async def refuse(query: str, *arguments: object) -> list[Any]:
         if "search_changes" in query or "search_horizon" in query:
@@ -196,13 +205,13 @@ class Log:
 
     def __init__(self) -> None:
         self.asked: list[list[Seen]] = []
-        self.holds = True
+        self.changes = 0
         self.open = asyncio.Event()
         self.open.set()
 
     async def read(self, seen: Sequence[Seen]) -> list[Look]:
         self.asked.append(list(seen))
-        answer = [Look(self.holds, "9:9:") for _ in seen]  # as it is when the query is sent
+        answer = [Look(self.changes, "9:9:") for _ in seen]  # as it is when the query is sent
         await self.open.wait()
         return answer
 
@@ -214,7 +223,7 @@ async def test_those_of_one_turn_are_one_look() -> None:
     log = Log()
     looks = Looks(log.read)
     answers = await asyncio.gather(looks.since(ONE), looks.since(TWO), looks.since(ONE))
-    assert [answer.holds for answer in answers] == [True] * 3
+    assert [answer.changes for answer in answers] == [0] * 3
     assert log.asked == [[ONE, TWO]]
 
 
@@ -225,12 +234,12 @@ async def test_who_asks_after_a_look_was_sent_waits_for_the_next_one() -> None:
     first = asyncio.create_task(looks.since(ONE))
     while not log.asked:
         await asyncio.sleep(0)
-    log.holds = False  # somebody has written, and now asks
+    log.changes = 1  # somebody has written, and now asks
     later = [asyncio.create_task(looks.since(ONE)) for _ in range(3)]
     await asyncio.sleep(0)
     log.open.set()
-    assert (await first).holds
-    assert not any([(await one).holds for one in later])
+    assert (await first).changes == 0
+    assert [(await one).changes for one in later] == [1] * 3
     assert log.asked == [[ONE], [ONE]]
 
 
@@ -243,8 +252,8 @@ async def test_who_gives_up_takes_no_answer_from_the_others() -> None:
         await asyncio.sleep(0)
     asking[0].cancel()
     log.open.set()
-    assert (await asking[1]).holds
-    assert (await looks.since(ONE)).holds
+    assert (await asking[1]).changes == 0
+    assert (await looks.since(ONE)).changes == 0
 
 
 async def test_a_look_that_fails_fails_for_all_who_wait_and_not_for_the_next() -> None:
@@ -259,7 +268,7 @@ async def test_a_look_that_fails_fails_for_all_who_wait_and_not_for_the_next() -
     looks = Looks(fails)
     failed = await asyncio.gather(looks.since(ONE), looks.since(ONE), return_exceptions=True)
     assert [type(one) for one in failed] == [OSError, OSError]
-    assert (await looks.since(ONE)).holds
+    assert (await looks.since(ONE)).changes == 0
 
 
 async def test_what_was_asked_for_once_pushes_nothing_out() -> None:
