@@ -247,6 +247,16 @@ async def test_a_look_for_changes_goes_into_the_log_and_nowhere_else(filled: Dat
     assert used == {"search_changes": {"search_changes_pkey"}}
 
 
+async def test_a_look_for_changes_is_planned_once(filled: Database) -> None:
+    async with filled.acquire() as connection:
+        await connection.execute(f"prepare look as {QUERIES['looks']}")
+        for _ in range(8):
+            await connection.execute(f"execute look('{{{SINCE[0]}}}', '{{{SINCE[1]}}}', 2001)")
+        planned = await connection.fetchval("select custom_plans from pg_prepared_statements where name = 'look'")
+        await connection.execute("deallocate look")
+    assert planned == 5
+
+
 async def test_the_log_of_changes_is_trimmed_from_its_old_end(filled: Database) -> None:
     used = await _read(filled, QUERIES["trim_changes"], MINUTE, 20_000)
     assert used == {"search_changes": {"search_changes_pkey"}}
