@@ -17,8 +17,10 @@ V = TypeVar("V")
 ROOM = 16 * 1024 * 1024
 """Bytes of a process for what it remembers of pages."""
 
-ROOM_OF_KEYS = 1024 * 1024
-"""Bytes for what was asked for once: it is read as if nothing were remembered, and pushes nothing out that is asked for often."""
+SHARE_OF_KEYS = 128
+"""One part in so many is for the keys of what was asked for once, which is read as if nothing were remembered, and pushes
+nothing out that is asked for often. So there are about as many keys as pages of 20: where more are asked for in turn, to keep them
+gains nothing."""
 
 Way = Literal["once", "again", "changed"]
 """How to read: as cheaply as can be; so that it may be kept; the same, a few things having changed since the last time."""
@@ -38,7 +40,7 @@ class Pages(Generic[V]):
     def __init__(self, looks: Looks, room: int = ROOM) -> None:
         self._looks = looks
         self.memory: Memory[Reading[V]] = Memory(room)
-        self._asked: Memory[bool] = Memory(min(room, ROOM_OF_KEYS))
+        self._asked: Memory[bool] = Memory(room // SHARE_OF_KEYS)
 
     async def current(self, key: str | bytes, read: Callable[[Way], Awaitable[Reading[V]]]) -> V:
         """What `read` makes of the page, or has made of it. `key`: all that it depends on, but for what is served."""
