@@ -139,4 +139,4 @@ def _targets(value: Any) -> Iterable[Any]:
 
 def _is_nothing(value: object) -> bool:
     """What JavaScript holds for false. Empty lists and objects are not among it."""
-    return not value and not isinstance(value, list | dict)
+    return not value and not isinstance(value, (list, dict))  # a union is made anew each time

@@ -8,7 +8,7 @@ import pytest
 
 from greenroom.errors import InputError
 from greenroom_catalog.stitching.stitcher import search_row
-from greenroom_catalog.stitching.tokens import COLUMNS, Projection, pair, project, shortened, token
+from greenroom_catalog.stitching.tokens import COLUMNS, MOST_PLACES, Projection, pair, project, shortened, token
 
 UID = "0a0b0c0d-0000-4000-8000-000000000000"
 
@@ -111,6 +111,20 @@ def test_a_key_that_is_only_true_has_the_token_of_that_and_nothing_else() -> Non
     assert found.values["spec.gap"] == ["true", None]
     assert found.values["spec.spelled"] == [("true", "True")]
     assert "spec.on" not in found.values
+
+
+def test_an_element_and_a_nested_field_of_one_path_are_one_key() -> None:
+    found = projected({"a": ["b"], "a.b": "c"})
+    assert finds(found, "spec.a.b=true", "spec.a.b=c", "spec.a.b")
+    assert found.values["spec.a.b"] == ["true", "c"]
+
+
+def test_an_entity_of_more_keys_than_are_remembered_is_found_by_each() -> None:
+    names = [f"k{number}" for number in range(2 * MOST_PLACES)]
+    for _ in range(2):  # what was remembered is forgotten between the two
+        found = projected(dict.fromkeys(names, "Red"), team="Blue")
+        assert len(set(found.tokens)) == 2 * len(names) + len(projected(team="Blue").tokens)
+        assert finds(found, "spec.k0=red", f"spec.{names[-1]}=red", "metadata.team=blue")
 
 
 def test_elements_that_are_no_text_are_no_keys() -> None:
