@@ -58,7 +58,7 @@ class Streams:
 
 def _keep() -> None:
     _glibc("mallopt", _TRIM_THRESHOLD, KEPT)
-    _glibc("mallopt", _MMAP_THRESHOLD, KEPT // 2)
+    _glibc("mallopt", _MMAP_THRESHOLD, KEPT // 4)
 
 
 def _glibc(name: str, *arguments: int) -> None:

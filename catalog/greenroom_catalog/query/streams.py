@@ -27,8 +27,10 @@ RUN = 50
 BLOCK = 40
 """Runs whose ids are read at a time: some 12 kB, which a stalled reader holds."""
 
-CHUNK_BYTES = 2 * 1024 * 1024
-"""Of a chunk, as far as that can be foretold."""
+CHUNK_BYTES = 1024 * 1024
+LARGE_BYTES = CHUNK_BYTES // 2
+"""Of a chunk, as far as that can be foretold; and of one of large documents, which gains nothing by more: a thousand readers that do
+not read may have one each."""
 
 Reading = Callable[[], Awaitable[list[bytes]]]
 """Reads a chunk, once: runs of documents. What is gone is left out, which may be all."""
@@ -111,7 +113,8 @@ class _Fit:
     def runs(self) -> int:
         """Runs of a chunk."""
         each = self.each
-        return max(1, min(self._chunk // each, CHUNK_BYTES // (self._mean * each)))
+        most = CHUNK_BYTES if each > 1 else LARGE_BYTES
+        return max(1, min(self._chunk // each, most // (self._mean * each)))
 
 
 def _end(rows: Sequence[Any]) -> After:
