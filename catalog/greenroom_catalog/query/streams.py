@@ -29,8 +29,8 @@ BLOCK = 40
 
 CHUNK_BYTES = 1024 * 1024
 LARGE_BYTES = CHUNK_BYTES // 2
-"""Of a chunk, as far as that can be foretold; and of one of large documents, which gains nothing by more: a thousand readers that do
-not read may have one each."""
+"""Of a chunk, as far as that can be foretold; and of one of large documents, which gains nothing by more: a thousand readers
+that do not read may have one each."""
 
 Reading = Callable[[], Awaitable[list[bytes]]]
 """Reads a chunk, once: runs of documents. What is gone is left out, which may be all."""
