@@ -151,7 +151,7 @@ def catalog(config: CatalogConfig, host: Host) -> Iterable[Contribution]:
     yield Provides(CatalogProviders, Triggers(runs))
     # a run of a provider ends in a time of its own
     yield Loop("catalog.providers", runner.run_due, wakes=(TO_PROVIDE,), concurrency=SLOTS, longest=None)
-    yield Loop("catalog.process", engine.process_due, wakes=(TO_PROCESS,), concurrency=2, close=engine.close)
+    yield Loop("catalog.process", engine.process_due, wakes=(TO_PROCESS,), concurrency=3, close=engine.close)
     yield Loop("catalog.stitch", engine.stitch_due, wakes=(TO_STITCH,), concurrency=3)
     if sweeps:
         yield Loop("catalog.orphans", Sweeper(store, chores, host.log).sweep_due, wakes=(TO_DO,))
