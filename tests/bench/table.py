@@ -156,14 +156,19 @@ def verdict(rows: Sequence[Row]) -> list[str]:
 
 def told(report: Report) -> str:
     """A whole run for people: in Markdown."""
-    of, machine = report.origin, report.origin.machine
-    versions = ", ".join(f"{name} {version}" for name, version in of.versions.items())
-    where = f"{machine.cores} cores ({machine.cpu}), {machine.memory_gb:g} GB, load {machine.load:g} before"
-    facts = [f"{report.title}; {of.at:%Y-%m-%d %H:%M} UTC, commit {of.commit}; {where}; {versions}."]
     notes = [f"- {name}: {value}" for name, value in report.notes.items()]
     sized, others = [row for row in report.rows if row.size], [row for row in report.rows if not row.size]
     tables = [*([by_size(sized)] if sized else []), *([table(others)] if others else [])]
-    return "\n".join([*facts, f"`{report.command}`", "", "\n\n".join(tables), *([""] if notes else []), *notes])
+    return "\n".join([origin_of(report), "", "\n\n".join(tables), *([""] if notes else []), *notes])
+
+
+def origin_of(report: Report) -> str:
+    """Where its figures come from, and what repeats them."""
+    of, machine = report.origin, report.origin.machine
+    versions = ", ".join(f"{name} {version}" for name, version in of.versions.items())
+    where = f"{machine.cores} cores ({machine.cpu}), {machine.memory_gb:g} GB, load {machine.load:g} before"
+    facts = f"{report.title}; {of.at:%Y-%m-%d %H:%M} UTC, commit {of.commit}; {where}; {versions}."
+    return f"{facts}\n`{report.command}`"
 
 
 def by_size(rows: Sequence[Row]) -> str:
