@@ -50,10 +50,11 @@ bench: .venv/.dev ## Measure the catalog's promises, and against upstream (needs
 bench-growth: .venv/.dev ## Measure Greenroom alone at 20 k, 200 k and 1 M entities, by webhook, and with a huge group (an hour; wrk)
 	$(BIN)/python -m tests.bench.growth --json $(BENCH_FOLDER)/growth.json
 
-bench-report: .venv/.dev ## Print the tables of the last benches, and draw docs/bench.svg and docs/growth.svg
+bench-report: .venv/.dev ## Print the tables of the last benches, and put them and their charts into the README
 	@$(BIN)/python -m tests.bench.table $(wildcard $(BENCH_FOLDER)/ratio.json $(BENCH_FOLDER)/growth.json)
 	@$(BIN)/python -m tests.bench.chart $(BENCH_FOLDER)/ratio.json docs/bench.svg
 	@$(BIN)/python -m tests.bench.chart $(BENCH_FOLDER)/growth.json docs/growth.svg
+	@$(BIN)/python -m tests.bench.readme $(BENCH_FOLDER) README.md
 
 soak: .venv/.dev ## An hour of changes under readers: flat memory, flat latency, bounded tables (SOAK_MINUTES, SOAK_OUT)
 	$(BIN)/python -m tests.soak.run --minutes $(SOAK_MINUTES) --out $(SOAK_OUT)

@@ -62,6 +62,8 @@ WARM_SECONDS = 2
 ALONE_SECONDS, STREAM_SECONDS = 2, 4
 """Of each turn of a single client."""
 IDLE_SECONDS = 5.0
+WATCH_SECONDS = 3.0
+"""Between two looks at what Postgres weighs: each goes through the pages of some twenty processes, on the core that is measured."""
 
 Pair = tuple[Upstream, Greenroom]
 Notes = dict[str, float | int | str]
@@ -144,6 +146,7 @@ class Bench:
             served.append([time.perf_counter() - began])
             committed.append([seconds])
             peaks.append([weight.peak(side.pid)])
+            await self._rest(side)
         self.row("ingest", f"until {len(documents):,} new entities are served", "s", served)
         self.row("committed", "until they are committed", "s", committed)
         self.row("memory-ingest", "memory, at most while they are read", "MB", peaks)
@@ -157,7 +160,7 @@ class Bench:
             nonlocal most
             while True:
                 most = max(most, side.postgres_memory())
-                await asyncio.sleep(1.0)
+                await asyncio.sleep(WATCH_SECONDS)
 
         looking = asyncio.create_task(look())
         yield
@@ -213,11 +216,18 @@ class Bench:
         self.row("location", "until a registered location's entity is served", "s", taken)
 
     async def _settle(self) -> None:
-        """Upstream's tables get the care that Postgres would give them in time. Greenroom sees to its own."""
         for side in self.sides:
-            await side.settle()
-        async with self.sides[0].connected() as connection:
-            await connection.execute("vacuum analyze")
+            await self._rest(side)
+
+    async def _rest(self, side: Side) -> None:
+        """Until nothing is left of what it did that would burden who comes next: stitching, vacuuming, writing to the disk.
+        Upstream's tables get the care that Postgres would give them in time. Greenroom sees to its own."""
+        await side.settle()
+        async with side.connected() as connection:
+            if isinstance(side, Upstream):
+                await connection.execute("vacuum analyze")
+            await connection.execute("checkpoint")
+        await asyncio.sleep(IDLE_SECONDS)
 
     async def _alike(self, question: Question) -> list[list[Ask]]:
         """What each side is to be asked. Raises DifferentError unless both answer the same."""

@@ -7,6 +7,7 @@ import contextlib
 import json
 import signal
 import time
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from functools import partial
@@ -50,6 +51,30 @@ def configuration(
             },
         },
     }
+
+
+class Logs:
+    """The logs of a folder, each line of them once: to read all of an hour's again would take a second."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._read: Counter[Path] = Counter()
+
+    def more(self, *levels: str) -> list[dict[str, Any]]:
+        """The whole lines of these levels that have come since the last time."""
+        return [
+            one
+            for log in sorted(self._folder.glob("*.log"))
+            for line in self._lines(log)
+            if line.startswith(b"{") and (one := json.loads(line))["level"] in levels
+        ]
+
+    def _lines(self, log: Path) -> list[bytes]:
+        with log.open("rb") as file:
+            file.seek(self._read[log])
+            whole, end, _ = file.read().rpartition(b"\n")
+        self._read[log] += len(whole + end)
+        return whole.splitlines()
 
 
 class Fleet:
@@ -100,8 +125,7 @@ class Fleet:
 
     def logged(self, *levels: str) -> list[dict[str, Any]]:
         """The log lines of these levels of all processes, also of those that ended."""
-        lines = [line for log in sorted(self.folder.glob("*.log")) for line in log.read_text().splitlines()]
-        return [one for line in lines if line.startswith("{") and (one := json.loads(line))["level"] in levels]
+        return Logs(self.folder).more(*levels)
 
     def port(self, name: str) -> int:
         """Where it listens."""

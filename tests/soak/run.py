@@ -24,7 +24,7 @@ from greenroom.embedded import embedded_postgres
 from tests.bench.wire import Ask, Connection
 from tests.conformance.oracle import free_port
 from tests.faults.churn import Churn, Turn
-from tests.faults.fleet import Fleet, configuration, fleet
+from tests.faults.fleet import Fleet, Logs, configuration, fleet
 from tests.faults.seen import Seen, counted, differences, impossible, seen
 from tests.soak.readers import Readers
 from tests.soak.samples import Sample, cpu, files, look, memory, own_memory, waits
@@ -85,6 +85,7 @@ class Soak:
         self.port = processes.port("api")
         self.readers = Readers(self.port, self.rate, lambda: self.steady)
         self.samples: list[Sample] = []
+        self.logs, self.errors = Logs(processes.folder), 0
         self.served_after: list[float] = []
 
     async def go(self) -> float:
@@ -150,6 +151,7 @@ class Soak:
         pids = {name: process.process.pid for name, (process, _) in self.fleet.running.items()}
         reads = self.readers.taken()
         problems = [read.problem for read in reads if read.problem]
+        self.errors += len(self.logs.more("error"))
         return Sample(
             at=round(at, 1),
             memory={
@@ -164,7 +166,7 @@ class Soak:
             tables=tables,
             connections=held,
             queues=queues,
-            errors=len(self.fleet.logged("error")),
+            errors=self.errors,
             load=os.getloadavg()[0],
         )
 
