@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -119,6 +120,15 @@ class Side(ABC):
             return subprocess.Popen(
                 list(map(str, self._command)), env=environ, cwd=self._folder, stdout=log, stderr=log
             )
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """It stands still, as it is: what a server does by itself would be on the account of the one that is measured."""
+        os.kill(self.pid, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            os.kill(self.pid, signal.SIGCONT)
 
     async def stop(self) -> None:
         """Ask it to end, and wait for that."""
