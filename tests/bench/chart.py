@@ -120,11 +120,15 @@ def _picture(report: Report, title: str, note: str, space: int, scale: Scale, un
 
 
 def _grid(scale: Scale, unit: str, bottom: int) -> Iterator[str]:
+    free = 0.0
     for value in scale.lines():
         x = scale.at(value)
         style = "even" if value == 1 else "grid"
         yield f'<line class="{style}" x1="{x}" x2="{x}" y1="{TOP - 6}" y2="{bottom}"/>'
-        yield _text(x, bottom + 16, f"{value:g}{unit}", "small", "middle")
+        told = f"{value:g}{unit}"
+        if x >= free:
+            yield _text(x, bottom + 16, told, "small", "middle")
+            free = x + 7 * len(told)
 
 
 def _sized(scale: Scale, row: Row, place: int, y: int) -> Iterator[str]:
