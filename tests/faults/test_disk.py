@@ -60,7 +60,7 @@ async def test_a_full_disk_of_the_cache_is_told_harms_no_other_source_and_is_ove
         remotes[0].push({"catalog-info.yaml": _file(0, "second"), "binary": draw.randbytes(2 * MEGABYTE).hex()})
         error = await _until_failed(place)
         assert "No space left on device" in error, error
-        await place.change(scale.changed, 5, 5)
+        await place.change(20, 5, 5)
         await place.settled()
         assert await _titles(place, ["repository-0", "repository-1", "repository-2"]) == ["first"] * 3
 
