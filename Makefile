@@ -102,7 +102,7 @@ tests/clients/node_modules: tests/clients/package-lock.json
 .venv/.run: .venv/bin/uv $(LOCKS)/runtime.txt pyproject.toml
 	$(BIN)/uv pip install -q --python $(BIN)/python --compile-bytecode --require-hashes -r $(LOCKS)/runtime.txt
 	$(BIN)/uv pip install -q --python $(BIN)/python --no-deps --no-build-isolation -e .
-	$(BIN)/python -m compileall -q greenroom catalog plugins # commands are quick from the first one on
+	$(BIN)/python -m compileall -q greenroom catalog scaffolder plugins # commands are quick from the first one on
 	@touch $@
 
 .venv/.dev: .venv/.run $(LOCKS)/dev.txt

@@ -1,0 +1,1 @@
+"""Template and parameters -> a finished task: the scaffolder."""

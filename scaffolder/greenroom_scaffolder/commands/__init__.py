@@ -1,0 +1,1 @@
+"""`greenroom template …`: for authors, without a server."""

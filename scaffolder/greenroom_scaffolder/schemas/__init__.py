@@ -1,0 +1,1 @@
+"""A value and a JSON Schema -> errors, as the npm package `jsonschema` words them."""

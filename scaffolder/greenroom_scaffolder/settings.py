@@ -1,0 +1,1 @@
+"""The section `scaffolder` of app-config."""

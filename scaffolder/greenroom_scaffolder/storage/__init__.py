@@ -1,0 +1,1 @@
+"""Tasks, events and files in Postgres: the only writer."""

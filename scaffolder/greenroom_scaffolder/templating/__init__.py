@@ -1,0 +1,1 @@
+"""`${{ }}` -> value, bounded: the expression language of templates."""

@@ -1,0 +1,1 @@
+"""A directory that cannot be escaped, and secrets that cannot leak."""
