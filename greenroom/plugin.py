@@ -13,11 +13,12 @@ contributions that need a web or command-line library live on the floor (`greenr
 
 from __future__ import annotations
 
+import inspect
 import logging
 from collections.abc import AsyncIterable, Awaitable, Callable, Collection, Iterable, Mapping, MutableMapping, Sequence
 from datetime import timedelta
 from pathlib import Path
-from typing import Any, Generic, Literal, Protocol, TypeVar, runtime_checkable
+from typing import Any, Generic, Literal, Protocol, TypeVar, get_args, get_type_hints, runtime_checkable
 
 import msgspec
 
@@ -26,6 +27,8 @@ from greenroom.errors import GreenroomError
 
 C = TypeVar("C")
 T = TypeVar("T")
+I = TypeVar("I")  # noqa: E741 - of an action: its input
+I_co = TypeVar("I_co", covariant=True)
 
 Contribution = object
 """Anything a plugin yields: a value of one of the types below, or one defined on the floor."""
@@ -440,4 +443,248 @@ class UrlReader(Protocol):
 
         What a pattern stands for has one etag, which all its documents carry. Raises NotModifiedError when `etag` is still
         current, and InputError where files cannot be listed."""
+        ...
+
+
+# --- the scaffolder ----------------------------------------------------------------------------------------------
+
+
+class ActionLog(Protocol):
+    """Where an action tells what it does. Each line is an event of the task, with secrets replaced by `***`."""
+
+    def debug(self, message: str) -> None: ...
+
+    def info(self, message: str) -> None: ...
+
+    def warn(self, message: str) -> None: ...
+
+    def error(self, message: str) -> None: ...
+
+
+class TemplateInfo(msgspec.Struct, frozen=True, rename="camel"):
+    """The template that a task was made from."""
+
+    entity_ref: str
+    base_url: str | None = None
+    """What relative URLs are relative to: the template's source location, or where its file stands."""
+    entity: Mapping[str, Any] = msgspec.field(default_factory=dict)
+    """`{"metadata": …}` of the template's entity."""
+
+
+class ActionContext(Protocol[I_co]):
+    """One run of one step, as its action sees it."""
+
+    @property
+    def input(self) -> I_co:
+        """The rendered input: of the Struct that the action asks for, or the JSON object as it is."""
+        ...
+
+    @property
+    def workspace(self) -> Path:
+        """The task's folder, which all of its steps share. Paths from templates go through `inside`."""
+        ...
+
+    def inside(self, path: str, base: Path | None = None) -> Path:
+        """A path below the workspace (or below `base`). Raises NotAllowedError for one that leads out of it, also by a link."""
+        ...
+
+    @property
+    def log(self) -> ActionLog: ...
+
+    @property
+    def secrets(self) -> Mapping[str, str]:
+        """The secrets of the task. They may be handed on to where they belong, and nowhere else."""
+        ...
+
+    @property
+    def task_id(self) -> str: ...
+
+    @property
+    def step_id(self) -> str: ...
+
+    @property
+    def step_name(self) -> str: ...
+
+    @property
+    def template(self) -> TemplateInfo: ...
+
+    @property
+    def user(self) -> Mapping[str, Any] | None:
+        """`{"ref": …, "entity": …}` of who started the task; `entity` is missing where the catalog has none. None: no user."""
+        ...
+
+    @property
+    def initiator(self) -> object:
+        """The credentials of who started the task, to hand on to services which ask whose wish it is."""
+        ...
+
+    @property
+    def dry_run(self) -> bool:
+        """Whether nothing outside the workspace may change. Only actions that support it are run so."""
+        ...
+
+    @property
+    def key(self) -> str:
+        """The same each time that this step of this task (and this round of its `each`) is run, and no other's: for
+        services that recognise a request which they have had before."""
+        ...
+
+    async def checkpoint(self, key: str, make: Callable[[], Awaitable[Any]]) -> Any:
+        """The JSON that `make` answers, remembered: a step that is run again gets what it answered then.
+
+        What `make` raises is raised, and not remembered."""
+        ...
+
+    async def run(
+        self, *command: str, env: Mapping[str, str] | None = None, cwd: Path | None = None, stdin: bytes | None = None
+    ) -> int:
+        """Run a program, without a shell, each line of its output a line of the log; its exit status.
+
+        It is ended, with all that it started, when the step is cancelled or its time is over. It gets `env` and what a
+        program needs to run at all, nothing else of the server's environment."""
+        ...
+
+
+class Example(msgspec.Struct, frozen=True):
+    """How an action, a filter or a function is used, for those who read about it."""
+
+    description: str
+    example: str
+    """YAML of `steps:` for an action, an expression otherwise."""
+    notes: str | None = None
+
+
+class Action(msgspec.Struct, Generic[I], frozen=True):
+    """A step's verb: what `action: acme:shout` in a template runs. Made by the decorator `action`."""
+
+    id: str
+    run: Callable[[ActionContext[I]], Awaitable[Mapping[str, Any] | None]]
+    """Answers the step's outputs, in JSON. An exception fails the step; where the template lets the step be tried again, an
+    attribute `retry_after` of the exception says in how many seconds at the earliest."""
+    input: type[I] | None = None
+    """The Struct that inputs are converted to. None: the action gets the JSON object."""
+    description: str | None = None
+    input_schema: Mapping[str, Any] | None = None
+    """JSON Schema (draft 7) that a rendered input must meet. Upstream's validator words what is wrong."""
+    output_schema: Mapping[str, Any] | None = None
+    examples: Sequence[Example] = ()
+    dry_run: bool = False
+    """Whether it runs in a dry run, and then changes nothing outside the workspace."""
+    idempotent: bool = False
+    """Whether it may simply be run again when the process died in the middle of it. Otherwise the step fails then, and
+    whoever started the task is offered to go on from it."""
+
+
+def action(
+    id: str,  # noqa: A002 - upstream's word for it
+    *,
+    dry_run: bool = False,
+    idempotent: bool = False,
+    examples: Sequence[Example] = (),
+    input_schema: Mapping[str, Any] | None = None,
+    output_schema: Mapping[str, Any] | None = None,
+) -> Callable[[Callable[[ActionContext[I]], Awaitable[Mapping[str, Any] | None]]], Action[I]]:
+    """Make an action of a function. Its docstring is the description; the schema of its input is derived from the type of
+    `ctx` (`ActionContext[Shout]`, a msgspec Struct) unless one is given.
+
+        @action("acme:shout")
+        async def shout(ctx: ActionContext[Shout]) -> Mapping[str, str]:
+            '''Say it louder.'''
+            return {"text": ctx.input.text.upper()}
+    """
+
+    def decorate(run: Callable[[ActionContext[I]], Awaitable[Mapping[str, Any] | None]]) -> Action[I]:
+        shape = _input_of(run)
+        given = input_schema if input_schema is not None or shape is None else json_schema(shape)
+        told = inspect.getdoc(run)
+        return Action(id, run, shape, told, given, output_schema, tuple(examples), dry_run, idempotent)
+
+    return decorate
+
+
+def _input_of(run: Callable[..., object]) -> type[Any] | None:
+    """The Struct that a function of an action asks for by the type of its first argument; None if it asks for plain JSON."""
+    hints = get_type_hints(run)
+    hints.pop("return", None)
+    asked = get_args(next(iter(hints.values()), None))
+    shape = asked[0] if asked else None
+    return shape if isinstance(shape, type) and issubclass(shape, msgspec.Struct) else None
+
+
+def json_schema(shape: type[Any]) -> dict[str, Any]:
+    """The JSON Schema of a Struct, with the Structs inside it in place of references, and no property but its own."""
+    whole = msgspec.json.schema(shape, ref_template="{name}")
+    parts: Mapping[str, Any] = whole.get("$defs", {})
+
+    def inlined(node: Any, above: frozenset[str] = frozenset()) -> Any:
+        if isinstance(node, list):
+            return [inlined(one, above) for one in node]
+        if not isinstance(node, dict):
+            return node
+        name = node.get("$ref")
+        if isinstance(name, str) and name in parts:
+            return {} if name in above else inlined(parts[name], above | {name})
+        return {key: inlined(value, above) for key, value in node.items() if key != "$defs"}
+
+    schema: dict[str, Any] = inlined(whole)
+    schema.pop("title", None)
+    schema.setdefault("additionalProperties", False)
+    return schema
+
+
+class TemplateFilter(msgspec.Struct, frozen=True):
+    """`${{ value | name(argument) }}` in templates."""
+
+    name: str
+    apply: Callable[..., Any]
+    """Called with the value and the arguments, all JSON; answers JSON. Must be quick, pure, and bounded."""
+    description: str | None = None
+    schema: Mapping[str, Any] | None = None
+    """`{"input"?, "arguments"?, "output"?}`, JSON Schemas, for those who read about it."""
+    examples: Sequence[Example] = ()
+
+
+class TemplateGlobal(msgspec.Struct, frozen=True):
+    """`${{ name }}` or `${{ name(argument) }}` in templates."""
+
+    name: str
+    value: Any
+    """JSON, or a function of JSON arguments that answers JSON: quick, pure, bounded."""
+    description: str | None = None
+    schema: Mapping[str, Any] | None = None
+    """Of a function: `{"arguments"?, "output"?}`, JSON Schemas."""
+    examples: Sequence[Example] = ()
+
+
+class Suggestion(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One of the values that a form offers."""
+
+    id: str
+    title: str | None = None
+
+
+class Autocomplete(msgspec.Struct, frozen=True):
+    """What fields of a form offer to choose from, looked up at a vendor's with the user's own token."""
+
+    provider: str
+    """As in `POST /v2/autocomplete/<provider>/<resource>`."""
+    complete: Callable[[str, str, Mapping[str, str]], Awaitable[Sequence[Suggestion]]]
+    """Called with resource, token and context. Raises InputError for a resource that it does not know."""
+
+
+class CatalogRegistration(msgspec.Struct, frozen=True):
+    """What the catalog answered to a location."""
+
+    entities: Sequence[Entity]
+    """What is found there; none unless it was asked for (`dry_run`)."""
+    exists: bool = False
+
+
+class CatalogLocations(Protocol):
+    """Lent by the catalog: have it read a file."""
+
+    async def register(self, url: str, *, dry_run: bool = False, initiator: object = None) -> CatalogRegistration:
+        """Register the location `url`, or look what would come of it.
+
+        Raises ConflictError where it is registered already, NotAllowedError where the initiator may not, InputError."""
         ...

@@ -1,0 +1,92 @@
+"""A task as the worker has it, what is known of its steps, and where a run is written down."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal, Protocol
+
+import msgspec
+
+TaskStatus = Literal["open", "processing", "completed", "failed", "cancelled", "skipped"]
+StepStatus = Literal["processing", "completed", "failed", "skipped", "cancelled"]
+EventType = Literal["log", "completion", "cancelled", "recovered"]
+
+
+class StepState(msgspec.Struct, frozen=True, omit_defaults=True, rename="camel"):
+    """What is known of a step. It is kept until the task is deleted, so that finished steps are not run again."""
+
+    status: StepStatus
+    output: Mapping[str, Any] | None = None
+    """Of a completed step."""
+    error: Mapping[str, Any] | None = None
+    """`{"name", "message"}` of a failed one, secrets redacted."""
+    rounds: tuple[Mapping[str, Any], ...] = ()
+    """Of a step with `each`: the outputs of the iterations that are finished."""
+    attempts: int = 0
+    """How often the step was tried."""
+
+
+class Checkpoint(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What a checkpoint of a step answered."""
+
+    value: Any = None
+
+
+class TaskState(msgspec.Struct, omit_defaults=True):
+    """All that a run needs to go on where another has ended."""
+
+    steps: dict[str, StepState] = {}
+    """By step id, in the order in which they began."""
+    checkpoints: dict[str, Checkpoint] = {}
+    """By `<step id>.<key>` (with `[n]` after the id in round n of an `each`)."""
+
+
+class Task(msgspec.Struct, frozen=True):
+    """A claimed task."""
+
+    id: str
+    spec: Mapping[str, Any]
+    """The TaskSpec (spec 03 §2.3)."""
+    created_by: str | None
+    secrets: Mapping[str, str]
+    """Opened; without what upstream hides among them."""
+    initiator: Any
+    """The credentials of who started it: `greenroom.auth.Credentials`."""
+    state: TaskState
+    workspace: bytes | None = None
+    """The archive of the workspace after the last finished step; None if there was nothing in it."""
+    resumed: bool = False
+    """Whether a worker was lost on it, or someone asked to go on from where it failed."""
+
+
+class Journal(Protocol):
+    """Where a run is written down: in the database for a task, in memory for a dry run.
+
+    Writing is quick and returns at once; what was written becomes durable, and visible to clients, in order and soon."""
+
+    def event(self, body: Mapping[str, Any], kind: EventType = "log") -> None:
+        """An event of the task, secrets redacted: `{"message", "stepId"?, "status"?, "output"?, "error"?}`."""
+        ...
+
+    def step(self, step_id: str, state: StepState) -> None:
+        """What is now known of a step."""
+        ...
+
+    def workspace(self, archive: bytes | None) -> None:
+        """What the workspace holds after the step that is about to be written as finished."""
+        ...
+
+    def checkpoint(self, key: str, outcome: Checkpoint) -> None: ...
+
+    async def durable(self) -> None:
+        """Wait until all of the above is committed. Raises LostTaskError once the task is another worker's."""
+        ...
+
+
+class Outcome(msgspec.Struct, frozen=True):
+    """How a run ended. The completion event is the journal's last, and in the same transaction as the task's status."""
+
+    status: Literal["completed", "failed"]
+    output: Mapping[str, Any] | None = None
+    error: Mapping[str, Any] | None = None
+    """`{"name", "message", "stack"?}`, secrets redacted."""
