@@ -1,0 +1,113 @@
+"""What the routes need done by the rooms below, or by fakes in tests."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from datetime import datetime
+from typing import Any, Literal, Protocol
+
+from greenroom.auth import Credentials
+from greenroom_scaffolder.tasks.task import EventType, TaskStatus
+
+
+class StoredTask(Protocol):
+    """A task as it is told of: without its secrets and its state."""
+
+    @property
+    def id(self) -> str: ...
+
+    @property
+    def spec(self) -> Any:
+        """The TaskSpec: JSON, or `msgspec.Raw` of it."""
+        ...
+
+    @property
+    def status(self) -> TaskStatus: ...
+
+    @property
+    def created_at(self) -> datetime: ...
+
+    @property
+    def last_heartbeat_at(self) -> datetime | None: ...
+
+    @property
+    def created_by(self) -> str | None: ...
+
+
+class TaskPage(Protocol):
+    """Some of the tasks that match, and how many do."""
+
+    @property
+    def tasks(self) -> Sequence[StoredTask]: ...
+
+    @property
+    def total(self) -> int: ...
+
+
+class StoredEvent(Protocol):
+    """One event of a task."""
+
+    @property
+    def id(self) -> int: ...
+
+    @property
+    def type(self) -> EventType: ...
+
+    @property
+    def body(self) -> Any:
+        """JSON, or `msgspec.Raw` of it."""
+        ...
+
+    @property
+    def created_at(self) -> datetime: ...
+
+
+class Tasks(Protocol):
+    """Tasks, from the first wish to the last event (`tasks.broker`)."""
+
+    async def create(
+        self,
+        spec: Mapping[str, Any],
+        *,
+        created_by: str | None,
+        secrets: Mapping[str, str],
+        initiator: Credentials,
+    ) -> str:
+        """Have a task run. Returns its id."""
+        ...
+
+    async def get(self, task_id: str) -> StoredTask:
+        """Raises NotFoundError (`No task with id '…' found`)."""
+        ...
+
+    async def list(
+        self,
+        *,
+        created_by: Sequence[str] | None = None,
+        status: Sequence[str] | None = None,
+        order: Sequence[tuple[str, Literal["asc", "desc"]]] | None = None,
+        limit: int | None = None,
+        offset: int | None = None,
+    ) -> TaskPage:
+        """Fields of `order` are `created_at`, `status` and `created_by`; without one, the newest come first."""
+        ...
+
+    async def cancel(self, task_id: str) -> None:
+        """Raises NotFoundError. Whatever state the task is in, it gets its event."""
+        ...
+
+    async def retry(
+        self, task_id: str, *, secrets: Mapping[str, str], initiator: Credentials, start_over: bool = False
+    ) -> None:
+        """Go on from the step that failed. Raises NotFoundError, ConflictError (`Task with taskId … cannot be retried`)."""
+        ...
+
+    async def events(self, task_id: str, after: int | None = None) -> Sequence[StoredEvent]:
+        """Events past an id, and the completion whatever its id, by id."""
+        ...
+
+    def follow(self, task_id: str, after: int | None = None) -> AsyncGenerator[Sequence[StoredEvent], None]:
+        """`events`, and then what comes, as it comes: lists that are never empty. It ends when the process stops.
+
+        Close it to let go of everything."""
+        ...
