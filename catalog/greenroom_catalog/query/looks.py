@@ -6,6 +6,8 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from typing import NamedTuple
 
+from greenroom_catalog.query.shared import answer_with, fails_for_all
+
 
 class Seen(NamedTuple):
     """Where something was read: a snapshot of the database, and the generation of the log of changes then."""
@@ -55,19 +57,8 @@ class Looks:
             self._go()
 
     async def _look(self, waiting: Waiting) -> None:
-        try:
+        with fails_for_all(answer for answers in waiting.values() for answer in answers):
             looks = await self._read(list(waiting))
-        except BaseException as error:
-            for answer in _unanswered(waiting):
-                answer.set_exception(error)
-            if not isinstance(error, Exception):
-                raise
-            return
-        for answers, look in zip(waiting.values(), looks, strict=True):
-            for answer in answers:
-                if not answer.done():  # whoever asked may have gone
-                    answer.set_result(look)
-
-
-def _unanswered(waiting: Waiting) -> list[asyncio.Future[Look]]:
-    return [answer for answers in waiting.values() for answer in answers if not answer.done()]
+            for answers, look in zip(waiting.values(), looks, strict=True):
+                for answer in answers:
+                    answer_with(answer, look)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 
+from greenroom_catalog.query.shared import answer_with, fails_for_all
+
 Read = Callable[[Sequence[str]], Awaitable[Mapping[str, bytes]]]
 
 Waiting = list[tuple[str, "asyncio.Future[bytes | None]"]]
@@ -39,15 +41,7 @@ class Lookups:
             task.add_done_callback(self._reading.discard)
 
     async def _answer(self, waiting: Waiting) -> None:
-        try:
+        with fails_for_all(answer for _, answer in waiting):
             found = await self._read([ref for ref, _ in waiting])
-        except BaseException as error:
-            for _, answer in waiting:
-                if not answer.done():
-                    answer.set_exception(error)
-            if not isinstance(error, Exception):
-                raise
-            return
-        for ref, answer in waiting:
-            if not answer.done():  # whoever asked may have gone
-                answer.set_result(found.get(ref))
+            for ref, answer in waiting:
+                answer_with(answer, found.get(ref))

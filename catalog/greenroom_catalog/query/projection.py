@@ -163,9 +163,8 @@ def _struct(branch: Branch) -> type[msgspec.Struct]:
         wanted = msgspec.Raw | msgspec.UnsetType
         fields.append((f"f{number}", wanted, msgspec.UNSET) if inner is None else (f"f{number}", _struct(inner)))
     renamed = {f"f{number}": key for number, key in enumerate(branch)}
-    return msgspec.defstruct(
-        "Cut", fields, rename=renamed, kw_only=True, gc=False
-    )  # they hold nothing that refers to them
+    # for the collector they are nothing: they hold nothing that refers to them
+    return msgspec.defstruct("Cut", fields, rename=renamed, kw_only=True, gc=False)
 
 
 def _crowns(shape: type[msgspec.Struct], above: tuple[str, ...]) -> list[tuple[Callable[[Any], Any], msgspec.Struct]]:

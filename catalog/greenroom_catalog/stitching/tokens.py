@@ -161,8 +161,8 @@ def _project_many(
         digests.append(place.digest)
         digests += [place.seen.get(one) or place.pair_digest(one) for one in held]
     only = next(iter(held.values())) if len(held) == 1 else None
-    if place.is_single and only is not None and _fits(only):
-        columns[COLUMNS[place.key]] = only
+    if place.is_single and place.column and only is not None and _fits(only):
+        columns[place.column] = only
     elif held and not place.is_elsewhere:
         values[place.key] = [*held.values(), None] if gap else [*held.values()]
 

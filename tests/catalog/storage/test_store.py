@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import timedelta
 from itertools import pairwise
 from typing import Any
@@ -13,7 +13,7 @@ from uuid import UUID
 import msgspec
 import pytest
 
-from greenroom.db import Database
+from greenroom.db import Connection, Database
 from greenroom.entity import Entity
 from greenroom.plugin import Deferred
 from greenroom_catalog.ingestion.engine import Engine
@@ -111,6 +111,20 @@ async def test_a_provider_that_lets_go_takes_what_only_it_held_up(
     assert held == sum(f"p>{name}" in edges.split() and name not in removed.split() for name in left.split())
 
 
+async def _let_go(conn: Connection) -> tuple[list[int], str]:
+    """Nothing refers to any entity any more; their ids, and the ref of the first."""
+    rows = await conn.fetch("delete from refresh_state_references returning target_id")
+    ids = sorted(row["target_id"] for row in rows)
+    return ids, await conn.fetchval("select entity_ref from refresh_state where id = $1", ids[0])
+
+
+async def _link(conn: Connection, top: int, links: Iterable[tuple[int, int]]) -> None:
+    """The provider `p` refers to the top, and each entity to another."""
+    records = [("p", None, top), *((None, above, below) for above, below in links)]
+    columns = ["source_key", "source_id", "target_id"]
+    await conn.copy_records_to_table("refresh_state_references", records=records, columns=columns)
+
+
 @pytest.mark.parametrize("ring", [False, True], ids=["chain", "ring"])
 async def test_letting_go_of_a_long_chain_takes_time_by_its_length_and_not_its_square(
     catalog: Catalog, store: Store, ring: bool
@@ -119,13 +133,8 @@ async def test_letting_go_of_a_long_chain_takes_time_by_its_length_and_not_its_s
     levels = [f"level-{number}" for number in range(3000)]
     async with store.transaction() as conn:
         await store.emissions.from_source(conn, "p", [emitted(name) for name in levels])
-        rows = await conn.fetch("delete from refresh_state_references returning target_id")
-        ids = sorted(row["target_id"] for row in rows)
-        top = await conn.fetchval("select entity_ref from refresh_state where id = $1", ids[0])
-        links = [("p", None, ids[0]), *((None, above, below) for above, below in pairwise(ids))]
-        links += [(None, ids[-1], ids[0])] if ring else []
-        columns = ["source_key", "source_id", "target_id"]
-        await conn.copy_records_to_table("refresh_state_references", records=links, columns=columns)
+        ids, top = await _let_go(conn)
+        await _link(conn, ids[0], [*pairwise(ids), *([(ids[-1], ids[0])] if ring else [])])
         await conn.execute("set local statement_timeout = '2s'")
         assert len(await store.emissions.doomed(conn, "p", [top])) == len(levels)
 
@@ -135,12 +144,8 @@ async def test_letting_go_of_a_crowd_looks_up_each_once(catalog: Catalog, store:
     crowd = [f"member-{number}" for number in range(5000)]
     async with store.transaction() as conn:
         await store.emissions.from_source(conn, "p", [emitted(name) for name in crowd])
-        rows = await conn.fetch("delete from refresh_state_references returning target_id")
-        ids = sorted(row["target_id"] for row in rows)
-        top = await conn.fetchval("select entity_ref from refresh_state where id = $1", ids[0])
-        links = [("p", None, ids[0]), *((None, ids[0], below) for below in ids[1:])]
-        columns = ["source_key", "source_id", "target_id"]
-        await conn.copy_records_to_table("refresh_state_references", records=links, columns=columns)
+        ids, top = await _let_go(conn)
+        await _link(conn, ids[0], [(ids[0], below) for below in ids[1:]])
         await conn.execute("set local statement_timeout = '1s'")
         assert len(await store.emissions.doomed(conn, "p", [top])) == len(crowd)
 

@@ -1,6 +1,6 @@
--- What changed of what is served and found, so that counts and facets that a process remembers are brought up to date by the difference,
--- and pages are known to be as they were (query/README.md). Unlogged: it costs ingestion half as much, and after a crash or a failover it is empty together with its
--- horizon, so that nothing from before is believed.
+-- What changed of what is served and found, so that counts and facets that a process remembers are brought up to date by
+-- the difference, and pages are known to be as they were (query/README.md). Unlogged: it costs ingestion half as much, and
+-- after a crash or a failover it is empty together with its horizon, so that nothing from before is believed.
 CREATE UNLOGGED TABLE search_changes (
     xid  xid8 NOT NULL DEFAULT pg_current_xact_id(),
     seq  bigint GENERATED ALWAYS AS IDENTITY, -- of one entity, later changes have greater numbers: rows are locked till the end
