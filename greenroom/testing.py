@@ -2,21 +2,36 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
+import os
 import re
-from collections.abc import AsyncIterable, Iterable, Mapping, Sequence
+from asyncio.subprocess import PIPE, STDOUT
+from collections.abc import AsyncIterable, Awaitable, Callable, Iterable, Mapping, Sequence
 from hashlib import sha256
-from typing import Any, TypeVar, cast
+from pathlib import Path
+from typing import Any, Generic, TypeVar, cast
 from urllib.parse import urljoin, urlsplit
 
 import msgspec
 import yaml
 
 from greenroom.entity import Entity, Location, parse_ref, ref_of
-from greenroom.errors import InputError, NotFoundError, NotModifiedError, describe
-from greenroom.plugin import Contribution, Deferred, Document, MissingServiceError, Mutation
+from greenroom.errors import ConflictError, InputError, NotAllowedError, NotFoundError, NotModifiedError, describe
+from greenroom.plugin import (
+    CatalogRegistration,
+    Contribution,
+    Deferred,
+    Document,
+    MissingServiceError,
+    Mutation,
+    TemplateInfo,
+    Tree,
+    TreeFile,
+)
 
 T = TypeVar("T")
+I = TypeVar("I")  # noqa: E741 - of an action: its input
 
 SOMEWHERE = Location("url", "https://git.example/catalog-info.yaml")
 """Where an entity stands unless a test says otherwise."""
@@ -105,15 +120,18 @@ class RecordingSource:
 
 
 class FakeUrlReader:
-    """A `UrlReader` over a mapping from URL to content, with patterns and etags. Change `documents`, and the etags change."""
+    """A `UrlReader` over a mapping from URL to content, with patterns, folders and etags. Change `documents`, and the etags
+    change."""
 
     def __init__(self, documents: Mapping[str, bytes]) -> None:
         self.documents = dict(documents)
         self.read_urls: list[str] = []
         """What was read whole, in order; a URL that had not changed is not among them."""
+        self.tokens: list[str] = []
+        """The tokens that something was read with."""
 
     def reads(self, url: str) -> bool:
-        return url in self.documents or any(_fits(url, one) for one in self.documents)
+        return url in self.documents or any(_fits(url, one) or one.startswith(_folder(url)) for one in self.documents)
 
     async def read(self, url: str, etag: str | None = None) -> Document:
         if url not in self.documents:
@@ -133,6 +151,25 @@ class FakeUrlReader:
             raise NotModifiedError
         self.read_urls += found
         return [(one, Document(content, current)) for one, content in found.items()]
+
+    async def read_with(self, token: str, url: str, etag: str | None = None) -> Document:
+        self.tokens.append(token)
+        return await self.read(url, etag)
+
+    async def tree(self, url: str, etag: str | None = None, *, token: str | None = None) -> Tree:
+        """All documents below the URL; a value of `documents` may be a TreeFile, for its mode or its link."""
+        self.tokens += [token] if token else []
+        below = _folder(url)
+        found = {one: content for one, content in sorted(self.documents.items()) if one.startswith(below)}
+        current = _etag([f"{one} {content!r}".encode() for one, content in found.items()])
+        if etag == current:
+            raise NotModifiedError
+        self.read_urls += found
+        return Tree([TreeFile(one.removeprefix(below), content) for one, content in found.items()], current)
+
+
+def _folder(url: str) -> str:
+    return url.rstrip("/") + "/"
 
 
 _WILD = re.compile(r"\*\*/?|[*?]")
@@ -230,3 +267,98 @@ class FakePlaceholder:
             return yaml.safe_load(content)
         except yaml.YAMLError as error:
             raise InputError(f"{error}") from error
+
+
+class RecordingLog:
+    """An `ActionLog` that remembers its lines: `(level, message)`."""
+
+    def __init__(self) -> None:
+        self.lines: list[tuple[str, str]] = []
+
+    def debug(self, message: str) -> None:
+        self.lines.append(("debug", message))
+
+    def info(self, message: str) -> None:
+        self.lines.append(("info", message))
+
+    def warn(self, message: str) -> None:
+        self.lines.append(("warn", message))
+
+    def error(self, message: str) -> None:
+        self.lines.append(("error", message))
+
+
+class FakeActionContext(Generic[I]):
+    """One run of an action in a folder of the test: `await shout.run(FakeActionContext(Shout("hello"), tmp_path))`."""
+
+    def __init__(
+        self,
+        given: I,
+        workspace: Path,
+        *,
+        secrets: Mapping[str, str] | None = None,
+        user: Mapping[str, Any] | None = None,
+        template: TemplateInfo | None = None,
+        initiator: object = None,
+        dry_run: bool = False,
+    ) -> None:
+        self.input, self.workspace, self.user, self.initiator, self.dry_run = given, workspace, user, initiator, dry_run
+        self.secrets: Mapping[str, str] = dict(secrets or {})
+        self.template = template or TemplateInfo("template:default/test")
+        self.log = RecordingLog()
+        self.task_id, self.step_id, self.step_name, self.key = "task", "step", "Step", "task/step"
+        self.checkpoints: dict[str, Any] = {}
+        """What was remembered. Give the next context this one's, to see what a step that is run again does."""
+        self.commands: list[tuple[str, ...]] = []
+        """What was run, in order."""
+
+    def inside(self, path: str, base: Path | None = None) -> Path:
+        """Raises NotAllowedError."""
+        root = (base or self.workspace).resolve()
+        found = (root / path).resolve()
+        if not found.is_relative_to(root):
+            raise NotAllowedError("Relative path is not allowed to refer to a directory outside its parent")
+        return found
+
+    async def checkpoint(self, key: str, make: Callable[[], Awaitable[Any]]) -> Any:
+        if key not in self.checkpoints:
+            self.checkpoints[key] = await make()
+        return self.checkpoints[key]
+
+    async def run(
+        self, *command: str, env: Mapping[str, str] | None = None, cwd: Path | None = None, stdin: bytes | None = None
+    ) -> int:
+        """Runs it, with the environment of the test."""
+        self.commands.append(command)
+        process = await asyncio.create_subprocess_exec(
+            *command,
+            env={**os.environ, **(env or {})},
+            cwd=cwd or self.workspace,
+            stdin=PIPE,
+            stdout=PIPE,
+            stderr=STDOUT,
+        )
+        told, _ = await process.communicate(stdin)
+        for line in told.decode(errors="replace").splitlines():
+            self.log.info(line)
+        return await process.wait()
+
+
+class RecordingLocations:
+    """A `CatalogLocations` that finds the entities it was made with, and remembers what was registered."""
+
+    def __init__(self, entities: Mapping[str, Sequence[Entity]] | None = None) -> None:
+        """`entities`: what stands behind which URL."""
+        self.entities = dict(entities or {})
+        self.registered: list[str] = []
+
+    async def register(self, url: str, *, dry_run: bool = False, initiator: object = None) -> CatalogRegistration:
+        """Raises ConflictError for what is registered already, InputError for a URL with nothing behind it."""
+        if url not in self.entities:
+            raise InputError(f"Unable to read {url}")
+        if dry_run:
+            return CatalogRegistration(self.entities[url], url in self.registered)
+        if url in self.registered:
+            raise ConflictError(f"Location url:{url} already exists")
+        self.registered.append(url)
+        return CatalogRegistration(())

@@ -11,6 +11,10 @@ import msgspec
 from litestar import Request, Response, get
 
 from greenroom import (
+    Action,
+    ActionContext,
+    Autocomplete,
+    CatalogLocations,
     CatalogProviders,
     CatalogReader,
     Check,
@@ -22,6 +26,7 @@ from greenroom import (
     EntityKind,
     EntityProvider,
     EntitySource,
+    Example,
     Host,
     Location,
     LocationAnalyzer,
@@ -36,17 +41,23 @@ from greenroom import (
     Ready,
     RelationField,
     Status,
+    Suggestion,
+    TemplateFilter,
+    TemplateGlobal,
     UrlReader,
     Work,
+    action,
     parse_ref,
     plugin,
 )
 from greenroom.db import Database
 from greenroom.sql import Queries, load
 from greenroom.testing import (
+    FakeActionContext,
     FakeHost,
     FakePlaceholder,
     FakeUrlReader,
+    RecordingLocations,
     RecordingProviders,
     RecordingSource,
     RecordingWork,
@@ -209,6 +220,58 @@ fake_providers: CatalogProviders = RecordingProviders()
 fake_reader: UrlReader = FakeUrlReader({})
 fake_work: Work = RecordingWork(cache={"times": 1})
 fake_placeholder: Placeholder = FakePlaceholder("a.txt", {"https://git.example/a.txt": b"text"})
+
+
+class Shout(msgspec.Struct):
+    """What the step's `input` holds."""
+
+    text: str
+
+
+@action("acme:shout", idempotent=True, dry_run=True, examples=[Example("Loud", "steps: []")])
+async def shout(ctx: ActionContext[Shout]) -> Mapping[str, str]:
+    """Say it louder."""
+    ctx.log.info(ctx.step_id)
+    told = await ctx.checkpoint("told", suggest_nothing)
+    status = await ctx.run("true", env={"A": "b"}, cwd=ctx.inside("folder"))
+    return {"text": ctx.input.text.upper(), "told": f"{told}{status}"}
+
+
+@action("acme:plain")
+async def plain(ctx: ActionContext[Mapping[str, Any]]) -> None:
+    """Takes any JSON."""
+    ctx.log.warn(str(ctx.input.get("text")))
+
+
+async def suggest_nothing() -> None:
+    """Answers nothing."""
+
+
+async def suggest(resource: str, token: str, context: Mapping[str, str]) -> Sequence[Suggestion]:
+    """What a form offers."""
+    return [Suggestion(f"{resource}{token}", context.get("title"))]
+
+
+made_action: Action[Shout] = shout
+fake_context: ActionContext[Shout] = FakeActionContext(Shout("hello"), Path())
+fake_locations: CatalogLocations = RecordingLocations()
+suggestions = Autocomplete("acme", suggest)
+louder = TemplateFilter("louder", str.upper)
+planet = TemplateGlobal("planet", "Earth")
+
+
+def answers_at_once(ctx: ActionContext[Shout]) -> Mapping[str, str]:
+    """An action is asynchronous."""
+    return {"text": ctx.input.text}
+
+
+async def takes_nothing() -> None:
+    """An action is given its context."""
+
+
+not_awaited = action("acme:now")(answers_at_once)  # type: ignore[arg-type]
+not_given: Action[Shout] = action("acme:none")(takes_nothing)  # type: ignore[arg-type]
+wrong_input: Action[Config] = shout  # type: ignore[assignment]
 
 
 class NoSchedule:
