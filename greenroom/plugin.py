@@ -446,6 +446,47 @@ class UrlReader(Protocol):
         ...
 
 
+class TreeFile(msgspec.Struct, frozen=True):
+    """A file of a folder that was read whole."""
+
+    path: str
+    """Below that folder: `src/main.py`. Never absolute, and no part of it is `..`."""
+    content: bytes = b""
+    executable: bool = False
+    link: str | None = None
+    """Where a symbolic link points to: a relative path that, as it is written, stays in the folder. It has no content."""
+
+
+class Tree(msgspec.Struct, frozen=True):
+    """All files below a URL, without empty folders and submodules."""
+
+    files: Iterable[TreeFile]
+    """May be gone through again, but not twice at the same time. Each file is read from disk as its turn comes: use a thread."""
+    etag: str | None = None
+    """Of all of it; usually a commit. See `Document.etag`."""
+
+
+@runtime_checkable
+class TreeReader(Protocol):
+    """A `UrlReader` that can also read whole folders."""
+
+    async def tree(self, url: str, etag: str | None = None, *, token: str | None = None) -> Tree:
+        """All files below the URL; none where the host tells of no such folder.
+
+        `token` opens the host instead of what config has for it, and is sent to no other. Raises as `UrlReader.read` does,
+        and for a folder that is larger than the reader bears."""
+        ...
+
+
+@runtime_checkable
+class TokenReader(Protocol):
+    """A `UrlReader` that can read a file with a token that somebody gave for it, instead of what config has for the host."""
+
+    async def read_with(self, token: str, url: str, etag: str | None = None) -> Document:
+        """Raises as `UrlReader.read` does."""
+        ...
+
+
 # --- the scaffolder ----------------------------------------------------------------------------------------------
 
 

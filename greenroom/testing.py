@@ -7,7 +7,7 @@ import logging
 import os
 import re
 from asyncio.subprocess import PIPE, STDOUT
-from collections.abc import AsyncIterable, Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterable, Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, Generic, TypeVar, cast
@@ -123,8 +123,16 @@ class FakeUrlReader:
     """A `UrlReader` over a mapping from URL to content, with patterns, folders and etags. Change `documents`, and the etags
     change."""
 
-    def __init__(self, documents: Mapping[str, bytes]) -> None:
+    def __init__(
+        self,
+        documents: Mapping[str, bytes],
+        *,
+        executable: Collection[str] = (),
+        links: Mapping[str, str] | None = None,
+    ) -> None:
+        """In folders, documents of some URLs are `executable`, and those of others `links`, which are no documents."""
         self.documents = dict(documents)
+        self._executable, self._links = frozenset(executable), dict(links or {})
         self.read_urls: list[str] = []
         """What was read whole, in order; a URL that had not changed is not among them."""
         self.tokens: list[str] = []
@@ -157,15 +165,20 @@ class FakeUrlReader:
         return await self.read(url, etag)
 
     async def tree(self, url: str, etag: str | None = None, *, token: str | None = None) -> Tree:
-        """All documents below the URL; a value of `documents` may be a TreeFile, for its mode or its link."""
         self.tokens += [token] if token else []
         below = _folder(url)
-        found = {one: content for one, content in sorted(self.documents.items()) if one.startswith(below)}
-        current = _etag([f"{one} {content!r}".encode() for one, content in found.items()])
+        found = sorted(one for one in {*self.documents, *self._links} if one.startswith(below))
+        files = [
+            TreeFile(
+                one.removeprefix(below), self.documents.get(one, b""), one in self._executable, self._links.get(one)
+            )
+            for one in found
+        ]
+        current = _etag([msgspec.json.encode(files)])
         if etag == current:
             raise NotModifiedError
         self.read_urls += found
-        return Tree([TreeFile(one.removeprefix(below), content) for one, content in found.items()], current)
+        return Tree(files, current)
 
 
 def _folder(url: str) -> str:

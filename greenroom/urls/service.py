@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 
 from greenroom.errors import GreenroomError, NotAllowedError
-from greenroom.plugin import Document, UrlReader
+from greenroom.plugin import Document, TokenReader, Tree, TreeReader, UrlReader
 from greenroom.urls.integrations import Integrations
 from greenroom.urls.whatwg import parse
 
@@ -29,12 +29,25 @@ class Urls:
         self._ordered: tuple[UrlReader, ...] | None = None
         self.integrations = integrations or Integrations.from_config()
 
-    async def read(self, url: str, etag: str | None = None) -> Document:
-        """The document behind the URL.
+    async def read(self, url: str, etag: str | None = None, *, token: str | None = None) -> Document:
+        """The document behind the URL, opened by a token where one is given and the reader can use it.
 
         Raises NotAllowedError when no reader knows the URL, NotFoundError, NotModifiedError when `etag` is still
         current, InvalidUrlError, and UnreadableUrlError for what else may go wrong on the way."""
-        return await self._reader(url).read(url, etag)
+        reader = self._reader(url)
+        if token and isinstance(reader, TokenReader):
+            return await reader.read_with(token, url, etag)
+        return await reader.read(url, etag)
+
+    async def tree(self, url: str, etag: str | None = None, *, token: str | None = None) -> Tree:
+        """All files below the URL, with their modes and links; what is too large is refused before there is a Tree.
+
+        A `token` is used instead of what config has for the host, and sent to no other. Raises as `read` does, and
+        UnreadableUrlError (upstream's text) where folders cannot be read."""
+        reader = self._reader(url)
+        if not isinstance(reader, TreeReader):
+            raise UnreadableUrlError("FetchUrlReader does not implement readTree")
+        return await reader.tree(url, etag, token=token)
 
     async def search(self, url: str, etag: str | None = None) -> Sequence[tuple[str, Document]]:
         """The files that a URL with `*`, `**` or `?` in its path stands for; without these the one file, or none.

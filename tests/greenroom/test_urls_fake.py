@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from greenroom.errors import NotFoundError, NotModifiedError
+from greenroom.plugin import TokenReader, TreeFile, TreeReader
 from greenroom.testing import FakeUrlReader
 
 
@@ -55,3 +56,27 @@ async def test_what_is_not_there_is_not_found() -> None:
     assert not reader().reads("https://y/a.yaml")
     with pytest.raises(NotFoundError, match="could not read https://x/z, 404 Not Found"):
         await reader().read("https://x/z")
+
+
+async def test_a_folder_is_read_whole_and_not_again_while_nothing_changes() -> None:
+    fake = FakeUrlReader(
+        {"https://x/t/run.sh": b"#!", "https://x/t/a/b": b"b", "https://x/tt": b"no"},
+        executable=["https://x/t/run.sh"],
+        links={"https://x/t/link": "run.sh"},
+    )
+    assert isinstance(fake, TreeReader)
+    assert isinstance(fake, TokenReader)
+    assert fake.reads("https://x/t")
+    assert not fake.reads("https://x/u")
+    tree = await fake.tree("https://x/t/", token="mine")
+    assert list(tree.files) == [
+        TreeFile("a/b", b"b"),
+        TreeFile("link", link="run.sh"),
+        TreeFile("run.sh", b"#!", executable=True),
+    ]
+    with pytest.raises(NotModifiedError):
+        await fake.tree("https://x/t", tree.etag)
+    fake.documents["https://x/t/a/b"] = b"c"
+    assert (await fake.tree("https://x/t", tree.etag)).etag != tree.etag
+    assert (await fake.read_with("yours", "https://x/tt")).content == b"no"
+    assert fake.tokens == ["mine", "yours"]

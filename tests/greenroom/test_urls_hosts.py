@@ -13,6 +13,7 @@ import zipfile
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import msgspec
@@ -21,12 +22,15 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 
 from greenroom.errors import GreenroomError, InputError, NotAllowedError, NotFoundError, NotModifiedError
-from greenroom.settings import BitbucketCloudConfig
+from greenroom.plugin import Tree
+from greenroom.settings import BitbucketCloudConfig, ReadingConfig
 from greenroom.urls import UnreadableUrlError, Urls, parse
 from greenroom.urls.configured import known_hosts, read_section
 from greenroom.urls.hosts import BitbucketCloudReader, host_readers
+from greenroom.urls.hosts.archives import gathered
 from greenroom.urls.hosts.repository import RepositoryReader
-from greenroom.urls.outgoing import open_outgoing
+from greenroom.urls.outgoing import Outgoing, open_outgoing
+from greenroom.urls.reading import HttpReader
 
 
 class Answers:
@@ -592,3 +596,214 @@ def test_gerrit_urls_beside_and_edit_links() -> None:
     assert known.edit_url(base) == (
         "https://g.example.com/admin/repos/edit/repo/web/project/branch/refs/heads/main/file/a/x.yaml"
     )
+
+
+# --- whole folders
+
+
+def entry(name: str, *, mode: int = 0o644, link: str = "", kind: bytes = tarfile.SYMTYPE) -> tarfile.TarInfo:
+    """A member of an archive, without content."""
+    member = tarfile.TarInfo(name)
+    member.mode = mode
+    if link:
+        member.type, member.linkname = kind, link
+    return member
+
+
+def all_of(tree: Tree) -> dict[str, bytes | str]:
+    """Content by path; of a link its target; an executable's path ends with a star."""
+    return {f"{one.path}{'*' if one.executable else ''}": one.link or one.content for one in tree.files}
+
+
+SKELETON = tar(
+    {"o-r/skeleton/a b.txt": b"\x00\xff", "o-r/skeleton/deep/er/c": b"c", "o-r/skeletons": b"", "o-r/other/d": b"d"},
+    entry("o-r/skeleton/run", mode=0o755),
+    entry("o-r/skeleton/deep/link", link="../run"),
+    entry("o-r/skeleton/hard", link="o-r/other/d", kind=tarfile.LNKTYPE),
+    entry("o-r/skeleton/out", link="../../etc/passwd"),
+    entry("o-r/skeleton/abs", link="/etc/passwd"),
+    entry("o-r/skeleton/pipe", link="x", kind=tarfile.FIFOTYPE),
+    entry("o-r/skeleton/../up"),
+)
+INSIDE = {"a b.txt": b"\x00\xff", "deep/er/c": b"c", "run*": b"", "deep/link": "../run"}
+
+
+async def test_a_folder_on_github_is_read_whole_with_modes_and_links_but_none_that_lead_out() -> None:
+    async with hosting("github", apiBaseUrl="{base}/api", token="secret") as (host, urls):
+        on_github(host)
+        host.said[f"{REPOSITORY}/tarball/c0ffee"] = SKELETON
+        tree = await urls.tree(f"{host.base}/o/r/tree/main/skeleton/")
+        assert all_of(tree) == INSIDE
+        assert all_of(tree) == INSIDE, "it can be gone through again"
+        assert {headers.get("authorization") for headers in host.headers.values()} == {"Bearer secret"}
+        host.asked.clear()
+        with pytest.raises(NotModifiedError):
+            await urls.tree(f"{host.base}/o/r/tree/main/skeleton", tree.etag)
+        assert host.asked == [f"{REPOSITORY}/commits/main/status?per_page=0"]
+        assert all_of(await urls.tree(f"{host.base}/o/r/tree/main/missing")) == {}
+        host.said[REPOSITORY] = {"default_branch": "main"}
+        assert {"skeleton/run*", "other/d"} < set(all_of(await urls.tree(f"{host.base}/o/r")))
+
+
+async def test_a_token_that_is_given_is_used_in_place_of_the_hosts_own_and_goes_nowhere_else() -> None:
+    async with (
+        hosting("github", apiBaseUrl="{base}/api", token="secret") as (host, urls),
+        hosting("gitea") as (away, _),
+    ):
+        on_github(host)
+        moved = {"Location": f"http://localhost:{away.host.rpartition(':')[2]}/archive"}
+        host.said[f"{REPOSITORY}/tarball/c0ffee"] = web.Response(status=302, headers=moved)
+        with pytest.raises(NotAllowedError):
+            await urls.tree(f"{host.base}/o/r/tree/main/skeleton", token="mine")
+        assert {headers.get("authorization") for headers in host.headers.values()} == {"Bearer mine"}
+        assert away.asked == []
+        host.said[f"{REPOSITORY}/contents/x.yaml?ref=main"] = b"x"
+        await urls.read(f"{host.base}/o/r/blob/main/x.yaml", token="mine")
+        assert host.authorization(f"{REPOSITORY}/contents/x.yaml?ref=main") == "Bearer mine"
+        await urls.read(f"{host.base}/o/r/blob/main/x.yaml")
+        assert host.authorization(f"{REPOSITORY}/contents/x.yaml?ref=main") == "Bearer secret"
+
+
+async def test_a_token_opens_the_api_of_github_where_config_has_none() -> None:
+    async with hosting("github", apiBaseUrl="{base}/api", rawBaseUrl="{base}/raw") as (host, urls):
+        host.said[f"{REPOSITORY}/contents/x.yaml?ref=main"] = b"x"
+        assert (await urls.read(f"{host.base}/o/r/blob/main/x.yaml", token="mine")).content == b"x"
+
+
+async def test_a_folder_on_gitlab() -> None:
+    async with hosting("gitlab", apiBaseUrl="{base}/api/v4", token="glpat") as (host, urls):
+        project = "/api/v4/projects/g%2Fp"
+        url = f"{host.base}/g/p/-/tree/main/skeleton"
+        with pytest.raises(NotFoundError) as caught:
+            await urls.tree(url)
+        assert caught.value.message == f"Failed to read tree from {url}, 404 Not Found"
+        host.said[project] = {"default_branch": "trunk"}
+        host.said[f"{project}/repository/commits?ref_name=main&path=skeleton"] = [{"id": "abc"}]
+        archive = f"{project}/repository/archive?sha=abc&path=skeleton"
+        with pytest.raises(NotFoundError) as caught:
+            await urls.tree(url)
+        assert caught.value.message == f"Failed to read tree (archive) from {url}, {host.base}{archive}, 404 Not Found"
+        host.said[archive] = SKELETON
+        assert all_of(await urls.tree(url, token="mine")) == INSIDE
+        assert host.authorization(archive) == "Bearer mine"
+        host.said[f"{project}/repository/commits?ref_name=trunk"] = [{"id": "def"}]
+        host.said[f"{project}/repository/archive?sha=def"] = SKELETON
+        assert "other/d" in all_of(await urls.tree(f"{host.base}/g/p"))
+
+
+async def test_a_folder_on_bitbucket_cloud() -> None:
+    async with cloud(username="u", token="t") as (host, urls):
+        host.said["/2.0/repositories/o/r/commits/main"] = {"values": [{"hash": "0123456789abcdef"}]}
+        host.said["/o/r/get/main.tar.gz"] = SKELETON
+        tree = await urls.tree(f"{host.base}/o/r/src/main/skeleton")
+        assert (all_of(tree), tree.etag) == (INSIDE, "0123456789ab")
+
+
+async def test_a_folder_on_bitbucket_server() -> None:
+    async with hosting("bitbucketServer", apiBaseUrl="{base}/api", token="t") as (host, urls):
+        repository = "/api/projects/P/repos/r"
+        branches = {"values": [{"displayId": "main", "latestCommit": "0123456789abcdef"}]}
+        host.said[f"{repository}/branches?filterText=main"] = branches
+        host.said[f"{repository}/archive?format=tgz&at=main&prefix=P-r&path=skeleton"] = SKELETON
+        url = f"{host.base}/projects/P/repos/r/browse/skeleton?at=main"
+        assert all_of(await urls.tree(url)) == INSIDE
+
+
+async def test_a_folder_on_azure_is_named_by_the_last_part_of_its_path() -> None:
+    async with hosting("azure", credentials=CREDENTIALS) as (host, urls):
+        repository = "/org/project/_apis/git/repositories/repo"
+        commits = f"{repository}/commits?api-version=6.0&searchCriteria.itemVersion.version=main"
+        host.said[commits] = {"value": [{"commitId": "abc"}]}
+        items = (
+            f"{repository}/items?recursionLevel=full&download=true&api-version=6.0&scopePath=%2Fa%2Fskel&version=main"
+        )
+        host.said[items] = zipped({"skel/x y": b"x", "skel/deep/y": b"y", "skel/": b""})
+        url = f"{host.base}/org/project/_git/repo?path=%2Fa%2Fskel&version=GBmain"
+        tree = await urls.tree(url, token="mine")
+        assert (all_of(tree), tree.etag) == ({"x y": b"x", "deep/y": b"y"}, "abc")
+        assert host.authorization(items) == f"Basic {b64(b':mine')}"
+
+
+async def test_a_folder_on_gitea() -> None:
+    async with hosting("gitea", baseUrl="{base}/tea", password="p") as (host, urls):
+        repository = "/tea/api/v1/repos/o/r"
+        url = f"{host.base}/tea/o/r/src/branch/main/skeleton"
+        with pytest.raises(NotFoundError) as caught:
+            await urls.tree(url)
+        commits = f"{host.base}{repository}/git/commits/main"
+        assert caught.value.message == f"Failed to retrieve latest commit information from {commits}, 404 Not Found"
+        host.said[f"{repository}/git/commits/main"] = {"sha": "abc"}
+        host.said[f"{repository}/archive/main.tar.gz"] = SKELETON
+        assert all_of(await urls.tree(url)) == INSIDE
+        assert host.authorization(f"{repository}/archive/main.tar.gz") == "token p"
+
+
+async def test_a_folder_on_gerrit_is_the_root_of_its_archive() -> None:
+    config = {"baseUrl": "{base}", "gitilesBaseUrl": "{base}/plugins/gitiles", "username": "u", "password": "p"}
+    async with hosting("gerrit", **config) as (host, urls):
+        host.said["/a/projects/web%2Fproject/branches/main"] = b")]}'\n" + json.dumps({"revision": "abc"}).encode()
+        archive = "/a/plugins/gitiles/web/project/+archive/refs/heads/main/skeleton.tar.gz"
+        host.said[archive] = tar({"a/b": b"b"}, entry("run", mode=0o755))
+        tree = await urls.tree(f"{host.base}/plugins/gitiles/web/project/+/refs/heads/main/skeleton", token="ignored")
+        assert (all_of(tree), tree.etag) == ({"a/b": b"b", "run*": b""}, "abc")
+        assert host.authorization(archive) == f"Basic {b64(b'u:p')}"
+
+
+async def test_a_folder_on_harness_is_asked_for_by_commit_and_zip(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Harness is always https; the requests are looked at before they leave."""
+    section = read_section({"harness": [{"host": "h.example.com", "apiKey": "key"}]})
+    asked: list[tuple[str, str]] = []
+
+    async def get(self: Outgoing, url: str, headers: Mapping[str, str], *_: Any, **more: Any) -> Any:
+        asked.append((url, headers["X-Api-Key"]))
+        content = json.dumps({"latest_commit": {"sha": "abc"}}).encode()
+        if (into := more.get("into")) is not None:
+            into.write(linked({"s/run": (0o100755, b"#!"), "t": (0o100644, b"")}))
+        return SimpleNamespace(ok=True, status=200, headers={}, content=content, said="200 OK")
+
+    monkeypatch.setattr(Outgoing, "get", get)
+    async with open_outgoing() as outgoing:
+        known = known_hosts(section)
+        urls = Urls(list(host_readers(section, known, outgoing)), known)
+        url = "https://h.example.com/ng/account/acc/module/code/orgs/o/projects/p/repos/r/files/main/~/s"
+        tree = await urls.tree(url, token="mine")
+        assert (all_of(tree), tree.etag) == ({"run*": b"#!"}, "abc")
+    base = "https://h.example.com/gateway/code/api/v1/repos/acc/o/p/r/+"
+    assert asked == [
+        (f"{base}/content?routingId=acc&include_commit=true&git_ref=refs/heads/main", "mine"),
+        (f"{base}/archive/main.zip?routingId=acc", "mine"),
+    ]
+
+
+def linked(files: Mapping[str, tuple[int, bytes]]) -> bytes:
+    """A zip file of names to mode and content."""
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        for name, (mode, content) in files.items():
+            member = zipfile.ZipInfo(name)
+            member.external_attr = mode << 16
+            archive.writestr(member, content)
+    return packed.getvalue()
+
+
+def test_a_zip_keeps_modes_and_links() -> None:
+    packed = linked(
+        {
+            "s/run": (0o100755, b"#!"),
+            "s/plain": (0o100644, b"p"),
+            "s/link": (0o120777, b"run"),
+            "s/out": (0o120777, b"../../x"),
+            "t": (0, b""),
+        }
+    )
+    assert all_of(gathered(io.BytesIO(packed), "zip", "s").tree(None)) == {"run*": b"#!", "plain": b"p", "link": "run"}
+
+
+async def test_plain_http_reads_no_folders() -> None:
+    async with open_outgoing() as outgoing:
+        reading = msgspec.convert({"allow": [{"host": "example.com"}]}, ReadingConfig)
+        urls = Urls([HttpReader(outgoing, reading)])
+        with pytest.raises(UnreadableUrlError, match=r"^FetchUrlReader does not implement readTree$"):
+            await urls.tree("https://example.com/folder")
+        with pytest.raises(NotAllowedError, match=r"Reading from 'https://example\.org/folder' is not allowed"):
+            await urls.tree("https://example.org/folder")

@@ -44,6 +44,10 @@ from greenroom import (
     Suggestion,
     TemplateFilter,
     TemplateGlobal,
+    TokenReader,
+    Tree,
+    TreeFile,
+    TreeReader,
     UrlReader,
     Work,
     action,
@@ -122,6 +126,12 @@ class Reader:
 
     async def search(self, url: str, etag: str | None = None) -> Sequence[tuple[str, Document]]:
         return [(url, await self.read(url, etag))]
+
+    async def read_with(self, token: str, url: str, etag: str | None = None) -> Document:
+        return await self.read(f"{url}?{token}", etag)
+
+    async def tree(self, url: str, etag: str | None = None, *, token: str | None = None) -> Tree:
+        return Tree([TreeFile("run.sh", b"", executable=True), TreeFile("start", link="run.sh")], etag)
 
 
 class Analyzer:
@@ -211,6 +221,8 @@ def acme(config: Config, host: Host) -> Iterable[Contribution]:
 
 provider: EntityProvider = Teams(Config("https://acme.example"))
 reader: UrlReader = Reader()
+tree_reader: TreeReader = Reader()
+token_reader: TokenReader = Reader()
 analyzer: LocationAnalyzer = Analyzer()
 service: Rota = Table(FakeHost().get(Database), load(Path()))
 made: Plugin[Any] = acme
@@ -218,6 +230,7 @@ fake_host: Host = FakeHost({CatalogReader: object()})
 fake_source: EntitySource = RecordingSource()
 fake_providers: CatalogProviders = RecordingProviders()
 fake_reader: UrlReader = FakeUrlReader({})
+fake_trees: TreeReader = FakeUrlReader({}, executable=["https://git.example/run.sh"])
 fake_work: Work = RecordingWork(cache={"times": 1})
 fake_placeholder: Placeholder = FakePlaceholder("a.txt", {"https://git.example/a.txt": b"text"})
 

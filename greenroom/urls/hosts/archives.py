@@ -1,14 +1,19 @@
-"""An archive of a repository -> the files in it that match: nothing is unpacked to disk, and nothing but plain files counts."""
+"""An archive of a repository -> the files in it: nothing is unpacked to where it says, and nothing but files and links counts."""
 
 from __future__ import annotations
 
+import lzma
+import stat
 import tarfile
 import zipfile
+import zlib
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
-from typing import IO
+from typing import IO, Literal, NamedTuple, TypeAlias
 
 from greenroom.urls.service import UnreadableUrlError
+from greenroom.urls.trees import Gathering, is_plain
 
 MAX_FILE = 20 * 1024 * 1024
 MAX_FOUND = 1000
@@ -18,39 +23,56 @@ _MAX_NOTE = 1024 * 1024
 _NOTES = (tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.SOLARIS_XHDTYPE, tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK)
 MAX_UNPACKED = 2 * 1024 * 1024 * 1024
 """Bytes that are gone through in search of them."""
+_MAX_LINK = 4096
+_BROKEN = (
+    *(tarfile.TarError, zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, OSError, NotImplementedError),
+    *(RuntimeError, ValueError),
+)
+"""What the libraries raise about an archive."""
+
+Form: TypeAlias = Literal["tar", "bare tar", "zip"]
+"""A tar file has all in one folder, whose name does not count, unless it is bare."""
 
 
-def matching_in_tar(archive: IO[bytes], matches: Callable[[str], bool], *, root: bool) -> list[tuple[str, bytes]]:
-    """Path and content of each. With a `root`, all is in one folder, whose name does not count.
+class _Packed(NamedTuple):
+    path: str
+    size: int
+    open: Callable[[], IO[bytes]]
+    executable: bool = False
+    link: str | None = None
+
+
+def matching(archive: IO[bytes], form: Form, matches: Callable[[str], bool]) -> list[tuple[str, bytes]]:
+    """Path and content of each plain file that matches.
 
     Raises UnreadableUrlError for what is no archive, or too much of one."""
-    return _gather(_in_tar(archive, root), matches)
-
-
-def matching_in_zip(archive: IO[bytes], matches: Callable[[str], bool]) -> list[tuple[str, bytes]]:
-    """As in a tar file without a root."""
-    return _gather(_in_zip(archive), matches)
-
-
-def _gather(
-    files: Iterator[tuple[str, int, Callable[[], bytes]]], matches: Callable[[str], bool]
-) -> list[tuple[str, bytes]]:
     found: list[tuple[str, bytes]] = []
-    seen = taken = 0
-    try:
-        for path, size, content in files:
-            seen += size
-            if seen > MAX_UNPACKED:
-                raise UnreadableUrlError(f"The archive of the repository is larger than {MAX_UNPACKED} bytes")
-            if is_plain(path) and matches(path):
-                if size > MAX_FILE:
-                    raise UnreadableUrlError(f"{path} is larger than {MAX_FILE} bytes")
-                found.append((path, content()))
-                taken += size
+    taken = 0
+    with _telling():
+        for one in _files(archive, form):
+            if one.link is None and is_plain(one.path) and matches(one.path):
+                if one.size > MAX_FILE:
+                    raise UnreadableUrlError(f"{one.path} is larger than {MAX_FILE} bytes")
+                with one.open() as content:
+                    found.append((one.path, content.read()))
+                taken += one.size
                 check_found(len(found), taken)
-    except (tarfile.TarError, zipfile.BadZipFile, EOFError, OSError, NotImplementedError, RuntimeError) as error:
-        raise UnreadableUrlError(f"The archive of the repository cannot be read, {error}") from error
     return found
+
+
+def gathered(archive: IO[bytes], form: Form, below: str) -> Gathering:
+    """All files and links in one of its folders, or in all of it. Raises as `matching` does."""
+    into = Gathering(below)
+    with _telling():
+        for one in _files(archive, form):
+            if not into.wants(one.path):
+                continue
+            if one.link is not None:
+                into.add_link(one.path, one.link)
+                continue
+            with one.open() as content:
+                into.add(one.path, content, one.size, executable=one.executable)
+    return into
 
 
 def check_found(count: int, size: int) -> None:
@@ -61,9 +83,21 @@ def check_found(count: int, size: int) -> None:
         raise UnreadableUrlError(f"The files that match the pattern are larger than {MAX_FOUND_BYTES} bytes")
 
 
-def is_plain(path: str) -> bool:
-    """Whether a path leads down from the root and nowhere else."""
-    return bool(path) and not path.startswith("/") and not {"", ".", ".."}.intersection(path.split("/"))
+@contextmanager
+def _telling() -> Iterator[None]:
+    try:
+        yield
+    except _BROKEN as error:
+        raise UnreadableUrlError(f"The archive of the repository cannot be read, {error}") from error
+
+
+def _files(archive: IO[bytes], form: Form) -> Iterator[_Packed]:
+    seen = 0
+    for one in _in_zip(archive) if form == "zip" else _in_tar(archive, root=form == "tar"):
+        seen += one.size
+        if seen > MAX_UNPACKED:
+            raise UnreadableUrlError(f"The archive of the repository is larger than {MAX_UNPACKED} bytes")
+        yield one
 
 
 class _Member(tarfile.TarInfo):
@@ -80,20 +114,30 @@ class _Member(tarfile.TarInfo):
         raise tarfile.ReadError("a member is a file with holes")
 
 
-def _in_tar(archive: IO[bytes], root: bool) -> Iterator[tuple[str, int, Callable[[], bytes]]]:
+def _in_tar(archive: IO[bytes], root: bool) -> Iterator[_Packed]:
     with tarfile.open(fileobj=archive, mode="r|*", tarinfo=_Member) as opened:
         for member in opened:
-            if not member.isreg():
-                continue
             path = member.name.partition("/")[2] if root else member.name
-            content = opened.extractfile(member)
+            content = opened.extractfile(member) if member.isreg() else None
             if content is not None:
-                yield path, member.size, content.read
+                yield _Packed(path, member.size, partial(_same, content), bool(member.mode & stat.S_IXUSR))
+            elif member.issym():
+                yield _Packed(path, 0, partial(_same, archive), link=member.linkname)
 
 
-def _in_zip(archive: IO[bytes]) -> Iterator[tuple[str, int, Callable[[], bytes]]]:
+def _same(content: IO[bytes]) -> IO[bytes]:
+    return content
+
+
+def _in_zip(archive: IO[bytes]) -> Iterator[_Packed]:
     with zipfile.ZipFile(archive) as opened:
         for member in opened.infolist():
-            if not member.is_dir():
-                # The size is what the archive says; reading stops there, and what differs is found by its checksum.
-                yield member.filename, member.file_size, partial(opened.read, member)
+            if member.is_dir():
+                continue
+            mode = member.external_attr >> 16
+            # The size is what the archive says; reading stops there, and what differs is found by its checksum.
+            packed = _Packed(member.filename, member.file_size, partial(opened.open, member), bool(mode & stat.S_IXUSR))
+            if stat.S_ISLNK(mode) and member.file_size <= _MAX_LINK:
+                link = opened.read(member).decode("utf-8", "surrogateescape")
+                packed = packed._replace(link=link)
+            yield packed

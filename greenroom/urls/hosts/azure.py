@@ -9,7 +9,7 @@ import msgspec
 
 from greenroom.settings import AzureConfig, AzureCredential
 from greenroom.urls.hosts.client_credentials import ClientCredentials
-from greenroom.urls.hosts.repository import Matches, RepositoryReader, basic, bearer, part
+from greenroom.urls.hosts.repository import Matches, Packed, RepositoryReader, basic, bearer, part
 from greenroom.urls.integrations import Integrations
 from greenroom.urls.outgoing import Answer, Outgoing
 from greenroom.urls.repositories import AzureFile, azure_file
@@ -82,6 +82,16 @@ class AzureReader(RepositoryReader):
         # Paths may begin with a slash, or not.
         found = await self.archive(address, f"Failed to read tree from {url}", matches, form="zip")
         return [(path.lstrip("/"), content) for path, content in found]
+
+    async def packed(self, url: str, commit: str) -> Packed:
+        """The folder alone, which is then named by the last part of its path."""
+        file = self._file(url)
+        scope = {"scopePath": file.path} if file.path else {}
+        address = self._items(url, file, {"recursionLevel": "full", "download": "true", **_VERSION, **scope})
+        return Packed(address, f"Failed to read tree from {url}", file.path.strip("/").rpartition("/")[2], "zip")
+
+    def given(self, token: str) -> Mapping[str, str]:
+        return basic("", token)
 
     def _file(self, url: str) -> AzureFile:
         file = azure_file(url)

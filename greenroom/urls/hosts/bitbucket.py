@@ -9,7 +9,7 @@ import msgspec
 
 from greenroom.settings import BitbucketCloudConfig, BitbucketServerConfig
 from greenroom.urls.hosts.client_credentials import ClientCredentials
-from greenroom.urls.hosts.repository import Matches, RepositoryReader, basic, bearer, file_of, part, parts
+from greenroom.urls.hosts.repository import Matches, Packed, RepositoryReader, basic, bearer, file_of, part, parts
 from greenroom.urls.integrations import Integrations
 from greenroom.urls.outgoing import Outgoing
 from greenroom.urls.repositories import repository_file
@@ -62,9 +62,13 @@ class BitbucketCloudReader(RepositoryReader):
         return commits[0].hash[:_SHORT]
 
     async def matching(self, url: str, commit: str, pattern: str, matches: Matches) -> list[tuple[str, bytes]]:
+        packed = await self.packed(url, commit)
+        return await self.archive(packed.address, packed.failure, matches)
+
+    async def packed(self, url: str, commit: str) -> Packed:
         file = repository_file(url)
         address = f"{self._web}/{parts(file.owner)}/{part(file.name)}/get/{part(await self._branch(url))}.tar.gz"
-        return await self.archive(address, f"Failed to read tree from {url}", matches)
+        return Packed(address, f"Failed to read tree from {url}", file.path)
 
     async def _branch(self, url: str) -> str:
         ref = repository_file(url).ref
@@ -111,12 +115,22 @@ class BitbucketServerReader(RepositoryReader):
         return commits[0][:_SHORT]
 
     async def matching(self, url: str, commit: str, pattern: str, matches: Matches) -> list[tuple[str, bytes]]:
+        packed = await self._packed(url, "")
+        return await self.archive(packed.address, packed.failure, matches)
+
+    async def packed(self, url: str, commit: str) -> Packed:
+        return await self._packed(url, self.pattern(url))
+
+    async def _packed(self, url: str, folder: str) -> Packed:
         file = repository_file(url)
         prefix = unquote(f"{file.owner}-{file.name}")
-        query = urlencode({"format": "tgz", "at": await self._branch(url), "prefix": prefix})
-        return await self.archive(
-            f"{self._repository(url)}/archive?{query}", f"Failed to read tree from {url}", matches
-        )
+        query = {
+            "format": "tgz",
+            "at": await self._branch(url),
+            "prefix": prefix,
+            **({"path": folder} if folder else {}),
+        }
+        return Packed(f"{self._repository(url)}/archive?{urlencode(query)}", f"Failed to read tree from {url}", folder)
 
     async def _branch(self, url: str) -> str:
         ref = repository_file(url).ref

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import partial
 from urllib.parse import unquote
 
@@ -11,6 +12,7 @@ from greenroom.errors import InputError, NotFoundError
 from greenroom.settings import GerritConfig
 from greenroom.urls.hosts.repository import (
     Matches,
+    Packed,
     RepositoryReader,
     basic,
     decoded,
@@ -77,6 +79,19 @@ class GerritReader(RepositoryReader):
         entries = decoded(_unprefixed(answer), _Tree, address).entries
         paths = [one.name for one in entries if one.type == "blob" and matches(one.name)]
         return await read_all(paths, partial(self._inside, file))
+
+    async def packed(self, url: str, commit: str) -> Packed:
+        """The folder alone, of which Gitiles makes the root of the archive."""
+        file = self._file(url)
+        version = f"refs/heads/{file.ref}" if file.ref_type == "branch" else file.ref
+        inside = f"/{file.path.strip('/')}" if file.path.strip("/") else ""
+        listing = self._listing.removesuffix("/")
+        address = f"{listing}/{file.project}/+archive/{version}{inside}.tar.gz"
+        return Packed(address, f"{url} could not be read as {address}", "", "bare tar")
+
+    def given(self, token: str) -> Mapping[str, str]:
+        """Gerrit has passwords of users, and no tokens: what it is given opens nothing more than config does (as upstream)."""
+        return self._headers
 
     async def _inside(self, root: GitilesFile, path: str) -> bytes:
         address = self._content(msgspec.structs.replace(root, path=parts(path)))

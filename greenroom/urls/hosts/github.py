@@ -15,6 +15,7 @@ from greenroom.urls.globs import is_glob
 from greenroom.urls.hosts.github_apps import GithubApps
 from greenroom.urls.hosts.repository import (
     Matches,
+    Packed,
     RepositoryReader,
     bearer,
     file_of,
@@ -53,7 +54,7 @@ class GithubReader(RepositoryReader):
 
     async def place(self, url: str) -> str:
         file_of(url, "GitHub", _VIEWS)
-        opened = await self.credentials(self._repository(url))
+        opened = await self.opening(self._repository(url))
         return self._address(url, signed_in=bool(opened))
 
     def address(self, url: str) -> str:
@@ -92,6 +93,9 @@ class GithubReader(RepositoryReader):
             return await self.archive(f"{repository}/tarball/{part(commit)}", "", matches)
         blobs = {one.path: one.sha for one in tree.tree if one.type == "blob" and matches(one.path)}
         return await read_all(list(blobs), partial(self._blob, repository, blobs))
+
+    async def packed(self, url: str, commit: str) -> Packed:
+        return Packed(f"{self._repository(url)}/tarball/{part(commit)}", "", repository_file(url).path)
 
     async def _blob(self, repository: str, blobs: dict[str, str], path: str) -> bytes:
         address = f"{repository}/git/blobs/{part(blobs[path])}"

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from urllib.parse import unquote, urlencode
 
 import msgspec
 
 from greenroom.plugin import Document
 from greenroom.settings import GitlabConfig
-from greenroom.urls.hosts.repository import Matches, RepositoryReader, bearer, part
+from greenroom.urls.hosts.repository import Matches, Packed, RepositoryReader, bearer, part
 from greenroom.urls.integrations import Integrations
 from greenroom.urls.outgoing import Outgoing
 from greenroom.urls.repositories import decoded, repository_file
@@ -45,7 +46,15 @@ class GitlabReader(RepositoryReader):
         return repository_file(url).path
 
     async def commit(self, url: str) -> str:
-        query = {"ref_name": await self._branch(url), **self._folder(self.pattern(url))}
+        return await self._commit(url, await self._branch(url), self._folder(self.pattern(url)))
+
+    async def commit_of_tree(self, url: str) -> str:
+        """A missing project is told in the words that upstream has for it."""
+        branch = (await self._found(url)).default_branch
+        return await self._commit(url, repository_file(url).ref or branch, _inside(url))
+
+    async def _commit(self, url: str, branch: str, folder: Mapping[str, str]) -> str:
+        query = {"ref_name": branch, **folder}
         address = f"{self._whole_project(url)}/repository/commits?{urlencode(query)}"
         commits = await self.json(address, list[_Commit], f"Failed to read tree (branch) from {url}")
         return commits[0].id if commits else ""
@@ -55,12 +64,16 @@ class GitlabReader(RepositoryReader):
         address = f"{self._whole_project(url)}/repository/archive?{urlencode(query)}"
         return await self.archive(address, f"Failed to read tree (archive) from {url}, {address}", matches)
 
+    async def packed(self, url: str, commit: str) -> Packed:
+        query = {"sha": commit or await self._branch(url), **_inside(url)}
+        address = f"{self._whole_project(url)}/repository/archive?{urlencode(query)}"
+        return Packed(address, f"Failed to read tree (archive) from {url}, {address}", repository_file(url).path)
+
     async def _branch(self, url: str) -> str:
-        ref = repository_file(url).ref
-        if ref:
-            return ref
-        found = await self.json(self._whole_project(url), _Project, f"Failed to read tree from {url}")
-        return found.default_branch
+        return repository_file(url).ref or (await self._found(url)).default_branch
+
+    async def _found(self, url: str) -> _Project:
+        return await self.json(self._whole_project(url), _Project, f"Failed to read tree from {url}")
 
     def _folder(self, pattern: str) -> dict[str, str]:
         """The folder above the first wildcard, which is all that is asked for."""
@@ -82,6 +95,12 @@ class GitlabReader(RepositoryReader):
                 f"Failed extracting project path from {path}. Url path must start with {self._below}/."
             )
         return f"{self._api}/projects/{part(unquote(path[len(self._below) + 1 :]))}"
+
+
+def _inside(url: str) -> dict[str, str]:
+    """The folder of a URL, as a parameter."""
+    path = repository_file(url).path
+    return {"path": path} if path else {}
 
 
 class _Project(msgspec.Struct):

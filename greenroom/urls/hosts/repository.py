@@ -7,23 +7,25 @@ import base64
 import re
 import tempfile
 from abc import ABC, abstractmethod
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from copy import copy
 from datetime import timedelta
-from functools import partial
-from typing import ClassVar, Literal, TypeVar
+from typing import IO, ClassVar, Self, TypeVar
 from urllib.parse import quote
 
 import msgspec
 
 from greenroom.errors import GreenroomError, NotFoundError, NotModifiedError
-from greenroom.plugin import Document
+from greenroom.plugin import Document, Tree
 from greenroom.urls.conditions import asking, mark
 from greenroom.urls.globs import compile_globs
-from greenroom.urls.hosts.archives import check_found, is_plain, matching_in_tar, matching_in_zip
+from greenroom.urls.hosts.archives import Form, check_found, gathered, matching
 from greenroom.urls.integrations import Integrations
 from greenroom.urls.outgoing import Answer, Limits, Outgoing
 from greenroom.urls.repositories import TRAVERSAL, RepositoryFile, leaves_repository, repository_file
 from greenroom.urls.service import UnreadableUrlError
+from greenroom.urls.trees import is_plain
 from greenroom.urls.whatwg import Url, parse
 
 AT_ONCE = 8
@@ -32,6 +34,17 @@ ARCHIVE = Limits(256 * 1024 * 1024, timedelta(minutes=3))
 
 Matches = Callable[[str], bool]
 T = TypeVar("T")
+
+
+class Packed(msgspec.Struct, frozen=True):
+    """Where an archive is had that has the files of a folder."""
+
+    address: str
+    failure: str
+    """What is said, with the status, if it is not."""
+    below: str
+    """The folder inside the archive."""
+    form: Form = "tar"
 
 
 class RepositoryReader(ABC):
@@ -44,6 +57,7 @@ class RepositoryReader(ABC):
         self.host, self.integrations = host, integrations
         self._outgoing, self._headers = outgoing, headers
         self._own = {host, *(parse(api).host for api in apis if api)}
+        self._token = ""
 
     def reads(self, url: str) -> bool:
         parsed = parse(url)
@@ -76,6 +90,29 @@ class RepositoryReader(ABC):
         found = [(self.beside(url, path), Document(content, commit)) for path, content in files]
         return sorted(found, key=lambda item: item[0])
 
+    async def read_with(self, token: str, url: str, etag: str | None = None) -> Document:
+        """The same, opened by a token."""
+        return await self._opened_by(token).read(url, etag)
+
+    async def tree(self, url: str, etag: str | None = None, *, token: str | None = None) -> Tree:
+        """The etag is the commit. Raises NotFoundError, NotModifiedError, NotAllowedError, UnreadableUrlError."""
+        if token:
+            return await self._opened_by(token).tree(url, etag)
+        check_path(url)
+        commit = await self.commit_of_tree(url)
+        if commit and commit == etag:
+            raise NotModifiedError
+        packed = await self.packed(url, commit)
+        async with self._archive(packed.address, packed.failure, packed.form) as file:
+            files = await asyncio.to_thread(gathered, file, packed.form, packed.below)
+        return files.tree(commit)
+
+    def _opened_by(self, token: str) -> Self:
+        """The same reader with a token in place of its own credentials, whatever these are."""
+        other = copy(self)
+        other._token = token
+        return other
+
     # --- what hosts differ in
 
     accept: ClassVar[Mapping[str, str]] = {}
@@ -100,6 +137,18 @@ class RepositoryReader(ABC):
     @abstractmethod
     async def matching(self, url: str, commit: str, pattern: str, matches: Matches) -> list[tuple[str, bytes]]:
         """Path and content of the files of that version that match."""
+
+    async def commit_of_tree(self, url: str) -> str:
+        """The same for a folder, where its host is asked in another way."""
+        return await self.commit(url)
+
+    @abstractmethod
+    async def packed(self, url: str, commit: str) -> Packed:
+        """The archive that a folder is in."""
+
+    def given(self, token: str) -> Mapping[str, str]:
+        """The headers by which a token that somebody gave opens the host."""
+        return bearer(token)
 
     def content(self, answer: Answer) -> bytes:
         """The file in the answer."""
@@ -127,7 +176,7 @@ class RepositoryReader(ABC):
 
     async def get(self, address: str, headers: Mapping[str, str] | None = None) -> Answer:
         """Whatever the host answers, asked with its credentials."""
-        return await self._outgoing.get(address, {**(headers or {}), **await self.credentials(address)}, self._named)
+        return await self._outgoing.get(address, {**(headers or {}), **await self.opening(address)}, self._named)
 
     async def json(self, address: str, into: type[T], failure: str) -> T:
         """What is needed of an answer in JSON. `failure` is what is said, with the status, if it is another."""
@@ -136,20 +185,28 @@ class RepositoryReader(ABC):
         return decoded(answer.content, into, address)
 
     async def archive(
-        self, address: str, failure: str, matches: Matches, *, form: Literal["tar", "bare tar", "zip"] = "tar"
+        self, address: str, failure: str, matches: Matches, form: Form = "tar"
     ) -> list[tuple[str, bytes]]:
-        """The matching files of an archive; a tar file has all in one folder, unless it is bare."""
+        """The matching files of an archive."""
+        async with self._archive(address, failure, form) as file:
+            return await asyncio.to_thread(matching, file, form, matches)
+
+    @asynccontextmanager
+    async def _archive(self, address: str, failure: str, form: Form) -> AsyncIterator[IO[bytes]]:
         accept = {"Accept": "application/zip"} if form == "zip" else {}
         with tempfile.TemporaryFile() as file:
-            headers = {**accept, **await self.credentials(address)}
+            headers = {**accept, **await self.opening(address)}
             answer = await self._outgoing.get(address, headers, self._named, into=file, limits=ARCHIVE)
             self.check(answer, f"{failure}, {answer.said}")
             file.seek(0)
-            look = matching_in_zip if form == "zip" else partial(matching_in_tar, root=form == "tar")
-            return await asyncio.to_thread(look, file, matches)
+            yield file
+
+    async def opening(self, address: str) -> Mapping[str, str]:
+        """The headers that open an address of the host this time. Raises as `credentials` does."""
+        return self.given(self._token) if self._token else await self.credentials(address)
 
     async def credentials(self, address: str) -> Mapping[str, str]:
-        """The headers that open an address of the host. Raises UnreadableUrlError where they cannot be had."""
+        """The headers of the config for an address of the host. Raises UnreadableUrlError where they cannot be had."""
         return self._headers
 
     def _named(self, url: Url, current: str) -> bool:

@@ -6,6 +6,7 @@ import asyncio
 import io
 import tarfile
 import time
+import zipfile
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
@@ -20,10 +21,11 @@ from yarl import URL
 from greenroom.errors import GreenroomError, NotAllowedError
 from greenroom.settings import ReadingConfig, load
 from greenroom.urls import Integrations, InvalidUrlError, UnreadableUrlError, Urls, is_url, parse
-from greenroom.urls.hosts.archives import matching_in_tar
+from greenroom.urls.hosts.archives import gathered, matching
 from greenroom.urls.outgoing import Limits, Outgoing, open_outgoing
 from greenroom.urls.reading import HttpReader
 from greenroom.urls.repositories import leaves_repository, repository_file
+from greenroom.urls.trees import Gathering
 
 
 def allowing(outgoing: Outgoing, *hosts: str) -> Urls:
@@ -330,12 +332,12 @@ def raw(kind: bytes, size: int, content: bytes) -> io.BytesIO:
 @pytest.mark.parametrize("kind", [tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK])
 def test_a_name_of_gigabytes_is_not_read(kind: bytes) -> None:
     with pytest.raises(UnreadableUrlError, match="a member has 8000000000 bytes of name or notes"):
-        matching_in_tar(raw(kind, 8_000_000_000, b"x" * 4096), lambda path: True, root=True)
+        matching(raw(kind, 8_000_000_000, b"x" * 4096), "tar", lambda path: True)
 
 
 def test_files_with_holes_are_refused() -> None:
     with pytest.raises(UnreadableUrlError, match="holes"):
-        matching_in_tar(raw(tarfile.GNUTYPE_SPARSE, 512, bytes(2048)), lambda path: True, root=True)
+        matching(raw(tarfile.GNUTYPE_SPARSE, 512, bytes(2048)), "tar", lambda path: True)
     sparse = tarfile.TarInfo("root/x")
     sparse.pax_headers = {
         "GNU.sparse.major": "1",
@@ -344,18 +346,81 @@ def test_files_with_holes_are_refused() -> None:
         "GNU.sparse.realsize": "9",
     }
     with pytest.raises(UnreadableUrlError, match="holes"):
-        matching_in_tar(packed((sparse, b"1" * 600)), lambda path: True, root=True)
+        matching(packed((sparse, b"1" * 600)), "tar", lambda path: True)
+
+
+@pytest.mark.parametrize(
+    ("path", "target"),
+    [
+        ("a", "/etc/passwd"),
+        ("a", "../etc/passwd"),
+        ("a/b", "../../x"),
+        ("a/b", "c/../../.."),
+        ("a", ""),
+        ("a", "x" * 5000),
+        ("a", "b\0"),
+    ],
+)
+def test_a_link_out_of_the_folder_is_left_out(path: str, target: str) -> None:
+    into = Gathering()
+    into.add_link(path, target)
+    assert list(into) == []
+
+
+def test_a_folder_is_no_place_to_name_others_from() -> None:
+    into = Gathering("sub")
+    assert into.wants("sub/x")
+    assert into.wants("sub/x y")
+    for path in ("sub", "sub/", "sub/../x", "sub/./x", "sub//etc/x", "subway/x", "x", "sub/a\0b"):
+        assert not into.wants(path), path
+
+
+def test_a_tree_has_bounds_in_files_and_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
+    many = packed(*((tarfile.TarInfo(f"root/{n}"), b"12345") for n in range(5)))
+    monkeypatch.setattr("greenroom.urls.trees.MAX_TREE_BYTES", 24)
+    with pytest.raises(UnreadableUrlError, match="larger than 24 bytes"):
+        gathered(many, "tar", "")
+    monkeypatch.setattr("greenroom.urls.trees.MAX_TREE_FILES", 4)
+    many.seek(0)
+    with pytest.raises(UnreadableUrlError, match="more than 4 files"):
+        gathered(many, "tar", "")
+    monkeypatch.setattr("greenroom.urls.trees.MAX_TREE_FILE", 4)
+    many.seek(0)
+    with pytest.raises(UnreadableUrlError, match=r"^0 is larger than 4 bytes"):
+        gathered(many, "tar", "")
+
+
+def test_an_archive_of_a_gigabyte_of_nothing_is_refused_without_being_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("greenroom.urls.trees.MAX_TREE_BYTES", 1_000_000)
+    bomb = io.BytesIO()
+    with zipfile.ZipFile(bomb, "w", zipfile.ZIP_DEFLATED) as archive:
+        for n in range(4):
+            archive.writestr(f"{n}", bytes(400_000))
+    assert len(bomb.getvalue()) < 4_000
+    with pytest.raises(UnreadableUrlError, match="larger than 1000000 bytes"):
+        gathered(bomb, "zip", "")
+
+
+@pytest.mark.parametrize("at", [0, 31, 40])
+def test_a_broken_zip_is_told(at: int) -> None:
+    whole = io.BytesIO()
+    with zipfile.ZipFile(whole, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("a", b"some text " * 50)
+    broken = bytearray(whole.getvalue())
+    broken[at : at + 8] = b"\xff" * 8
+    with pytest.raises(UnreadableUrlError, match="The archive of the repository cannot be read"):
+        gathered(io.BytesIO(bytes(broken)), "zip", "")
 
 
 def test_notes_upon_notes_are_refused() -> None:
     note = tarfile.TarInfo("x")
     note.type, note.size = tarfile.XHDTYPE, 0
     with pytest.raises(UnreadableUrlError, match="cannot be read"):
-        matching_in_tar(io.BytesIO(note.tobuf(tarfile.USTAR_FORMAT) * 5000), lambda path: True, root=True)
+        matching(io.BytesIO(note.tobuf(tarfile.USTAR_FORMAT) * 5000), "tar", lambda path: True)
 
 
 def test_a_name_that_is_no_text_becomes_a_url_all_the_same() -> None:
-    [(path, _)] = matching_in_tar(packed((tarfile.TarInfo("root/a\udcff.yaml"), b"x")), lambda path: True, root=True)
+    [(path, _)] = matching(packed((tarfile.TarInfo("root/a\udcff.yaml"), b"x")), "tar", lambda path: True)
     resolved = Integrations().resolve(f"/{path}", "https://gitlab.com/o/r/-/blob/main/*.yaml")
     assert resolved == "https://gitlab.com/o/r/-/blob/main/a%EF%BF%BD.yaml"
     assert parse("https://x/").with_path("/a\udcff").href == "https://x/a%EF%BF%BD"
