@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from importlib.metadata import entry_points
 from time import monotonic
@@ -25,6 +25,8 @@ from greenroom.loops import Loops, Role
 from greenroom.migrate import migrate, pending, read_migrations
 from greenroom.permissions import Permissions
 from greenroom.plugin import (
+    Action,
+    Autocomplete,
     Check,
     Contribution,
     DataFolder,
@@ -39,6 +41,8 @@ from greenroom.plugin import (
     Provides,
     Ready,
     Status,
+    TemplateFilter,
+    TemplateGlobal,
     UrlReader,
 )
 from greenroom.presence import Presence
@@ -102,26 +106,26 @@ class Services:
             self._contributions.append(contribution)
 
 
-def _ids(contribution: Contribution) -> Iterator[str]:
-    """What nothing else in the house may be: two of one name would undo each other's work."""
-    if isinstance(contribution, Provides):
-        yield f"the service {contribution.protocol.__module__}.{contribution.protocol.__qualname__}"
-    elif isinstance(contribution, Loop):
-        yield f"the loop {contribution.name}"
-    elif isinstance(contribution, Migrations):
-        yield f"the migrations of {contribution.part}"
-    elif isinstance(contribution, Check):
-        yield f"the check {contribution.name}"
-    elif isinstance(contribution, Status):
-        yield f"the status {contribution.title}"
-    elif isinstance(contribution, Processor):
-        yield f"the processor {contribution.name}"
-    elif isinstance(contribution, PlaceholderResolver):
-        yield f"the placeholder resolver ${contribution.key}"
-    elif isinstance(contribution, EntityKind):
-        yield from (f"the kind {contribution.kind} of {version}" for version in contribution.versions)
-    elif isinstance(contribution, EntityProvider):
-        yield f"the entity provider {contribution.name}"
+_NAMES: dict[type, Callable[[Any], Iterable[str]]] = {
+    Provides: lambda one: [f"the service {one.protocol.__module__}.{one.protocol.__qualname__}"],
+    Loop: lambda one: [f"the loop {one.name}"],
+    Migrations: lambda one: [f"the migrations of {one.part}"],
+    Check: lambda one: [f"the check {one.name}"],
+    Status: lambda one: [f"the status {one.title}"],
+    Processor: lambda one: [f"the processor {one.name}"],
+    PlaceholderResolver: lambda one: [f"the placeholder resolver ${one.key}"],
+    EntityKind: lambda one: [f"the kind {one.kind} of {version}" for version in one.versions],
+    Action: lambda one: [f"the action {one.id}"],
+    TemplateFilter: lambda one: [f"the template filter {one.name}"],
+    TemplateGlobal: lambda one: [f"the template global {one.name}"],
+    Autocomplete: lambda one: [f"the autocomplete provider {one.provider}"],
+    EntityProvider: lambda one: [f"the entity provider {one.name}"],
+}
+"""What nothing else in the house may be: two of one name would undo each other's work."""
+
+
+def _ids(contribution: Contribution) -> Iterable[str]:
+    return next((names(contribution) for kind, names in _NAMES.items() if isinstance(contribution, kind)), ())
 
 
 class PluginHost:

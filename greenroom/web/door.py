@@ -29,9 +29,9 @@ from greenroom.web.limits import BODY as LIMITED
 from greenroom.web.limits import ClientAddress, RateLimiter
 from greenroom.web.mounting import Mounted, Plain, Target, mount_all
 from greenroom.web.queries import decode_strictly, parse_query
-from greenroom.web.responses import JSON, JsonStream
-from greenroom.web.routes import ASKED, METHOD, PATH, Asked, Routes
-from greenroom.web.streaming import Streams
+from greenroom.web.responses import EVENTS, JSON, EventStream, JsonStream
+from greenroom.web.routes import ASKED, CLOSING, METHOD, PATH, Asked, Routes
+from greenroom.web.streaming import Streams, stream
 from greenroom.web.visit import JSON_TYPE, Visit
 
 LIVENESS = "/.backstage/health/v1/liveness"
@@ -40,6 +40,8 @@ HEALTH = "/.greenroom/health"
 METRICS = "/metrics"
 JWKS = "/.backstage/auth/v1/jwks.json"
 COOKIE = "/.backstage/auth/v1/cookie"
+
+EVENTS_TYPE = (b"content-type", EVENTS.encode())
 
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
@@ -245,7 +247,7 @@ class Door:
         asked = Asked(query, parameters, body.value, body.raw, credentials, shown, plugin.id, visit.id, url)
         path = f"{plugin.mount}{match.path}"
         if match.target.plain is not None and not visit.unread:  # forms are opened and closed by litestar
-            return await _call(visit, match.target, match.target.plain, path, asked, body, self._streams)
+            return await self._call(visit, match.target, match.target.plain, path, asked, body)
         return await self._hand_over(visit, match.target.entry, path, asked, body)
 
     async def _cookie(self, visit: Visit, plugin: Mounted, shown: Shown) -> None:
@@ -276,6 +278,43 @@ class Door:
         methods = plugin.table.methods(path) if visit.method == "OPTIONS" else ()
         await (visit.allow(methods) if methods else visit.empty(404))
 
+    async def _call(self, visit: Visit, target: Target, handler: Plain, path: str, asked: Asked, body: Body) -> None:
+        """Past litestar: the request is what it would be there, and the response goes out as it would."""
+        scope: Any = {
+            **visit.scope,
+            "path": path,
+            "path_params": asked.path,
+            "route_handler": target.handler,
+            PATH: path,
+            ASKED: asked,
+            METHOD: visit.method,
+            CLOSING: self.state.closing,
+        }
+        receive = _replay(body.raw, visit.receive) if body.read else visit.receive
+        send: Any = visit.reply.send
+        request: Request[Any, Any, Any] = Request(scope, receive, send)
+        response = await handler(request)
+        if not await self._passed(visit, response, response.status_code or target.handler.status_code, receive):
+            answer = response.to_asgi_response(
+                None, request, status_code=target.handler.status_code, media_type=target.handler.media_type or None
+            )
+            await answer(scope, receive, send)
+
+    async def _passed(self, visit: Visit, response: Response[Any], status: int, receive: Receive) -> bool:
+        """Send a response of the plain kinds. Returns whether it is one."""
+        kind = type(response)
+        passes = kind is JsonStream or kind is EventStream or (kind is Response and response.media_type == JSON)
+        if not passes or response.cookies or response.background:
+            return False
+        headers = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in response.headers.items()]
+        if isinstance(response, EventStream):
+            await stream(visit.reply, status, [*headers, EVENTS_TYPE], response.pieces, receive)
+        elif isinstance(response, JsonStream):
+            await self._streams.send(visit.reply, status, [JSON_TYPE, *headers], response.pieces, receive)
+        else:
+            await visit.reply.whole(status, [JSON_TYPE, *headers], response.content)
+        return True
+
     async def _hand_over(self, visit: Visit, entry: str, path: str, asked: Asked, body: Body) -> None:
         scope: Any = {
             **visit.scope,
@@ -286,6 +325,7 @@ class Door:
             PATH: path,
             ASKED: asked,
             METHOD: visit.method,
+            CLOSING: self.state.closing,
         }
         receive = _replay(body.raw, visit.receive) if body.read else visit.receive
         await self._inner(scope, receive, visit.reply.send)
@@ -296,37 +336,6 @@ class Door:
         self._requests.inc(plugin=visit.plugin, operation=visit.operation, method=method, status=str(status))
         self._seconds.observe(seconds, plugin=visit.plugin, operation=visit.operation)
         log_access(visit)
-
-
-async def _call(
-    visit: Visit, target: Target, handler: Plain, path: str, asked: Asked, body: Body, streams: Streams
-) -> None:
-    """Past litestar: the request is what it would be there, and the response goes out as it would."""
-    scope: Any = {
-        **visit.scope,
-        "path": path,
-        "path_params": asked.path,
-        "route_handler": target.handler,
-        PATH: path,
-        ASKED: asked,
-        METHOD: visit.method,
-    }
-    receive = _replay(body.raw, visit.receive) if body.read else visit.receive
-    send: Any = visit.reply.send
-    request: Request[Any, Any, Any] = Request(scope, receive, send)
-    response = await handler(request)
-    kind = type(response)
-    passes = kind is JsonStream or (kind is Response and response.media_type == JSON)
-    if passes and not response.cookies and not response.background:
-        headers = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in response.headers.items()]
-        status = response.status_code or target.handler.status_code
-        if isinstance(response, JsonStream):
-            return await streams.send(visit.reply, status, [JSON_TYPE, *headers], response.pieces, receive)
-        return await visit.reply.whole(status, [JSON_TYPE, *headers], response.content)
-    answer = response.to_asgi_response(
-        None, request, status_code=target.handler.status_code, media_type=target.handler.media_type or None
-    )
-    return await answer(scope, receive, send)
 
 
 def _health_headers(health: HealthConfig) -> RawHeaders:

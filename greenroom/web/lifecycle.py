@@ -39,6 +39,8 @@ class Lifecycle:
     def __init__(self, examination: Examination | None = None) -> None:
         self.phase = Phase.STARTING
         self.examination = examination
+        self.closing = asyncio.Event()
+        """Set once no more requests are taken in: answers without an end (event streams, long polls) shall find one."""
         self._moved = asyncio.Event()
 
     def started(self) -> None:
@@ -53,6 +55,7 @@ class Lifecycle:
 
     def down(self) -> None:
         """Requests to plugins are refused from now on."""
+        self.closing.set()
         self._move(Phase.DOWN)
 
     @property

@@ -12,6 +12,7 @@ from litestar import Response
 from litestar.response import Stream
 
 JSON = "application/json; charset=utf-8"
+EVENTS = "text/event-stream"
 
 _encode = msgspec.json.Encoder().encode
 
@@ -43,6 +44,17 @@ class JsonStream(Stream):
 
     def __init__(self, pieces: AsyncGenerator[bytes, None], headers: Mapping[str, str] | None = None) -> None:
         super().__init__(pieces, media_type=JSON, headers=headers)
+        self.pieces = pieces
+
+
+class EventStream(Stream):
+    """Server-sent events: pieces as of `JsonStream`, each sent, and packed where the client wants that, at once.
+
+    Headers are upstream's, and one for nginx, which would hold pieces back."""
+
+    def __init__(self, pieces: AsyncGenerator[bytes, None]) -> None:
+        headers = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
+        super().__init__(pieces, media_type=EVENTS, headers=headers)
         self.pieces = pieces
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -16,6 +17,9 @@ ASKED = "greenroom.asked"
 
 METHOD = "greenroom.method"
 """Where it leaves the method as it was sent: litestar sees HEAD as GET."""
+
+CLOSING = "greenroom.closing"
+"""Where it leaves the event that the server has begun to close."""
 
 PATH = "greenroom.path"
 """Where it leaves the path in the spelling of the template: litestar routes another, so that it never chooses itself."""
@@ -70,3 +74,15 @@ def sent_method(request: Request[Any, Any, Any]) -> str:
     """The method as it was sent: HEAD comes to the handlers of GET, with a query that nobody has checked."""
     method: str = request.scope[METHOD]  # type: ignore[literal-required]
     return method
+
+
+def closing(request: Request[Any, Any, Any]) -> asyncio.Event:
+    """Set once the server takes no more requests: the time to end an answer that would have no end."""
+    found: asyncio.Event = request.scope[CLOSING]  # type: ignore[literal-required]
+    return found
+
+
+async def gone(request: Request[Any, Any, Any]) -> None:
+    """Returns once the client has left, or the request is answered. For requests whose body is read."""
+    while (await request.receive())["type"] != "http.disconnect":
+        pass

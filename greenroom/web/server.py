@@ -103,6 +103,7 @@ async def serve(
         log.info("Shutting down: serving for another %g s", shutdown_delay.total_seconds())
         waited_for = [serving, hurrying]
         await asyncio.wait(waited_for, timeout=shutdown_delay.total_seconds(), return_when=asyncio.FIRST_COMPLETED)
+    state.closing.set()
     server.should_exit = True
     await serving
     state.down()

@@ -48,7 +48,7 @@ class Streams:
         self._open += 1
         self._crowded = self._crowded or self._open > CROWD
         try:
-            await _stream(reply, status, headers, pieces, receive)
+            await stream(reply, status, headers, pieces, receive)
         finally:
             self._open -= 1
             if self._crowded and not self._open:
@@ -68,9 +68,10 @@ def _glibc(name: str, *arguments: int) -> None:
         function(*arguments)
 
 
-async def _stream(
+async def stream(
     reply: Reply, status: int, headers: RawHeaders, pieces: AsyncGenerator[bytes, None], receive: Receive
 ) -> None:
+    """Send pieces until they end or the client has gone. They are closed before it returns. Raises what making them raises."""
     sending = asyncio.create_task(_send(reply, status, headers, pieces))
     leaving = asyncio.create_task(_gone(receive))
     try:
