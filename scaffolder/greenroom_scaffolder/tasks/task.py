@@ -8,7 +8,8 @@ from typing import Any, Literal, Protocol
 import msgspec
 
 TaskStatus = Literal["open", "processing", "completed", "failed", "cancelled", "skipped"]
-StepStatus = Literal["processing", "completed", "failed", "skipped", "cancelled"]
+StepStatus = Literal["open", "processing", "completed", "failed", "skipped", "cancelled"]
+"""`open`: it was not finished in an earlier run, whose rounds and checkpoints it keeps, and has not begun in this one."""
 EventType = Literal["log", "completion", "cancelled", "recovered"]
 
 
@@ -39,6 +40,17 @@ class TaskState(msgspec.Struct, omit_defaults=True):
     """By step id, in the order in which they began."""
     checkpoints: dict[str, Checkpoint] = {}
     """By `<step id>.<key>` (with `[n]` after the id in round n of an `each`)."""
+
+
+def retried(state: TaskState) -> TaskState:
+    """What a run starts from that somebody asked for: finished steps stay so, all others are open again and keep the rounds
+    and checkpoints that they have. (A run that goes on where a lost worker was takes the state as it is.)"""
+    steps = {
+        step_id: known if known.status == "completed" else StepState("open", rounds=known.rounds)
+        for step_id, known in state.steps.items()
+        if known.status == "completed" or known.rounds
+    }
+    return TaskState(steps, state.checkpoints)
 
 
 class Task(msgspec.Struct, frozen=True):
