@@ -14,6 +14,7 @@ from greenroom.db import Database
 from greenroom.errors import ConfigError
 from greenroom.permissions import Permissions
 from greenroom.plugin import (
+    CatalogLocations,
     CatalogProviders,
     CatalogReader,
     Check,
@@ -51,6 +52,7 @@ from greenroom_catalog.query.explain import Explainer, Setup
 from greenroom_catalog.query.query import EntityQueries, LentReader
 from greenroom_catalog.query.tallies import PATIENCE
 from greenroom_catalog.routes.explain import explain_routes
+from greenroom_catalog.routes.lent import LentLocations
 from greenroom_catalog.routes.own import greenroom_routes
 from greenroom_catalog.routes.scheduler import SweepTask, scheduler_routes
 from greenroom_catalog.routes.surface import catalog_routes
@@ -78,7 +80,7 @@ class CheckedConfig(CatalogConfig):
             raise FieldError(error.path.removeprefix("catalog."), error.problem, error.hint) from error
 
 
-@plugin("catalog", CheckedConfig, provides=(CatalogReader, CatalogProviders))
+@plugin("catalog", CheckedConfig, provides=(CatalogReader, CatalogProviders, CatalogLocations))
 def catalog(config: CatalogConfig, host: Host) -> Iterable[Contribution]:
     """Ingest entities from providers and locations, and serve them at `/api/catalog`."""
     database, urls = host.get(Database), host.get(Urls)
@@ -140,6 +142,7 @@ def catalog(config: CatalogConfig, host: Host) -> Iterable[Contribution]:
     explainer = Explainer(database, queries.sql, Reader(urls), _setup(config, host, rules, hide))
     yield greenroom_routes(runs, permissions=permissions, more=explain_routes(explainer, permissions))
     yield Provides(CatalogReader, LentReader(queries))
+    yield Provides(CatalogLocations, LentLocations(locations, host.get(Permissions), readonly=config.readonly))
     yield ConfigLocations(config.locations)
     yield locations
     yield RepositorySearch(
