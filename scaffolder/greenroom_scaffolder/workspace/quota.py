@@ -1,0 +1,103 @@
+"""How much a workspace may hold, and the account of what it does."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+
+import msgspec
+
+from greenroom.errors import InputError
+
+
+class Quota(msgspec.Struct, frozen=True):
+    """What one workspace may hold. Folders and links count among the files."""
+
+    max_bytes: int = 1024**3
+    max_files: int = 100_000
+    max_file_bytes: int = 256 * 1024**2
+
+
+class QuotaError(InputError):
+    """The workspace is full"""
+
+
+class Usage(msgspec.Struct, frozen=True):
+    """What a workspace holds: bytes of its files, and how many files, folders and links."""
+
+    bytes: int = 0
+    files: int = 0
+
+
+class Ledger:
+    """The account of one workspace, kept from the first write on, so that no write has to count all files.
+
+    Whoever writes claims first. Several threads may."""
+
+    def __init__(self, quota: Quota, measure: Callable[[], Usage]) -> None:
+        self._quota = quota
+        self._measure = measure
+        self._used: Usage | None = None
+        self._lock = threading.RLock()
+
+    def begin(self) -> None:
+        """Count, if that was not done: before anything is changed."""
+        with self._lock:
+            self._used = self._used or self._measure()
+
+    def claim(self, more_bytes: int, more_files: int, *, made: int = 0) -> None:
+        """Raises QuotaError, with figures, when that is too much, `made` of the files being there already. Giving back is never
+        refused. Others may have deleted something: all is counted anew before anything is refused."""
+        with self._lock:
+            used = self._used or self._measure()
+            wanted = Usage(used.bytes + more_bytes, used.files + more_files)
+            if (more_bytes > 0 or more_files > 0) and self._too_much(wanted):
+                used = self._measure()
+                wanted = Usage(used.bytes + more_bytes, used.files + more_files - made)
+                self._refuse_too_much(wanted)
+            self._used = wanted
+
+    def forget(self) -> None:
+        """Count anew at the next claim: after a write that failed in the middle, a deletion, or a process that wrote by itself."""
+        with self._lock:
+            self._used = None
+
+    def check(self) -> Usage:
+        """Count anew, at once. Raises QuotaError."""
+        with self._lock:
+            self._used = self._measure()
+            self._refuse_too_much(self._used)
+            return self._used
+
+    def refuse_large(self, path: str, size: int) -> None:
+        """Raises QuotaError for a single file that is too large."""
+        if size > self._quota.max_file_bytes:
+            raise QuotaError(
+                f"The file {path} of {in_words(size)} is too large for the workspace: "
+                f"at most {in_words(self._quota.max_file_bytes)} each"
+            )
+
+    def _too_much(self, wanted: Usage) -> bool:
+        return wanted.bytes > self._quota.max_bytes or wanted.files > self._quota.max_files
+
+    def _refuse_too_much(self, wanted: Usage) -> None:
+        if wanted.bytes > self._quota.max_bytes:
+            raise QuotaError(
+                f"The workspace would hold {in_words(wanted.bytes)}, more than the {in_words(self._quota.max_bytes)} "
+                "that a task may have"
+            )
+        if wanted.files > self._quota.max_files:
+            raise QuotaError(
+                f"The workspace would hold {wanted.files} files and folders, more than the {self._quota.max_files} "
+                "that a task may have"
+            )
+
+
+def in_words(size: int) -> str:
+    """`1536` -> `1.5 kB`, in steps of 1024."""
+    amount = float(size)
+    for unit in ("bytes", "kB", "MB"):
+        if amount < 1024:
+            return f"{amount:.4g} {unit}"
+        amount /= 1024
+    return f"{amount:.4g} GB"

@@ -1,0 +1,73 @@
+"""folder -> empty: everything below it is deleted, however deep, and no link is followed."""
+
+from __future__ import annotations
+
+import os
+import uuid
+from contextlib import suppress
+from pathlib import Path
+
+from greenroom_scaffolder.workspace.descent import Walk
+
+_DEEP = 64
+"""Folders below each other. What is deeper is first moved up, so that the way there stays short."""
+
+
+def clear(root: Path, under: list[str]) -> None:
+    """Delete what a folder below the root holds. Raises OSError, such as for a process that goes on writing."""
+    tops, folders = [under], []
+    with Walk(root) as walk:
+        for top in tops:  # which grows
+            folders += _folders(walk, top, tops)
+        for folder in reversed(folders):
+            with suppress(FileNotFoundError):
+                _empty(walk.go(folder))
+        for top in tops[1:]:
+            with suppress(FileNotFoundError):
+                os.rmdir(top[0], dir_fd=walk.go([]))
+
+
+def _folders(walk: Walk, top: list[str], tops: list[list[str]]) -> list[list[str]]:
+    """Those to empty, each before what it holds; the deep ones are moved to the root, and are more tops."""
+    found, left = [], [top]
+    while left:
+        folder = left.pop()
+        found.append(folder)
+        with suppress(FileNotFoundError):
+            for name in _folders_in(walk.go(folder)):
+                if len(folder) - len(top) < _DEEP:
+                    left.append([*folder, name])
+                else:
+                    tops.append([_moved_up(walk, folder, name)])
+    return found
+
+
+def _folders_in(folder: int) -> list[str]:
+    if folder < 0:
+        return []
+    with os.scandir(folder) as listing:
+        return [entry.name for entry in listing if entry.is_dir(follow_symlinks=False)]
+
+
+def _moved_up(walk: Walk, folder: list[str], name: str) -> str:
+    moved = f".gone-{uuid.uuid4().hex}"
+    here = os.dup(walk.go(folder))
+    try:
+        os.rename(name, moved, src_dir_fd=here, dst_dir_fd=walk.go([]))
+    finally:
+        os.close(here)
+    return moved
+
+
+def _empty(folder: int) -> None:
+    if folder < 0:
+        return
+    with os.scandir(folder) as listing:
+        entries = list(listing)
+    for entry in entries:
+        remove = os.rmdir if entry.is_dir(follow_symlinks=False) else os.unlink
+        try:
+            remove(entry.name, dir_fd=folder)
+        except PermissionError:  # the folder is read-only, as those of some tools' caches are
+            os.fchmod(folder, 0o700)
+            remove(entry.name, dir_fd=folder)

@@ -1,0 +1,131 @@
+"""A workspace that travels, and archives that were forged."""
+
+from __future__ import annotations
+
+import io
+import os
+import tarfile
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from isal import igzip
+
+from greenroom.errors import NotAllowedError
+from greenroom_scaffolder.workspace.archive import ArchiveError
+from greenroom_scaffolder.workspace.quota import Quota, QuotaError
+from greenroom_scaffolder.workspace.workspace import Workspace
+
+
+def forged(build: Callable[[tarfile.TarFile], None]) -> bytes:
+    plain = io.BytesIO()
+    with tarfile.open(fileobj=plain, mode="w") as tar:
+        build(tar)
+    return igzip.compress(plain.getvalue())
+
+
+def member(
+    name: str, kind: bytes = tarfile.REGTYPE, link: str = "", data: bytes = b""
+) -> Callable[[tarfile.TarFile], None]:
+    def build(tar: tarfile.TarFile) -> None:
+        info = tarfile.TarInfo(name)
+        info.type, info.linkname, info.size = kind, link, len(data)
+        tar.addfile(info, io.BytesIO(data))
+
+    return build
+
+
+def test_everything_comes_back_on_another_machine(tmp_path: Path) -> None:
+    here = Workspace.create(tmp_path / "one", "task", Quota())
+    here.write("bin/run", bytes(range(256)), 0o755)
+    here.write("read only", b"x", 0o444)
+    here.write("n" * 200 + "/" + "ä" * 100, b"long name")
+    here.mkdir("empty")
+    here.symlink("bin/link", "../empty")
+    here.symlink("broken", "nowhere" * 30)
+    (here.path / os.fsdecode(b"not-utf8-\xff")).write_bytes(b"raw")
+    os.mkfifo(here.path / "pipe")
+    there = Workspace.create(tmp_path / "two", "task", Quota())
+    there.unpack(here.pack())
+    assert there.entries() == [entry for entry in here.entries() if entry.kind != "other"]
+    assert all(there.read(entry.path) == here.read(entry.path) for entry in here.entries() if entry.kind == "file")
+
+
+def test_a_workspace_is_unpacked_over_what_is_left_of_it(tmp_path: Path) -> None:
+    workspace = Workspace.create(tmp_path, "task", Quota())
+    workspace.write("a/file", b"first")
+    workspace.symlink("link", "a")
+    packed = workspace.pack()
+    workspace.write("a/file", b"second")
+    workspace.unpack(packed)
+    assert workspace.read("link/file") == b"first"
+
+
+def test_one_that_is_too_large_is_not_kept(tmp_path: Path) -> None:
+    workspace = Workspace.create(tmp_path, "task", Quota())
+    workspace.write("noise", os.urandom(200_000))
+    with pytest.raises(QuotaError, match=r"too large to be kept: more than 97\.66 kB packed"):
+        workspace.pack(most=100_000)
+
+
+@pytest.mark.parametrize(
+    "build",
+    [
+        member("/etc/evil", data=b"x"),
+        member("../evil", data=b"x"),
+        member("a/../../evil", data=b"x"),
+        member("hard", tarfile.LNKTYPE, "/etc/passwd"),
+        member("device", tarfile.CHRTYPE),
+        member("block", tarfile.BLKTYPE),
+        member("pipe", tarfile.FIFOTYPE),
+        member("link", tarfile.SYMTYPE, "/etc/passwd"),
+        member("link", tarfile.SYMTYPE, "../../evil"),
+    ],
+)
+def test_a_forged_member_is_refused(tmp_path: Path, build: Callable[[tarfile.TarFile], None]) -> None:
+    workspace = Workspace.create(tmp_path / "work", "task", Quota())
+    with pytest.raises((ArchiveError, NotAllowedError)):
+        workspace.unpack(forged(build))
+    assert workspace.entries() == []
+    assert [one.name for one in tmp_path.iterdir()] == ["work"]
+
+
+def test_nothing_is_written_through_a_link_of_the_archive(tmp_path: Path) -> None:
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    workspace = Workspace.create(tmp_path / "work", "task", Quota())
+
+    def build(tar: tarfile.TarFile) -> None:
+        member("link", tarfile.SYMTYPE, str(outside))(tar)
+        member("link/evil", data=b"x")(tar)
+
+    with pytest.raises(NotAllowedError):
+        workspace.unpack(forged(build))
+    assert list(outside.iterdir()) == []
+
+
+def test_bombs_are_stopped(tmp_path: Path) -> None:
+    workspace = Workspace.create(tmp_path, "task", Quota(max_bytes=1_000_000, max_files=20, max_file_bytes=1_000_000))
+    with pytest.raises(QuotaError):
+        workspace.unpack(forged(member("zeros", data=bytes(50_000_000))))
+
+    def many(tar: tarfile.TarFile) -> None:
+        for number in range(1000):
+            member(str(number))(tar)
+
+    with pytest.raises(QuotaError):
+        workspace.unpack(forged(many))
+
+
+def test_an_endless_header_is_not_read(tmp_path: Path) -> None:
+    workspace = Workspace.create(tmp_path, "task", Quota())
+    with pytest.raises(ArchiveError, match="too long"):
+        workspace.unpack(forged(member("name", tarfile.XHDTYPE, data=bytes(1_000_000))))
+
+
+def test_noise_is_no_archive(tmp_path: Path) -> None:
+    workspace = Workspace.create(tmp_path, "task", Quota())
+    workspace.write("a", b"x" * 5000)
+    for broken in (b"", b"noise", igzip.compress(b"noise" * 1000), workspace.pack()[:60], workspace.pack()[:-20]):
+        with pytest.raises(ArchiveError):
+            workspace.unpack(broken)

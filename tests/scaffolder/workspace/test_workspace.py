@@ -1,0 +1,412 @@
+"""The directory of a task: what a hostile template tries, and what an honest one must not lose."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from greenroom.errors import ConflictError, InputError, NotAllowedError
+from greenroom_scaffolder.workspace.descent import OUTSIDE, FileError
+from greenroom_scaffolder.workspace.quota import Quota, QuotaError, Usage
+from greenroom_scaffolder.workspace.workspace import MoveError, Workspace
+
+
+@pytest.fixture
+def outside(tmp_path: Path) -> Path:
+    folder = tmp_path / "outside"
+    folder.mkdir()
+    (folder / "secret.txt").write_text("not yours")
+    return folder
+
+
+@pytest.fixture
+def workspace(tmp_path: Path, outside: Path) -> Iterator[Workspace]:
+    made = Workspace.create(tmp_path / "work", "task-1", Quota(max_bytes=100_000, max_files=50, max_file_bytes=60_000))
+    yield made
+    assert (outside / "secret.txt").read_text() == "not yours", "whatever a test does, what is outside stays"
+    made.remove()
+
+
+# --- where things are ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "path", ["../x", "a/../../x", "/etc/passwd", "..", "a/b/../../..", "//etc/passwd", "..data", "/"]
+)
+def test_a_path_that_leads_out_is_refused_in_upstreams_words(workspace: Workspace, path: str) -> None:
+    tries: list[Callable[[], object]] = [
+        lambda: workspace.inside(path),
+        lambda: workspace.write(path, b""),
+        lambda: workspace.read(path),
+        lambda: workspace.mkdir(path),
+        lambda: workspace.rename(path, "b"),
+        lambda: workspace.rename("b", path),
+        lambda: workspace.delete([path]),
+        lambda: workspace.discard(path),
+        lambda: workspace.entries(path),
+        lambda: workspace.symlink(path, "a"),
+        lambda: workspace.chmod(path, 0o777),
+    ]
+    for refused in tries:
+        with pytest.raises(NotAllowedError, match=OUTSIDE):
+            refused()
+
+
+def test_a_path_inside_is_answered_unresolved(workspace: Workspace) -> None:
+    workspace.write("real/file", b"")
+    workspace.symlink("link", "real")
+    assert workspace.inside("link/file") == workspace.path / "link/file"
+    assert workspace.inside("a/./b/../c") == workspace.path / "a/c"
+    assert workspace.inside(str(workspace.path / "x")) == workspace.path / "x"
+    assert workspace.inside("sub", "../file") == workspace.path / "file"
+    assert workspace.inside() == workspace.path
+
+
+@pytest.mark.parametrize("path", ["a\0b", "a\ud800"])
+def test_what_no_path_can_hold_is_refused_clearly(workspace: Workspace, path: str) -> None:
+    with pytest.raises(InputError, match="path"):
+        workspace.write(path, b"")
+    with pytest.raises(InputError, match="path"):
+        workspace.symlink("x", path)
+
+
+def test_endless_names_are_refused(workspace: Workspace) -> None:
+    with pytest.raises(FileError, match="ENAMETOOLONG: name too long"):
+        workspace.write("n" * 300, b"")
+    with pytest.raises(FileError, match="ENAMETOOLONG"):
+        workspace.write("d/" * 3000 + "f", b"")
+    assert workspace.entries() == []
+
+
+def test_a_task_id_is_a_plain_name(tmp_path: Path) -> None:
+    for bad in ("../x", "", ".", "a/b", "a\0", ".hidden", "x" * 200):
+        with pytest.raises(InputError):
+            Workspace.create(tmp_path, bad, Quota())
+
+
+def test_a_planted_workspace_is_not_taken(tmp_path: Path, outside: Path) -> None:
+    (tmp_path / "work").mkdir()
+    (tmp_path / "work/task-9").symlink_to(outside)
+    with pytest.raises(ConflictError):
+        Workspace.create(tmp_path / "work", "task-9", Quota())
+
+
+# --- links -----------------------------------------------------------------------------------------------------------
+
+
+def plant(workspace: Workspace, path: str, target: str | Path) -> None:
+    """As a subprocess would: not through the workspace."""
+    (workspace.path / path).symlink_to(target)
+
+
+@pytest.mark.parametrize("through", ["link/secret.txt", "chain/secret.txt", "dots/secret.txt", "file"])
+def test_nothing_is_read_or_written_through_a_planted_link(workspace: Workspace, outside: Path, through: str) -> None:
+    workspace.mkdir("deep/er")
+    plant(workspace, "link", outside)
+    plant(workspace, "chain", "link")
+    plant(workspace, "dots", "deep/er/../../../../outside")
+    plant(workspace, "file", outside / "secret.txt")
+    for refused in (
+        lambda: workspace.read(through),
+        lambda: workspace.write(through, b"mine now"),
+        lambda: workspace.chmod(through, 0o777),
+        lambda: workspace.exists(through),
+        lambda: workspace.inside(through),
+        lambda: workspace.mkdir(through + "/x"),
+        lambda: workspace.rename(through, "stolen"),
+    ):
+        with pytest.raises(NotAllowedError, match=OUTSIDE):
+            refused()
+
+
+def test_a_link_to_a_missing_file_outside_does_not_make_it(workspace: Workspace, outside: Path) -> None:
+    plant(workspace, "link", outside / "new.txt")
+    with pytest.raises(NotAllowedError):
+        workspace.write("link", b"x")
+    assert not (outside / "new.txt").exists()
+
+
+def test_links_inside_are_followed(workspace: Workspace) -> None:
+    workspace.write("real/deep/file", b"old")
+    workspace.symlink("short", "real/deep")
+    workspace.symlink("real/up", "../short/file")
+    plant(workspace, "absolute", workspace.path / "real")
+    workspace.write("real/up", b"new")
+    assert workspace.read("absolute/deep/file") == b"new"
+    workspace.write("short/made/here", b"x")
+    assert (workspace.path / "real/deep/made/here").read_bytes() == b"x"
+
+
+def test_a_circle_of_links_ends(workspace: Workspace) -> None:
+    plant(workspace, "a", "b")
+    plant(workspace, "b", "a")
+    for refused in (lambda: workspace.read("a"), lambda: workspace.write("a/x", b""), lambda: workspace.inside("b")):
+        with pytest.raises(FileError, match="ELOOP"):
+            refused()
+    workspace.discard("a")
+    assert [entry.path for entry in workspace.entries()] == ["b"]
+
+
+@pytest.mark.parametrize("target", ["/etc/passwd", "../x", "folder/../../x", "../../..", "hop/../../x"])
+def test_a_link_out_is_not_made(workspace: Workspace, target: str) -> None:
+    workspace.mkdir("folder")
+    workspace.mkdir("a/b")
+    workspace.symlink("hop", "a/b")
+    if target == "hop/../../x":  # through the link that is a/x, and inside
+        workspace.symlink("link", target)
+        return
+    with pytest.raises(NotAllowedError):
+        workspace.symlink("link", target)
+
+
+def test_a_link_is_kept_as_written_and_one_with_an_absolute_target_becomes_relative(workspace: Workspace) -> None:
+    workspace.symlink("a/link", "../b/./c")
+    workspace.symlink("a/whole", str(workspace.path / "b/c"))
+    assert os.readlink(workspace.path / "a/link") == "../b/./c"  # noqa: PTH115 - as written
+    assert (workspace.path / "a/whole").readlink() == Path("../b/c")
+    workspace.symlink("a/link", "../d")
+    assert (workspace.path / "a/link").readlink() == Path("../d")
+    workspace.write("file", b"")
+    with pytest.raises(FileError):
+        workspace.symlink("file", "b")
+
+
+def test_a_folder_swapped_for_a_link_at_every_moment_lets_nothing_out(workspace: Workspace, outside: Path) -> None:
+    """The race that a check followed by a use always loses sooner or later."""
+    workspace.mkdir("folder")
+    spare, link, folder = workspace.path / "spare", workspace.path / "link", workspace.path / "folder"
+    link.symlink_to(outside)
+    stop = threading.Event()
+
+    def swap() -> None:
+        while not stop.is_set():
+            folder.rename(spare)
+            with suppress(OSError):  # the writer made the folder anew, meanwhile
+                link.rename(folder)
+                folder.rename(link)
+            while spare.exists():
+                shutil.rmtree(folder, ignore_errors=True)
+                with suppress(OSError):
+                    spare.rename(folder)
+
+    other = threading.Thread(target=swap)
+    other.start()
+    try:
+        for _ in range(1500):
+            try:
+                workspace.write("folder/planted", b"out!")
+            except (NotAllowedError, FileError):
+                continue
+    finally:
+        stop.set()
+        other.join()
+    assert [one.name for one in outside.iterdir()] == ["secret.txt"]
+
+
+# --- files -----------------------------------------------------------------------------------------------------------
+
+
+def test_binaries_and_modes_are_kept(workspace: Workspace) -> None:
+    data = bytes(range(256)) * 10
+    workspace.write("bin/run", data, 0o755)
+    assert workspace.read("bin/run") == data
+    assert (workspace.path / "bin/run").stat().st_mode & 0o111 == 0o111
+    workspace.write("bin/run", b"new", 0o644)
+    assert (workspace.path / "bin/run").stat().st_mode & 0o111 == 0o111, (
+        "an old file keeps its mode, as node's writeFile"
+    )
+    workspace.chmod("bin/run", 0o4644)
+    assert (workspace.path / "bin/run").stat().st_mode & 0o7777 == 0o644
+
+
+def test_a_missing_file_is_told_as_node_tells_it(workspace: Workspace) -> None:
+    with pytest.raises(FileError) as caught:
+        workspace.read("no/such")
+    assert caught.value.message == f"ENOENT: no such file or directory, open '{workspace.path}/no/such'"
+    assert caught.value.name == "Error"
+    workspace.write("file", b"")
+    with pytest.raises(FileError, match="ENOTDIR: not a directory"):
+        workspace.write("file/below", b"")
+    with pytest.raises(FileError, match="EISDIR"):
+        workspace.read(".")
+
+
+def test_a_pipe_does_not_hold_the_worker(workspace: Workspace) -> None:
+    os.mkfifo(workspace.path / "pipe")
+    for refused in (lambda: workspace.read("pipe"), lambda: workspace.write("pipe", b"x")):
+        with pytest.raises(FileError):
+            refused()
+    assert [entry.kind for entry in workspace.entries()] == ["other"]
+
+
+def test_entries_name_everything_without_following_links(workspace: Workspace) -> None:
+    workspace.write("b/c/file", b"123", 0o755)
+    workspace.write("a", b"")
+    workspace.symlink("b/link", "c")
+    found = [(entry.path, entry.kind, entry.size, entry.target) for entry in workspace.entries()]
+    assert found == [
+        ("a", "file", 0, ""),
+        ("b", "folder", 0, ""),
+        ("b/c", "folder", 0, ""),
+        ("b/link", "link", 0, "c"),
+        ("b/c/file", "file", 3, ""),
+    ]
+    assert [entry.path for entry in workspace.entries("b", recursive=False)] == ["b/c", "b/link"]
+    assert [entry.path for entry in workspace.entries("b/link")] == ["b/link/file"], "named by the path that was asked"
+    assert workspace.entries("b/c")[0].executable
+    with pytest.raises(FileError, match="ENOENT"):
+        workspace.entries("nowhere")
+
+
+def test_a_dry_run_sees_files_and_broken_links_but_not_git(workspace: Workspace) -> None:
+    workspace.write("a/run", b"\xff", 0o755)
+    workspace.write(".git/config", b"")
+    workspace.write("sub/.git/config", b"")
+    workspace.write(".hidden", b"h")
+    workspace.symlink("good", "a/run")
+    workspace.symlink("broken", "nowhere")
+    assert {(one.path, one.content, one.executable, one.symlink) for one in workspace.contents()} == {
+        ("a/run", b"\xff", True, False),
+        ("sub/.git/config", b"", False, False),
+        (".hidden", b"h", False, False),
+        ("broken", b"nowhere", True, True),
+    }
+
+
+def test_a_skeleton_is_copied_with_its_links_but_not_those_that_lead_out(
+    workspace: Workspace, tmp_path: Path, outside: Path
+) -> None:
+    source = tmp_path / "skeleton"
+    (source / "sub").mkdir(parents=True)
+    (source / "sub/run.sh").write_bytes(b"#!/bin/sh\n")
+    (source / "sub/run.sh").chmod(0o755)
+    (source / "inner").symlink_to("sub/run.sh")
+    (source / "outer").symlink_to("../outside/secret.txt")
+    (source / "whole").symlink_to(outside / "secret.txt")
+    os.mkfifo(source / "pipe")
+    workspace.write("there/sub/run.sh", b"old", 0o600)
+    workspace.copy_tree(source, "there")
+    assert sorted(entry.path for entry in workspace.entries("there")) == [
+        "there/inner",
+        "there/sub",
+        "there/sub/run.sh",
+    ]
+    assert workspace.read("there/inner") == b"#!/bin/sh\n"
+    assert workspace.entries("there/sub")[0].executable
+    workspace.copy_tree(source / "sub/run.sh", "single")
+    assert workspace.read("single") == b"#!/bin/sh\n"
+
+
+def test_a_move_is_refused_in_upstreams_words(workspace: Workspace) -> None:
+    workspace.write("a/one", b"1")
+    workspace.write("b", b"2")
+    with pytest.raises(MoveError, match=r"^dest already exists\.$"):
+        workspace.rename("a/one", "b")
+    with pytest.raises(MoveError, match=r"^Source and destination must not be the same\.$"):
+        workspace.rename("b", "./b")
+    with pytest.raises(MoveError, match=r"^Cannot move '.*/a' to a subdirectory of itself, '.*/a/c'\.$"):
+        workspace.rename("a", "a/c")
+    with pytest.raises(FileError, match="ENOENT"):
+        workspace.rename("nothing", "c")
+    workspace.rename("a/one", "b", overwrite=True)
+    workspace.rename("a", "new/folder")
+    assert workspace.read("b") == b"1"
+    assert [entry.path for entry in workspace.entries()] == ["b", "new", "new/folder"]
+
+
+def test_deleting_follows_no_link(workspace: Workspace, outside: Path) -> None:
+    workspace.write("keep/file", b"")
+    workspace.write("gone/file", b"")
+    workspace.symlink("gone/link", "../keep")
+    plant(workspace, "gone/out", outside)
+    workspace.discard("gone")
+    workspace.discard("never was there")
+    assert [entry.path for entry in workspace.entries()] == ["keep", "keep/file"]
+    with pytest.raises(NotAllowedError):
+        workspace.discard(".")
+
+
+def test_a_very_deep_tree_goes_away(workspace: Workspace) -> None:
+    """Deeper than descriptors, Python's recursion and the length of a path last."""
+    folder = os.open(workspace.path, os.O_RDONLY)
+    for _ in range(5000):
+        os.mkdir("d", dir_fd=folder)
+        deeper = os.open("d", os.O_RDONLY, dir_fd=folder)
+        os.close(folder)
+        folder = deeper
+    os.close(folder)
+    workspace.remove()
+    assert not workspace.path.exists()
+    workspace.remove()
+
+
+# --- quota -----------------------------------------------------------------------------------------------------------
+
+
+def test_too_much_is_refused_with_figures(workspace: Workspace) -> None:
+    with pytest.raises(
+        QuotaError, match=r"The file big of 68\.36 kB is too large for the workspace: at most 58\.59 kB each"
+    ):
+        workspace.write("big", b"x" * 70_000)
+    workspace.discard("big")
+    workspace.write("one", b"x" * 60_000)
+    with pytest.raises(QuotaError, match=r"would hold 107\.4 kB, more than the 97\.66 kB that a task may have"):
+        workspace.write("two", b"x" * 50_000)
+    workspace.write("one", b"x" * 10)
+    workspace.write("two", b"x" * 50_000)
+    assert workspace.usage() == Usage(50_010, 2)
+
+
+def test_folders_and_links_count_too(workspace: Workspace) -> None:
+    with pytest.raises(QuotaError, match="would hold 51 files and folders, more than the 50"):
+        workspace.write("d/" * 60 + "f", b"")
+    workspace.discard("d")
+    for number in range(50):
+        workspace.symlink(str(number), "x")
+    with pytest.raises(QuotaError):
+        workspace.mkdir("more")
+    workspace.mkdir(".")
+
+
+def test_what_a_process_wrote_by_itself_is_seen_at_the_check(workspace: Workspace) -> None:
+    workspace.write("a", b"x")
+    (workspace.path / "by-itself").write_bytes(b"x" * 99_000)
+    assert workspace.check() == Usage(99_001, 2)
+    with pytest.raises(QuotaError):
+        workspace.write("b", b"x" * 1000)
+    (workspace.path / "more").write_bytes(b"x" * 2000)
+    with pytest.raises(QuotaError):
+        workspace.check()
+
+
+def test_an_endless_source_is_stopped(workspace: Workspace) -> None:
+    with pytest.raises(QuotaError):
+        workspace.pour("endless", iter(lambda: b"x" * 1000, b""))
+    assert workspace.usage().bytes <= 60_000
+
+
+def test_threads_share_one_account(tmp_path: Path) -> None:
+    workspace = Workspace.create(tmp_path, "threads", Quota(max_bytes=10_000, max_files=1000))
+    refused: list[str] = []
+
+    def work(name: int) -> None:
+        for number in range(50):
+            try:
+                workspace.write(f"{name}/{number}", b"x" * 100)
+            except QuotaError as error:
+                refused.append(error.message)
+
+    threads = [threading.Thread(target=work, args=(name,)) for name in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    used = workspace.usage()
+    assert used.bytes == 10_000
+    assert len(refused) == 100
