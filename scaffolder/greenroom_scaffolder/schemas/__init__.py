@@ -1,1 +1,9 @@
-"""A value and a JSON Schema -> errors, as the npm package `jsonschema` words them."""
+"""JSON Schema -> what is wrong with a value, exactly as upstream's validator (npm's `jsonschema`) words and orders it.
+
+problems  values  patterns  references  formats  keywords  validator
+"""
+
+from greenroom_scaffolder.schemas.problems import Problem, SchemaError, TooMuchError
+from greenroom_scaffolder.schemas.validator import CompiledSchema, compile_schema, validate
+
+__all__ = ["CompiledSchema", "Problem", "SchemaError", "TooMuchError", "compile_schema", "validate"]

@@ -1,0 +1,179 @@
+"""Value and JSON Schema -> what is wrong with the value, as npm's `jsonschema` words and orders it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from typing import Any
+
+import msgspec
+
+from greenroom_scaffolder.schemas.keywords import KEYWORDS, NOTHING, Check, Found, Run, Site
+from greenroom_scaffolder.schemas.problems import Path, Problem, SchemaError, WrongKeywordError, WrongTypeError, truthy
+from greenroom_scaffolder.schemas.references import Scope, root_scope
+from greenroom_scaffolder.schemas.values import kind_of
+
+
+class CompiledSchema:
+    """A schema that was read once; `validate` holds any number of values against it."""
+
+    def __init__(self, schema: Any) -> None:
+        """Raises SchemaError, as upstream does before it looks at a value."""
+        if not isinstance(schema, Mapping | list | bool):
+            raise SchemaError("Expected `schema` to be an object or boolean")
+        scope = root_scope(schema)
+        self._check = _Checks().check(schema, scope)
+
+    def validate(self, instance: Any, *, name: str = "instance") -> list[Problem]:
+        """What is wrong, in upstream's order; nothing if the value is good.
+
+        `name` is what the value is called in `property` and `stack`. Raises SchemaError where upstream throws one (what is wrong
+        with a schema shows when a value gets there), and TooMuchError for what takes too long."""
+        return list(self._check(instance, (), Run(name)))
+
+
+def compile_schema(schema: Any) -> CompiledSchema:
+    """The compiled form of a JSON Schema; those lately used are kept, by what is written in them."""
+    try:
+        return _compiled(msgspec.json.encode(schema))
+    except RecursionError:
+        return CompiledSchema(schema)
+
+
+@lru_cache(maxsize=512)
+def _compiled(encoded: bytes) -> CompiledSchema:
+    return CompiledSchema(msgspec.json.decode(encoded))
+
+
+def validate(instance: Any, schema: Any, *, name: str = "instance") -> list[Problem]:
+    """`compile_schema(schema).validate(instance)`. A value that is not there is `msgspec.UNSET`."""
+    return compile_schema(schema).validate(instance, name=name)
+
+
+class _Checks:
+    """Makes the checks of one schema and its parts, each at its first use: a schema may refer to itself."""
+
+    def __init__(self) -> None:
+        self._made: dict[tuple[int, str, int], tuple[Check, Any, Scope]] = {}
+
+    def check(self, schema: Any, scope: Scope) -> Check:
+        key = (id(schema), scope.base, id(scope.schemas))
+        if isinstance(schema, Mapping) and key in self._made:
+            return self._made[key][0]
+        made = self._make(schema, scope)
+        if isinstance(schema, Mapping):
+            self._made[key] = (made, schema, scope)  # what is kept keeps its id
+        return made
+
+    def _make(self, schema: Any, scope: Scope) -> Check:
+        if schema is True:
+            return _anything
+        if schema is False:
+            return self._keywords({"type": []}, scope)
+        if not truthy(schema):
+            return _no_schema
+        if isinstance(schema, Mapping) and truthy(schema.get("extends")):
+            return self._extended(schema, scope)
+        return self._plain(schema, scope)
+
+    def _plain(self, schema: Any, scope: Scope) -> Check:
+        reference = schema.get("$ref") if isinstance(schema, Mapping) else schema
+        if isinstance(reference, str) and reference:
+            return self._referring(reference, schema, scope)
+        return self._keywords(schema, scope) if isinstance(schema, Mapping) else _anything
+
+    def _referring(self, reference: str, schema: Any, scope: Scope) -> Check:
+        target: Check | None = None
+
+        def check(value: Any, path: Path, run: Run) -> Found:
+            nonlocal target
+            if target is None:
+                target = self.check(*scope.find(reference, schema))
+            run.enter()
+            found = target(value, path, run)
+            run.leave()
+            return found
+
+        return check
+
+    def _extended(self, schema: Mapping[str, Any], scope: Scope) -> Check:
+        merged: Check | None = None
+
+        def check(value: Any, path: Path, run: Run) -> Found:
+            nonlocal merged
+            if merged is None:
+                merged = self._plain(_with_bases(schema, scope), scope)
+            return merged(value, path, run)
+
+        return check
+
+    def _keywords(self, schema: Mapping[str, Any], scope: Scope) -> Check:
+        site = Site(schema, scope, self)
+        made = (KEYWORDS[key](site) for key in _ordered(schema) if key in KEYWORDS)
+        checks = [check for check in made if check is not None]
+
+        def check(value: Any, path: Path, run: Run) -> Found:
+            run.enter()
+            problems: list[Problem] | None = None
+            for keyword in checks:
+                found = keyword(value, path, run)
+                if found:
+                    problems = [*problems, *found] if problems else list(found)
+            run.leave()
+            return problems or NOTHING
+
+        return check
+
+
+def _ordered(schema: Mapping[str, Any]) -> Sequence[str]:
+    """Keys in their order; no keyword looks like an index, which JavaScript would put first."""
+    return list(schema)
+
+
+def _anything(value: Any, path: Path, run: Run) -> Found:
+    return NOTHING
+
+
+def _no_schema(value: Any, path: Path, run: Run) -> Found:
+    raise WrongKeywordError("schema is undefined")
+
+
+def _with_bases(schema: Mapping[str, Any], scope: Scope) -> Any:
+    """The schema, merged with what it extends."""
+    bases = schema["extends"]
+    merged: Any = schema
+    for base in bases if isinstance(bases, list) else [bases]:
+        merged = _merged(merged, _resolved(base, scope))
+    return merged
+
+
+def _resolved(schema: Any, scope: Scope) -> Any:
+    if schema is None:
+        raise WrongTypeError("Cannot read properties of null (reading '$ref')")
+    reference = schema.get("$ref") if isinstance(schema, Mapping) else schema
+    return scope.find(reference, schema)[0] if isinstance(reference, str) and reference else schema
+
+
+def _merged(target: Any, source: Any) -> Any:
+    """Upstream's deep merge: members of `source` win, and lists are joined without repetitions."""
+    if isinstance(source, list):
+        return _merged_lists(target if truthy(target) else [], source)
+    if source is None:
+        raise WrongTypeError("Cannot convert undefined or null to object")
+    result = dict(target) if isinstance(target, Mapping) else {}
+    for key, member in source.items() if isinstance(source, Mapping) else ():
+        old = target.get(key) if isinstance(target, Mapping) else None
+        result[key] = _merged(old, member) if isinstance(member, Mapping | list) and truthy(old) else member
+    return result
+
+
+def _merged_lists(target: Any, source: list[Any]) -> list[Any]:
+    before = target if isinstance(target, list) else [target]
+    result = list(before)
+    for index, item in enumerate(source):
+        if isinstance(item, Mapping | list) or item is None:
+            merged = _merged(before[index] if index < len(before) else None, item)
+            result[index : index + 1] = [merged]
+        elif not any(kind_of(item) == kind_of(other) and item == other for other in before):
+            result.append(item)
+    return result
