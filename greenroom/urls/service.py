@@ -56,6 +56,11 @@ class Urls:
         file; InputError where the host cannot list files."""
         return await self._reader(url).search(url, etag)
 
+    def reads(self, url: str) -> bool:
+        """Whether some reader knows the URL, be it there or not. Raises InvalidUrlError."""
+        parse(url)
+        return any(reader.reads(url) for reader in self._readers())
+
     def resolve(self, target: str, base: str) -> str:
         """The URL that `target` means in the file at `base`. Raises InvalidUrlError."""
         return self.integrations.resolve(target, base)

@@ -805,5 +805,7 @@ async def test_plain_http_reads_no_folders() -> None:
         urls = Urls([HttpReader(outgoing, reading)])
         with pytest.raises(UnreadableUrlError, match=r"^FetchUrlReader does not implement readTree$"):
             await urls.tree("https://example.com/folder")
+        assert urls.reads("https://example.com/folder")
+        assert not urls.reads("https://example.org/folder")
         with pytest.raises(NotAllowedError, match=r"Reading from 'https://example\.org/folder' is not allowed"):
             await urls.tree("https://example.org/folder")

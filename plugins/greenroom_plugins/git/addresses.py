@@ -130,6 +130,22 @@ def prefixes(url: str) -> Iterator[str]:
 
 def path_in(url: str, form: str, branch: str) -> bytes | None:
     """The path of the file that a URL of this form and branch names, None if it names none."""
+    inside = _inside(url, form, branch)
+    return _plain(inside) if inside else None
+
+
+def folder_in(url: str, form: str, branch: str) -> bytes | None:
+    """The same of a folder, whose URL may end with slashes; the path of the root is empty."""
+    inside = _inside(url, form, branch)
+    if inside is None and form.endswith("/{path}"):
+        inside = _inside(f"{url.partition('#')[0].partition('?')[0]}/", form, branch)
+    if inside is None:
+        return None
+    inside = inside.rstrip("/")
+    return _plain(inside) if inside else b""
+
+
+def _inside(url: str, form: str, branch: str) -> str | None:
     if len(url) > LONGEST_URL:
         return None
     url = url.partition("#")[0]
@@ -137,8 +153,8 @@ def path_in(url: str, form: str, branch: str) -> bytes | None:
         url = url.partition("?")[0]
     for spelled in {quote(branch, safe=_SAFE), branch}:
         head, _, tail = form.replace("{branch}", spelled).partition("{path}")
-        if url.startswith(head) and url.endswith(tail) and len(url) > len(head) + len(tail):
-            return _plain(url[len(head) : len(url) - len(tail)])
+        if url.startswith(head) and url.endswith(tail) and len(url) >= len(head) + len(tail):
+            return url[len(head) : len(url) - len(tail)]
     return None
 
 

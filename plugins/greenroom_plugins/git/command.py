@@ -11,6 +11,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
+from typing import IO
 
 from greenroom.errors import GreenroomError
 from greenroom.settings import SECRET, Discreet
@@ -101,6 +102,24 @@ class Git:
                 if len(output) > limit:
                     raise TooMuchError(f"git {_verb(arguments)} answered more than {limit} bytes")
         return bytes(output)
+
+    async def spill(
+        self,
+        into: IO[bytes],
+        *arguments: str | bytes,
+        access: Access | None = None,
+        cwd: Path | None = None,
+        given: bytes = b"",
+        limit: int = MAX_OUTPUT,
+    ) -> None:
+        """All of its output into a file, for what is too much to hold. Raises as `run` does."""
+        size = 0
+        async with self._process(arguments, access, cwd, given, timedelta(minutes=3), ()) as process:
+            while chunk := await _read(process):
+                size += len(chunk)
+                if size > limit:
+                    raise TooMuchError(f"git {_verb(arguments)} answered more than {limit} bytes")
+                await asyncio.to_thread(into.write, chunk)
 
     async def records(
         self, *arguments: str | bytes, cwd: Path, access: Access | None = None

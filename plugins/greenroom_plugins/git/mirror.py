@@ -7,15 +7,18 @@ import contextlib
 import fcntl
 import os
 import shutil
+import tempfile
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import aclosing, asynccontextmanager
 from datetime import timedelta
 from hashlib import sha1
 from pathlib import Path
+from typing import IO, Literal
 
 import msgspec
 
 from greenroom.errors import NotFoundError
+from greenroom.urls.trees import MAX_TREE_BYTES, Gathering
 from greenroom_plugins.git.command import Access, Git, GitError, TooMuchError
 
 MAX_FILE = 20 * 1024 * 1024
@@ -26,6 +29,11 @@ MANY_PACKS = 40
 _LOCK_POLL = 0.05
 _REF = "refs/greenroom/"
 _FOREIGN = frozenset({b"", b".", b"..", b".git"})
+_KINDS: dict[bytes, Literal["plain", "executable", "link"]] = {
+    b"100644": "plain",
+    b"100755": "executable",
+    b"120000": "link",
+}
 
 
 class Tip(msgspec.Struct, frozen=True):
@@ -36,10 +44,11 @@ class Tip(msgspec.Struct, frozen=True):
 
 
 class File(msgspec.Struct, frozen=True):
-    """A regular file in a tree."""
+    """A file in a tree."""
 
     path: bytes
     blob: str
+    kind: Literal["plain", "executable", "link"] = "plain"
 
 
 class _Asked:
@@ -141,6 +150,44 @@ class Mirror:
         if found is None:
             raise NotFoundError(f"{path.decode('utf-8', 'replace')} is no file at commit {commit[:12]}")
         return found
+
+    async def folder(self, commit: str, path: bytes) -> Gathering:
+        """All files and links below a path of a commit, which is empty for all of it. Raises NotFoundError, GitError."""
+        files = await self._below(commit, path)
+        await self._get([file.blob for file in files], commit)
+        return await self._gather(files, path)
+
+    async def _below(self, commit: str, path: bytes) -> list[File]:
+        where: list[str | bytes] = ["--", path + b"/"] if path else []
+        listing = self._git.records(
+            "--literal-pathspecs", "ls-tree", "-r", "-z", "--full-tree", commit, *where, cwd=self.path
+        )
+        async with aclosing(listing) as records:
+            files = [file async for record in records if (file := _file(record)) is not None]
+        if not files:
+            raise NotFoundError(f"{path.decode('utf-8', 'replace')} is no folder at commit {commit[:12]}")
+        return files
+
+    async def _get(self, blobs: Sequence[str], commit: str) -> None:
+        """Have what is not here yet in one go; a host that refuses sends it one by one."""
+        if self._access.address.scheme != "file" and len(blobs) >= MANY_BLOBS:
+            said = await self._git.run("rev-list", "--objects", "--missing=print", commit, cwd=self.path)
+            missing = {line[1:].decode() for line in said.split(b"\n") if line.startswith(b"?")}
+            with contextlib.suppress(GitError):
+                await self.prefetch(sorted(missing.intersection(blobs)))
+
+    async def _gather(self, files: Sequence[File], path: bytes) -> Gathering:
+        asked = "".join(f"{file.blob}\n" for file in files).encode()
+        with tempfile.TemporaryFile() as said:
+            try:
+                await self._git.spill(
+                    said, "cat-file", "--batch",
+                    cwd=self.path, access=self._access, given=asked, limit=MAX_TREE_BYTES + 100 * len(files),
+                )  # fmt: skip
+            except TooMuchError as error:
+                raise GitError(f"the files of the folder are larger than {MAX_TREE_BYTES} bytes") from error
+            said.seek(0)
+            return await asyncio.to_thread(_gathered, said, files, os.fsdecode(path))
 
     async def content(self, blob: str, limit: int = MAX_FILE) -> bytes:
         """What is in a file. Raises GitError, also when it is larger than `limit` bytes.
@@ -267,10 +314,31 @@ def _listed(said: bytes) -> dict[str, bytes]:
     return found
 
 
+def _gathered(said: IO[bytes], files: Sequence[File], below: str) -> Gathering:
+    """The same from a file, one after the other. Raises GitError, UnreadableUrlError."""
+    into = Gathering(below)
+    for file in files:
+        path = os.fsdecode(file.path)
+        _, kind, *size = said.readline().split()
+        if kind != b"blob":
+            raise GitError(f"{path.encode('utf-8', 'replace').decode()} could not be had from its repository")
+        if file.kind == "link":
+            into.add_link(path, os.fsdecode(said.read(int(size[0]))))
+        else:
+            into.add(path, said, int(size[0]), executable=file.kind == "executable")
+        said.read(1)
+    return into
+
+
 def _regular(record: bytes) -> File | None:
+    file = _file(record)
+    return None if file is None or file.kind == "link" else file
+
+
+def _file(record: bytes) -> File | None:
     """A tree that was made by hand may hold names that lead elsewhere in a URL, or on a disk; git itself writes none."""
     about, _, path = record.partition(b"\t")
     mode, _, rest = about.partition(b" ")
-    if mode not in (b"100644", b"100755") or not _FOREIGN.isdisjoint(path.split(b"/")):
+    if mode not in _KINDS or not _FOREIGN.isdisjoint(path.split(b"/")):
         return None
-    return File(path, rest.rpartition(b" ")[2].decode())
+    return File(path, rest.rpartition(b" ")[2].decode(), _KINDS[mode])

@@ -8,7 +8,7 @@ from contextlib import aclosing
 from urllib.parse import unquote
 
 from greenroom.errors import NotFoundError, NotModifiedError
-from greenroom.plugin import Document
+from greenroom.plugin import Document, Tree
 from greenroom.urls import Integrations
 from greenroom.urls.globs import compile_globs, expand, is_glob, translate
 from greenroom_plugins.git.addresses import Address, fill, forms, prefix, prefixes
@@ -86,11 +86,23 @@ class GitReader:
             found[fill(place.form, place.branch, file.path)] = Document(content, commit)
         return sorted(found.items())
 
+    async def tree(self, url: str, etag: str | None = None, *, token: str | None = None) -> Tree:
+        """All files below a folder at the commit that the provider saw last, which is the etag.
+
+        A token opens nothing here: what is read is on this machine, or what config has credentials for.
+        Raises NotFoundError, NotModifiedError, GitError, UnreadableUrlError."""
+        place = await self._place(url, folder=True)
+        mirror = self._mirror(place)
+        commit = await mirror.ensure(place.commit, place.branch)
+        if commit == etag:
+            raise NotModifiedError
+        return (await mirror.folder(commit, place.path)).tree(commit)
+
     def _mirror(self, place: Place) -> Mirror:
         return self._providers[place.provider].mirror(place.url)
 
-    async def _place(self, url: str) -> Place:
-        place = await self._repositories.find(url)
+    async def _place(self, url: str, *, folder: bool = False) -> Place:
+        place = await self._repositories.find(url, folder=folder)
         if place is None or place.provider not in self._providers:
             raise NotFoundError(f"{url} names no file of a repository and branch that the git provider follows")
         return place

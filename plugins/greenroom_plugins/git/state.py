@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from hashlib import blake2b
 from pathlib import Path
@@ -13,7 +13,7 @@ import msgspec
 from greenroom.db import Database, Record
 from greenroom.plugin import Migrations
 from greenroom.sql import Queries, load
-from greenroom_plugins.git.addresses import Address, path_in, prefix, prefixes
+from greenroom_plugins.git.addresses import Address, folder_in, path_in, prefix, prefixes
 from greenroom_plugins.git.mirror import File, Tip
 
 MIGRATIONS = Migrations("git", Path(__file__).with_name("migrations"))
@@ -146,10 +146,10 @@ class Repositories:
                 await conn.execute(self._sql.applied_files, claim.id)
                 await conn.execute(self._sql.drop_gone_files, claim.id)
 
-    async def find(self, url: str) -> Place | None:
-        """The file that a URL names, in whichever repository has such URLs."""
+    async def find(self, url: str, *, folder: bool = False) -> Place | None:
+        """The file (or folder) that a URL names, in whichever repository has such URLs."""
         for row in await self._db.fetch(self._sql.find_repository, list(prefixes(url))):
-            if (place := _place(url, row)) is not None:
+            if (place := _place(url, row, folder_in if folder else path_in)) is not None:
                 return place
         return None
 
@@ -169,11 +169,11 @@ class Repositories:
         return await self._db.fetch(self._sql.standing, providers)
 
 
-def _place(url: str, row: Any) -> Place | None:
+def _place(url: str, row: Any, reading: Callable[[str, str, str], bytes | None]) -> Place | None:
     if row["commit_sha"] is None:
         return None
     for form in row["forms"]:
-        path = path_in(url, form, row["resolved_branch"])
+        path = reading(url, form, row["resolved_branch"])
         if path is not None:
             return Place(row["id"], row["provider"], row["url"], form, row["resolved_branch"], row["commit_sha"], path)
     return None

@@ -34,7 +34,7 @@ async def test_every_file_of_the_sample_is_found_and_read(world: MakeWorld, fold
     source = await here.run()
     sample = {path.read_bytes() for path in (DEMO / "repositories").rglob("catalog-info.yaml")}
     assert {(await here.urls.read(target)).content for target in source.targets} == sample
-    assert len(sample) == len(source.targets) == 10
+    assert len(sample) == len(source.targets) == 11
 
 
 def test_another_setup_keeps_what_was_pushed_and_a_reset_brings_the_sample_back(folder: Path, tmp_path: Path) -> None:

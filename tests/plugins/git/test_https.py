@@ -55,6 +55,22 @@ async def test_a_monorepo_is_read_without_getting_all_of_it(world: MakeWorld, re
     assert big not in here_now.decode()
 
 
+async def test_a_folder_is_got_in_one_go_and_only_what_is_missing(
+    world: MakeWorld, remote: Remote, host: GitHost
+) -> None:
+    remote.git("config", "uploadpack.allowFilter", "true")
+    remote.git("config", "uploadpack.allowAnySHA1InWant", "true")
+    remote.push({"catalog-info.yaml": "x", "big.bin": "x" * 100_000, **{f"skel/{n}": f"{n}" for n in range(50)}})
+    here = followed(world, host)
+    await here.run()
+    before = host.fetches
+    url = f"{host.origin}/app.git/-/blob/main/skel"
+    for _ in range(3):
+        tree = await here.urls.tree(url)
+        assert {file.path: file.content for file in tree.files} == {f"{n}": f"{n}".encode() for n in range(50)}
+    assert host.fetches == before + 1
+
+
 async def test_a_host_that_cannot_leave_files_out_is_read_all_the_same(
     world: MakeWorld, remote: Remote, host: GitHost
 ) -> None:

@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 
 from greenroom.errors import NotAllowedError, NotFoundError, NotModifiedError
+from greenroom.plugin import Tree
+from greenroom.urls import UnreadableUrlError
 from greenroom_plugins.git.command import GitError
 from tests.plugins.git.conftest import MakeWorld, World
 from tests.plugins.git.repositories import Remote
@@ -156,3 +158,71 @@ async def test_files_of_a_known_host_are_read_under_the_urls_of_its_pages(
     assert resolved == "https://github.com/acme/app/tree/main/sub/other.yaml"
     assert (await here.urls.read(resolved)).content == b"two"
     assert here.urls.edit_url(target) == "https://github.com/acme/app/edit/main/catalog-info.yaml"
+
+
+def all_of(tree: Tree) -> dict[str, bytes | str]:
+    """Content by path; of a link its target; an executable's path ends with a star."""
+    return {f"{one.path}{'*' if one.executable else ''}": one.link or one.content for one in tree.files}
+
+
+@pytest.fixture
+async def skeleton(world: MakeWorld, remote: Remote) -> World:
+    remote.push(
+        {
+            "catalog-info.yaml": "one",
+            "skel/run": ("100755", "#!"),
+            "skel/${{ values.name }}/a b.txt": b"\x00\xff\nblob 3\n",
+            "skel/empty": "",
+            "skel/deep/link": ("120000", "../run"),
+            "skel/out": ("120000", "../../etc/passwd"),
+            "skel/abs": ("120000", "/etc/passwd"),
+            "skel/module": ("160000", "0" * 39 + "1"),
+            b"skel/odd\xff": "odd",
+            "skeletons/x": "x",
+        }
+    )
+    here = world(repositories=[{"url": remote.url}])
+    await here.run()
+    return here
+
+
+@pytest.mark.parametrize("path", ["skel", "skel/", "skel//"])
+async def test_a_folder_is_read_whole_with_modes_links_and_binary_files(
+    skeleton: World, remote: Remote, path: str
+) -> None:
+    tree = await skeleton.urls.tree(remote.target(path))
+    assert all_of(tree) == {
+        "run*": b"#!",
+        "${{ values.name }}/a b.txt": b"\x00\xff\nblob 3\n",
+        "empty": b"",
+        "deep/link": "../run",
+        "odd\udcff": b"odd",
+    }
+    assert tree.etag == remote.tip()
+    with pytest.raises(NotModifiedError):
+        await skeleton.urls.tree(remote.target(path), tree.etag)
+
+
+async def test_a_template_finds_the_folder_beside_it_and_the_whole_repository(skeleton: World, remote: Remote) -> None:
+    beside = skeleton.urls.resolve("./skel", remote.target("catalog-info.yaml"))
+    assert "run*" in all_of(await skeleton.urls.tree(beside))
+    for url in (remote.target(""), remote.target("").rstrip("/"), skeleton.urls.resolve(".", remote.target("x.yaml"))):
+        assert {"catalog-info.yaml", "skel/run*"} < set(all_of(await skeleton.urls.tree(url)))
+
+
+@pytest.mark.parametrize("path", ["missing", "catalog-info.yaml", "ske", "skel/../skeletons", "skel/run", ":(top)skel"])
+async def test_what_is_no_folder_is_not_found(skeleton: World, remote: Remote, path: str) -> None:
+    with pytest.raises(NotFoundError):
+        await skeleton.reader.tree(remote.target(path))
+
+
+async def test_a_folder_that_is_too_large_is_refused(
+    skeleton: World, remote: Remote, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("greenroom_plugins.git.mirror.MAX_TREE_BYTES", -900)
+    with pytest.raises(GitError, match="the files of the folder are larger than"):
+        await skeleton.urls.tree(remote.target("skel"))
+    monkeypatch.setattr("greenroom_plugins.git.mirror.MAX_TREE_BYTES", 10_000)
+    monkeypatch.setattr("greenroom.urls.trees.MAX_TREE_FILES", 2)
+    with pytest.raises(UnreadableUrlError, match="more than 2 files"):
+        await skeleton.urls.tree(remote.target("skel"))
