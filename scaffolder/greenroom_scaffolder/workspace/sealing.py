@@ -1,0 +1,169 @@
+"""secrets <-> sealed text: encrypted and authenticated, bound to one task, under keys that can be changed."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import os
+import secrets
+import stat
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import NamedTuple
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+from greenroom.errors import ConfigError, GreenroomError
+
+CONFIGURED = "scaffolder.secrets.keys"
+"""Where the keys stand in app-config: `[{secret: ...}]`, the first seals."""
+
+SHORTEST = 16
+"""Characters of a configured secret: keys are derived from it fast, so it must not be guessable."""
+
+_VERSION = "gr1"
+_PURPOSE = b"greenroom scaffolder task secrets 1: "
+_NONCE = 12
+_KEY = 32
+
+
+class SealError(GreenroomError):
+    """The sealed secrets cannot be opened"""
+
+
+class UnknownKeyError(SealError):
+    """The secrets were sealed with a key that is not configured"""
+
+
+class Key(NamedTuple):
+    """A name that tells nothing of the key, and its cipher (AES-256-GCM)."""
+
+    name: str
+    cipher: AESGCM
+
+
+class KeySource(NamedTuple):
+    """Secrets of one config section, the newest first."""
+
+    path: str
+    secrets: Sequence[str]
+    shortest: int = 1
+
+
+class Keyring:
+    """The first key seals, all open: to change keys, put a new one in front, and take the old one away when no task needs it."""
+
+    def __init__(self, keys: Iterable[Key]) -> None:
+        self._keys = tuple(keys)
+        self._by_name = {key.name: key for key in reversed(self._keys)}
+
+    def seal(self, plain: bytes, task_id: str) -> str:
+        """The same text never comes out twice. It opens for this task only."""
+        first = self._keys[0]
+        nonce = os.urandom(_NONCE)
+        sealed = nonce + first.cipher.encrypt(nonce, plain, _bound(first.name, task_id))
+        return f"{_VERSION}.{first.name}.{base64.urlsafe_b64encode(sealed).decode().rstrip('=')}"
+
+    def open(self, sealed: str, task_id: str) -> bytes:
+        """Raises UnknownKeyError, and SealError for what was changed, or sealed for another task."""
+        name, data = _taken_apart(sealed)
+        key = self._by_name.get(name)
+        if key is None:
+            raise UnknownKeyError(
+                f"The secrets of task {task_id} were sealed with the key {name}, which this process does not have: "
+                f"add its secret to {CONFIGURED}, the same on every machine"
+            )
+        try:
+            return key.cipher.decrypt(data[:_NONCE], data[_NONCE:], _bound(name, task_id))
+        except InvalidTag as error:
+            raise SealError(f"The sealed secrets of task {task_id} are damaged, or belong to another task") from error
+
+    def reseal(self, sealed: str, task_id: str) -> str | None:
+        """The same under the first key; None when it is so already. Raises SealError."""
+        name, _ = _taken_apart(sealed)
+        return None if name == self._keys[0].name else self.seal(self.open(sealed, task_id), task_id)
+
+
+def keys_from(sources: Iterable[KeySource], fallback_file: Path | None) -> Keyring:
+    """The keys of all sources, in order; those of the file come last. Without any, the file is made, for this machine alone.
+
+    Raises ConfigError for a secret that is too short, for a file that others may read or that is no key, and when there is
+    neither a key nor a file."""
+    keys = [_key(secret.encode()) for source in sources for secret in _checked(source)]
+    if fallback_file is not None and (fallback_file.exists() or not keys):
+        keys.append(_key(_from_file(fallback_file)))
+    if not keys:
+        raise ConfigError(
+            CONFIGURED, "is missing: the secrets of tasks are kept sealed", hint="a list of {secret: ...}"
+        )
+    return Keyring(keys)
+
+
+def configured(own: Sequence[str], upstream: Sequence[str]) -> list[KeySource]:
+    """The section of ours, then upstream's `backend.auth.keys[].secret`, which is taken as it is."""
+    return [KeySource(CONFIGURED, own, SHORTEST), KeySource("backend.auth.keys", upstream)]
+
+
+def _checked(source: KeySource) -> Sequence[str]:
+    for index, secret in enumerate(source.secrets):
+        if len(secret) < source.shortest:
+            hint = "make one with: openssl rand -base64 32"
+            raise ConfigError(
+                f"{source.path}[{index}].secret", f"must have at least {source.shortest} characters", hint=hint
+            )
+    return source.secrets
+
+
+def _key(secret: bytes) -> Key:
+    return Key(_derived(secret, b"name", 4).hex(), AESGCM(_derived(secret, b"key", _KEY)))
+
+
+def _derived(secret: bytes, use: bytes, length: int) -> bytes:
+    return HKDF(SHA256(), length, salt=None, info=_PURPOSE + use).derive(secret)
+
+
+def _bound(name: str, task_id: str) -> bytes:
+    return f"{_VERSION}.{name}.{task_id}".encode()
+
+
+def _taken_apart(sealed: str) -> tuple[str, bytes]:
+    version, _, rest = sealed.partition(".")
+    name, _, text = rest.partition(".")
+    with suppress(binascii.Error, ValueError):
+        data = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
+        if version == _VERSION and len(data) > _NONCE:
+            return name, data
+    raise SealError("The sealed secrets are not in a form that this version of Greenroom knows")
+
+
+def _from_file(path: Path) -> bytes:
+    """The key in a file, which is made if need be. Of several processes at once, one makes it and all read the same."""
+    with suppress(FileExistsError):
+        if not path.exists():
+            _make(path)
+    about = path.lstat()
+    if not stat.S_ISREG(about.st_mode) or about.st_mode & 0o007:
+        raise ConfigError(CONFIGURED, f"is missing, and the key file {path} may be read by others", hint="chmod 600")
+    text = path.read_bytes().strip()
+    if len(text) < _KEY:
+        raise ConfigError(CONFIGURED, f"is missing, and the file {path} holds no key", hint="delete it for a new one")
+    return text
+
+
+def _make(path: Path) -> None:
+    """Whole or not at all. Raises FileExistsError when another was faster."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
+    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(base64.b64encode(os.urandom(_KEY)) + b"\n")
+            file.flush()
+            os.fsync(descriptor)
+        os.link(draft, path)
+    finally:
+        draft.unlink()
