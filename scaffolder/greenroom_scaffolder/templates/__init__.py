@@ -1,1 +1,35 @@
-"""A Template entity -> the form to show, the steps to run, and what is wrong with it."""
+"""Template entity -> TaskSpec, its form, and what is wrong with either; pure.
+
+shape  template  parameters  options  generate  lint
+"""
+
+from greenroom_scaffolder.templates.options import Retry, StepOptions, step_options
+from greenroom_scaffolder.templates.parameters import check_secrets, check_values, parameter_schema
+from greenroom_scaffolder.templates.shape import TemplateShapeError, check_template
+from greenroom_scaffolder.templates.template import (
+    DRY_RUN_REF,
+    TaskSpec,
+    Template,
+    numbered_steps,
+    read_template,
+    tags_of,
+    task_spec,
+)
+
+__all__ = [
+    "DRY_RUN_REF",
+    "Retry",
+    "StepOptions",
+    "TaskSpec",
+    "Template",
+    "TemplateShapeError",
+    "check_secrets",
+    "check_template",
+    "check_values",
+    "numbered_steps",
+    "parameter_schema",
+    "read_template",
+    "step_options",
+    "tags_of",
+    "task_spec",
+]
