@@ -1,0 +1,143 @@
+"""URL of a step -> a folder or a file to read: beside the template, or behind a URL that a reader knows."""
+
+from __future__ import annotations
+
+import errno
+import os
+import posixpath
+import tempfile
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any, Protocol
+
+from greenroom.errors import InputError
+from greenroom.plugin import ActionContext, TreeFile
+from greenroom.urls.service import Urls
+from greenroom.urls.whatwg import InvalidUrlError, is_url, parse
+from greenroom_scaffolder.actions.slices import in_thread
+from greenroom_scaffolder.workspace.descent import FileError, open_to_read, place
+from greenroom_scaffolder.workspace.quota import Quota
+from greenroom_scaffolder.workspace.workspace import Workspace
+
+_WITH_USER_TOKENS = ("github", "gitlab")
+
+
+class Fetched(Protocol):
+    """What all inputs of fetching actions have."""
+
+    @property
+    def url(self) -> str: ...
+
+    @property
+    def token(self) -> str | None: ...
+
+
+class Sources:
+    """Where templates fetch from (upstream's fetchContents and fetchFile)."""
+
+    def __init__(self, urls: Urls, quota: Quota, *, only_with_user_token: bool = False) -> None:
+        """With `only_with_user_token` (`scaffolder.requireScmUserCredentials`) steps bring a token for GitHub and GitLab."""
+        self._urls = urls
+        self._quota = quota
+        self._only_with_user_token = only_with_user_token
+
+    def check(self, ctx: ActionContext[Any], wanted: Fetched) -> None:
+        """Raises InputError for a host that wants the user's own token, and has none."""
+        if not self._only_with_user_token or wanted.token:
+            return
+        url = wanted.url if is_url(wanted.url) else ctx.template.base_url
+        integration = self._urls.integrations.by_url(url) if url and is_url(url) else None
+        if url and integration is not None and integration.type in _WITH_USER_TOKENS:
+            raise InputError(
+                f"No user credentials provided for host {parse(url).host}, but scaffolder.requireScmUserCredentials is enabled"
+            )
+
+    @asynccontextmanager
+    async def folder(self, ctx: ActionContext[Any], wanted: Fetched) -> AsyncIterator[Path]:
+        """A folder on this disk, for as long as the context lasts. Only read it.
+
+        Raises NotAllowedError for one outside the template's, FileError, and what `Urls.tree` raises."""
+        beside = _beside(ctx.template.base_url, wanted.url)
+        if beside is not None:
+            yield beside
+            return
+        tree = await self._urls.tree(self._resolved(ctx.template.base_url, wanted.url), token=wanted.token)
+        with tempfile.TemporaryDirectory(prefix="greenroom-skeleton-") as made:
+            yield await in_thread(lambda: _made(tree.files, made, self._quota))
+
+    async def fetch_folder(self, ctx: ActionContext[Any], wanted: Fetched, target: str) -> None:
+        """Put all that stands there into a folder of the workspace, over what it has. Raises as `folder` does."""
+        workspace = Workspace(ctx.workspace, self._quota)
+        beside = _beside(ctx.template.base_url, wanted.url)
+        if beside is not None:
+            await in_thread(lambda: workspace.copy_tree(_existing(beside), target))
+            return
+        tree = await self._urls.tree(self._resolved(ctx.template.base_url, wanted.url), token=wanted.token)
+        await in_thread(lambda: put(tree.files, workspace, target))
+
+    async def file(self, ctx: ActionContext[Any], wanted: Fetched) -> bytes:
+        """What a file contains. Raises as `folder` does."""
+        beside = _beside(ctx.template.base_url, wanted.url)
+        if beside is not None:
+            return await in_thread(lambda: _content(beside))
+        document = await self._urls.read(self._resolved(ctx.template.base_url, wanted.url), token=wanted.token)
+        return document.content
+
+    def _resolved(self, base: str | None, url: str) -> str:
+        if is_url(url):
+            return url
+        if not base:
+            raise InputError(
+                f"Failed to fetch, template location could not be determined and the fetch URL is relative, {url}"
+            )
+        try:
+            known = self._urls.integrations.by_url(base)
+        except InvalidUrlError:
+            known = None
+        if known is None:
+            raise InputError(f"No integration found for location {base}")
+        return self._urls.resolve(url, base)
+
+
+def _made(files: Iterable[TreeFile], folder: str, quota: Quota) -> Path:
+    workspace = Workspace(Path(folder).resolve(), quota)
+    put(files, workspace, "")
+    return workspace.path
+
+
+def put(files: Iterable[TreeFile], workspace: Workspace, target: str) -> None:
+    """Write the files of a tree into a folder of the workspace; links last, so that nothing is written through them."""
+    links: list[TreeFile] = []
+    workspace.mkdir(target)
+    for one in files:
+        if one.link is None:
+            workspace.write(posixpath.join(target, one.path), one.content, 0o777 if one.executable else 0o666)
+        else:
+            links.append(one)
+    for one in links:
+        workspace.symlink(posixpath.join(target, one.path), one.link or "")
+
+
+def _beside(base: str | None, url: str) -> Path | None:
+    """Where a relative URL leads to in the folder of a template that is a file. Raises NotAllowedError."""
+    if not base or not base.startswith("file://") or is_url(url):
+        return None
+    folder = Path(base.removeprefix("file://")).parent
+    if not folder.is_dir():
+        raise FileError(errno.ENOENT, "lstat", folder)
+    return Workspace(folder.resolve(), Quota()).inside(url)
+
+
+def _existing(path: Path) -> Path:
+    if not path.exists():
+        raise FileError(errno.ENOENT, "lstat", path)
+    return path
+
+
+def _content(path: Path) -> bytes:
+    _existing(path)
+    with place(path.parent.resolve(), path.name) as there:
+        descriptor = open_to_read(there, path)
+    with os.fdopen(descriptor, "rb") as file:
+        return file.read()
