@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -14,6 +14,9 @@ import msgspec
 from greenroom.errors import GreenroomError, NotFoundError, ServiceUnavailableError
 
 T = TypeVar("T")
+
+SILENT_SECONDS = 60.0
+"""After which a stream is given up: the server tells that it is there every 15 s."""
 
 server_option = click.option(
     "--server",
@@ -31,7 +34,7 @@ class RefusedError(GreenroomError):
 
 
 class Client:
-    """Calls `/api/catalog` of one server."""
+    """Calls the API of one server."""
 
     def __init__(self, session: Any, base: str) -> None:
         self._session = session
@@ -57,10 +60,28 @@ class Client:
         except msgspec.DecodeError as error:
             raise RefusedError(f"{method} {path} was not answered with JSON: is {self._base} the backend?") from error
 
+    async def events(self, path: str, *, query: Sequence[tuple[str, str]] = ()) -> AsyncIterator[Any]:
+        """The decoded data of an event stream, until the server or the network ends it. Raises as `call` does."""
+        import aiohttp
+
+        endless = aiohttp.ClientTimeout(total=None, sock_read=SILENT_SECONDS)
+        try:
+            async with self._session.get(f"{self._base}{path}", params=query, timeout=endless) as answer:
+                if answer.status >= 400:
+                    raise _refusal(answer.status, await answer.read(), f"GET {path}")
+                async for line in answer.content:
+                    if line.startswith(b"data: "):
+                        yield msgspec.json.decode(line[6:])
+        except (aiohttp.ClientError, TimeoutError) as error:
+            raise ServiceUnavailableError(f"No server answers at {self._base} ({error})") from error
+
 
 def _refusal(status: int, content: bytes, what: str) -> GreenroomError:
     try:
-        error = msgspec.json.decode(content)["error"]
+        answer = msgspec.json.decode(content)
+        if "errors" in answer:  # of values that do not fit their schema
+            return RefusedError("; ".join(one["stack"] for one in answer["errors"]))
+        error = answer["error"]
         message = f"{error['name']}: {error['message']}" if error["message"] else error["name"]
     except (msgspec.DecodeError, KeyError, TypeError):
         message = content.decode(errors="replace")[:500] or "no reason was given"

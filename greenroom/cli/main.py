@@ -31,6 +31,8 @@ catalog = Commands(
     help="Look at the entities of a running server, and check files of entities.",
 )
 
+template = Commands("template", help="Try, check and run templates.")
+
 cli = Commands(
     "greenroom",
     {
@@ -49,6 +51,7 @@ cli = Commands(
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
 cli.add_command(catalog)
+cli.add_command(template)
 click.version_option(package_name="greenroom")(cli)
 
 

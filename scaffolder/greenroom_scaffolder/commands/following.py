@@ -1,0 +1,84 @@
+"""Events of a task -> what a terminal shows of them, and how the task has ended."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from typing import Any, NamedTuple
+
+_COLOUR = re.compile(r"\x1b\[[0-9;]*m")
+_LEVEL = re.compile(r"^\x1b\[\d+m(\w+)\x1b\[39m: ", re.DOTALL)
+
+SIGNS = {"processing": "▸", "completed": "✔", "failed": "✘", "skipped": "○", "cancelled": "■"}
+STYLES = {"processing": "bold", "completed": "green", "failed": "red", "skipped": "dim", "cancelled": "yellow"}
+LEVELS = {"warn": "yellow", "error": "red", "debug": "dim"}
+
+
+class Line(NamedTuple):
+    """One line of the terminal."""
+
+    text: str
+    style: str = ""
+
+
+class Follower:
+    """Reads events in their order, each once, also when a stream begins anew."""
+
+    def __init__(self, names: Mapping[str, str]) -> None:
+        """`names` of the steps, by id."""
+        self._names = names
+        self._began: dict[str, datetime] = {}
+        self.last = 0
+        """The id of the last event that was read."""
+        self.completion: Mapping[str, Any] | None = None
+        """The body of the event that ended the task."""
+
+    def ended(self) -> bool:
+        """Whether the last event that was read says so."""
+        return self.completion is not None
+
+    def read(self, event: Mapping[str, Any]) -> Iterator[Line]:
+        """The lines of an event; none for one that was read before."""
+        if event["id"] <= self.last:
+            return
+        self.last = event["id"]
+        body, kind = event["body"], event["type"]
+        if kind == "completion":
+            self.completion = body
+        elif kind == "recovered":
+            self.completion = None
+            yield Line("↻ The task goes on", "bold")
+        elif status := body.get("status"):
+            yield from self._turn(body, status, datetime.fromisoformat(event["createdAt"]))
+        else:
+            yield from _told(body["message"])
+
+    def _turn(self, body: Mapping[str, Any], status: str, at: datetime) -> Iterator[Line]:
+        """A step has begun, or is over."""
+        step = body.get("stepId", "")
+        took = f" ({(at - self._began[step]).total_seconds():.1f} s)" if step in self._began else ""
+        if status == "processing":
+            self._began[step], took = at, ""
+        why = f": {body['message'].splitlines()[0]}" if status in ("failed", "skipped", "cancelled") else ""
+        sign = SIGNS.get(status, "·")
+        yield Line(f"{sign} {self._names.get(step, step)}{took}{why}", STYLES.get(status, ""))
+
+
+def _told(message: str) -> Iterator[Line]:
+    """What an action has logged, in the terminal's own colours."""
+    level = _LEVEL.match(message)
+    plain = _COLOUR.sub("", message[level.end() :] if level else message)
+    for line in plain.splitlines():
+        yield Line(f"    {line}", LEVELS.get(level[1], "") if level else "dim")
+
+
+def links(output: Mapping[str, Any], frontend: str | None = None) -> Iterator[tuple[str, str]]:
+    """Title and address of what a task has made; entities at the frontend's, if its address is known."""
+    for link in output.get("links") or ():
+        where = link.get("url") or link.get("entityRef")
+        if where and frontend and not link.get("url"):
+            kind, _, rest = where.partition(":")
+            where = f"{frontend.rstrip('/')}/catalog/{rest.partition('/')[0]}/{kind}/{rest.partition('/')[2]}"
+        if where:
+            yield link.get("title") or "", where
