@@ -15,6 +15,7 @@ from urllib.parse import urljoin
 import msgspec
 
 from greenroom.errors import GreenroomError
+from greenroom.yaml_text import keys_in_order
 from greenroom_plugins.openapi.references import (
     BundleError,
     Graph,
@@ -25,7 +26,6 @@ from greenroom_plugins.openapi.references import (
     is_reference,
     to_pointer,
 )
-from greenroom_plugins.openapi.yaml_text import keys_in_order
 
 MOST_FILES = 200
 MOST_REFERENCES = 20_000

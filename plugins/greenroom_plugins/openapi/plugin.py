@@ -9,8 +9,8 @@ from typing import Any
 
 from greenroom.errors import GreenroomError, describe
 from greenroom.plugin import Contribution, Host, NoConfig, Placeholder, PlaceholderResolver, plugin
+from greenroom.yaml_text import dump
 from greenroom_plugins.openapi.bundle import bundled, read_all
-from greenroom_plugins.openapi.yaml_text import dump
 
 VALUES = (".json", ".yaml", ".yml")
 TEXT = (".txt", ".htm", ".html", ".md", ".xml", ".js", ".min", ".map", ".css", ".scss", ".less", ".svg")

@@ -1,4 +1,4 @@
-"""The text of a bundled definition: laid out as npm's `yaml` does it, or moving to Greenroom would change every definition."""
+"""YAML that is written: laid out as npm's `yaml` does it, or moving to Greenroom would change every definition and file."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from greenroom_plugins.openapi.yaml_text import dump
+from greenroom.yaml_text import dump
 
 LONG = "a text of many words that is longer than what fits into one line of eighty columns, so it is broken"
 UNBROKEN = "x" * 90

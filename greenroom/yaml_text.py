@@ -1,4 +1,4 @@
-"""JSON value -> YAML text, laid out as npm's `yaml` lays it out by default: what upstream serves as a definition.
+"""JSON value -> YAML text, laid out as npm's `yaml` lays it out by default: what upstream serves and writes.
 
 Two spaces a level, lines folded at 80 columns, strings plain where they can be, block scalars for what has lines. Lengths are
 counted in UTF-16 units, as JavaScript does.
