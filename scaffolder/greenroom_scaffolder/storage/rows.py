@@ -1,0 +1,80 @@
+"""Tasks and their events as Postgres has them; JSON and what is sealed as bytes that nobody here looks into."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from uuid import UUID
+
+import msgspec
+
+from greenroom.errors import NotFoundError
+
+
+class NewTask(msgspec.Struct, frozen=True):
+    """A task on its way into the database. `created_by` is a user's ref, "" for a service."""
+
+    id: UUID
+    created_by: str
+    strategy: str | None
+    """`EXPERIMENTAL_strategy` of the template."""
+    spec: bytes
+    sealed: bytes
+
+
+class TaskRow(msgspec.Struct, frozen=True):
+    """A task as it is told of. `began` is the event before which none is shown any more."""
+
+    id: UUID
+    created_by: str
+    created_at: datetime
+    status: str
+    heartbeat_at: datetime | None
+    spec: bytes
+    strategy: str | None = None
+    began: int = 0
+
+
+class Claim(msgspec.Struct, frozen=True):
+    """A task that is this worker's now, under the number of the attempt. `sealed` is None once its secrets are wiped."""
+
+    id: UUID
+    created_by: str
+    attempt: int
+    resumed: bool
+    cancelled: bool
+    spec: bytes
+    sealed: bytes | None
+
+
+class Progress(msgspec.Struct, frozen=True):
+    """How far a task had come: steps in the order in which they began, checkpoints, and what its workspace held; all sealed."""
+
+    steps: dict[str, bytes]
+    checkpoints: dict[str, bytes]
+    archive: bytes | None
+
+
+class EventRow(msgspec.Struct, frozen=True):
+    """One event."""
+
+    id: int
+    type: str
+    body: bytes
+    created_at: datetime
+
+
+class Held(msgspec.Struct, frozen=True):
+    """A task that a worker is at, and the last sign of life."""
+
+    id: UUID
+    attempt: int
+    holder: int | None
+    heartbeat_at: datetime | None
+
+
+def read_id(task_id: str) -> UUID:
+    """Raises NotFoundError for what no task can be called."""
+    try:
+        return UUID(task_id)
+    except ValueError as error:
+        raise NotFoundError(f"No task with id '{task_id}' found") from error

@@ -1,0 +1,47 @@
+-- name: claim_tasks
+-- The oldest open tasks, at most $1, now this worker's ($2, see `holder`).
+WITH due AS (
+    SELECT id FROM tasks WHERE status = 'open' ORDER BY created_at, id LIMIT $1 FOR NO KEY UPDATE SKIP LOCKED
+), claimed AS (
+    UPDATE tasks t SET status = 'processing', attempt = t.attempt + 1, written = 0, holder = $2, heartbeat_at = clock_timestamp()
+    FROM due WHERE t.id = due.id
+    RETURNING t.id, t.created_by, t.created_at, t.attempt, t.resumed, t.cancelled
+), counted AS (
+    INSERT INTO task_tallies AS a (created_by, status, n)
+    SELECT created_by, 'open', -count(*) FROM claimed GROUP BY created_by
+    UNION ALL SELECT created_by, 'processing', count(*) FROM claimed GROUP BY created_by
+    ORDER BY 1, 2
+    ON CONFLICT (created_by, status) DO UPDATE SET n = a.n + excluded.n
+)
+SELECT c.id, c.created_by, c.attempt, c.resumed, c.cancelled, s.spec, x.sealed
+FROM claimed c JOIN task_specs s ON s.task_id = c.id LEFT JOIN task_secrets x ON x.task_id = c.id
+ORDER BY c.created_at, c.id
+
+-- name: steps_of
+-- What is known of the steps of a task, in the order in which they began.
+SELECT step_id, state FROM task_steps WHERE task_id = $1 ORDER BY position
+
+-- name: checkpoints_of
+-- What its checkpoints answered.
+SELECT key, value FROM task_checkpoints WHERE task_id = $1
+
+-- name: workspace_of
+-- What its workspace held.
+SELECT archive FROM task_workspaces WHERE task_id = $1
+
+-- name: held
+-- The tasks that workers are at, and their signs of life.
+SELECT id, attempt, holder, heartbeat_at FROM tasks WHERE status = 'processing'
+
+-- name: lock_lost
+-- Those of these tasks that nobody has claimed since, and nobody else is freeing; with what is to be decided of them.
+SELECT t.id, t.created_by, t.strategy, t.losses, t.cancelled FROM tasks t JOIN unnest($1::uuid[], $2::integer[]) AS l (id, attempt) ON t.id = l.id AND t.attempt = l.attempt
+WHERE t.status = 'processing' ORDER BY t.id FOR NO KEY UPDATE OF t SKIP LOCKED
+
+-- name: overdue
+-- The tasks from which nothing was heard for that long.
+SELECT id, attempt FROM tasks WHERE status = 'processing' AND heartbeat_at <= clock_timestamp() - $1::interval
+
+-- name: unfinished_steps
+-- The steps that a task was at.
+SELECT step_id FROM task_steps WHERE task_id = $1 AND status = 'processing' ORDER BY position

@@ -1,0 +1,225 @@
+"""decisions -> rows: every write of tasks but the journal of those that run, and all reading of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import msgspec
+
+from greenroom.db import Connection, Database
+from greenroom.errors import ConflictError, NotFoundError
+from greenroom.plugin import Migrations
+from greenroom.sql import Queries, load
+from greenroom_scaffolder.storage.gathering import Gatherer
+from greenroom_scaffolder.storage.listing import Listing
+from greenroom_scaffolder.storage.rows import Claim, EventRow, Held, NewTask, Progress, TaskRow, read_id
+
+MIGRATIONS = Migrations("scaffolder", Path(__file__).with_name("migrations"))
+
+TO_CLAIM = "scaffolder.open"
+TO_CANCEL = "scaffolder.cancel"
+"""With the id of the task."""
+TO_FOLLOW = "scaffolder.event"
+"""With the id of the task, a space, and the id of its last event."""
+
+ENDED = ("cancelled", "completed", "failed", "skipped")
+
+Event = tuple[str, Mapping[str, Any]]
+"""Its type and its body."""
+
+
+class Store:
+    """The tables of the scaffolder."""
+
+    def __init__(self, database: Database) -> None:
+        self.database = database
+        self.sql: Queries = load(Path(__file__).with_name("sql"))
+        self.listing = Listing(database, self.sql)
+        self._creations: Gatherer[NewTask] = Gatherer(self._create)
+
+    async def create(self, task: NewTask) -> None:
+        """Have a task claimed by whoever is free."""
+        await self._creations.put(task)
+
+    async def _create(self, tasks: Sequence[NewTask]) -> None:
+        await self.database.execute(
+            self.sql.create_tasks,
+            [task.id for task in tasks],
+            [task.created_by for task in tasks],
+            [task.strategy for task in tasks],
+            [task.spec for task in tasks],
+            [task.sealed for task in tasks],
+        )
+
+    async def get(self, task_id: str) -> TaskRow:
+        """Raises NotFoundError (`No task with id '…' found`)."""
+        row = await self.database.fetchrow(self.sql.get_task, read_id(task_id))
+        if row is None:
+            raise unknown(task_id)
+        return TaskRow(
+            id=row["id"],
+            created_by=row["created_by"],
+            created_at=row["created_at"],
+            status=row["status"],
+            heartbeat_at=row["heartbeat_at"],
+            spec=row["spec"],
+            strategy=row["strategy"],
+            began=row["began"],
+        )
+
+    async def cancel(self, task_id: str) -> None:
+        """Tell whoever runs the task, or will, to stop. Its event names the step it was at (upstream: broker.cancel).
+
+        Raises NotFoundError."""
+        id_ = read_id(task_id)
+
+        async def cancel(conn: Connection) -> None:
+            task = await conn.fetchrow(self.sql.lock_task, id_)
+            if task is None:
+                raise unknown(task_id)
+            step = await conn.fetchval(self.sql.newest_step, id_, task["began"]) or 0
+            await conn.execute(self.sql.mark_cancelled, id_)
+            message = f"Step {step} has been cancelled."
+            await self._add(conn, id_, [("cancelled", {"message": message, "stepId": step, "status": "cancelled"})])
+            await conn.execute(self.sql.tell_cancelled, task_id)
+
+        await self.database.retrying(cancel)
+
+    async def retry(self, task_id: str, sealed: bytes, *, start_over: bool) -> None:
+        """Have a task that has ended claimed again. What was completed, and what its template lets begin anew, does so.
+
+        Raises NotFoundError, ConflictError (`Task with taskId … cannot be retried`)."""
+        id_ = read_id(task_id)
+
+        async def retry(conn: Connection) -> None:
+            task = await conn.fetchrow(self.sql.lock_task, id_)
+            if task is None:
+                raise unknown(task_id)
+            if task["status"] not in ENDED:
+                raise ConflictError(f"Task with taskId {task_id} cannot be retried")
+            anew = start_over or task["strategy"] == "startOver" or task["status"] == "completed"
+            strategy = "startOver" if start_over else task["strategy"] or "none"
+            await conn.execute(self.sql.forget_outcome, id_)
+            await conn.execute(self.sql.entrust, id_, sealed)
+            await self._reopen(conn, id_, task["created_by"], task["status"], strategy, anew=anew, loss=None)
+
+        await self.database.retrying(retry)
+
+    async def events(self, task_id: UUID, after: int, limit: int | None = None) -> list[EventRow]:
+        """Events past an id, in their order."""
+        return read_events(await self.database.fetch(self.sql.events_after, task_id, after, limit))
+
+    async def completion(self, task_id: UUID, until: int) -> list[EventRow]:
+        """How it ended, if that was said up to an event."""
+        return read_events(await self.database.fetch(self.sql.completion_until, task_id, until))
+
+    async def news(self, seen: Mapping[UUID, int], limit: int) -> list[tuple[UUID, EventRow]]:
+        """The events of several tasks, of each at most `limit` past an id."""
+        rows = await self.database.fetch(self.sql.news, list(seen), list(seen.values()), limit)
+        return list(zip((row["task_id"] for row in rows), read_events(rows), strict=True))
+
+    async def claim(self, limit: int, holder: int | None) -> list[Claim]:
+        """At most so many open tasks, the oldest first, which are this worker's now."""
+        return [Claim(*row) for row in await self.database.fetch(self.sql.claim_tasks, limit, holder)]
+
+    async def progress(self, task_id: UUID) -> Progress:
+        """How far a task had come."""
+        steps = await self.database.fetch(self.sql.steps_of, task_id)
+        checkpoints = await self.database.fetch(self.sql.checkpoints_of, task_id)
+        archive: bytes | None = await self.database.fetchval(self.sql.workspace_of, task_id)
+        return Progress({k: v for k, v in steps}, {k: v for k, v in checkpoints}, archive)  # noqa: C416 - rows
+
+    async def held(self) -> list[Held]:
+        """The tasks that workers are at."""
+        return [Held(*row) for row in await self.database.fetch(self.sql.held)]
+
+    async def overdue(self, age: timedelta) -> list[tuple[UUID, int]]:
+        """The tasks (and attempts) from which nothing was heard for that long."""
+        return [(row["id"], row["attempt"]) for row in await self.database.fetch(self.sql.overdue, age)]
+
+    async def free(self, tasks: Sequence[tuple[UUID, int]], *, lost: bool, most_losses: int = 3) -> tuple[int, int]:
+        """Have tasks that a worker was at (in that attempt) claimed again; returns how many are, and how many failed instead.
+
+        Those do of which a worker was lost (`lost`) more than `most_losses` times since they last got on, or whose template
+        says that they must not go on (strategy `none`)."""
+
+        async def free(conn: Connection) -> tuple[int, int]:
+            ids, attempts = [id_ for id_, _ in tasks], [attempt for _, attempt in tasks]
+            reopened = failed = 0
+            for id_, created_by, strategy, losses, cancelled in await conn.fetch(self.sql.lock_lost, ids, attempts):
+                text = None if cancelled or not lost else _hopeless(strategy, losses, most_losses)
+                if text is not None:
+                    await self._fail(conn, id_, created_by, text)
+                    failed += 1
+                    continue
+                anew, loss = strategy == "startOver", int(lost)
+                await self._reopen(conn, id_, created_by, "processing", strategy or "none", anew=anew, loss=loss)
+                reopened += 1
+            return reopened, failed
+
+        return await self.database.retrying(free) if tasks else (0, 0)
+
+    async def close_stale(self, age: timedelta) -> int:
+        """Fail the tasks from which nothing was heard for that long, in upstream's words. Returns how many."""
+
+        async def close(conn: Connection) -> int:
+            stale = await conn.fetch(self.sql.overdue, age)
+            ids, attempts = [row["id"] for row in stale], [row["attempt"] for row in stale]
+            found = await conn.fetch(self.sql.lock_lost, ids, attempts)
+            for row in found:
+                await self._fail(conn, row["id"], row["created_by"], STALE, told=False)
+            return len(found)
+
+        return await self.database.retrying(close)
+
+    async def _fail(self, conn: Connection, id_: UUID, created_by: str, message: str, *, told: bool = True) -> None:
+        """End a task that nobody runs. `told`: the completion says the error too, as that of a task that ran."""
+        steps = [row["step_id"] for row in await conn.fetch(self.sql.unfinished_steps, id_)]
+        events: list[Event] = [("log", {"message": message, "stepId": step, "status": "failed"}) for step in steps]
+        body = {"message": message, "error": {"name": "Error", "message": message}} if told else {"message": message}
+        await self._add(conn, id_, [*events, ("completion", body)])
+        await conn.execute(self.sql.end_task, id_, "failed")
+        await conn.execute(self.sql.recount, created_by, "processing", "failed")
+
+    async def _reopen(
+        self, conn: Connection, id_: UUID, created_by: str, status: str, strategy: str, *, anew: bool, loss: int | None
+    ) -> None:
+        event = await self._add(conn, id_, [("recovered", {"recoverStrategy": strategy})])
+        if anew:
+            await conn.execute(self.sql.forget_progress, id_)
+        began = event if strategy == "startOver" else None
+        await conn.execute(self.sql.reopen_task, id_, not anew, began, loss)
+        await conn.execute(self.sql.recount, created_by, status, "open")
+
+    async def _add(self, conn: Connection, id_: UUID, events: Sequence[Event]) -> int:
+        """Events of a task whose row is held. Returns the id of the last."""
+        types, bodies = [type_ for type_, _ in events], [msgspec.json.encode(body) for _, body in events]
+        last: int = await conn.fetchval(self.sql.add_events, id_, types, bodies)
+        return last
+
+
+STALE = "This task was marked as stale as it exceeded its timeout"
+LOST = "The task was cancelled because the task worker lost connection to the task broker"
+
+
+def _hopeless(strategy: str | None, losses: int, most: int) -> str | None:
+    """Why a task of which the worker was lost is not tried again; None if it is."""
+    if strategy == "none":
+        return LOST
+    if losses >= most:
+        return f"The task is not tried again: {losses + 1} workers in a row were lost while they ran it"
+    return None
+
+
+def unknown(task_id: str) -> NotFoundError:
+    """In upstream's words."""
+    return NotFoundError(f"No task with id '{task_id}' found")
+
+
+def read_events(rows: Sequence[Any]) -> list[EventRow]:
+    """Rows whose columns are those of an event."""
+    return [EventRow(row["id"], row["type"], row["body"], row["created_at"]) for row in rows]

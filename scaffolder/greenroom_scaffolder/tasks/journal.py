@@ -1,0 +1,86 @@
+"""The journal of a task that a worker runs: what the run writes, encoded and sealed, into the worker's book of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from hashlib import blake2b
+from time import monotonic
+from typing import Any, Protocol
+
+import msgspec
+
+from greenroom_scaffolder.storage.rows import Progress
+from greenroom_scaffolder.storage.writer import Book, Kept, StepNote
+from greenroom_scaffolder.tasks.task import Checkpoint, EventType, Outcome, StepState, TaskState
+
+_encode = msgspec.json.Encoder().encode
+
+
+class Sealing(Protocol):
+    """Encrypts what a task keeps, for nobody but this task (`workspace.sealing.Keyring`)."""
+
+    def seal(self, plain: bytes, task_id: str) -> str: ...
+
+    def open(self, sealed: str, task_id: str) -> bytes:
+        """Raises SealError for what was sealed with a key that is gone, or for another task."""
+        ...
+
+
+class TaskJournal:
+    """Where one attempt at a task is written down (`tasks.task.Journal`)."""
+
+    def __init__(self, task_id: str, book: Book, sealing: Sealing) -> None:
+        self._id, self._book, self._sealing = task_id, book, sealing
+        self.begun = 0
+        """How many steps had begun before this attempt."""
+        self._positions: dict[str, int] = {}
+        self._kept: bytes | None = None
+
+    def event(self, body: Mapping[str, Any], kind: EventType = "log") -> None:
+        self._book.leaf.events.append((kind, _encode(body), monotonic()))
+
+    def step(self, step_id: str, state: StepState) -> None:
+        if step_id not in self._positions:
+            self._positions[step_id] = self.begun + len(self._positions)
+        note = StepNote(self._positions[step_id], state.status, self._seal(_encode(state)))
+        self._book.leaf.steps[step_id] = note
+
+    def workspace(self, archive: bytes | None) -> None:
+        digest = blake2b(archive or b"", digest_size=16).digest()
+        if digest == self._kept:
+            return
+        self._kept = digest
+        self._book.leaf.workspace = Kept(self._seal(archive) if archive else None)
+
+    def checkpoint(self, key: str, outcome: Checkpoint) -> None:
+        self._book.leaf.checkpoints[key] = self._seal(_encode(outcome))
+
+    async def durable(self) -> None:
+        await self._book.durable()
+
+    def _seal(self, plain: bytes) -> bytes:
+        return self._sealing.seal(plain, self._id).encode()
+
+    def complete(self, outcome: Outcome) -> None:
+        """The last event, with which the task ends."""
+        told: dict[str, Any] = {"message": f"Run completed with status: {outcome.status}"}
+        if outcome.output is not None:
+            told["output"] = outcome.output
+        if outcome.error is not None:
+            told["error"] = outcome.error
+        leaf = self._book.leaf
+        leaf.events.append(("completion", _encode(told), monotonic()))
+        leaf.ended = outcome.status
+
+
+def read_progress(task_id: str, progress: Progress, sealing: Sealing) -> tuple[TaskState, bytes | None]:
+    """How far the task had come, and the archive of its workspace. Raises SealError for what cannot be opened any more."""
+
+    def opened(sealed: bytes) -> bytes:
+        return sealing.open(sealed.decode(), task_id)
+
+    steps = {id_: msgspec.json.decode(opened(state), type=StepState) for id_, state in progress.steps.items()}
+    checkpoints = {
+        key: msgspec.json.decode(opened(value), type=Checkpoint) for key, value in progress.checkpoints.items()
+    }
+    return TaskState(steps, checkpoints), None if progress.archive is None else opened(progress.archive)

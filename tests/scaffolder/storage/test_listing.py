@@ -1,0 +1,131 @@
+"""The list of tasks: any filter, any order, any page, the same as by looking at all of them; and quick among many."""
+
+from __future__ import annotations
+
+import itertools
+import random
+from typing import Any
+
+import pytest
+
+from greenroom_scaffolder.storage.listing import Direction, Field, Listing
+from greenroom_scaffolder.storage.rows import TaskRow
+from greenroom_scaffolder.storage.store import MIGRATIONS, Store
+from tests.support.postgres import MigratedDatabase
+
+STATUSES = ["open", "processing", "completed", "failed"]
+FILL = """
+WITH made AS (
+    INSERT INTO tasks (id, created_by, created_at, status)
+    SELECT gen_random_uuid(), CASE WHEN n % 7 = 0 THEN '' ELSE 'user:default/u' || n * 31 % $2 END,
+        timestamptz '2026-01-01' + n * interval '1 minute',
+        CASE WHEN n % 1000 = 0 THEN 'open' ELSE (ARRAY['completed', 'failed'])[1 + n * 17 % 2] END
+    FROM generate_series(1, $1::bigint) AS n RETURNING id, created_by, status
+), specified AS (
+    INSERT INTO task_specs SELECT id, '{"steps":[]}' FROM made
+)
+INSERT INTO task_tallies SELECT created_by, status, count(*) FROM made GROUP BY created_by, status
+"""
+
+
+async def filled(store: Store, tasks: int, creators: int) -> None:
+    await store.database.execute(FILL, tasks, creators)
+    await store.database.execute("ANALYZE")
+
+
+@pytest.fixture
+async def store(migrated_database: MigratedDatabase) -> Store:
+    return Store(await migrated_database([MIGRATIONS]))
+
+
+def key(task: TaskRow, order: list[tuple[Field, Direction]]) -> list[Any]:
+    """For sorting as upstream's Postgres does: who has no name comes last."""
+    keys: list[Any] = []
+    for field, way in [*order, ("created_at", "desc")]:
+        value: Any = getattr(task, field)
+        if field == "created_at":
+            keys.append(value.timestamp() if way == "asc" else -value.timestamp())
+        else:
+            text = "\U0010ffff" if value == "" else value
+            keys.append([ord(c) for c in text] if way == "asc" else [-ord(c) for c in text] + [1])
+    return keys
+
+
+ORDERS: list[list[tuple[Field, Direction]]] = [
+    [],
+    [("created_at", "asc")],
+    [("status", "asc")],
+    [("status", "desc"), ("created_at", "asc")],
+    [("created_by", "asc")],
+    [("created_by", "desc"), ("status", "asc")],
+    [("status", "asc"), ("created_by", "desc")],
+]
+
+
+async def test_every_page_is_that_of_looking_at_all_tasks(store: Store) -> None:
+    await filled(store, 400, 9)
+    everything, total = await store.listing.page(None, None, [], None, 0)
+    assert total == len(everything) == 400
+    rng = random.Random(7)
+    creators = sorted({task.created_by for task in everything} - {""})
+    filters = (
+        [None, creators[:1], creators[1:4], ["user:default/nobody"]],
+        [None, ["completed"], ["open", "failed"], ["x"]],
+    )
+    for (by, status), order in itertools.product(itertools.product(*filters), ORDERS):
+        limit, offset = rng.choice([None, 0, 5, 60]), rng.choice([0, 3, 50])
+        matching = [
+            task
+            for task in everything
+            if (by is None or task.created_by in by) and (status is None or task.status in status)
+        ]
+        expected = sorted(matching, key=lambda task: key(task, order or [("created_at", "desc")]))
+        page, count = await store.listing.page(by, status, order, limit, offset)
+        end = None if limit is None else offset + limit
+        assert count == len(matching)
+        assert [task.id for task in page] == [task.id for task in expected[offset:end]], (
+            by,
+            status,
+            order,
+            limit,
+            offset,
+        )
+
+
+@pytest.mark.parametrize("order", ORDERS)
+@pytest.mark.parametrize("by", [None, ["user:default/u1"], ["user:default/u1", "user:default/u2"]])
+@pytest.mark.parametrize("status", [None, ["open"], ["failed", "completed"]])
+async def test_a_page_looks_at_few_of_many_tasks(
+    many: Store, order: list[tuple[Field, Direction]], by: list[str] | None, status: list[str] | None
+) -> None:
+    if [field for field, _ in order] == ["status", "created_by"] and by is None:
+        pytest.skip("there is no index for this")
+    query, arguments = await plan_of(many.listing, by, status, order)
+    rows = await many.database.fetch(
+        f"EXPLAIN (ANALYZE, TIMING OFF, SUMMARY OFF, COSTS OFF, BUFFERS) {query}", *arguments
+    )
+    plan = "\n".join(row[0] for row in rows)
+    looked_at = sum(
+        int(float(line.split("rows=")[1].split()[0])) for line in plan.splitlines() if "Scan using tasks" in line
+    )
+    assert "Seq Scan on tasks" not in plan, plan
+    assert looked_at < 5000, plan
+
+
+async def plan_of(listing: Listing, by: Any, status: Any, order: Any) -> tuple[str, tuple[object, ...]]:
+    from greenroom_scaffolder.storage.listing import _needed
+
+    return await listing._plan(by, status, _needed(order), 50, 0)
+
+
+@pytest.fixture(scope="module")
+async def many(postgres_server: Any) -> Any:
+    from greenroom.db import open_pool
+
+    async with (
+        postgres_server.empty(await postgres_server.template([MIGRATIONS])) as name,
+        open_pool(postgres_server.to(name), size=2) as database,
+    ):
+        store = Store(database)
+        await filled(store, 50_000, 300)
+        yield store

@@ -1,0 +1,148 @@
+"""Tasks in the database: created, listed, cancelled and retried as upstream does it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from typing import Any
+from uuid import UUID, uuid4
+
+import msgspec
+import pytest
+
+from greenroom.errors import ConflictError, NotFoundError
+from greenroom_scaffolder.storage.rows import NewTask
+from greenroom_scaffolder.storage.store import MIGRATIONS, Store
+from tests.support.postgres import MigratedDatabase
+
+JO, ANN = "user:default/jo", "user:default/ann"
+
+
+@pytest.fixture
+async def store(migrated_database: MigratedDatabase) -> Store:
+    return Store(await migrated_database([MIGRATIONS]))
+
+
+async def create(store: Store, created_by: str = JO, strategy: str | None = None, spec: bytes = b'{"steps":[]}') -> str:
+    id_ = uuid4()
+    await store.create(NewTask(id_, created_by, strategy, spec, b"sealed"))
+    return str(id_)
+
+
+async def events(store: Store, task_id: str) -> list[tuple[str, Mapping[str, Any]]]:
+    return [(row.type, msgspec.json.decode(row.body)) for row in await store.events(UUID(task_id), 0)]
+
+
+async def finish(store: Store, task_id: str, status: str = "failed") -> None:
+    """As a worker would leave it."""
+    await store.claim(100, None)
+    async with store.database.transaction() as conn:
+        await conn.execute(store.sql.add_events, UUID(task_id), ["log", "completion"], [b'{"stepId":"a"}', b"{}"])
+        await conn.execute(store.sql.end_task, UUID(task_id), status)
+        row = await conn.fetchrow(store.sql.lock_task, UUID(task_id))
+        assert row is not None
+        await conn.execute(store.sql.recount, row["created_by"], "processing", status)
+
+
+async def secrets(store: Store) -> int:
+    count: int = await store.database.fetchval("SELECT count(*) FROM task_secrets")
+    return count
+
+
+async def test_a_created_task_is_told_of_as_it_was_given(store: Store) -> None:
+    task = await store.get(await create(store, spec=b'{"steps":[], "output":{}}'))
+    assert (task.status, task.created_by, task.spec, task.heartbeat_at) == (
+        "open",
+        JO,
+        b'{"steps":[], "output":{}}',
+        None,
+    )
+
+
+async def test_what_is_no_task_is_not_found(store: Store) -> None:
+    for unknown in (str(uuid4()), "nonsense"):
+        with pytest.raises(NotFoundError, match=f"No task with id '{unknown}' found"):
+            await store.get(unknown)
+        with pytest.raises(NotFoundError, match="No task with id"):
+            await store.cancel(unknown)
+
+
+async def test_many_tasks_created_at_once_are_all_there(store: Store) -> None:
+    ids = await asyncio.gather(*(create(store) for _ in range(300)))
+    assert len(set(ids)) == 300
+    _, total = await store.listing.page(None, None, [], 10, 0)
+    assert total == 300
+
+
+async def test_the_oldest_are_claimed_first_and_each_once(store: Store) -> None:
+    ids = [await create(store) for _ in range(20)]
+    first = await store.claim(5, 7)
+    assert [str(claim.id) for claim in first] == ids[:5]
+    rest = await asyncio.gather(*(store.claim(4, 8) for _ in range(6)))
+    claimed = [str(claim.id) for claims in rest for claim in claims]
+    assert sorted(claimed) == sorted(ids[5:])
+
+
+async def test_cancelling_names_the_step_that_was_heard_of_last_and_wipes_the_secrets(store: Store) -> None:
+    task = await create(store)
+    await store.cancel(task)
+    assert await events(store, task) == [
+        ("cancelled", {"message": "Step 0 has been cancelled.", "stepId": 0, "status": "cancelled"})
+    ]
+    assert await secrets(store) == 0
+    assert (await store.get(task)).status == "open"
+    (claim,) = await store.claim(1, None)
+    assert claim.cancelled
+    assert claim.sealed is None
+
+
+async def test_a_finished_task_keeps_its_status_when_it_is_cancelled(store: Store) -> None:
+    task = await create(store)
+    await finish(store, task, "completed")
+    await store.cancel(task)
+    assert (await store.get(task)).status == "completed"
+    assert (await events(store, task))[-1][1]["message"] == "Step a has been cancelled."
+
+
+async def test_only_a_task_that_has_ended_can_be_retried(store: Store) -> None:
+    task = await create(store)
+    with pytest.raises(ConflictError, match=f"Task with taskId {task} cannot be retried"):
+        await store.retry(task, b"new", start_over=False)
+    await store.claim(1, None)
+    with pytest.raises(ConflictError):
+        await store.retry(task, b"new", start_over=False)
+
+
+async def test_a_retry_takes_back_how_the_task_ended_and_brings_new_secrets(store: Store) -> None:
+    task = await create(store)
+    await finish(store, task)
+    await store.cancel(task)
+    await store.retry(task, b"new", start_over=False)
+    assert await events(store, task) == [("log", {"stepId": "a"}), ("recovered", {"recoverStrategy": "none"})]
+    (claim,) = await store.claim(1, None)
+    assert (claim.sealed, claim.resumed, claim.cancelled) == (b"new", True, False)
+
+
+@pytest.mark.parametrize(("strategy", "start_over", "status"), [(None, True, "failed"), ("startOver", False, "failed")])
+async def test_a_task_that_begins_anew_knows_nothing_of_its_past(
+    store: Store, strategy: str | None, start_over: bool, status: str
+) -> None:
+    task = await create(store, strategy=strategy)
+    await finish(store, task, status)
+    await store.database.execute("INSERT INTO task_steps VALUES ($1, 'a', 0, 'completed', 'x')", UUID(task))
+    await store.retry(task, b"new", start_over=start_over)
+    assert (await events(store, task))[-1] == ("recovered", {"recoverStrategy": "startOver"})
+    (claim,) = await store.claim(1, None)
+    assert not claim.resumed
+    assert (await store.progress(claim.id)).steps == {}
+    row = await store.database.fetchrow("SELECT began FROM tasks")
+    assert row is not None
+    assert row["began"] == (await store.events(UUID(task), 0))[-1].id
+
+
+async def test_a_completed_task_that_is_retried_runs_again(store: Store) -> None:
+    task = await create(store)
+    await finish(store, task, "completed")
+    await store.retry(task, b"new", start_over=False)
+    (claim,) = await store.claim(1, None)
+    assert not claim.resumed
