@@ -48,18 +48,17 @@ class StoredEvent(Protocol):
     """One event of a task."""
 
     @property
-    def id(self) -> int: ...
-
-    @property
     def type(self) -> EventType: ...
 
     @property
-    def body(self) -> Any:
-        """JSON, or `msgspec.Raw` of it."""
+    def json(self) -> bytes:
+        """`{"id", "isTaskRecoverable", "taskId", "body", "type", "createdAt"}`"""
         ...
 
     @property
-    def created_at(self) -> datetime: ...
+    def last(self) -> bool:
+        """Whether nothing comes after it: a task that may begin anew by itself can go on after its completion."""
+        ...
 
 
 class Tasks(Protocol):
@@ -110,4 +109,49 @@ class Tasks(Protocol):
         """`events`, and then what comes, as it comes: lists that are never empty. It ends when the process stops.
 
         Close it to let go of everything."""
+        ...
+
+
+class DryFile(Protocol):
+    """A file that a dry run has written."""
+
+    @property
+    def path(self) -> str: ...
+
+    @property
+    def executable(self) -> bool: ...
+
+    @property
+    def content(self) -> bytes: ...
+
+
+class DryRunResult(Protocol):
+    """What became of a dry run."""
+
+    @property
+    def log(self) -> Sequence[Mapping[str, Any]]:
+        """`[{"body": {"message", "stepId"?, "status"?}}]`"""
+        ...
+
+    @property
+    def files(self) -> Sequence[DryFile]: ...
+
+    @property
+    def output(self) -> Mapping[str, Any]: ...
+
+
+class DryRuns(Protocol):
+    """Tries templates out (`tasks.dry_run`)."""
+
+    async def run(
+        self,
+        spec: Mapping[str, Any],
+        *,
+        files: Sequence[tuple[str, bytes]],
+        secrets: Mapping[str, str],
+        initiator: Credentials,
+    ) -> DryRunResult:
+        """Run a TaskSpec (`templateInfo` without `baseUrl`: that is where the files are) where it changes nothing.
+
+        Raises the error of the first step that fails."""
         ...

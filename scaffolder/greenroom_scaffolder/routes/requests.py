@@ -1,0 +1,77 @@
+"""Parameters of requests -> what the rooms below are asked, with upstream's messages."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal, cast
+
+import msgspec
+
+from greenroom.errors import InputError
+
+Order = tuple[str, Literal["asc", "desc"]]
+
+
+class _Info(msgspec.Struct):
+    entity_ref: str | None = msgspec.field(name="entityRef", default=None)
+
+
+class _Spec(msgspec.Struct):
+    info: _Info | None = msgspec.field(name="templateInfo", default=None)
+
+
+FIELDS = ("created_at", "status", "created_by")
+_ORDER = re.compile(r"(asc|desc):(.+)")
+
+
+class TaskQuery(msgspec.Struct, frozen=True):
+    """What of the tasks is asked for. None: all, or the usual."""
+
+    created_by: Sequence[str] | None = None
+    status: Sequence[str] | None = None
+    order: Sequence[Order] | None = None
+    limit: int | None = None
+    offset: int | None = None
+
+
+def task_query(query: Mapping[str, Any]) -> TaskQuery:
+    """Raises InputError for an order that is none."""
+    order = query.get("order")
+    return TaskQuery(
+        created_by=_given(query.get("createdBy")) or None,
+        status=_given(query.get("status")),
+        order=None if order is None else [_order(one) for one in order],
+        limit=query.get("limit"),
+        offset=query.get("offset"),
+    )
+
+
+def _given(values: Sequence[str] | None) -> Sequence[str] | None:
+    """Without the empty ones, which upstream drops. No status that is left is none that a task has; no creator is any."""
+    return None if values is None else [value for value in values if value]
+
+
+def _order(text: str) -> Order:
+    found = _ORDER.match(text)
+    if found is None or found.end() != len(text):
+        raise InputError(f'Invalid order parameter "{text}", expected "<asc or desc>:<field name>"')
+    if found[2] not in FIELDS:
+        raise InputError(f'Invalid order field "{found[2]}"')
+    return found[2], cast("Literal['asc', 'desc']", found[1])
+
+
+def after(query: Mapping[str, Any]) -> int | None:
+    """The id of the last event that is known, from a query that nobody has checked. Raises InputError."""
+    value = query.get("after")
+    if value is None or value == "":
+        return None if value is None else 0
+    if not isinstance(value, str) or not re.fullmatch(r"-?[0-9]{1,18}", value):
+        raise InputError("request/query/after must be integer")
+    return int(value)
+
+
+def template_of(spec: Any) -> str | None:
+    """The reference of the template that a TaskSpec was made from."""
+    read = msgspec.json.decode(spec, type=_Spec) if isinstance(spec, msgspec.Raw) else msgspec.convert(spec, _Spec)
+    return None if read.info is None else read.info.entity_ref

@@ -1,0 +1,97 @@
+"""Tasks: have a template run, list and read them, cancel, run again."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from litestar import Request, Response, get, post
+from litestar.handlers import HTTPRouteHandler
+
+from greenroom.entity import parse_ref
+from greenroom.permissions import Permissions
+from greenroom.web import asked, json_response
+from greenroom_scaffolder.routes import requests
+from greenroom_scaffolder.routes.permissions import TASK_CANCEL, TASK_CREATE, TASK_READ
+from greenroom_scaffolder.routes.reading import Templates
+from greenroom_scaffolder.routes.services import Tasks
+from greenroom_scaffolder.routes.wire import task_json
+from greenroom_scaffolder.schemas import Problem
+from greenroom_scaffolder.templates import check_secrets, check_values, task_spec
+
+log = logging.getLogger("greenroom.scaffolder")
+
+
+def task_routes(tasks: Tasks, templates: Templates, permissions: Permissions) -> list[HTTPRouteHandler]:
+    """The routes of tasks, but for their events."""
+
+    @post("/v2/tasks", operation_id="Scaffold", status_code=201)
+    async def create(request: Request[Any, Any, Any]) -> Response[bytes]:
+        ask = asked(request)
+        ref = parse_ref(ask.body["templateRef"], default_kind="template")
+        await permissions.require(ask.credentials, TASK_CREATE)
+        creator, user = await templates.user(ask.credentials)
+        values, secrets = ask.body["values"], ask.body.get("secrets", {})
+        template = await templates.template(ref, ask.credentials)
+        if wrong := check_values(template, values) or check_secrets(template, secrets):
+            return refused(wrong)
+        log.info("Scaffolding task for %s%s", ask.body["templateRef"], f" created by {creator}" if creator else "")
+        spec = task_spec(template, values, ref=ref, user_ref=creator, user_entity=user, base_url=template.base_url())
+        task_id = await tasks.create(spec, created_by=creator, secrets=secrets, initiator=ask.credentials)
+        return json_response({"id": str(task_id)}, 201)
+
+    @get("/v2/tasks", operation_id="ListTasks")
+    async def listed(request: Request[Any, Any, Any]) -> Response[bytes]:
+        ask = asked(request)
+        wanted = requests.task_query(ask.query)
+        await permissions.require(ask.credentials, TASK_READ)
+        page = await tasks.list(
+            created_by=wanted.created_by,
+            status=wanted.status,
+            order=wanted.order,
+            limit=wanted.limit,
+            offset=wanted.offset,
+        )
+        return json_response({"tasks": [task_json(one) for one in page.tasks], "totalTasks": page.total})
+
+    @get("/v2/tasks/{taskId:str}", operation_id="GetTask")
+    async def one(request: Request[Any, Any, Any]) -> Response[bytes]:
+        ask = asked(request)
+        task = await tasks.get(ask.path["taskId"])
+        await permissions.require(ask.credentials, TASK_READ, ask.path["taskId"])
+        return json_response(task_json(task))
+
+    @post("/v2/tasks/{taskId:str}/cancel", operation_id="CancelTask", status_code=200)
+    async def cancel(request: Request[Any, Any, Any]) -> Response[bytes]:
+        ask = asked(request)
+        task_id = ask.path["taskId"]
+        await tasks.get(task_id)
+        await permissions.require(ask.credentials, TASK_CANCEL, task_id)
+        await permissions.require(ask.credentials, TASK_READ, task_id)
+        await tasks.cancel(task_id)
+        return json_response({"status": "cancelled"})
+
+    @post("/v2/tasks/{taskId:str}/retry", operation_id="Retry", status_code=201)
+    async def retry(request: Request[Any, Any, Any]) -> Response[bytes]:
+        ask = asked(request)
+        task_id = ask.path["taskId"]
+        task = await tasks.get(task_id)
+        await permissions.require(ask.credentials, TASK_CREATE)
+        await permissions.require(ask.credentials, TASK_READ, task_id)
+        secrets = ask.body.get("secrets", {})
+        if template_ref := requests.template_of(task.spec):
+            template = await templates.template(parse_ref(template_ref, default_kind="template"), ask.credentials)
+            if wrong := check_secrets(template, secrets):
+                return refused(wrong)
+        anew = ask.body.get("startOver") is True
+        await tasks.retry(task_id, secrets=secrets, initiator=ask.credentials, start_over=anew)
+        return json_response({"id": task_id}, 201)
+
+    return [create, listed, one, cancel, retry]
+
+
+def refused(problems: Sequence[Problem]) -> Response[bytes]:
+    """What is wrong with values or secrets."""
+    told: Mapping[str, Any] = {"errors": problems}
+    return json_response(told, 400)

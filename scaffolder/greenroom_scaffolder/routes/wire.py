@@ -1,0 +1,30 @@
+"""Tasks and events -> the JSON that clients read, keys in upstream's order."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from greenroom_scaffolder.routes.services import StoredEvent, StoredTask
+
+
+def task_json(task: StoredTask) -> dict[str, Any]:
+    """`{"id", "spec", "status", "createdAt", "lastHeartbeatAt", "createdBy"?}`: null before the first heartbeat."""
+    told: dict[str, Any] = {
+        "id": str(task.id),
+        "spec": task.spec,
+        "status": task.status,
+        "createdAt": iso(task.created_at),
+        "lastHeartbeatAt": None if task.last_heartbeat_at is None else iso(task.last_heartbeat_at),
+    }
+    return told if task.created_by is None else {**told, "createdBy": task.created_by}
+
+
+def frame(event: StoredEvent) -> bytes:
+    """An event as server-sent events have it, without an `id`, as upstream."""
+    return b"event: %s\ndata: %s\n\n" % (event.type.encode(), event.json)
+
+
+def iso(moment: datetime) -> str:
+    """`2026-11-21T08:10:53.000Z`"""
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.") + f"{moment.microsecond // 1000:03d}Z"
