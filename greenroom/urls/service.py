@@ -56,10 +56,10 @@ class Urls:
         file; InputError where the host cannot list files."""
         return await self._reader(url).search(url, etag)
 
-    def reads(self, url: str) -> bool:
-        """Whether some reader knows the URL, be it there or not. Raises InvalidUrlError."""
+    def reads_folders(self, url: str) -> bool:
+        """Whether the reader of the URL could read a folder there, be there one or not. Raises InvalidUrlError."""
         parse(url)
-        return any(reader.reads(url) for reader in self._readers())
+        return isinstance(next((reader for reader in self._readers() if reader.reads(url)), None), TreeReader)
 
     def resolve(self, target: str, base: str) -> str:
         """The URL that `target` means in the file at `base`. Raises InvalidUrlError."""

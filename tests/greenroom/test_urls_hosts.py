@@ -632,6 +632,7 @@ async def test_a_folder_on_github_is_read_whole_with_modes_and_links_but_none_th
     async with hosting("github", apiBaseUrl="{base}/api", token="secret") as (host, urls):
         on_github(host)
         host.said[f"{REPOSITORY}/tarball/c0ffee"] = SKELETON
+        assert urls.reads_folders(f"{host.base}/o/r/tree/main/skeleton/")
         tree = await urls.tree(f"{host.base}/o/r/tree/main/skeleton/")
         assert all_of(tree) == INSIDE
         assert all_of(tree) == INSIDE, "it can be gone through again"
@@ -805,7 +806,7 @@ async def test_plain_http_reads_no_folders() -> None:
         urls = Urls([HttpReader(outgoing, reading)])
         with pytest.raises(UnreadableUrlError, match=r"^FetchUrlReader does not implement readTree$"):
             await urls.tree("https://example.com/folder")
-        assert urls.reads("https://example.com/folder")
-        assert not urls.reads("https://example.org/folder")
+        assert not urls.reads_folders("https://example.com/folder")
+        assert not urls.reads_folders("https://example.org/folder")
         with pytest.raises(NotAllowedError, match=r"Reading from 'https://example\.org/folder' is not allowed"):
             await urls.tree("https://example.org/folder")

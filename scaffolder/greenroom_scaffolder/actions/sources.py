@@ -58,7 +58,7 @@ class Sources:
         """A folder on this disk, for as long as the context lasts. Only read it.
 
         Raises NotAllowedError for one outside the template's, FileError, and what `Urls.tree` raises."""
-        beside = _beside(ctx.template.base_url, wanted.url)
+        beside = self._beside(ctx.template.base_url, wanted.url)
         if beside is not None:
             yield beside
             return
@@ -69,7 +69,7 @@ class Sources:
     async def fetch_folder(self, ctx: ActionContext[Any], wanted: Fetched, target: str) -> None:
         """Put all that stands there into a folder of the workspace, over what it has. Raises as `folder` does."""
         workspace = Workspace(ctx.workspace, self._quota)
-        beside = _beside(ctx.template.base_url, wanted.url)
+        beside = self._beside(ctx.template.base_url, wanted.url)
         if beside is not None:
             await in_thread(lambda: workspace.copy_tree(_existing(beside), target))
             return
@@ -78,7 +78,7 @@ class Sources:
 
     async def file(self, ctx: ActionContext[Any], wanted: Fetched) -> bytes:
         """What a file contains. Raises as `folder` does."""
-        beside = _beside(ctx.template.base_url, wanted.url)
+        beside = self._beside(ctx.template.base_url, wanted.url)
         if beside is not None:
             return await in_thread(lambda: _content(beside))
         document = await self._urls.read(self._resolved(ctx.template.base_url, wanted.url), token=wanted.token)
@@ -95,9 +95,26 @@ class Sources:
             known = self._urls.integrations.by_url(base)
         except InvalidUrlError:
             known = None
-        if known is None:
+        if known is None and not self._in_repository(base):
             raise InputError(f"No integration found for location {base}")
         return self._urls.resolve(url, base)
+
+    def _beside(self, base: str | None, url: str) -> Path | None:
+        """Where a relative URL leads to in the folder of a template that is a file. Raises NotAllowedError."""
+        if not base or not base.startswith("file://") or is_url(url) or self._in_repository(base):
+            return None
+        folder = Path(base.removeprefix("file://")).parent
+        if not folder.is_dir():
+            raise FileError(errno.ENOENT, "lstat", folder)
+        return Workspace(folder.resolve(), Quota()).inside(url)
+
+    def _in_repository(self, base: str) -> bool:
+        """Whether a plugin reads the repository that the template lies in, on a host (or disk) that `integrations` does not
+        know: `file:///srv/git/golden-paths.git/-/blob/main/template.yaml`."""
+        try:
+            return self._urls.reads_folders(base)
+        except InvalidUrlError:
+            return False
 
 
 def _made(files: Iterable[TreeFile], folder: str, quota: Quota) -> Path:
@@ -117,16 +134,6 @@ def put(files: Iterable[TreeFile], workspace: Workspace, target: str) -> None:
             links.append(one)
     for one in links:
         workspace.symlink(posixpath.join(target, one.path), one.link or "")
-
-
-def _beside(base: str | None, url: str) -> Path | None:
-    """Where a relative URL leads to in the folder of a template that is a file. Raises NotAllowedError."""
-    if not base or not base.startswith("file://") or is_url(url):
-        return None
-    folder = Path(base.removeprefix("file://")).parent
-    if not folder.is_dir():
-        raise FileError(errno.ENOENT, "lstat", folder)
-    return Workspace(folder.resolve(), Quota()).inside(url)
 
 
 def _existing(path: Path) -> Path:

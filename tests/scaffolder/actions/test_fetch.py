@@ -237,6 +237,15 @@ async def test_files_behind_a_url_come_into_the_workspace(workspace: Path) -> No
     }
 
 
+async def test_a_template_in_a_repository_on_disk_is_read_by_the_plugin_that_knows_it(workspace: Path) -> None:
+    root = "file:///srv/paths.git/-/blob/main"
+    actions = fetching(documents={f"{root}/t/template.yaml": b"", f"{root}/t/skeleton/a": b"a", f"{root}/b": b"b"})
+    template = TemplateInfo("template:default/test", f"{root}/t/template.yaml")
+    await run(actions["fetch:template"], {"url": "./skeleton"}, workspace, template=template)
+    await run(actions["fetch:plain:file"], {"url": "../b", "targetPath": "b"}, workspace, template=template)
+    assert grown(workspace) == {"a": b"a", "b": b"b"}
+
+
 async def test_a_url_needs_something_to_be_relative_to(workspace: Path) -> None:
     with pytest.raises(InputError, match="template location could not be determined and the fetch URL is relative"):
         await run(fetching()["fetch:plain"], {"url": "./s"}, workspace)
