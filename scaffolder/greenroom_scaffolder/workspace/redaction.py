@@ -1,0 +1,242 @@
+"""text -> text without secrets: whatever leaves a task - logs, events, outputs, errors, answers of dry runs - goes through here.
+
+What is looked for is described in `variants`. Long secrets are found in any case and form, wrapped over lines or not; short
+ones and rendered texts as they are written, as upstream does.
+"""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import accumulate
+from typing import Any, Generic, TypeVar
+
+from greenroom_scaffolder.workspace.variants import (
+    SHORTEST,
+    dropped,
+    exact_forms,
+    folded,
+    loose_forms,
+    squeezed,
+)
+
+About = TypeVar("About")
+
+MASK = "***"
+"""Upstream's."""
+
+_GRAM = 4
+_STRIDE = 3
+"""A form of at least `_GRAM + _STRIDE - 1` characters has a whole gram at one of every `_STRIDE` places of a text."""
+
+_SIGHT = 3
+"""How far back a stream looks, in lengths of the longest form: white space takes some of it."""
+_TELLING = 8
+"""Characters of the beginning of a secret that are too many to be shown when nothing follows."""
+
+_LINE = re.compile(r"\S[^\r\n]*")
+_DEEPEST = 400
+
+Span = tuple[int, int]
+"""From and to, in characters."""
+
+
+class Redactor:
+    """Knows the secrets of one task, and takes them out of texts.
+
+    Add all before several threads use it."""
+
+    def __init__(self, secrets: Iterable[str] = (), rendered: Iterable[str] = ()) -> None:
+        self._exact: dict[str, None] = {}
+        self._secrets: set[str] = set()
+        self._forms: list[str] = []
+        self._longest = 0
+        self._first: set[str] = set()
+        self._by_gram: dict[str, list[tuple[int, str]]] = {}
+        for secret in secrets:
+            self.add_secret(secret)
+        for text in rendered:
+            self.add(text)
+
+    def add(self, text: str) -> None:
+        """A text that was rendered with a secret: it is taken out whole, as it is written. One character does not count (upstream
+        has it so)."""
+        if len(text.strip()) > 1:
+            self._exact[text.strip()] = None
+
+    def add_secret(self, secret: str) -> None:
+        """A secret itself: it is taken out in all its forms. One character does not count."""
+        secret = secret.strip()
+        if len(secret) < 2 or secret in self._secrets:
+            return
+        self._secrets.add(secret)
+        if len(squeezed(secret)) < SHORTEST:
+            self._exact.update(dict.fromkeys(exact_forms(secret)))
+        else:
+            self._exact[secret] = None
+            self._look_for(loose_forms(secret))
+
+    def redact(self, text: str) -> str:
+        """Each secret becomes `***`; of one that is wrapped, its part on each line does."""
+        return self.masked(text, self.spans(text))
+
+    def redact_tree(self, value: Any) -> Any:
+        """The same for all texts, keys and numbers of a JSON value, which is not changed itself."""
+        return self._tree(value, 0) if self._exact else value
+
+    def spans(self, text: str) -> list[Span]:
+        """Where the secrets are, in order; those that overlap are one."""
+        return _merged([*self._exact_spans(text), *self._loose_spans(text)]) if self._exact else []
+
+    def masked(self, text: str, spans: Iterable[Span]) -> str:
+        pieces, done = [], 0
+        for start, end in spans:
+            found = text[start:end]
+            pieces += [text[done:start], MASK if found in self._exact else _LINE.sub(MASK, found)]
+            done = end
+        return "".join([*pieces, text[done:]]) if pieces else text
+
+    def beginning(self, text: str) -> tuple[int, bool] | None:
+        """Where at the end of a text some form of a secret may have begun, and whether there is too much of it to be shown.
+
+        Less than `_GRAM` characters of one say nothing."""
+        tail = folded(squeezed(text[-self.sight :])) if self._forms else ""
+        places = range(max(0, len(tail) - self._longest + 1), len(tail) - _GRAM + 1)
+        for start in [place for place in places if tail[place : place + _GRAM] in self._first]:
+            form = self._form_beginning(tail[start:])
+            if form is not None:
+                count = len(tail) - start
+                return _place_of_last(text, count), count >= _TELLING or 2 * count >= len(form)
+        return None
+
+    @property
+    def sight(self) -> int:
+        """Characters back, as far as which a stream looks."""
+        return _SIGHT * self._longest
+
+    def _look_for(self, forms: set[str]) -> None:
+        new = forms.difference(self._forms)
+        self._forms = sorted([*self._forms, *new])
+        self._longest = max(map(len, self._forms))
+        self._first |= {form[:_GRAM] for form in new}
+        for form in new:
+            for offset in range(_STRIDE):
+                self._by_gram.setdefault(form[offset : offset + _GRAM], []).append((offset, form))
+
+    def _form_beginning(self, tail: str) -> str | None:
+        at = bisect_right(self._forms, tail)
+        return self._forms[at] if at < len(self._forms) and self._forms[at].startswith(tail) else None
+
+    def _exact_spans(self, text: str) -> Iterator[Span]:
+        for known in self._exact:
+            start = text.find(known)
+            while start >= 0:
+                yield start, start + len(known)
+                start = text.find(known, start + 1)
+
+    def _loose_spans(self, text: str) -> list[Span]:
+        if not self._forms:
+            return []
+        plain = folded(squeezed(text))
+        grams = self._by_gram
+        places = range(0, len(plain) - _GRAM + 1, _STRIDE)
+        found = [
+            (place - offset, place - offset + len(form))
+            for place in [place for place in places if plain[place : place + _GRAM] in grams]
+            for offset, form in grams[plain[place : place + _GRAM]]
+            if place >= offset and plain.startswith(form, place - offset)
+        ]
+        return _unsqueezed(text, found)
+
+    def _tree(self, value: Any, depth: int) -> Any:
+        if isinstance(value, str):
+            return self.redact(value)
+        if isinstance(value, Mapping | list | tuple):
+            if depth > _DEEPEST:
+                return MASK
+            if isinstance(value, Mapping):
+                return {self._tree(key, depth): self._tree(one, depth + 1) for key, one in value.items()}
+            return [self._tree(one, depth + 1) for one in value]
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            return MASK if str(value) in self._exact or self._loose_spans(str(value)) else value
+        return value
+
+
+class Stream(Generic[About]):
+    """Texts that come one after another, such as the lines of a log: a secret may begin in one and end in another.
+
+    A text whose end may be the beginning of a secret is held back until more is known; so `feed` may answer with nothing, or with
+    several. `separator` is what readers will see between two texts."""
+
+    def __init__(self, redactor: Redactor, separator: str = "\n") -> None:
+        self._redactor = redactor
+        self._separator = separator
+        self._seen = ""
+        self._held: list[tuple[str, About]] = []
+
+    def feed(self, text: str, about: About) -> list[tuple[str, About]]:
+        """One more; the answer is what may be shown now, in order, each with what was given along."""
+        self._held.append((text, about))
+        whole = self._whole()
+        begun = self._redactor.beginning(whole)
+        return self._release(whole, self._redactor.spans(whole), len(whole) if begun is None else begun[0])
+
+    def flush(self) -> list[tuple[str, About]]:
+        """What is still held back, as nothing follows, or not soon: a long beginning of a secret is masked as well."""
+        whole = self._whole()
+        spans = self._redactor.spans(whole)
+        begun = self._redactor.beginning(whole)
+        if begun is not None and begun[1]:
+            spans = _merged([*spans, (begun[0], len(whole))])
+        return self._release(whole, spans, len(whole))
+
+    def _whole(self) -> str:
+        return self._separator.join([self._seen, *(text for text, _ in self._held)])
+
+    def _release(self, whole: str, spans: list[Span], until: int) -> list[tuple[str, About]]:
+        shown, start = [], len(self._seen) + len(self._separator)
+        for text, about in self._held:
+            end = start + len(text)
+            if end > until:
+                break
+            inside = [(max(a, start) - start, min(b, end) - start) for a, b in spans if a < end and b > start]
+            shown.append((self._redactor.masked(text, inside), about))
+            start = end + len(self._separator)
+        self._held = self._held[len(shown) :]
+        self._seen = self._remembered(whole[: start - len(self._separator)])
+        return shown
+
+    def _remembered(self, seen: str) -> str:
+        """As much as a secret that goes on may have left there. What is written in one piece is not over two lines."""
+        sight = self._redactor.sight
+        last = seen[-sight:] if sight else ""
+        return squeezed(last)[-sight // _SIGHT :] if self._separator else last
+
+
+def _merged(spans: list[Span]) -> list[Span]:
+    merged: list[Span] = []
+    for start, end in sorted(spans):
+        if merged and start < merged[-1][1]:
+            merged[-1] = (merged[-1][0], max(end, merged[-1][1]))
+        else:
+            merged.append((start, end))
+    return merged
+
+
+def _unsqueezed(text: str, spans: list[Span]) -> list[Span]:
+    """From places in the squeezed text to those in the text."""
+    if not spans:
+        return []
+    gaps = list(dropped(text))
+    gone = [0, *accumulate(end - start for start, end in gaps)]
+    at = [start - before for (start, _), before in zip(gaps, gone, strict=False)]
+    return [
+        (start + gone[bisect_right(at, start)], end - 1 + gone[bisect_right(at, end - 1)] + 1) for start, end in spans
+    ]
+
+
+def _place_of_last(text: str, count: int) -> int:
+    """Where the last so many characters begin, white space aside."""
+    size = len(squeezed(text))
+    return _unsqueezed(text, [(size - count, size)])[0][0]
