@@ -59,6 +59,18 @@ GOALS = {
 }
 """By the row's id."""
 
+TASK_GOALS = {
+    "burst": Goal(6),
+    "single": Goal(2),
+    "dry-run": Goal(1),
+    "fetch-template": Goal(3),
+    "expressions": Goal(5),
+    "expressions-cold": Goal(1),
+    "corpus": Goal(2),
+    "task-list": Goal(5),
+}
+"""Of the scaffolder, by the row's id; whatever the size of the catalog."""
+
 
 def goal(id_: str, entities: int) -> Goal:
     """Of a row, in a catalog of so many entities."""

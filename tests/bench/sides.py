@@ -226,7 +226,10 @@ class Upstream(Side):
 
     name = "upstream"
 
-    def __init__(self, folder: Path, entities: Path, modules: Path, postgres: Server) -> None:
+    def __init__(
+        self, folder: Path, entities: Path, modules: Path, postgres: Server, *, scaffolder: bool = False
+    ) -> None:
+        """`scaffolder`: with its plugins, too. Without them it is spared their memory and their start."""
         room, port, self._provider = folder / "upstream", free_port(), free_port()
         room.mkdir()
         (room / "node_modules").symlink_to(modules)
@@ -236,6 +239,8 @@ class Upstream(Side):
         connection = {"host": dsn["host"], "port": dsn["port"], "user": dsn["user"], "password": "none"}
         configs = _configs(room, port, {"backend": {"database": {"client": "pg", "connection": connection}}})
         environ = {"NODE_ENV": "production", "BENCH_FILE": str(entities), "BENCH_PORT": str(self._provider)}
+        if scaffolder:
+            environ["BENCH_SCAFFOLDER"] = "1"
         super().__init__(room, ["node", "index.js", *configs], environ, postgres, port)
 
     @property
@@ -348,14 +353,17 @@ def write(file: Path, documents: Iterable[Entity]) -> None:
 
 
 @asynccontextmanager
-async def both_sides(folder: Path, entities: Path) -> AsyncIterator[tuple[Upstream, Greenroom]]:
-    """Upstream and Greenroom, neither started, each with an empty Postgres that runs to the end; stopped then."""
+async def both_sides(
+    folder: Path, entities: Path, *, scaffolder: bool = False
+) -> AsyncIterator[tuple[Upstream, Greenroom]]:
+    """Upstream (with its scaffolder, or without) and Greenroom, neither started, each with an empty Postgres that runs to the
+    end; stopped then."""
     modules = await asyncio.to_thread(installed)
     async with (
         embedded_postgres(folder / "upstream-data") as theirs,
         embedded_postgres(folder / "greenroom-data") as ours,
     ):
-        sides = Upstream(folder, entities, modules, theirs), Greenroom(folder, entities, ours)
+        sides = Upstream(folder, entities, modules, theirs, scaffolder=scaffolder), Greenroom(folder, entities, ours)
         try:
             yield sides
         finally:

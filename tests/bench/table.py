@@ -16,9 +16,9 @@ import msgspec
 from tests.bench.goals import Goal
 from tests.bench.origin import Origin
 
-Unit = Literal["s", "ms", "MB", "bytes", "requests/s", "rows", "times"]
+Unit = Literal["s", "ms", "µs", "MB", "bytes", "requests/s", "tasks/s", "rows", "times"]
 
-MORE_IS_BETTER: frozenset[Unit] = frozenset({"requests/s"})
+MORE_IS_BETTER: frozenset[Unit] = frozenset({"requests/s", "tasks/s"})
 WHOLE: frozenset[Unit] = frozenset({"rows", "bytes"})
 
 

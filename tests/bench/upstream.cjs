@@ -57,8 +57,13 @@ for (const name of [
   'plugin-events-backend',
   'plugin-permission-backend',
   'plugin-permission-backend-module-allow-all-policy',
+  ...(process.env.BENCH_SCAFFOLDER ? ['plugin-scaffolder-backend', 'plugin-catalog-backend-module-scaffolder-entity-model'] : []),
 ]) {
   backend.add(import(`@backstage/${name}`));
+}
+if (process.env.BENCH_SCAFFOLDER) {
+  backend.add(import('@roadiehq/scaffolder-backend-module-utils'));
+  backend.add(import('@roadiehq/scaffolder-backend-module-http-request'));
 }
 backend.add(provider);
 backend.start().catch(error => {
