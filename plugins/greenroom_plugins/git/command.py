@@ -7,7 +7,7 @@ import contextlib
 import os
 import re
 import signal
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
@@ -87,16 +87,18 @@ class Git:
         *arguments: str | bytes,
         access: Access | None = None,
         cwd: Path | None = None,
-        given: bytes = b"",
+        given: bytes | IO[bytes] = b"",
         limit: int = MAX_OUTPUT,
         within: timedelta = timedelta(minutes=3),
         keeps_open: Sequence[int] = (),
+        fine: Collection[int] = (0,),
     ) -> bytes:
         """All of its output. Raises GitError, which says why in plain words, also beyond `limit` bytes or the time.
 
-        `access` is the only remote that it may talk to; `keeps_open` are file descriptors that it shall inherit."""
+        `access` is the only remote that it may talk to; `keeps_open` are file descriptors that it shall inherit; `fine` are
+        the exit codes of a git that went well."""
         output = bytearray()
-        async with self._process(arguments, access, cwd, given, within, keeps_open) as process:
+        async with self._process(arguments, access, cwd, given, within, keeps_open, fine) as process:
             while chunk := await _read(process):
                 output += chunk
                 if len(output) > limit:
@@ -138,22 +140,24 @@ class Git:
         arguments: Sequence[str | bytes],
         access: Access | None,
         cwd: Path | None,
-        given: bytes,
+        given: bytes | IO[bytes],
         within: timedelta,
         keeps_open: Sequence[int],
+        fine: Collection[int] = (0,),
     ) -> AsyncIterator[asyncio.subprocess.Process]:
         settings = [part for setting in _SAFE_SETTINGS for part in ("-c", setting)]
         environ = await self._environment(access)
         try:
             process = await asyncio.create_subprocess_exec(
                 "git", *settings, *arguments,
-                stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
+                stdin=asyncio.subprocess.PIPE if isinstance(given, bytes) else given,
+                stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
                 cwd=cwd, env=environ, start_new_session=True, pass_fds=keeps_open,
             )  # fmt: skip
         except FileNotFoundError as error:
             raise GitError("the git command is not installed, or its working folder is gone", cause=error) from error
         complaints = asyncio.ensure_future(_tail(process.stderr))
-        giving = asyncio.ensure_future(_give(process, given))
+        giving = asyncio.ensure_future(_give(process, given if isinstance(given, bytes) else b""))
         try:
             async with asyncio.timeout(within.total_seconds()):
                 yield process
@@ -165,7 +169,7 @@ class Git:
             await _end(process)
             giving.cancel()
             said = await _said(complaints)
-        if process.returncode:
+        if process.returncode not in fine:
             raise explain(_verb(arguments), said.decode("utf-8", "replace"), access)
 
     async def _environment(self, access: Access | None) -> dict[str, str]:

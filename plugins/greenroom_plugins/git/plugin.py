@@ -1,4 +1,4 @@
-"""The git plugin: catalog files from any Git host, followed by clone URL."""
+"""The git plugins: catalog files from any Git host, followed by clone URL, and `publish:git`, which makes repositories."""
 
 from __future__ import annotations
 
@@ -9,15 +9,21 @@ from litestar import Request, Response, post
 
 from greenroom.db import Database
 from greenroom.plugin import CatalogProviders, Contribution, DataFolder, Host, Status, plugin
+from greenroom.settings import AppConfig
 from greenroom.urls import Urls
 from greenroom.web import Routes, asked, json_response
+from greenroom_plugins.git.actions import Words, publish_action
 from greenroom_plugins.git.command import Git
+from greenroom_plugins.git.commits import Author
 from greenroom_plugins.git.provider import GitProvider
+from greenroom_plugins.git.published import PublishedReader
+from greenroom_plugins.git.publishing import Publisher
 from greenroom_plugins.git.reader import GitReader
-from greenroom_plugins.git.settings import GitConfig
+from greenroom_plugins.git.settings import GitConfig, PublishConfig
 from greenroom_plugins.git.state import MIGRATIONS, Repositories
 from greenroom_plugins.git.webhook import Receiver
 
+PUBLISHING = "scaffolder.publishGit"
 WEBHOOK_LIMIT = 5 * 1024 * 1024
 """Bytes of a webhook's body, as upstream's events backend."""
 
@@ -39,11 +45,25 @@ def git(config: Mapping[str, GitConfig], host: Host) -> Iterable[Contribution]:
     webhooks = {provider.name: provider.config.webhook for provider in providers}
 
     yield MIGRATIONS
+    if folders := host.get(AppConfig).section(PUBLISHING, PublishConfig).folders:
+        yield PublishedReader(
+            command, folders
+        )  # before that of the providers, which may not have seen yet what is there
     yield from providers
     if providers:
         yield GitReader(by_name, repositories, integrations)
         yield webhook_routes(Receiver(webhooks, repositories, host.get(CatalogProviders), host.log))
         yield Status("Git", lambda: _status(repositories, by_name))
+
+
+@plugin("git-publishing", PublishConfig, section=PUBLISHING)
+def publishing(config: PublishConfig, host: Host) -> Iterable[Contribution]:
+    """The action `publish:git`."""
+    app = host.get(AppConfig)
+    author = Author(app.get("scaffolder.defaultAuthor.name", ""), app.get("scaffolder.defaultAuthor.email", ""))
+    words = Words(author, app.get("scaffolder.defaultCommitMessage", ""))
+    command = Git(host.get(DataFolder).path / "cache" / "git")
+    yield publish_action(Publisher(command, config, host.get(Urls).integrations), words)
 
 
 def webhook_routes(receiver: Receiver) -> Routes:

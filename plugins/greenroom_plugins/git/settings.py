@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
 
 import msgspec
@@ -82,6 +83,59 @@ class GitConfig(msgspec.Struct, frozen=True, rename="camel"):
         if self.concurrency < 1:
             raise FieldError("concurrency", "expected at least 1")
         check_web(self.web)
+
+
+class PublishFolder(msgspec.Struct, frozen=True, rename="camel"):
+    """A folder of bare repositories on this machine, which `publish:git` adds to. Stands for a host in `repoUrl`."""
+
+    host: str
+    """What templates and forms call it: `git.example.com` of `git.example.com?owner=team&repo=app`."""
+    path: str
+    """Repositories are `<path>/<owner>/<repo>.git`."""
+    url: str | None = None
+    """Where people (and `git clone`) reach the folder, if they can: `https://git.example.com`. None: by `file://` only."""
+
+    def __post_init__(self) -> None:
+        if not _HOST.fullmatch(self.host):
+            raise FieldError("host", "expected a host", "such as git.example.com")
+        if not self.path.startswith("/"):
+            raise FieldError("path", "expected an absolute path", "such as /srv/git")
+        if self.url is not None and not self.url.startswith(("https://", "http://")):
+            raise FieldError("url", "expected a URL", "such as https://git.example.com")
+
+
+class PublishHost(Discreet, frozen=True, rename="camel"):
+    """A Git host that `publish:git` may push to, and what opens it."""
+
+    host: str
+    """With its port, if that is not the scheme's own."""
+    token: str | None = None
+    """None: only tokens that a template is given, or the machine's ssh key."""
+    username: str = "x-access-token"
+
+    @classmethod
+    def from_shorthand(cls, value: str | int) -> PublishHost:
+        return cls(str(value))
+
+    def __post_init__(self) -> None:
+        if not _HOST.fullmatch(self.host):
+            raise FieldError("host", "expected a host", "such as git.example.com or git.example.com:8443")
+
+
+class PublishConfig(msgspec.Struct, frozen=True, rename="camel"):
+    """What `scaffolder.publishGit` may say: where `publish:git` may push to. The hosts of `integrations` are always among it."""
+
+    folders: list[PublishFolder] = []
+    hosts: list[PublishHost] = []
+
+    def __post_init__(self) -> None:
+        names = [*(one.host for one in self.folders), *(one.host for one in self.hosts)]
+        twice = next((name for name in names if names.count(name) > 1), None)
+        if twice is not None:
+            raise FieldError("hosts", f"{twice} is named twice", "a host is one folder, or one host")
+
+
+_HOST = re.compile(r"[a-z0-9]([a-z0-9.\-]*[a-z0-9])?(:\d{1,5})?")
 
 
 def check_web(web: str | None) -> None:
