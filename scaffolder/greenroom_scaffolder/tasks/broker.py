@@ -18,7 +18,7 @@ from greenroom.auth import (
     ServicePrincipal,
     UserPrincipal,
 )
-from greenroom_scaffolder.storage.listing import Field
+from greenroom_scaffolder.storage.listing import Order
 from greenroom_scaffolder.storage.rows import Claim, NewTask, TaskRow, read_id
 from greenroom_scaffolder.storage.store import Store
 from greenroom_scaffolder.tasks.events import TaskEvent, TaskEvents
@@ -82,7 +82,7 @@ class Broker:
         offset: int | None = None,
     ) -> TaskPage:
         """Fields of `order` are `created_at`, `status` and `created_by`; without one, the newest come first."""
-        keys = [(cast(Field, field), way) for field, way in order or ()]
+        keys = cast(Order, order or ())
         rows, total = await self._store.listing.page(created_by, status, keys, limit, offset or 0)
         return TaskPage([_stored(row) for row in rows], total)
 

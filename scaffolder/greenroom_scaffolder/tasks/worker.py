@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from datetime import timedelta
 from time import monotonic
-from typing import Protocol
 from uuid import UUID
 
 import msgspec
@@ -38,13 +37,9 @@ ENDING = 5.0
 """Seconds for a run to end once it is told to."""
 
 
-class Run(Protocol):
-    """What runs a task (`tasks.runner`)."""
-
-    async def __call__(self, task: Task, journal: Journal, cancel: asyncio.Event) -> Outcome:
-        """`cancel` is set when somebody cancels the task. When the run itself is cancelled, the process stops: then nothing is
-        to be written down, since another worker goes on from where it was."""
-        ...
+Run = Callable[[Task, Journal, asyncio.Event], Awaitable[Outcome]]
+"""Runs a task (`tasks.runner`). The event is set when somebody cancels the task. When the run itself is cancelled, the process
+stops, or has lost the task: then nothing more is to be written down, since another worker goes on from where it was."""
 
 
 class _Running(msgspec.Struct):
