@@ -1,0 +1,223 @@
+"""template + context -> text or value: the door of this room."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from functools import lru_cache
+from typing import Any
+
+from greenroom_scaffolder.templating import callables, lexer, members, nodes
+from greenroom_scaffolder.templating.blocks import TemplateCompiler
+from greenroom_scaffolder.templating.interpreter import Region, World
+from greenroom_scaffolder.templating.lexer import Delimiters
+from greenroom_scaffolder.templating.limits import Limits, RenderError, TemplateError
+from greenroom_scaffolder.templating.scope import Evaluate, Execute, Run
+from greenroom_scaffolder.templating.statements import parse
+from greenroom_scaffolder.templating.units import well_formed
+from greenroom_scaffolder.templating.values import UNDEFINED, entries, private, public, rendered
+
+__all__ = ["Engine"]
+
+_CACHED = 4096
+_CACHED_LENGTH = 8192
+"""Templates longer than this are read anew each time: most are files, which are rendered once."""
+
+
+class Engine:
+    """Renders templates with the same filters, globals and limits. Safe to share between threads."""
+
+    def __init__(
+        self,
+        filters: Mapping[str, Callable[..., Any]] | None = None,
+        globals: Mapping[str, Any] | None = None,  # noqa: A002 - that is what templates call them
+        limits: Limits | None = None,
+        *,
+        cookiecutter_compat: bool = False,
+        trim_blocks: bool = False,
+        lstrip_blocks: bool = False,
+    ) -> None:
+        """`filters` and callable `globals` are called with JSON by position, and answer JSON (or UNDEFINED)."""
+        self._delimiters = Delimiters("{{" if cookiecutter_compat else "${{", trim_blocks, lstrip_blocks)
+        methods = members.COOKIECUTTER if cookiecutter_compat else members.METHODS
+        names = callables.builtin_globals() | {
+            name: callables.Function(name, value) if callable(value) else value
+            for name, value in (globals or {}).items()
+        }
+        self._world = World(dict(filters or {}), names, methods, limits or Limits(), cookiecutter_compat)
+        self._remembered = lru_cache(_CACHED)(self._compile)
+
+    def text(self, template: str, context: Mapping[str, Any]) -> str:
+        """The template rendered: always text. Raises TemplateError."""
+        if not lexer.has_delimiters(template, self._delimiters.variable):
+            return template
+        return self._program(template).text(context)
+
+    def value(self, template: str, context: Mapping[str, Any]) -> Any:
+        """What a single `${{ }}` comes to, of whatever type (UNDEFINED too); of all else the text. Raises TemplateError."""
+        if "{" not in template and "#" not in template:
+            return template
+        return self._program(template).value(context)
+
+    def resolve(self, tree: Any, context: Mapping[str, Any]) -> Any:
+        """Every string within lists and objects as `value`; keys stay.
+
+        As upstream's runner: what is undefined is left out of objects and None in lists, and a string that cannot be
+        rendered stays as it is written."""
+        if type(tree) is str:
+            try:
+                return self.value(tree, context)
+            except TemplateError:
+                return tree
+        if isinstance(tree, dict):
+            found = {}
+            for key, each in entries(tree):
+                value = self.resolve(each, context)
+                if value is not UNDEFINED:
+                    found[key] = value
+            return found
+        if isinstance(tree, list | tuple):
+            values = (self.resolve(each, context) for each in tree)
+            return [None if value is UNDEFINED else value for value in values]
+        return tree
+
+    def _program(self, template: str) -> _Program:
+        return self._remembered(template) if len(template) <= _CACHED_LENGTH else self._compile(template)
+
+    def _compile(self, template: str) -> _Program:
+        path = _PATH.fullmatch(template) if self._delimiters.variable == "${{" else None
+        if path and path[1] not in self._world.globals and not _SPECIAL.search(path[1]):
+            return _Path(path[1].split("."), self._world)
+        try:
+            return self._read(template)
+        except RenderError as failure:
+            return _Broken(_told(failure, template))
+        except RecursionError:
+            return _Broken(TemplateError("Template parsing exceeded the nesting depth limit", limit=True))
+
+    def _read(self, template: str) -> _Program:
+        parsed = parse(template, self._delimiters, self._world.limits)
+        compiler = TemplateCompiler(self._world, parsed.traits)
+        traits, body = parsed.traits, parsed.body
+        mutates = traits.mutates or (traits.dynamic_lookup and traits.indirect_call)
+        if len(body) == 1 and isinstance(body[0], nodes.Output):
+            evaluate = compiler.expression(body[0].value, Region({}))
+            return _Expression(template, self._world.limits, evaluate, body[0].at, mutates=mutates)
+        return _Statements(template, self._world.limits, compiler.statements(body, Region({})), mutates=mutates)
+
+
+_PATH = re.compile(r"\$\{\{-?[ \t\n\r\xa0]*([A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*)[ \t\n\r\xa0]*-?\}\}", re.ASCII)
+_SPECIAL = re.compile(r"(?:^|\.)(?:constructor|prototype|__proto__)(?:\.|$)|^(?:true|false|null|none)(?:\.|$)")
+
+
+class _Program:
+    """A template that was read."""
+
+    def text(self, context: Mapping[str, Any]) -> str:
+        raise NotImplementedError
+
+    def value(self, context: Mapping[str, Any]) -> Any:
+        return self.text(context)
+
+
+class _Broken(_Program):
+    """A template that cannot be read."""
+
+    def __init__(self, error: TemplateError) -> None:
+        self._error = error
+
+    def text(self, context: Mapping[str, Any]) -> str:
+        error = self._error
+        raise TemplateError(error.problem, line=error.line, column=error.column, limit=error.limit)
+
+
+class _Path(_Program):
+    """`${{ parameters.name }}` and the like: by far the most."""
+
+    def __init__(self, names: list[str], world: World) -> None:
+        self._first, self._rest = names[0], names[1:]
+        self._world = world
+
+    def _found(self, context: Mapping[str, Any]) -> Any:
+        value = context.get(self._first, UNDEFINED)
+        for name in self._rest:
+            value = (
+                value.get(name, UNDEFINED) if type(value) is dict else members.member(value, name, self._world.methods)
+            )
+        return value
+
+    def value(self, context: Mapping[str, Any]) -> Any:
+        value = self._found(context)
+        if type(value) is str:
+            return value
+        return _finished(lambda run: public(value, run), Run(context, self._world.limits), "", 0)
+
+    def text(self, context: Mapping[str, Any]) -> str:
+        value = self._found(context)
+        if type(value) is str:
+            return value
+        text: str = _finished(lambda run: rendered(value, run), Run(context, self._world.limits), "", 0)
+        return text
+
+
+class _Compiled(_Program):
+    def __init__(self, template: str, limits: Limits, *, mutates: bool) -> None:
+        self._template, self._limits, self._mutates = template, limits, mutates
+
+    def _run(self, context: Mapping[str, Any]) -> Run:
+        run = Run(context, self._limits)
+        if self._mutates:
+            run.context = private(context, run)
+        return run
+
+
+class _Expression(_Compiled):
+    """Nothing but one `${{ }}`."""
+
+    def __init__(self, template: str, limits: Limits, evaluate: Evaluate, at: int, *, mutates: bool) -> None:
+        super().__init__(template, limits, mutates=mutates)
+        self._evaluate, self._at = evaluate, at
+
+    def value(self, context: Mapping[str, Any]) -> Any:
+        evaluate = self._evaluate
+        return _finished(lambda run: public(evaluate(run), run), self._run(context), self._template, self._at)
+
+    def text(self, context: Mapping[str, Any]) -> str:
+        evaluate = self._evaluate
+        text: str = _finished(
+            lambda run: _fitting(rendered(evaluate(run), run), run), self._run(context), self._template, self._at
+        )
+        return well_formed(text)
+
+
+def _fitting(text: str, run: Run) -> str:
+    run.emit(len(text))
+    return text
+
+
+class _Statements(_Compiled):
+    def __init__(self, template: str, limits: Limits, execute: Execute, *, mutates: bool) -> None:
+        super().__init__(template, limits, mutates=mutates)
+        self._execute = execute
+
+    def text(self, context: Mapping[str, Any]) -> str:
+        run = self._run(context)
+        _finished(self._execute, run, self._template, 0)
+        return well_formed("".join(run.out))
+
+
+def _finished(work: Callable[[Run], Any], run: Run, template: str, at: int) -> Any:
+    try:
+        return work(run)
+    except RenderError as failure:
+        raise _told(failure.located(at), template) from failure
+    except RecursionError:
+        raise TemplateError("Template evaluation exceeded the nesting depth limit", limit=True) from None
+
+
+def _told(failure: RenderError, template: str) -> TemplateError:
+    """The failure with its place as line and column."""
+    if failure.at is None or failure.limit:
+        return TemplateError(failure.problem, limit=failure.limit)
+    before = template[: failure.at]
+    return TemplateError(failure.problem, line=before.count("\n") + 1, column=len(before) - before.rfind("\n"))

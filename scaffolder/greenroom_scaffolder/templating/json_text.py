@@ -1,0 +1,85 @@
+"""value -> JSON text, as `JSON.stringify` writes it."""
+
+from __future__ import annotations
+
+import math
+from json.encoder import encode_basestring
+from typing import Any
+
+from greenroom_scaffolder.templating.limits import Budget, RenderError
+from greenroom_scaffolder.templating.numerals import written
+from greenroom_scaffolder.templating.values import UNDEFINED, Safe, Tainted, Template, entries
+
+__all__ = ["indentation", "stringified"]
+
+
+def indentation(spaces: Any) -> str:
+    """What the second argument of `dump` asks for: at most ten characters."""
+    if type(spaces) is str:
+        return spaces[:10]
+    if type(spaces) not in (int, float) or spaces != spaces or spaces <= 0:
+        return ""
+    return " " * int(min(spaces, 10))
+
+
+def stringified(value: Any, indent: str, budget: Budget) -> Any:
+    """Text, or UNDEFINED of undefined."""
+    if value is UNDEFINED:
+        return UNDEFINED
+    return _Writer(indent, budget).value(value, "")
+
+
+class _Writer:
+    def __init__(self, indent: str, budget: Budget) -> None:
+        self.indent, self.budget, self.size = indent, budget, 0
+
+    def value(self, value: Any, line: str) -> str:
+        kind = type(value)
+        if kind is str:
+            return self.counted(quoted(value))
+        if kind is bool:
+            return "true" if value else "false"
+        if kind is int or kind is float:
+            return written(value) if math.isfinite(value) else "null"
+        if value is None or value is UNDEFINED:
+            return "null"
+        if kind is Safe:
+            return self.counted(quoted(value.text))
+        return self.container(value, line)
+
+    def container(self, value: Any, line: str) -> str:
+        if isinstance(value, Template | Tainted):
+            raise RenderError("Callable values cannot be serialized")
+        deeper = line + self.indent
+        if isinstance(value, list):
+            self.budget.spend(len(value) + 1)
+            return self.laid_out("[", [self.value(item, deeper) for item in value], "]", line)
+        if not isinstance(value, dict):
+            return "{}"
+        self.budget.spend(len(value) + 1)
+        colon = ": " if self.indent else ":"
+        members = [
+            quoted(key) + colon + self.value(item, deeper) for key, item in entries(value) if item is not UNDEFINED
+        ]
+        return self.laid_out("{", members, "}", line)
+
+    def laid_out(self, opening: str, parts: list[str], closing: str, line: str) -> str:
+        if not parts:
+            return opening + closing
+        if not self.indent:
+            return self.counted(f"{opening}{','.join(parts)}{closing}", 2)
+        inner = f"\n{line}{self.indent}"
+        return self.counted(f"{opening}{inner}{f',{inner}'.join(parts)}\n{line}{closing}", 2)
+
+    def counted(self, text: str, own: int = 0) -> str:
+        """Raises once more was written than may come out."""
+        self.size += own or len(text)
+        self.budget.fits(max(self.size, len(text)))
+        return text
+
+
+def quoted(text: str) -> str:
+    written_text: str = encode_basestring(text)
+    if written_text.isascii():
+        return written_text
+    return "".join(f"\\u{ord(each):04x}" if "\ud800" <= each <= "\udfff" else each for each in written_text)

@@ -1,0 +1,373 @@
+"""What expressions work on, and how JavaScript converts, compares and adds it.
+
+Values are plain Python (`dict list str int float bool None`), the sentinel UNDEFINED, and the few classes below. No
+attribute of a Python object is ever looked up by a name from a template: members are found in tables of our own.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from typing import Any, Final, TypeVar
+
+from greenroom_scaffolder.templating import numerals
+from greenroom_scaffolder.templating.limits import Budget, RenderError
+from greenroom_scaffolder.templating.numerals import Number
+from greenroom_scaffolder.templating.units import text_of, units
+
+__all__ = [
+    "RESERVED",
+    "UNDEFINED",
+    "Pattern",
+    "Safe",
+    "Tainted",
+    "Template",
+    "Undefined",
+    "add",
+    "compare",
+    "contained",
+    "entries",
+    "index_of",
+    "is_container",
+    "kind_of",
+    "loosely_equal",
+    "number_of",
+    "primitive",
+    "public",
+    "rendered",
+    "same",
+    "sees_undefined",
+    "text",
+    "truthy",
+]
+
+
+class Undefined:
+    """JavaScript's `undefined`: what is not there. There is one, UNDEFINED, and it is false."""
+
+    __slots__ = ()
+
+    def __bool__(self) -> bool:
+        return False
+
+    def __repr__(self) -> str:
+        return "UNDEFINED"
+
+    def __reduce__(self) -> str:
+        return "UNDEFINED"
+
+
+UNDEFINED: Final = Undefined()
+
+RESERVED = frozenset({"constructor", "prototype", "__proto__"})
+"""Names that no template may say: in JavaScript they lead out of the data."""
+
+_UNCALLABLE = "Callable values cannot be coerced"
+
+
+class Safe:
+    """A text that came from a macro or the filter `safe`: an object in JavaScript, so that it equals nothing but itself."""
+
+    __slots__ = ("text",)
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+
+
+class Pattern:
+    """A regular expression literal, and where its next search begins (flags `g` and `y`)."""
+
+    __slots__ = ("flags", "last_index", "source")
+
+    def __init__(self, source: str, flags: str) -> None:
+        self.source, self.flags, self.last_index = source, flags, 0
+
+    def __str__(self) -> str:
+        escaped = (
+            self.source.replace("\n", "\\n")
+            .replace("\r", "\\r")
+            .replace("\u2028", "\\u2028")
+            .replace("\u2029", "\\u2029")
+        )
+        return f"/{escaped or '(?:)'}/{''.join(flag for flag in 'gimy' if flag in self.flags)}"
+
+
+class Template:
+    """Something that a template can call, and do nothing else with: a macro, a method, a global function."""
+
+    __slots__ = ()
+
+    def member(self, name: str) -> Any:
+        """What stands behind `callable.name`."""
+        return UNDEFINED
+
+
+class Tainted:
+    """A list or object that holds something callable, and so cannot be printed, compared or handed on."""
+
+
+class TaintedList(list[Any], Tainted):
+    """See Tainted."""
+
+
+class TaintedDict(dict[str, Any], Tainted):
+    """See Tainted."""
+
+
+_F = TypeVar("_F", bound=Callable[..., Any])
+
+
+def sees_undefined(function: _F) -> _F:
+    """A filter or global that tells `undefined` from `null`: others are given None for both."""
+    function.sees_undefined = True  # type: ignore[attr-defined]
+    return function
+
+
+def is_container(value: Any) -> bool:
+    return isinstance(value, list | dict)
+
+
+def contained(values: list[Any]) -> list[Any]:
+    """A list made by a template, which may hold what can only be called."""
+    for value in values:
+        if isinstance(value, Template | Tainted):
+            return TaintedList(values)
+    return values
+
+
+def contained_record(record: dict[str, Any]) -> dict[str, Any]:
+    for value in record.values():
+        if isinstance(value, Template | Tainted):
+            return TaintedDict(record)
+    return record
+
+
+def refuse_callables(*values: Any) -> None:
+    for value in values:
+        if isinstance(value, Template | Tainted):
+            raise RenderError(_UNCALLABLE)
+
+
+def index_of(key: str) -> int | None:
+    """The array index that a property key names: digits, as JavaScript would print them."""
+    if key.isascii() and key.isdecimal() and (key[0] != "0" or len(key) == 1) and len(key) < 17:
+        return int(key)
+    return None
+
+
+def entries(record: dict[str, Any]) -> list[tuple[str, Any]]:
+    """Members in JavaScript's order: array indices first, by number, then the rest as it was written."""
+    for key in record:
+        if key and key[0] in "0123456789":
+            break
+    else:
+        return list(record.items())
+    return sorted(record.items(), key=_entry_order)
+
+
+def _entry_order(entry: tuple[str, Any]) -> int:
+    index = index_of(entry[0])
+    return index if index is not None and index < 2**32 - 1 else 2**32
+
+
+def truthy(value: Any) -> bool:
+    """Whether `if` goes on: empty lists and objects count as something."""
+    kind = type(value)
+    if kind is bool or kind is str or kind is int:
+        return bool(value)
+    if value is None or value is UNDEFINED:
+        return False
+    return value == value and value != 0 if kind is float else True
+
+
+def kind_of(value: Any) -> str:
+    """How messages call it."""
+    for kind, name in _KINDS:
+        if isinstance(value, kind):
+            return name
+    return "null" if value is None else "unknown value"
+
+
+_KINDS: tuple[tuple[Any, str], ...] = (
+    (Undefined, "undefined"),
+    (bool, "boolean"),
+    (int | float, "number"),
+    (str, "string"),
+    (list, "array"),
+    (dict, "record"),
+    (Safe, "safe string"),
+    (Pattern, "regular expression"),
+    (Template, "callable"),
+)
+
+
+def primitive(value: Any, budget: Budget) -> Any:
+    """What an operator sees of a value: containers and safe texts turn into text."""
+    kind = type(value)
+    if kind is str or kind is int or kind is float or kind is bool or value is None or value is UNDEFINED:
+        return value
+    if kind is Safe:
+        return value.text
+    if kind is list:
+        return joined(value, ",", budget)
+    if kind is dict:
+        return "[object Object]"
+    if kind is Pattern:
+        return str(value)
+    raise RenderError(_UNCALLABLE)
+
+
+def joined(items: list[Any], separator: str, budget: Budget) -> str:
+    """As `Array.prototype.join`: what is null or undefined is empty."""
+    budget.spend(len(items) + 1)
+    parts = [
+        "" if item is None or item is UNDEFINED else item if type(item) is str else text(item, budget) for item in items
+    ]
+    budget.fits(sum(map(len, parts)) + len(separator) * len(parts))
+    return text_of(separator.join(parts))
+
+
+def text(value: Any, budget: Budget) -> str:
+    """`String(value)`."""
+    value = primitive(value, budget)
+    if type(value) is str:
+        return value
+    if value is None:
+        return "null"
+    if value is UNDEFINED:
+        return "undefined"
+    if type(value) is bool:
+        return "true" if value else "false"
+    return numerals.written(value)
+
+
+def rendered(value: Any, budget: Budget) -> str:
+    """What stands in the result: as `text`, but nothing for null and undefined."""
+    if value is None or value is UNDEFINED:
+        return ""
+    return text(value, budget)
+
+
+def number_of(value: Any, budget: Budget) -> Number:
+    """`Number(value)`."""
+    kind = type(value)
+    if kind is int or kind is float:
+        return numerals.number(value)
+    if kind is bool:
+        return 1 if value else 0
+    if value is None:
+        return 0
+    if value is UNDEFINED:
+        return math.nan
+    return numerals.read(str(primitive(value, budget)))
+
+
+def same(left: Any, right: Any) -> bool:
+    """`left === right`: containers by identity."""
+    kind = type(left)
+    if kind is str:
+        return type(right) is str and bool(left == right)
+    if kind is int or kind is float:
+        return type(right) in (int, float) and numerals.number(left) == numerals.number(right)
+    return left is right
+
+
+def loosely_equal(left: Any, right: Any, budget: Budget) -> bool:
+    """`left == right`, as JavaScript converts."""
+    if same(left, right):
+        return True
+    if not (_is_primitive(left) or _is_primitive(right)):
+        return False
+    return _equal_primitives(primitive(left, budget), primitive(right, budget))
+
+
+def _is_primitive(value: Any) -> bool:
+    return value is None or value is UNDEFINED or type(value) in (str, int, float, bool)
+
+
+def _equal_primitives(left: Any, right: Any) -> bool:
+    if left is None or left is UNDEFINED or right is None or right is UNDEFINED:
+        return (left is None or left is UNDEFINED) and (right is None or right is UNDEFINED)
+    if type(left) is str and type(right) is str:
+        return bool(left == right)
+    return bool(_numeric(left) == _numeric(right))
+
+
+def _numeric(value: Any) -> Number:
+    if type(value) is str:
+        return numerals.read(value)
+    return numerals.number(int(value) if type(value) is bool else value)
+
+
+def compare(left: Any, right: Any, budget: Budget) -> Number:
+    """-1, 0 or 1 as `<` and `>` see it, NaN where neither holds."""
+    left, right = primitive(left, budget), primitive(right, budget)
+    if type(left) is str and type(right) is str:
+        if not (left.isascii() and right.isascii()):
+            left, right = units(left), units(right)
+        return int(left > right) - int(left < right)
+    left, right = number_of(left, budget), number_of(right, budget)
+    if left < right:
+        return -1
+    if left > right:
+        return 1
+    return 0 if left == right else math.nan
+
+
+def add(left: Any, right: Any, budget: Budget) -> Any:
+    """`left + right`: text as soon as one of the two is text, or turns into it."""
+    if type(left) is int and type(right) is int:
+        return numerals.number(left + right)
+    left, right = primitive(left, budget), primitive(right, budget)
+    if type(left) is str or type(right) is str:
+        return concatenated(text(left, budget), text(right, budget), budget)
+    return numerals.number(number_of(left, budget) + number_of(right, budget))
+
+
+def concatenated(left: str, right: str, budget: Budget) -> str:
+    budget.fits(len(left) + len(right))
+    return text_of(left + right)
+
+
+def public(value: Any, budget: Budget) -> Any:
+    """A copy for the world outside of templates: plain JSON. Undefined stays so at the top, and is null or left out within."""
+    kind = type(value)
+    if kind is str or kind is int or kind is float or kind is bool or value is None or value is UNDEFINED:
+        return value
+    if kind is Safe:
+        return value.text
+    if kind is list:
+        budget.spend(len(value) + 1)
+        return [None if item is UNDEFINED else item if type(item) is str else public(item, budget) for item in value]
+    if kind is dict:
+        budget.spend(len(value) + 1)
+        return {key: public(item, budget) for key, item in entries(value) if item is not UNDEFINED}
+    if kind is Pattern:
+        return str(value)
+    raise RenderError(_UNCALLABLE)
+
+
+def private(value: Any, budget: Budget) -> Any:
+    """A copy that a template may change: containers within it stay as shared as they were."""
+    copies: dict[int, Any] = {}
+
+    def copied(each: Any) -> Any:
+        if not isinstance(each, list | dict):
+            return each
+        known = copies.get(id(each))
+        if known is not None:
+            return known
+        budget.spend(len(each) + 1)
+        made: Any = [] if isinstance(each, list) else {}
+        copies[id(each)] = made
+        if isinstance(each, list):
+            made.extend(map(copied, each))
+        else:
+            made.update((key, copied(item)) for key, item in each.items())
+        return made
+
+    return copied(value)
+
+
+def characters(value: str) -> Iterator[str]:
+    return iter(units(value))
