@@ -42,7 +42,7 @@ def event_routes(tasks: Tasks, permissions: Permissions, limits: EventStreams) -
         await permissions.require(ask.credentials, TASK_READ, ask.path["taskId"])
         after = requests.after(ask.query)
         if sent_method(request) == "HEAD":
-            return EventStream(_nothing())
+            return EventStream(_hello())
         feed = tasks.follow(ask.path["taskId"], after)
         return EventStream(frames(feed, closing(request), limits.heartbeat.total_seconds()))
 
@@ -114,7 +114,5 @@ async def _let_go(waits: Sequence[asyncio.Task[Any]], feed: Feed) -> None:
     await feed.aclose()
 
 
-async def _nothing() -> AsyncGenerator[bytes, None]:
-    pieces: tuple[bytes, ...] = ()
-    for piece in pieces:
-        yield piece
+async def _hello() -> AsyncGenerator[bytes, None]:
+    yield HELLO

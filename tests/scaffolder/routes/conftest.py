@@ -1,0 +1,271 @@
+"""The scaffolder's HTTP surface over fakes of all that lies below."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID, uuid4
+
+import msgspec
+import pytest
+
+from greenroom.auth import Auth, Credentials
+from greenroom.auth.external import ExternalToken
+from greenroom.auth.keys import MemoryKeyStore
+from greenroom.entity import Entity
+from greenroom.errors import ConflictError, InputError, NotFoundError
+from greenroom.permissions import Decision, Permission, Permissions
+from greenroom.plugin import Autocomplete, Suggestion
+from greenroom.settings import BackendConfig
+from greenroom.web.door import build_asgi
+from greenroom.web.lifecycle import Lifecycle
+from greenroom_scaffolder.routes import scaffolder_routes
+from greenroom_scaffolder.routes.reading import Templates
+from greenroom_scaffolder.settings import EventStreams
+from greenroom_scaffolder.tasks.task import EventType, TaskStatus
+from tests.support.asgi import App, Client, Reply
+
+TOKEN = "a-token-of-the-tests"
+NOON = datetime(2026, 11, 22, 12, 0, 0, 123456, tzinfo=UTC)
+
+
+class Policy(Permissions):
+    """Allows what is not denied, and remembers what it was asked."""
+
+    def __init__(self) -> None:
+        super().__init__(enabled=True)
+        self.denied: set[str] = set()
+        self.asked: list[tuple[str, str | None]] = []
+
+    async def authorize(
+        self, credentials: Credentials, permission: Permission, resource_ref: str | None = None
+    ) -> Decision:
+        self.asked.append((permission.name, resource_ref))
+        return Decision.DENY if permission.name in self.denied else Decision.ALLOW
+
+
+@dataclass
+class FakeTask:
+    """A task."""
+
+    id: str
+    spec: Any
+    status: TaskStatus = "open"
+    created_at: datetime = NOON
+    last_heartbeat_at: datetime | None = None
+    created_by: str | None = None
+
+
+@dataclass
+class Page:
+    """Some tasks."""
+
+    tasks: Sequence[FakeTask]
+    total: int
+
+
+@dataclass
+class FakeEvent:
+    """An event, and its JSON."""
+
+    id: int
+    type: EventType
+    message: str
+    last: bool = False
+
+    @property
+    def json(self) -> bytes:
+        return msgspec.json.encode({"id": self.id, "body": {"message": self.message}, "type": self.type})
+
+
+@dataclass
+class FakeTasks:
+    """Tasks in memory, whose events come when a test adds them."""
+
+    known: dict[str, FakeTask] = field(default_factory=dict)
+    created: list[dict[str, Any]] = field(default_factory=list)
+    listed: list[dict[str, Any]] = field(default_factory=list)
+    cancelled: list[str] = field(default_factory=list)
+    retried: list[tuple[str, Mapping[str, str], bool]] = field(default_factory=list)
+    past: list[FakeEvent] = field(default_factory=list)
+    followers: int = 0
+    news: asyncio.Event = field(default_factory=asyncio.Event)
+    broken: Exception | None = None
+
+    def add(self, *events: FakeEvent) -> None:
+        """Something happens."""
+        self.past += events
+        news, self.news = self.news, asyncio.Event()
+        news.set()
+
+    async def create(
+        self, spec: Mapping[str, Any], *, created_by: str | None, secrets: Mapping[str, str], initiator: Credentials
+    ) -> str:
+        id_ = str(uuid4())
+        self.known[id_] = FakeTask(id_, spec, created_by=created_by)
+        self.created.append({"spec": spec, "created_by": created_by, "secrets": secrets, "initiator": initiator})
+        return id_
+
+    async def get(self, task_id: str) -> FakeTask:
+        if task_id not in self.known:
+            raise NotFoundError(f"No task with id '{task_id}' found")
+        return self.known[task_id]
+
+    async def list(self, **asked: Any) -> Page:
+        self.listed.append(asked)
+        return Page(list(self.known.values())[: asked["limit"]], len(self.known))
+
+    async def cancel(self, task_id: str) -> None:
+        self.cancelled.append(task_id)
+
+    async def retry(
+        self, task_id: str, *, secrets: Mapping[str, str], initiator: Credentials, start_over: bool = False
+    ) -> None:
+        if self.known[task_id].status == "processing":
+            raise ConflictError(f"Task with taskId {task_id} cannot be retried")
+        self.retried.append((task_id, secrets, start_over))
+
+    async def events(self, task_id: str, after: int | None = None) -> Sequence[FakeEvent]:
+        return [one for one in self.past if one.id > (after or 0) or (after is not None and one.type == "completion")]
+
+    async def follow(self, task_id: str, after: int | None = None) -> AsyncGenerator[Sequence[FakeEvent], None]:
+        self.followers += 1
+        last = after or 0
+        try:
+            while True:
+                if self.broken is not None:
+                    raise self.broken
+                news = self.news
+                if batch := [one for one in self.past if one.id > last]:
+                    last = batch[-1].id
+                    yield batch
+                    continue
+                await news.wait()
+        finally:
+            self.followers -= 1
+
+
+@dataclass
+class WrittenFile:
+    """A file of a dry run."""
+
+    path: str
+    content: bytes
+    executable: bool = False
+
+
+@dataclass
+class TriedOut:
+    """What became of a dry run."""
+
+    log: Sequence[Mapping[str, Any]]
+    files: Sequence[WrittenFile]
+    output: Mapping[str, Any]
+
+
+@dataclass
+class FakeDryRuns:
+    """Writes the files that it is given."""
+
+    asked: list[dict[str, Any]] = field(default_factory=list)
+
+    async def run(
+        self,
+        spec: Mapping[str, Any],
+        *,
+        files: Sequence[tuple[str, bytes]],
+        secrets: Mapping[str, str],
+        initiator: Credentials,
+    ) -> TriedOut:
+        self.asked.append({"spec": spec, "files": files, "secrets": secrets, "initiator": initiator})
+        if any(step["action"] == "no:such" for step in spec["steps"]):
+            raise NotFoundError("Template action with ID 'no:such' is not registered.")
+        written = [WrittenFile(path, content) for path, content in files]
+        return TriedOut([{"body": {"message": "Starting"}}], written, {"done": True})
+
+
+@dataclass
+class FakeCatalog:
+    """Entities by reference."""
+
+    entities: dict[str, Entity] = field(default_factory=dict)
+
+    async def by_refs(self, refs: Sequence[str]) -> list[Entity | None]:
+        return [self.entities.get(ref) for ref in refs]
+
+
+@dataclass
+class Surface:
+    """The running surface, and what lies below it."""
+
+    http: Client
+    app: App
+    tasks: FakeTasks
+    dry_runs: FakeDryRuns
+    catalog: FakeCatalog
+    policy: Policy
+    state: Lifecycle
+
+
+TEMPLATE: Entity = {
+    "apiVersion": "scaffolder.backstage.io/v1beta3",
+    "kind": "Template",
+    "metadata": {
+        "name": "service",
+        "namespace": "default",
+        "annotations": {"backstage.io/managed-by-location": "url:https://git.test/t/template.yaml"},
+    },
+    "spec": {
+        "type": "service",
+        "parameters": {"title": "Name it", "required": ["name"], "properties": {"name": {"type": "string"}}},
+        "steps": [{"action": "debug:log", "input": {"message": "${{ parameters.name }}"}}],
+        "secrets": {"schema": {"type": "object", "required": ["KEY"], "properties": {"KEY": {"type": "string"}}}},
+    },
+}
+
+
+async def complete(resource: str, token: str, context: Mapping[str, str]) -> Sequence[Suggestion]:
+    if resource != "branches":
+        raise InputError(f"Unsupported resource: {resource}")
+    return [Suggestion("main", context.get("title")), Suggestion(token)]
+
+
+@pytest.fixture
+def streams() -> EventStreams:
+    return EventStreams(heartbeat=timedelta(seconds=15), long_poll=timedelta(seconds=30))
+
+
+@pytest.fixture
+async def surface(streams: EventStreams) -> Surface:
+    """`/api/scaffolder`; the client carries a service's token."""
+    tasks, dry_runs, policy = FakeTasks(), FakeDryRuns(), Policy()
+    catalog = FakeCatalog({"template:default/service": TEMPLATE})
+    token = ExternalToken(hashlib.sha256(TOKEN.encode()).digest(), "tests")
+    auth = Auth(base_url="http://test", keys=MemoryKeyStore(), external_tokens=[token])
+    routes = scaffolder_routes(
+        tasks,
+        Templates(catalog, policy),
+        dry_runs,
+        permissions=policy,
+        actions=lambda: [{"id": "debug:log"}],
+        extensions=lambda: {"filters": {}, "globals": {"functions": {}, "values": {}}},
+        providers=lambda: [Autocomplete("acme", complete)],
+        streams=streams,
+    )
+    state = Lifecycle()
+    state.started()
+    app = build_asgi([routes], config=BackendConfig(), auth=auth, state=state)
+    return Surface(Client(app, TOKEN, base="/api/scaffolder"), app, tasks, dry_runs, catalog, policy, state)
+
+
+def error_of(reply: Reply) -> tuple[int, str, str]:
+    """Status, and the name and message of the envelope."""
+    return reply.status, reply.error["name"], reply.error["message"]
+
+
+def is_uuid(text: str) -> bool:
+    return str(UUID(text)) == text
