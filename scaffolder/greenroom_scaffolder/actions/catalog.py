@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -140,7 +141,7 @@ def _register(locations: CatalogLocations | None, urls: Urls) -> Action[Any]:
             raise ServiceUnavailableError("There is no catalog here to register anything in")
         described: Sequence[Entity] = ()
         try:
-            await ctx.checkpoint("register", lambda: _registered(locations, url, ctx.initiator))
+            await ctx.checkpoint("register", partial(_registered, locations, url, ctx.initiator))
         except GreenroomError:
             if not ctx.input.optional:
                 raise

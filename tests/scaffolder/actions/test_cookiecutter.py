@@ -30,7 +30,7 @@ async def baked(tmp_path: Path, files: Mapping[str, str | bytes], quota: Quota |
 
 
 async def test_a_skeleton_is_filled_in_with_values_over_its_own(tmp_path: Path) -> None:
-    files = {
+    files: dict[str, str | bytes] = {
         "cookiecutter.json": '{"name": "none", "slug": "{{ cookiecutter.name|lower }}", "kind": ["lib", "app"], "on": true}',
         "{{cookiecutter.slug}}/a.txt": "{{ cookiecutter.name }} {{ cookiecutter.kind }} {{ cookiecutter.on }} "
         "{{ cookiecutter.port }}\n",
