@@ -11,6 +11,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Collection, Mapping, 
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
+from secrets import token_hex
 from typing import IO
 
 from greenroom.errors import GreenroomError
@@ -194,7 +195,7 @@ class Git:
         program = self._folder / "askpass.sh"
         if not program.exists():
             self._folder.mkdir(parents=True, exist_ok=True)
-            fresh = self._folder / f"askpass.{os.getpid()}"
+            fresh = self._folder / f"askpass.{token_hex(8)}"
             fresh.write_text(ASKPASS, encoding="utf-8")
             fresh.chmod(0o700)
             fresh.replace(program)

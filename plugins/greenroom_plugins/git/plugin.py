@@ -45,15 +45,17 @@ def git(config: Mapping[str, GitConfig], host: Host) -> Iterable[Contribution]:
     webhooks = {provider.name: provider.config.webhook for provider in providers}
 
     yield MIGRATIONS
-    if folders := host.get(AppConfig).section(PUBLISHING, PublishConfig).folders:
-        yield PublishedReader(
-            command, folders
-        )  # before that of the providers, which may not have seen yet what is there
+    publishing = host.get(AppConfig).section(PUBLISHING, PublishConfig)
+    if publishing.folders:  # asked before the providers' reader, which has not seen yet what has just been published
+        yield PublishedReader(command, cache, publishing.folders)
     yield from providers
     if providers:
         yield GitReader(by_name, repositories, integrations)
         yield webhook_routes(Receiver(webhooks, repositories, host.get(CatalogProviders), host.log))
         yield Status("Git", lambda: _status(repositories, by_name))
+    others = [one for one in publishing.hosts if integrations.by_url(f"https://{one.host}/") is None]
+    if others:
+        yield PublishedReader(command, cache, hosts=others)
 
 
 @plugin("git-publishing", PublishConfig, section=PUBLISHING)

@@ -1,4 +1,4 @@
-"""URL -> Document or Tree: what `publish:git` has put into a configured folder, as it is there now."""
+"""URL -> Document or Tree: what `publish:git` has put into a configured folder or pushed to a host, as it is there now."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from greenroom_plugins.git.command import Access, Git, GitError
 from greenroom_plugins.git.mirror import Mirror
 from greenroom_plugins.git.publishing import is_part
 from greenroom_plugins.git.reader import MAX_BYTES, MAX_FOUND
-from greenroom_plugins.git.settings import PublishFolder
+from greenroom_plugins.git.settings import PublishFolder, PublishHost
 
 _FILES = ".git/-/blob/"
 
@@ -31,16 +31,32 @@ class Repository(Mirror):
 
     async def branches(self) -> dict[str, str]:
         """The commit of each. Raises GitError."""
-        said = await self._git.run(
-            "for-each-ref", "--format=%(objectname) %(refname:lstrip=2)", "refs/heads", cwd=self.path
-        )
-        return {name: commit for commit, _, name in (line.partition(" ") for line in said.decode().splitlines())}
+        said = await self._git.run("for-each-ref", "--format=%(objectname)%09%(refname)", "refs/heads", cwd=self.path)
+        return _branches(said)
+
+    async def ensure(self, commit: str, branch: str | None = None) -> str:
+        """It is there."""
+        return commit
+
+
+class Elsewhere(Mirror):
+    """A repository on a host."""
+
+    async def branches(self) -> dict[str, str]:
+        """The commit of each. Raises GitError."""
+        url = self._access.address.url
+        return _branches(await self._git.run("ls-remote", "--heads", "--", url, access=self._access))
+
+
+def _branches(said: bytes) -> dict[str, str]:
+    rows = (line.partition("\t") for line in said.decode("utf-8", "replace").splitlines())
+    return {ref.removeprefix("refs/heads/"): commit for commit, _, ref in rows}
 
 
 class Spot(msgspec.Struct, frozen=True):
     """A file or folder in a repository, as a URL names it."""
 
-    repository: Repository
+    repository: Repository | Elsewhere
     form: str
     branch: str
     commit: str
@@ -48,10 +64,15 @@ class Spot(msgspec.Struct, frozen=True):
 
 
 class PublishedReader:
-    """Reads the configured folders, so that what was published is registered at once (`greenroom.plugin.UrlReader`)."""
+    """Reads the configured folders and hosts, so that what was published is registered at once (`greenroom.plugin.UrlReader`)."""
 
-    def __init__(self, git: Git, folders: Sequence[PublishFolder]) -> None:
-        self._git = git
+    def __init__(
+        self, git: Git, cache: Path, folders: Sequence[PublishFolder] = (), hosts: Sequence[PublishHost] = ()
+    ) -> None:
+        """`cache` is the folder of the mirrors of what is on hosts."""
+        self._git, self._cache = git, cache
+        self._hosts = {f"https://{one.host}/": one for one in hosts}
+        self._mirrors: dict[str, Elsewhere] = {}
         self._bases = {
             f"{base.rstrip('/')}/": Path(folder.path)
             for folder in folders
@@ -60,7 +81,7 @@ class PublishedReader:
         }
 
     def reads(self, url: str) -> bool:
-        return self._repository(url) is not None
+        return self._repository(url) is not None or self._on_host(url) is not None
 
     async def read(self, url: str, etag: str | None = None) -> Document:
         """The etag is the blob. Raises NotFoundError, NotModifiedError, GitError."""
@@ -105,26 +126,36 @@ class PublishedReader:
         return documents
 
     async def _spot(self, url: str, reading: Callable[[str, str, str], bytes | None]) -> Spot:
-        place = self._repository(url)
-        if place is None or not place[1].is_dir():
+        place = self._repository(url) or self._on_host(url)
+        if place is None or not (isinstance(place[1], Elsewhere) or place[1].path.is_dir()):
             raise NotFoundError(f"{url} names no file of a repository that was published here")
-        form, path = place
-        repository = Repository(self._git, path)
+        form, repository = place
         branches = await repository.branches()
         for branch, commit in branches.items():  # where one fits no other does: git has no branch `a` beside `a/b`
             inside = reading(url, form, branch)
             if inside is not None:
-                return Spot(repository, form, branch, commit, inside)
+                return Spot(repository, form, branch, await repository.ensure(commit, branch), inside)
         raise NotFoundError(f"{url} names no file of a branch of that repository")
 
-    def _repository(self, url: str) -> tuple[str, Path] | None:
+    def _repository(self, url: str) -> tuple[str, Repository] | None:
         """The form of its URLs, and where it is."""
         for base, folder in self._bases.items():
             inside, found, _ = url.removeprefix(base).partition(_FILES)
             if url.startswith(base) and found:
                 parts = unquote(inside).split("/")
                 if len(parts) > 1 and all(map(is_part, parts)):
-                    return f"{base}{inside}{_FILES}{{branch}}/{{path}}", folder.joinpath(
-                        *parts[:-1], f"{parts[-1]}.git"
-                    )
+                    path = folder.joinpath(*parts[:-1], f"{parts[-1]}.git")
+                    return f"{base}{inside}{_FILES}{{branch}}/{{path}}", Repository(self._git, path)
+        return None
+
+    def _on_host(self, url: str) -> tuple[str, Elsewhere] | None:
+        """The same of a host."""
+        for base, host in self._hosts.items():
+            inside, found, _ = url.removeprefix(base).partition(_FILES)
+            if url.startswith(base) and found and all(map(is_part, unquote(inside).split("/"))):
+                form = f"{base}{inside}{_FILES}{{branch}}/{{path}}"
+                if form not in self._mirrors:
+                    access = Access(Address.parse(f"{base}{inside}.git"), host.username, host.token)
+                    self._mirrors[form] = Elsewhere(self._git, self._cache, access)
+                return form, self._mirrors[form]
         return None

@@ -22,7 +22,7 @@ import msgspec
 from greenroom.errors import ConflictError, InputError, NotAllowedError
 from greenroom.urls import Integrations, parse
 from greenroom_plugins.git.addresses import Address, fill, forms
-from greenroom_plugins.git.command import Access, Git
+from greenroom_plugins.git.command import Access, Git, GitError
 from greenroom_plugins.git.commits import Commit, files_in, write_stream
 from greenroom_plugins.git.settings import PublishConfig, PublishFolder
 
@@ -196,10 +196,16 @@ class Publisher:
             raise ConflictError(f"The repository {target.url} already exists, and has something else in it")
         if there:
             made = await self._commit(shop, folder, paths, commit, there)
-        await self._git.run(
-            *_NO_HELPERS, "push", "--quiet", f"--force-with-lease={ref}:{there}", "--", target.access.address.url, f"{made}:{ref}",
-            cwd=shop, access=target.access, within=PUSH_WITHIN,
-        )  # fmt: skip
+        try:
+            await self._git.run(
+                *_NO_HELPERS, "push", "--quiet", f"--force-with-lease={ref}:{there}",
+                "--", target.access.address.url, f"{made}:{ref}",
+                cwd=shop, access=target.access, within=PUSH_WITHIN,
+            )  # fmt: skip
+        except GitError:
+            # The git of a process that was killed may still have pushed it, or be the one that we came too late for.
+            if (await self._heads(target)).get(ref) != made:
+                raise
         return made
 
     async def _heads(self, target: Target) -> dict[str, str]:

@@ -8,9 +8,10 @@ import pytest
 
 from greenroom.errors import NotAllowedError, NotFoundError, NotModifiedError
 from greenroom.urls import Integrations, Urls
-from greenroom_plugins.git.command import Git
+from greenroom_plugins.git.command import Git, GitError
 from greenroom_plugins.git.published import PublishedReader
-from greenroom_plugins.git.settings import PublishFolder
+from greenroom_plugins.git.settings import PublishFolder, PublishHost
+from tests.plugins.git.https import git_host
 from tests.plugins.git.repositories import ENVIRON, Remote
 
 
@@ -24,7 +25,9 @@ def remote(tmp_path: Path) -> Remote:
 
 def reading(tmp_path: Path, url: str | None = None) -> Urls:
     folder = PublishFolder("git.local", str(tmp_path / "srv"), url)
-    return Urls([PublishedReader(Git(tmp_path / "cache", ENVIRON), [folder])], Integrations.from_config())
+    return Urls(
+        [PublishedReader(Git(tmp_path / "cache", ENVIRON), tmp_path / "cache", [folder])], Integrations.from_config()
+    )
 
 
 async def test_a_file_is_read_as_it_is_now(tmp_path: Path, remote: Remote) -> None:
@@ -99,3 +102,29 @@ async def test_nothing_beside_the_folder_is_read(tmp_path: Path, remote: Remote)
         await urls.read(remote.target("catalog-info.yaml", "gone"))
     with pytest.raises(NotFoundError, match="names no file of a repository"):
         await urls.read(f"file://{tmp_path}/srv/team/gone.git/-/blob/main/x")
+
+
+TOKEN = "t0ken-that-nobody-may-see"
+
+
+async def test_what_was_pushed_to_a_named_host_is_read_from_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = Remote(tmp_path / "remotes" / "team" / "app.git")
+    made.push({"catalog-info.yaml": "one", "docs/run": ("100755", "#!")})
+    async with git_host(tmp_path / "remotes", tmp_path, "someone", TOKEN) as (host, certificate):
+        monkeypatch.setitem(ENVIRON, "GIT_SSL_CAINFO", str(certificate))
+        named = PublishHost(host.origin.removeprefix("https://"), TOKEN, "someone")
+        cache = tmp_path / "cache"
+        urls = Urls([PublishedReader(Git(cache, ENVIRON), cache, hosts=[named])], Integrations.from_config())
+        base = f"{host.origin}/team/app.git/-/blob/main"
+        document = await urls.read(f"{base}/catalog-info.yaml")
+        assert document.content == b"one"
+        assert [(file.path, file.executable) for file in (await urls.tree(f"{base}/docs")).files] == [("run", True)]
+        made.push({"catalog-info.yaml": "new"})
+        assert (await urls.read(f"{base}/catalog-info.yaml", document.etag)).content == b"new"
+        for url in (f"{host.origin}/team/app/-/blob/main/x", "https://127.0.0.1/team/app.git/-/blob/main/x"):
+            with pytest.raises(NotAllowedError):
+                await urls.read(url)
+        with pytest.raises(GitError, match="not found"):
+            await urls.read(f"{host.origin}/team/gone.git/-/blob/main/x")
