@@ -41,6 +41,8 @@ class Claim(msgspec.Struct, frozen=True):
     created_by: str
     attempt: int
     resumed: bool
+    retried: int
+    """The last attempt before somebody wished that the task be tried again."""
     cancelled: bool
     spec: bytes
     sealed: bytes | None
@@ -49,7 +51,8 @@ class Claim(msgspec.Struct, frozen=True):
 class Progress(msgspec.Struct, frozen=True):
     """How far a task had come: steps in the order in which they began, checkpoints, and what its workspace held; all sealed."""
 
-    steps: dict[str, bytes]
+    steps: dict[str, tuple[int, bytes]]
+    """With the attempt of which the state is."""
     checkpoints: dict[str, bytes]
     archive: bytes | None
 

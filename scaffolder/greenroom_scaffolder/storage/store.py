@@ -30,6 +30,8 @@ ENDED = ("cancelled", "completed", "failed", "skipped")
 
 Event = tuple[str, Mapping[str, Any]]
 """Its type and its body."""
+Move = tuple[str, str, str]
+"""Of a task: its creator, the status it had, and the one it has."""
 
 
 class Store:
@@ -105,7 +107,8 @@ class Store:
             strategy = "startOver" if start_over else task["strategy"] or "none"
             await conn.execute(self.sql.forget_outcome, id_)
             await conn.execute(self.sql.entrust, id_, sealed)
-            await self._reopen(conn, id_, task["created_by"], task["status"], strategy, anew=anew, loss=None)
+            await self._reopen(conn, id_, strategy, anew=anew, loss=None)
+            await self._recount(conn, [(task["created_by"], task["status"], "open")])
 
         await self.database.retrying(retry)
 
@@ -131,7 +134,11 @@ class Store:
         steps = await self.database.fetch(self.sql.steps_of, task_id)
         checkpoints = await self.database.fetch(self.sql.checkpoints_of, task_id)
         archive: bytes | None = await self.database.fetchval(self.sql.workspace_of, task_id)
-        return Progress({k: v for k, v in steps}, {k: v for k, v in checkpoints}, archive)  # noqa: C416 - rows
+        return Progress(
+            {id_: (attempt, state) for id_, attempt, state in steps},
+            {key: value for key, value in checkpoints},  # noqa: C416 - a row is no tuple
+            archive,
+        )
 
     async def held(self) -> list[Held]:
         """The tasks that workers are at."""
@@ -149,17 +156,17 @@ class Store:
 
         async def free(conn: Connection) -> tuple[int, int]:
             ids, attempts = [id_ for id_, _ in tasks], [attempt for _, attempt in tasks]
-            reopened = failed = 0
+            moved: list[Move] = []
             for id_, created_by, strategy, losses, cancelled in await conn.fetch(self.sql.lock_lost, ids, attempts):
                 text = None if cancelled or not lost else _hopeless(strategy, losses, most_losses)
                 if text is not None:
-                    await self._fail(conn, id_, created_by, text)
-                    failed += 1
-                    continue
-                anew, loss = strategy == "startOver", int(lost)
-                await self._reopen(conn, id_, created_by, "processing", strategy or "none", anew=anew, loss=loss)
-                reopened += 1
-            return reopened, failed
+                    await self._fail(conn, id_, text)
+                else:
+                    await self._reopen(conn, id_, strategy or "none", anew=strategy == "startOver", loss=int(lost))
+                moved.append((created_by, "processing", "open" if text is None else "failed"))
+            await self._recount(conn, moved)
+            reopened = sum(status == "open" for _, _, status in moved)
+            return reopened, len(moved) - reopened
 
         return await self.database.retrying(free) if tasks else (0, 0)
 
@@ -171,29 +178,31 @@ class Store:
             ids, attempts = [row["id"] for row in stale], [row["attempt"] for row in stale]
             found = await conn.fetch(self.sql.lock_lost, ids, attempts)
             for row in found:
-                await self._fail(conn, row["id"], row["created_by"], STALE, told=False)
+                await self._fail(conn, row["id"], STALE, told=False)
+            await self._recount(conn, [(row["created_by"], "processing", "failed") for row in found])
             return len(found)
 
         return await self.database.retrying(close)
 
-    async def _fail(self, conn: Connection, id_: UUID, created_by: str, message: str, *, told: bool = True) -> None:
+    async def _fail(self, conn: Connection, id_: UUID, message: str, *, told: bool = True) -> None:
         """End a task that nobody runs. `told`: the completion says the error too, as that of a task that ran."""
         steps = [row["step_id"] for row in await conn.fetch(self.sql.unfinished_steps, id_)]
         events: list[Event] = [("log", {"message": message, "stepId": step, "status": "failed"}) for step in steps]
         body = {"message": message, "error": {"name": "Error", "message": message}} if told else {"message": message}
         await self._add(conn, id_, [*events, ("completion", body)])
         await conn.execute(self.sql.end_task, id_, "failed")
-        await conn.execute(self.sql.recount, created_by, "processing", "failed")
 
-    async def _reopen(
-        self, conn: Connection, id_: UUID, created_by: str, status: str, strategy: str, *, anew: bool, loss: int | None
-    ) -> None:
+    async def _reopen(self, conn: Connection, id_: UUID, strategy: str, *, anew: bool, loss: int | None) -> None:
         event = await self._add(conn, id_, [("recovered", {"recoverStrategy": strategy})])
         if anew:
             await conn.execute(self.sql.forget_progress, id_)
         began = event if strategy == "startOver" else None
         await conn.execute(self.sql.reopen_task, id_, not anew, began, loss)
-        await conn.execute(self.sql.recount, created_by, status, "open")
+
+    async def _recount(self, conn: Connection, moved: Sequence[Move]) -> None:
+        """Last in a transaction, and all at once: who waits for a tally holds none that others wait for."""
+        if moved:
+            await conn.execute(self.sql.recount, *([move[n] for move in moved] for n in range(3)))
 
     async def _add(self, conn: Connection, id_: UUID, events: Sequence[Event]) -> int:
         """Events of a task whose row is held. Returns the id of the last."""

@@ -9,11 +9,14 @@ from typing import Any, Protocol
 
 import msgspec
 
-from greenroom_scaffolder.storage.rows import Progress
+from greenroom_scaffolder.storage.rows import Claim, Progress
 from greenroom_scaffolder.storage.writer import Book, Kept, StepNote
-from greenroom_scaffolder.tasks.task import Checkpoint, EventType, Outcome, StepState, TaskState
+from greenroom_scaffolder.tasks.task import Checkpoint, EventType, Outcome, StepState, TaskState, retried
 
 _encode = msgspec.json.Encoder().encode
+
+MOST_STEPS = 10_000
+"""Of one attempt, whose steps come after those of the attempts before it."""
 
 
 class Sealing(Protocol):
@@ -31,8 +34,6 @@ class TaskJournal:
 
     def __init__(self, task_id: str, book: Book, sealing: Sealing) -> None:
         self._id, self._book, self._sealing = task_id, book, sealing
-        self.begun = 0
-        """How many steps had begun before this attempt."""
         self._positions: dict[str, int] = {}
         self._kept: bytes | None = None
 
@@ -41,7 +42,7 @@ class TaskJournal:
 
     def step(self, step_id: str, state: StepState) -> None:
         if step_id not in self._positions:
-            self._positions[step_id] = self.begun + len(self._positions)
+            self._positions[step_id] = self._book.attempt * MOST_STEPS + len(self._positions)
         note = StepNote(self._positions[step_id], state.status, self._seal(_encode(state)))
         self._book.leaf.steps[step_id] = note
 
@@ -73,13 +74,17 @@ class TaskJournal:
         leaf.ended = outcome.status
 
 
-def read_progress(task_id: str, progress: Progress, sealing: Sealing) -> tuple[TaskState, bytes | None]:
+def read_progress(claim: Claim, progress: Progress, sealing: Sealing) -> tuple[TaskState, bytes | None]:
     """How far the task had come, and the archive of its workspace. Raises SealError for what cannot be opened any more."""
+    task_id = str(claim.id)
 
     def opened(sealed: bytes) -> bytes:
         return sealing.open(sealed.decode(), task_id)
 
-    steps = {id_: msgspec.json.decode(opened(state), type=StepState) for id_, state in progress.steps.items()}
+    steps: dict[str, StepState] = {}
+    for id_, (attempt, sealed) in progress.steps.items():
+        state = {id_: msgspec.json.decode(opened(sealed), type=StepState)}
+        steps |= retried(TaskState(state)).steps if attempt <= claim.retried else state
     checkpoints = {
         key: msgspec.json.decode(opened(value), type=Checkpoint) for key, value in progress.checkpoints.items()
     }

@@ -81,10 +81,14 @@ class Worker:
         return len(self._running)
 
     async def step(self) -> float:
-        """One round of the loop: claim what is open, as far as there are slots; then wait until there is more to do."""
+        """One round of the loop: claim what is open, as far as there are slots; while tasks run, wait for the end of one too.
+
+        Returns the seconds to rest, which `TO_CLAIM` shortens."""
         self._woken.clear()
         free = self._slots - len(self._running)
         claimed = await self._claim(free) if free > 0 else []
+        if not self._running:
+            return LOOK
         if len(claimed) < free or free == 0:
             await self._woken.wait(LOOK)
         return 0.0
@@ -153,7 +157,6 @@ class Worker:
         """What breaks is the outcome of the task, and not the worker's end."""
         try:
             task = await self._patiently(claim)
-            journal.begun = len(task.state.steps)
             return await self._run(task, journal, cancel)
         except LostTaskError:
             raise
@@ -178,7 +181,7 @@ class Worker:
         trust = open_trust(self._sealing, claim)
         state, archive = TaskState(), None
         if claim.resumed:
-            state, archive = read_progress(id_, await self._store.progress(claim.id), self._sealing)
+            state, archive = read_progress(claim, await self._store.progress(claim.id), self._sealing)
         spec = msgspec.json.decode(claim.spec)
         created_by = claim.created_by or None
         return Task(id_, spec, created_by, trust.secrets, trust.initiator, state, archive, claim.resumed)

@@ -14,7 +14,7 @@ from greenroom.auth import Credentials, UserPrincipal
 from greenroom.db import Database
 from greenroom.events import open_events
 from greenroom.presence import Presence
-from greenroom_scaffolder.storage.store import Store
+from greenroom_scaffolder.storage.store import TO_CLAIM, Store
 from greenroom_scaffolder.tasks.broker import Broker
 from greenroom_scaffolder.tasks.events import TaskEvent, TaskEvents
 from greenroom_scaffolder.tasks.task import Journal, Outcome, StepState, Task
@@ -56,7 +56,8 @@ class Process:
     async def _turn(self) -> None:
         while True:
             try:
-                await self.worker.step()
+                with self.events.waiter(TO_CLAIM) as waiter:
+                    await waiter.wait(await self.worker.step())
             except Exception:  # noqa: BLE001 - the loop backs off and goes on
                 await asyncio.sleep(0.05)
 

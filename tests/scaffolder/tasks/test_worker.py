@@ -9,6 +9,7 @@ from uuid import UUID
 
 import pytest
 
+from greenroom.auth import NOBODY
 from greenroom.db import Database
 from greenroom_scaffolder.storage.store import MIGRATIONS
 from greenroom_scaffolder.storage.writer import LostTaskError
@@ -258,7 +259,7 @@ async def test_a_task_that_takes_its_worker_with_it_each_time_fails_at_last(data
         for _ in range(4):
             await one.store.claim(1, None)
             await database.execute(
-                "INSERT INTO task_steps VALUES ($1, 'a', 0, 'processing', '') ON CONFLICT DO NOTHING", UUID(id_)
+                "INSERT INTO task_steps VALUES ($1, 'a', 0, 1, 'processing', '') ON CONFLICT DO NOTHING", UUID(id_)
             )
             (held,) = await one.store.held()
             await one.store.free([(held.id, held.attempt)], lost=True)
@@ -285,7 +286,7 @@ async def test_the_janitor_fails_what_nobody_goes_on_with_in_the_words_of_upstre
         id_ = await one.create()
         await one.store.claim(1, None)
         await database.execute("UPDATE tasks SET heartbeat_at = now() - interval '25 hours'")
-        await database.execute("INSERT INTO task_steps VALUES ($1, 'a', 0, 'processing', '')", UUID(id_))
+        await database.execute("INSERT INTO task_steps VALUES ($1, 'a', 0, 1, 'processing', '')", UUID(id_))
         from datetime import timedelta
 
         assert await one.store.close_stale(timedelta(hours=24)) == 1
@@ -353,3 +354,37 @@ async def test_a_large_workspace_keeps_no_other_task_waiting(database: Database)
         other = await one.create()
         assert (await one.ended(other), await one.ended(id_)) == ("completed", "failed")
         assert await count(database, "task_workspaces") == 1
+
+
+async def test_a_retry_goes_on_from_the_step_that_failed_also_when_its_worker_is_lost_before_it_comes_there(
+    database: Database,
+) -> None:
+    seen: list[dict[str, str]] = []
+
+    async def run(task: Task, journal: Journal, cancel: asyncio.Event) -> Outcome:
+        seen.append({step: known.status for step, known in task.state.steps.items()})
+        if len(seen) == 1:
+            journal.step("a", StepState("completed", {}))
+            journal.step("b", StepState("failed", rounds=({"n": 1},)))
+            journal.step("c", StepState("failed"))
+            return Outcome("failed", error={"name": "Error", "message": "b"})
+        if len(seen) == 3:
+            journal.step("b", StepState("failed"))
+            await journal.durable()
+        if len(seen) < 5:
+            await asyncio.sleep(3600)
+        return Outcome("completed")
+
+    async with process(database, run) as one:
+        one.work()
+        id_ = await one.create()
+        assert await one.ended(id_) == "failed"
+        await one.broker.retry(id_, secrets={}, initiator=NOBODY)
+        for attempt in range(2, 5):
+            await until(lambda attempt=attempt: asyncio.sleep(0, len(seen) == attempt))  # type: ignore[misc]
+            await asyncio.sleep(0.05)
+            (held,) = await one.store.held()
+            await one.store.free([(held.id, held.attempt)], lost=False)
+        assert await one.ended(id_) == "completed"
+    again = {"a": "completed", "b": "open"}
+    assert seen == [{}, again, again, {"a": "completed", "b": "failed"}, {"a": "completed", "b": "failed"}]

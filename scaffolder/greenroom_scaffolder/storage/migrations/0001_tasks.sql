@@ -10,6 +10,7 @@ CREATE TABLE tasks (
     attempt      integer NOT NULL DEFAULT 0, -- how often it was claimed; who writes names it, and is turned away if another has it
     written      integer NOT NULL DEFAULT 0, -- the last batch of this attempt that is written: none is written twice
     losses       integer NOT NULL DEFAULT 0, -- workers that were lost on it since a step was last finished
+    retried      integer NOT NULL DEFAULT 0, -- the last attempt before somebody wished that it be tried again
     holder       integer, -- the worker; null: nobody, or one of which nobody could tell that it lives
     resumed      boolean NOT NULL DEFAULT false, -- it is to go on from where it ended
     cancelled    boolean NOT NULL DEFAULT false
@@ -55,6 +56,7 @@ CREATE TABLE task_steps (
     task_id  uuid NOT NULL,
     step_id  text COLLATE "C" NOT NULL,
     position integer NOT NULL, -- in the order in which steps began
+    attempt  integer NOT NULL, -- that of which the status is
     status   text NOT NULL,
     state    bytea NOT NULL,
     PRIMARY KEY (task_id, step_id)

@@ -5,7 +5,7 @@ WITH due AS (
 ), claimed AS (
     UPDATE tasks t SET status = 'processing', attempt = t.attempt + 1, written = 0, holder = $2, heartbeat_at = clock_timestamp()
     FROM due WHERE t.id = due.id
-    RETURNING t.id, t.created_by, t.created_at, t.attempt, t.resumed, t.cancelled
+    RETURNING t.id, t.created_by, t.created_at, t.attempt, t.resumed, t.retried, t.cancelled
 ), counted AS (
     INSERT INTO task_tallies AS a (created_by, status, n)
     SELECT created_by, 'open', -count(*) FROM claimed GROUP BY created_by
@@ -13,13 +13,13 @@ WITH due AS (
     ORDER BY 1, 2
     ON CONFLICT (created_by, status) DO UPDATE SET n = a.n + excluded.n
 )
-SELECT c.id, c.created_by, c.attempt, c.resumed, c.cancelled, s.spec, x.sealed
+SELECT c.id, c.created_by, c.attempt, c.resumed, c.retried, c.cancelled, s.spec, x.sealed
 FROM claimed c JOIN task_specs s ON s.task_id = c.id LEFT JOIN task_secrets x ON x.task_id = c.id
 ORDER BY c.created_at, c.id
 
 -- name: steps_of
 -- What is known of the steps of a task, in the order in which they began.
-SELECT step_id, state FROM task_steps WHERE task_id = $1 ORDER BY position
+SELECT step_id, attempt, state FROM task_steps WHERE task_id = $1 ORDER BY position
 
 -- name: checkpoints_of
 -- What its checkpoints answered.

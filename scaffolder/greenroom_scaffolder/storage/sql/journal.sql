@@ -5,7 +5,7 @@ WITH mine AS (
         holder = CASE WHEN r.ended IS NULL THEN $1::integer END, losses = CASE WHEN r.progress THEN 0 ELSE t.losses END
     FROM unnest($2::uuid[], $3::integer[], $4::integer[], $5::text[], $6::boolean[]) AS r (id, attempt, batch, ended, progress)
     WHERE t.id = r.id AND t.attempt = r.attempt AND t.status = 'processing' AND t.written < r.batch
-    RETURNING t.id, t.created_by, t.cancelled, r.ended
+    RETURNING t.id, t.created_by, t.attempt, t.cancelled, r.ended
 ), noted AS (
     INSERT INTO task_events (task_id, type, body, created_at)
     SELECT e.id, e.type, e.body, clock_timestamp() - e.age * interval '1 second'
@@ -13,10 +13,11 @@ WITH mine AS (
     ORDER BY e.nr
     RETURNING task_id, id
 ), stepped AS (
-    INSERT INTO task_steps AS k (task_id, step_id, position, status, state)
-    SELECT s.* FROM unnest($11::uuid[], $12::text[], $13::integer[], $14::text[], $15::bytea[]) AS s (id, step_id, position, status, state)
+    INSERT INTO task_steps (task_id, step_id, position, attempt, status, state)
+    SELECT s.id, s.step_id, s.position, mine.attempt, s.status, s.state
+    FROM unnest($11::uuid[], $12::text[], $13::integer[], $14::text[], $15::bytea[]) AS s (id, step_id, position, status, state)
     JOIN mine ON mine.id = s.id
-    ON CONFLICT (task_id, step_id) DO UPDATE SET status = excluded.status, state = excluded.state
+    ON CONFLICT (task_id, step_id) DO UPDATE SET attempt = excluded.attempt, status = excluded.status, state = excluded.state
 ), checked AS (
     INSERT INTO task_checkpoints (task_id, key, value)
     SELECT c.* FROM unnest($16::uuid[], $17::text[], $18::bytea[]) AS c (id, key, value) JOIN mine ON mine.id = c.id

@@ -76,7 +76,8 @@ INSERT INTO task_secrets (task_id, sealed) VALUES ($1, $2) ON CONFLICT (task_id)
 -- whose loss (0: nobody's; null: a new start by somebody's wish).
 WITH task AS (
     UPDATE tasks SET status = 'open', heartbeat_at = clock_timestamp(), holder = NULL, resumed = $2, began = coalesce($3::bigint, began),
-        losses = coalesce(losses + $4::integer, 0), cancelled = cancelled AND $4::integer IS NOT NULL
+        losses = coalesce(losses + $4::integer, 0), cancelled = cancelled AND $4::integer IS NOT NULL,
+        retried = CASE WHEN $4::integer IS NULL THEN attempt ELSE retried END
     WHERE id = $1
 ), told AS MATERIALIZED (
     SELECT pg_notify('greenroom', 'scaffolder.open ')
@@ -91,7 +92,10 @@ WITH secrets AS (
 UPDATE tasks SET status = $2, holder = NULL WHERE id = $1
 
 -- name: recount
--- A task of this creator went from one status to another.
+-- Tasks of these creators went from one status to another.
 INSERT INTO task_tallies AS a (created_by, status, n)
-SELECT $1, status, n FROM unnest(ARRAY[$2::text, $3::text], ARRAY[-1, 1]) AS c (status, n) ORDER BY status COLLATE "C"
+SELECT created_by, status, sum(n) FROM (
+    SELECT created_by, was AS status, -1 AS n FROM unnest($1::text[], $2::text[]) AS m (created_by, was)
+    UNION ALL SELECT created_by, is_now, 1 FROM unnest($1::text[], $3::text[]) AS m (created_by, is_now)
+) c GROUP BY created_by, status ORDER BY created_by COLLATE "C", status COLLATE "C"
 ON CONFLICT (created_by, status) DO UPDATE SET n = a.n + excluded.n
