@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import os
+import random
 import subprocess
+import sys
 from collections.abc import AsyncIterator, Mapping
 from datetime import UTC, datetime
 from hashlib import sha1
 from pathlib import Path
+from time import sleep
 from typing import Any
 
 import msgspec
@@ -260,6 +263,35 @@ async def test_nothing_half_done_is_left_by_one_who_is_cancelled(
     with pytest.raises(asyncio.CancelledError):
         await task
     assert list((tmp_path / "srv" / "team").iterdir()) == []
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_a_process_that_is_killed_anywhere_leaves_nothing_half_done(tmp_path: Path, workspace: Path, seed: int) -> None:
+    """First a new repository is made, then it is pushed to: each is killed some times before it may finish."""
+    chance = random.Random(seed)
+    home = tmp_path / "srv" / "team" / "app.git"
+    for message in ("First", "Second"):
+        plant(workspace, {f"{message}/{n}": f"{n}" * 100 for n in range(150)})
+        for _ in range(4):
+            process = publishing(tmp_path, workspace, message)
+            assert process.stdout is not None
+            process.stdout.readline()
+            sleep(chance.random() * 0.08)
+            process.kill()
+            process.communicate()
+            if home.exists():
+                assert git(home, "log", "-1", "--format=%s") in ("First", message)
+                git(home, "fsck", "--strict")
+        told, complaints = publishing(tmp_path, workspace, message).communicate()
+        assert told.split()[1:] == [git(home, "rev-parse", "main")], complaints
+        assert git(home, "log", "-1", "--format=%s") == message
+    assert git(home, "rev-list", "--count", "--all") == "2"
+
+
+def publishing(tmp_path: Path, workspace: Path, message: str) -> subprocess.Popen[str]:
+    program = Path(__file__).with_name("publishing_once.py")
+    command = [sys.executable, str(program), str(tmp_path), str(workspace), message]
+    return subprocess.Popen(command, env=ENVIRON, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
 async def test_workshops_of_the_dead_are_cleared_away(tmp_path: Path, workspace: Path) -> None:
