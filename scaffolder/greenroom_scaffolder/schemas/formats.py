@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable
 
 from greenroom_scaffolder.schemas.patterns import Matcher, is_pattern, matcher
-from greenroom_scaffolder.schemas.values import SPACES, as_double, number_of
+from greenroom_scaffolder.schemas.values import SPACES, as_double, number_of, text_of
 
 _DATE = r"\d{4}-(?:0\d|1[0-2])-(?:3[01]|0[1-9]|[12]\d)"
 _CLOCK = r"(?:2[0-4]|[01]\d):[0-5]\d:(?:60|[0-5]\d)"
@@ -111,11 +111,8 @@ _LEADING_INTEGER = re.compile(rf"[{SPACES}]*([+-]?[0-9]+)")
 
 def format_check(name: object) -> Matcher | None:
     """The check of a format; None if any text has it."""
-    if not isinstance(name, str):
-        return None
-    if name in _PATTERNS:
-        return matcher(_PATTERNS[name])
-    return _CHECKS.get(name)
+    key = text_of(name)
+    return matcher(_PATTERNS[key]) if key in _PATTERNS else _CHECKS.get(key)
 
 
 def _is_whole_milliseconds(text: str) -> bool:

@@ -46,6 +46,7 @@ Found: TypeAlias = Sequence[Problem]
 NOTHING: Final[Found] = ()
 
 DEEPEST = 64
+TOO_DEEP = f"The value or its schema is nested deeper than {DEEPEST} levels"
 MOST_VISITS = 1_000_000
 SECONDS = 1.0
 
@@ -61,7 +62,7 @@ class Run:
         self.depth += 1
         self.visits += 1
         if self.depth > DEEPEST:
-            raise TooMuchError(f"The value or its schema is nested deeper than {DEEPEST} levels")
+            raise TooMuchError(TOO_DEEP)
         if self.visits > MOST_VISITS:
             raise TooMuchError(f"Holding the value against its schema takes more than {MOST_VISITS} steps")
 

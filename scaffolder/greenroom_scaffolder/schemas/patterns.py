@@ -20,6 +20,9 @@ Matcher: TypeAlias = Callable[[str], bool]
 """Whether the expression matches anywhere in a text. Raises TooMuchError after a quarter of a second."""
 
 LONGEST_PATTERN = 20_000
+LARGEST_PATTERN = 50_000
+"""Characters, once groups that are repeated a number of times are written out, as `regex` does."""
+DEEPEST_REPEATS = 10
 SECONDS = 0.25
 
 _DEEPEST = 100
@@ -111,7 +114,8 @@ class _Reader:
 
     def __init__(self, source: str, *, strict: bool) -> None:
         self.source, self.strict, self.at, self.depth = source, strict, 0, 0
-        self.opened = 0
+        self.opened = self.size = self.repeats = 0
+        self.least = 1
         self.names: dict[str, int] = {}
         self.named: list[str] = []
         self.groups, self.has_names = _count_groups(source)
@@ -144,6 +148,7 @@ class _Reader:
         return "".join(written)
 
     def term(self) -> str:
+        self.size += 1
         char = self.source[self.at]
         if char in "*+?" or (char == "{" and _COUNTED.match(self.source, self.at)):
             raise _Wrong("Nothing to repeat")
@@ -152,8 +157,7 @@ class _Reader:
         if char in "^$" or self.peek("\\b") or self.peek("\\B"):
             return self.edge()
         if char == "(":
-            written, repeatable = self.group()
-            return self.quantified(written) if repeatable else written
+            return self.quantified_group()
         self.at += 1
         if char == "\\":
             return self.quantified(self.escape())
@@ -175,7 +179,7 @@ class _Reader:
         counted = _COUNTED.match(self.source, self.at)
         if counted:
             self.at = counted.end()
-            times = _counted(counted)
+            self.least, times = _counted(counted)
         elif self.source[self.at] in "*+?":
             times = self.source[self.at]
             self.at += 1
@@ -184,6 +188,18 @@ class _Reader:
         else:
             return atom
         return atom + times + ("?" if self.take("?") else "")
+
+    def quantified_group(self) -> str:
+        """A group with its quantifier. Raises TooMuchError for what would be very large, or take `regex` long to compile."""
+        size, repeats, self.repeats, self.least = self.size, self.repeats, 0, 1
+        written, repeatable = self.group()
+        self.least = 1
+        quantified = self.quantified(written) if repeatable else written
+        self.size += (self.size - size) * max(self.least - 1, 0)
+        self.repeats = max(repeats, self.repeats + (quantified != written))
+        if self.size > LARGEST_PATTERN or self.repeats > DEEPEST_REPEATS:
+            raise TooMuchError("The pattern repeats groups inside of groups too often")
+        return quantified
 
     def group(self) -> tuple[str, bool]:
         """The group, and whether it may be repeated: looking ahead may, by the forgiving rules."""
@@ -394,13 +410,14 @@ def _single(atom: int | Ranges) -> Ranges:
     return ((atom, atom),) if isinstance(atom, int) else atom
 
 
-def _counted(found: re.Match[str]) -> str:
+def _counted(found: re.Match[str]) -> tuple[int, str]:
+    """The least number of times, and the quantifier."""
     least, most = min(int(found[1]), _MOST_REPEATS), min(int(found[3]), _MOST_REPEATS) if found[3] else None
     if most is not None and most < least:
         raise _Wrong("numbers out of order in {} quantifier")
     if not found[2]:
-        return f"{{{least}}}"
-    return f"{{{least},{'' if most is None else most}}}"
+        return least, f"{{{least}}}"
+    return least, f"{{{least},{'' if most is None else most}}}"
 
 
 def _reference(number: int) -> str:

@@ -63,6 +63,15 @@ class InvalidReferenceError(WrongTypeError):
         GreenroomError.__init__(self, "Invalid URL", details={"code": "ERR_INVALID_URL", "input": target, "base": base})
 
 
+class MalformedReferenceError(SchemaError):
+    """URI malformed"""
+
+    name = "URIError"
+
+    def __init__(self) -> None:
+        super().__init__("URI malformed")
+
+
 class InvalidPatternError(SchemaError):
     """A pattern is not a regular expression"""
 

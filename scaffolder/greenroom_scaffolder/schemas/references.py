@@ -6,6 +6,7 @@ by the rules of `new URL()`. What the scan does not look into (`$defs`, `if`) is
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -14,6 +15,7 @@ from urllib.parse import unquote_to_bytes
 from greenroom.urls.whatwg import InvalidUrlError, parse
 from greenroom_scaffolder.schemas.problems import (
     InvalidReferenceError,
+    MalformedReferenceError,
     SchemaError,
     WrongKeywordError,
     WrongTypeError,
@@ -23,6 +25,7 @@ from greenroom_scaffolder.schemas.problems import (
 from greenroom_scaffolder.schemas.values import keys_of, number_text, same, text_of
 
 _INVENTED = "resolve"
+_LONE_PERCENT = re.compile("%(?![0-9A-Fa-f]{2})")
 
 
 class Scope(NamedTuple):
@@ -103,9 +106,11 @@ def _walk(schema: Any, fragment: str) -> tuple[bool, Any]:
 
 def _decoded(step: str) -> str:
     try:
+        if _LONE_PERCENT.search(step):
+            raise MalformedReferenceError
         return unquote_to_bytes(step).decode()
     except UnicodeDecodeError as error:
-        raise WrongKeywordError("URI malformed") from error
+        raise MalformedReferenceError from error
 
 
 class _Scan:

@@ -7,11 +7,20 @@ from functools import lru_cache
 from typing import Any
 
 import msgspec
+from msgspec import UNSET
 
-from greenroom_scaffolder.schemas.keywords import KEYWORDS, NOTHING, Check, Found, Run, Site
-from greenroom_scaffolder.schemas.problems import Path, Problem, SchemaError, WrongKeywordError, WrongTypeError, truthy
+from greenroom_scaffolder.schemas.keywords import KEYWORDS, NOTHING, TOO_DEEP, Check, Found, Run, Site
+from greenroom_scaffolder.schemas.problems import (
+    Path,
+    Problem,
+    SchemaError,
+    TooMuchError,
+    WrongKeywordError,
+    WrongTypeError,
+    truthy,
+)
 from greenroom_scaffolder.schemas.references import Scope, root_scope
-from greenroom_scaffolder.schemas.values import kind_of
+from greenroom_scaffolder.schemas.values import keys_of, kind_of, text_of
 
 
 class CompiledSchema:
@@ -29,15 +38,20 @@ class CompiledSchema:
 
         `name` is what the value is called in `property` and `stack`. Raises SchemaError where upstream throws one (what is wrong
         with a schema shows when a value gets there), and TooMuchError for what takes too long."""
-        return list(self._check(instance, (), Run(name)))
+        try:
+            return list(self._check(instance, (), Run(name)))
+        except RecursionError as error:
+            raise TooMuchError(TOO_DEEP) from error
 
 
 def compile_schema(schema: Any) -> CompiledSchema:
-    """The compiled form of a JSON Schema; those lately used are kept, by what is written in them."""
+    """The compiled form of a JSON Schema; those lately used are kept, by what is written in them.
+
+    Raises SchemaError for what is none, TooMuchError for one that is nested too deep."""
     try:
         return _compiled(msgspec.json.encode(schema))
-    except RecursionError:
-        return CompiledSchema(schema)
+    except RecursionError as error:
+        raise TooMuchError(TOO_DEEP) from error
 
 
 @lru_cache(maxsize=512)
@@ -160,20 +174,34 @@ def _merged(target: Any, source: Any) -> Any:
         return _merged_lists(target if truthy(target) else [], source)
     if source is None:
         raise WrongTypeError("Cannot convert undefined or null to object")
-    result = dict(target) if isinstance(target, Mapping) else {}
+    members = dict(target) if isinstance(target, Mapping) else {}
+    if isinstance(target, list):
+        members = dict(zip(keys_of(target), target, strict=True))
+    result = dict(members)
     for key, member in source.items() if isinstance(source, Mapping) else ():
-        old = target.get(key) if isinstance(target, Mapping) else None
-        result[key] = _merged(old, member) if isinstance(member, Mapping | list) and truthy(old) else member
+        deeper = isinstance(member, Mapping | list)
+        if deeper and (target is None or target is UNSET):
+            raise WrongTypeError(f"Cannot read properties of {text_of(target)} (reading '{key}')")
+        old = members.get(key)
+        result[key] = _merged(old, member) if deeper and truthy(old) else member
     return result
 
 
 def _merged_lists(target: Any, source: list[Any]) -> list[Any]:
-    before = target if isinstance(target, list) else [target]
-    result = list(before)
+    result = list(target) if isinstance(target, list) else [target]
     for index, item in enumerate(source):
         if isinstance(item, Mapping | list) or item is None:
-            merged = _merged(before[index] if index < len(before) else None, item)
-            result[index : index + 1] = [merged]
-        elif not any(kind_of(item) == kind_of(other) and item == other for other in before):
+            old = target[index] if isinstance(target, list | str) and index < len(target) else UNSET
+            result += [None] * (index + 1 - len(result))
+            result[index] = _merged(old, item)
+        elif not _has(target, item):
             result.append(item)
     return result
+
+
+def _has(target: Any, item: Any) -> bool:
+    if isinstance(target, str):
+        return text_of(item) in target
+    if not isinstance(target, list):
+        raise WrongTypeError("target.indexOf is not a function")
+    return any(kind_of(item) == kind_of(other) and item == other for other in target)

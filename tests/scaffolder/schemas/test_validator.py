@@ -1,0 +1,131 @@
+"""Values held against schemas: shapes and order of what is wrong, and what hostile schemas cannot do."""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import Any
+
+import msgspec
+import pytest
+
+from greenroom_scaffolder.schemas import SchemaError, TooMuchError, compile_schema, validate
+
+
+def test_a_problem_is_encoded_with_upstreams_members_in_upstreams_order() -> None:
+    problems = validate({"a": 1}, {"properties": {"a": {"type": "string"}}})
+    assert msgspec.json.encode(problems).decode() == json.dumps(
+        [
+            {
+                "path": ["a"],
+                "property": "instance.a",
+                "message": "is not of a type(s) string",
+                "schema": {"type": "string"},
+                "instance": 1,
+                "name": "type",
+                "argument": ["string"],
+                "stack": "instance.a is not of a type(s) string",
+            }
+        ],
+        separators=(",", ":"),
+    )
+
+
+def test_what_upstream_leaves_undefined_is_not_encoded() -> None:
+    [problem] = validate({}, {"properties": {"a": {"required": True}}})
+    assert list(json.loads(msgspec.json.encode(problem))) == ["path", "property", "message", "schema", "name", "stack"]
+
+
+def test_a_value_goes_by_the_name_it_is_given() -> None:
+    [problem] = validate({"a b": [0]}, {"properties": {"a b": {"items": {"type": "string"}}}}, name="secrets")
+    assert (problem.property, problem.stack) == ('secrets["a b"][0]', 'secrets["a b"][0] is not of a type(s) string')
+
+
+def test_a_schema_that_was_changed_is_read_again() -> None:
+    schema: dict[str, Any] = {"type": "string"}
+    assert validate(1, schema)
+    schema["type"] = "number"
+    assert not validate(1, schema)
+
+
+def test_a_schema_is_read_once() -> None:
+    assert compile_schema({"title": "once"}) is compile_schema({"title": "once"})
+
+
+@pytest.mark.parametrize("schema", [None, "x", 5])
+def test_what_is_no_schema_is_refused_in_upstreams_words(schema: Any) -> None:
+    with pytest.raises(SchemaError, match=r"^Expected `schema` to be an object or boolean$"):
+        validate({}, schema)
+
+
+def within(seconds: float, value: Any, schema: Any) -> list[str]:
+    """The messages, or the refusal, and both in time (of this process: others may be busy)."""
+    began = time.process_time()
+    try:
+        answer = [problem.message for problem in validate(value, schema)]
+    except (TooMuchError, SchemaError) as error:
+        answer = [error.message]
+    assert time.process_time() - began < seconds
+    return answer
+
+
+@pytest.mark.parametrize(
+    "pattern",
+    ["^(a+)+$", "^(a|aa)+$", "^(a|a?)+$", "(a*)*b", "^(([a-z])+.)+[A-Z]([a-z])+$", "(.*a){25}x", "(?=(a+)+b)"],
+)
+def test_a_regex_bomb_does_not_hang_the_worker(pattern: str) -> None:
+    within(1.5, "a" * 40_000 + "!", {"pattern": pattern})
+
+
+def test_a_hundred_slow_patterns_are_as_fast_as_one() -> None:
+    schema = {"properties": {f"k{number}": {"pattern": f"(a{{1,900}}){{1,900}}{number}$"} for number in range(100)}}
+    [message] = within(3, {f"k{number}": "a" * 500 for number in range(100)}, schema)
+    assert "took longer" in message or "takes longer" in message
+
+
+def test_a_bomb_among_property_names_does_not_hang_either() -> None:
+    within(2, {"a" * 500 + str(number): 1 for number in range(50)}, {"patternProperties": {"(a{1,900}){1,900}x$": {}}})
+
+
+@pytest.mark.parametrize(
+    "pattern", ["(" * 5000, "[" * 15_000, "a{1,99999}" * 1000, "(?:" * 90 + "a" + "){9}" * 90, "x" * 50_000]
+)
+def test_a_monstrous_pattern_is_refused_quickly(pattern: str) -> None:
+    within(4, "a" * 100, {"pattern": pattern})
+
+
+def test_a_schema_that_refers_to_itself_alone_is_refused() -> None:
+    assert within(1, {}, {"$ref": "#"}) == ["The value or its schema is nested deeper than 64 levels"]
+    assert within(1, {}, {"allOf": [{"$ref": "#"}]}) == ["The value or its schema is nested deeper than 64 levels"]
+
+
+def test_a_schema_that_doubles_with_each_step_is_refused() -> None:
+    schemas = {f"d{number}": {"allOf": [{"$ref": f"#/definitions/d{number + 1}"}] * 2} for number in range(30)}
+    [message] = within(20, {}, {"$ref": "#/definitions/d0", "definitions": {**schemas, "d30": {}}})
+    assert message == "Holding the value against its schema takes more than 1000000 steps"
+
+
+def nested(levels: int, kind: type[list[Any] | dict[str, Any]]) -> Any:
+    value: Any = kind()
+    for _ in range(levels):
+        value = [value] if kind is list else {"items": value, "properties": {"a": value}}
+    return value
+
+
+def test_deeply_nested_schemas_and_values_are_refused_not_crashed_on() -> None:
+    deep: Any = {}
+    for _ in range(400):
+        deep = {"items": deep}
+    assert within(2, nested(400, list), deep) == ["The value or its schema is nested deeper than 64 levels"]
+    assert within(2, nested(400, list), {"const": nested(400, list)})
+    assert within(2, [nested(400, list)] * 2, {"uniqueItems": True})
+
+
+def test_ten_thousand_items_are_compared_with_each_other_in_no_time() -> None:
+    assert within(1, [{"a": number} for number in range(10_000)], {"uniqueItems": True}) == []
+    assert within(1, [{"a": 1}, *range(10_000), {"a": 1.0}], {"uniqueItems": True}) == ["contains duplicate item"]
+
+
+def test_a_tree_of_moderate_depth_passes() -> None:
+    schema = {"$ref": "#/definitions/n", "definitions": {"n": {"items": {"$ref": "#/definitions/n"}, "type": "array"}}}
+    assert validate(nested(12, list), schema) == []
