@@ -1,0 +1,121 @@
+"""A TaskSpec and files -> what a run of it would log, write and answer; nothing outside a temporary folder changes."""
+
+from __future__ import annotations
+
+import asyncio
+import copy
+from collections.abc import Mapping, Sequence
+from typing import Any
+from uuid import uuid4
+
+import msgspec
+
+from greenroom.errors import GreenroomError, error_name
+from greenroom_scaffolder.tasks.answers import said
+from greenroom_scaffolder.tasks.keeping import Keeper, in_thread
+from greenroom_scaffolder.tasks.runner import Run, Runner
+from greenroom_scaffolder.tasks.task import Checkpoint, EventType, StepState, Task, TaskState
+from greenroom_scaffolder.workspace.redaction import Redactor
+from greenroom_scaffolder.workspace.workspace import Content
+
+
+class DryRun(msgspec.Struct, frozen=True):
+    """What a dry run came to."""
+
+    log: Sequence[Mapping[str, Any]]
+    """`[{"body": {"stepId"?, "status"?, "message"}}]`, members in upstream's order."""
+    files: Sequence[Content]
+    """What the workspace held at the end."""
+    output: Mapping[str, Any]
+
+
+class MemoryJournal:
+    """A `Journal` that keeps the lines of the log, as a dry run shows them."""
+
+    def __init__(self) -> None:
+        self.log: list[Mapping[str, Any]] = []
+
+    def event(self, body: Mapping[str, Any], kind: EventType = "log") -> None:
+        told = {key: body[key] for key in ("stepId", "status", "message") if key in body}
+        self.log.append({"body": told})
+
+    def step(self, step_id: str, state: StepState) -> None:
+        pass
+
+    def workspace(self, archive: bytes | None) -> None:
+        pass
+
+    def checkpoint(self, key: str, outcome: Checkpoint) -> None:
+        pass
+
+    async def durable(self) -> None:
+        pass
+
+
+class DryRuns:
+    """Tries task specs out, without database or server."""
+
+    def __init__(self, runner: Runner) -> None:
+        self._runner = runner
+
+    async def run(
+        self,
+        spec: Mapping[str, Any],
+        *,
+        files: Sequence[tuple[str, bytes]] = (),
+        secrets: Mapping[str, str] | None = None,
+        initiator: object = None,
+    ) -> DryRun:
+        """`files` are what lies beside the template, by their paths from there; `spec` is of a template there (what it says of
+        `templateInfo.baseUrl` does not count).
+
+        Raises the error of the first step that fails, without secrets, and NotAllowedError for files that lie elsewhere."""
+        id_ = str(uuid4())
+        beside = Keeper(self._runner.root, f"dry-run-content-{id_}", self._runner.bounds.quota)
+        base = self._runner.root.resolve() / f"dry-run-content-{id_}" / "template.yaml"
+        info = {**(spec.get("templateInfo") or {"entityRef": "template:default/dry-run"}), "baseUrl": base.as_uri()}
+        journal = MemoryJournal()
+        task = Task(id_, {**spec, "templateInfo": info}, None, secrets or {}, initiator, TaskState())
+        run = _Rehearsal(self._runner, task, journal, asyncio.Event(), dry=True)
+        try:
+            if files:
+                await in_thread(lambda: _lay_out(beside, files))
+            outcome = await run.outcome()
+        finally:
+            await beside.remove()
+        if outcome.status == "failed":
+            raise shown(run.error or GreenroomError(), run.redactor)
+        return DryRun(journal.log, run.files, outcome.output or {})
+
+
+class _Rehearsal(Run):
+    """A run that looks at what its workspace holds before it is gone."""
+
+    files: Sequence[Content] = ()
+    extra = 1
+    """Upstream counts the step that looks, without showing it."""
+
+    async def _wind_up(self) -> None:
+        if self.keeper.made:
+            self.files = await in_thread(self.keeper.workspace.contents)
+
+
+def _lay_out(beside: Keeper, files: Sequence[tuple[str, bytes]]) -> None:
+    for path, content in files:
+        beside.workspace.write(path, content)
+
+
+def shown(error: BaseException, redactor: Redactor) -> BaseException:
+    """An error without secrets, of the same name and status."""
+    message = redactor.redact(said(error))
+    if not isinstance(error, GreenroomError):
+        name = redactor.redact(error_name(error))
+        told: GreenroomError = type(name, (GreenroomError,), {"name": name})(message)
+        return told
+    if message == said(error) and not error.details:
+        return error
+    told = copy.copy(error)
+    told.message, told.args = message, (message,)
+    told.details = redactor.redact_tree(error.details)
+    told.cause = told.__cause__ = None
+    return told

@@ -1,0 +1,129 @@
+"""A run's workspace: made when it is first needed, packed when a step has changed it, put back where a run goes on."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Callable, Iterator
+from hashlib import blake2b
+from pathlib import Path
+from typing import TypeVar
+
+import msgspec
+
+from greenroom_scaffolder.tasks.task import Checkpoint, Journal
+from greenroom_scaffolder.workspace.quota import Quota, QuotaError
+from greenroom_scaffolder.workspace.workspace import Workspace
+
+T = TypeVar("T")
+
+Print = bytes
+"""What a folder looked like at some time."""
+
+
+class Change(msgspec.Struct, frozen=True):
+    """What the workspace holds now, and did not when it was packed last."""
+
+    archive: bytes | None
+    """None: it is too large to be kept."""
+
+    def write(self, journal: Journal, checkpoints: dict[str, Checkpoint]) -> None:
+        """What is not kept is remembered as such: a run that goes on later cannot do without it."""
+        too_large = Checkpoint(self.archive is None)
+        if checkpoints.get(TOO_LARGE, Checkpoint(False)) != too_large:
+            checkpoints[TOO_LARGE] = too_large
+            journal.checkpoint(TOO_LARGE, too_large)
+        if self.archive is not None:
+            journal.workspace(self.archive)
+
+
+TOO_LARGE = "workspace"
+"""The key under which it is remembered that a workspace was too large to be kept. Those of actions have a dot."""
+
+
+class Keeper:
+    """The workspace of one run."""
+
+    def __init__(self, root: Path, name: str, quota: Quota) -> None:
+        self._root, self._name, self._quota = root, name, quota
+        self._workspace: Workspace | None = None
+        self._packed: Print = _EMPTY
+
+    @property
+    def workspace(self) -> Workspace:
+        """It is made here: most steps of small templates never look at it."""
+        if self._workspace is None:
+            self._workspace = Workspace.create(self._root, self._name, self._quota)
+        return self._workspace
+
+    @property
+    def made(self) -> bool:
+        """Whether anybody needed it."""
+        return self._workspace is not None
+
+    async def restore(self, archive: bytes | None) -> None:
+        """Put back what an earlier run left, and nothing else: what lies there may be of a step that was not finished.
+
+        Raises ArchiveError, QuotaError."""
+        await in_thread(lambda: self._restore(archive))
+
+    async def changes(self) -> Change | None:
+        """None: it holds what was packed last. Raises QuotaError where it holds more than it may."""
+        workspace = self._workspace
+        return None if workspace is None else await in_thread(lambda: self._changes(workspace))
+
+    async def remove(self) -> None:
+        """Delete it."""
+        if self._workspace is not None:
+            await in_thread(self._workspace.remove)
+
+    def _restore(self, archive: bytes | None) -> None:
+        self.workspace.remove()
+        self._workspace = None
+        if archive:
+            self.workspace.unpack(archive)
+            self._packed = _print(self.workspace.path)
+
+    def _changes(self, workspace: Workspace) -> Change | None:
+        seen = _print(workspace.path)
+        if seen == self._packed:
+            return None
+        workspace.check()
+        self._packed = seen
+        try:
+            return Change(workspace.pack())
+        except QuotaError:
+            return Change(None)
+
+
+async def in_thread(work: Callable[[], T]) -> T:
+    """Call what blocks in a thread. Who is cancelled waits for its end: nothing shall write behind a run's back."""
+    running = asyncio.ensure_future(asyncio.to_thread(work))
+    try:
+        return await asyncio.shield(running)
+    except asyncio.CancelledError:
+        await asyncio.wait([running])
+        if not running.cancelled():
+            running.exception()
+        raise
+
+
+def _print(folder: Path) -> Print:
+    """By names, kinds, sizes and times of change, which any write moves."""
+    seen = blake2b(digest_size=16)
+    for line in _lines(os.fspath(folder)):
+        seen.update(line)
+    return seen.digest()
+
+
+def _lines(folder: str) -> Iterator[bytes]:
+    with os.scandir(folder) as found:
+        for entry in sorted(found, key=lambda one: one.name):
+            about = entry.stat(follow_symlinks=False)
+            facts = f"{about.st_mode} {about.st_ino} {about.st_size} {about.st_ctime_ns}"
+            yield os.fsencode(entry.path) + b"\0" + facts.encode() + b"\0"
+            if entry.is_dir(follow_symlinks=False):
+                yield from _lines(entry.path)
+
+
+_EMPTY = blake2b(digest_size=16).digest()

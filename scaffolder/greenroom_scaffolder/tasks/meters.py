@@ -1,0 +1,103 @@
+"""Runs and their steps -> figures in `/metrics`, under upstream's names, and an audit record of each run's beginning and end."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from typing import Any, Literal
+
+from greenroom.telemetry import Metrics
+from greenroom_scaffolder.tasks.task import Outcome, Task
+from greenroom_scaffolder.workspace.redaction import Redactor
+
+Result = Literal["ok", "failed", "skipped", "cancelled"]
+
+_LONGEST_PARAMETER = 256
+"""Characters of a text that an audit record quotes: upstream's `scaffolder.auditor.taskParameterMaxLength`, unless it says."""
+
+
+class Meters:
+    """Counts what is run."""
+
+    def __init__(self, metrics: Metrics) -> None:
+        task, step = ("template", "result"), ("template", "step", "result")
+        self._tasks = metrics.counter("scaffolder.task.count", "Count of task runs", task)
+        self._task_time = metrics.histogram("scaffolder.task.duration", "Duration of a task run", task)
+        self._steps = metrics.counter("scaffolder.step.count", "Count of step runs", step)
+        self._step_time = metrics.histogram("scaffolder.step.duration", "Duration of a step runs", step)
+
+    def task(self, template: str, result: Result, seconds: float) -> None:
+        """A run has ended."""
+        self._tasks.inc(template=template, result=result)
+        self._task_time.observe(seconds, template=template, result=result)
+
+    def claimed(self, task: Task) -> None:
+        """As a watcher of the worker."""
+
+    def ended(self, task: Task, outcome: Outcome, seconds: float) -> None:
+        """As a watcher of the worker."""
+        self.task(template_of(task.spec), "ok" if outcome.status == "completed" else "failed", seconds)
+
+    def step(self, template: str, name: str, result: Result, seconds: float) -> None:
+        """A step has. What is skipped is not counted, only timed, as upstream does."""
+        if result != "skipped":
+            self._steps.inc(template=template, step=name, result=result)
+        self._step_time.observe(seconds, template=template, step=name, result=result)
+
+
+class Audit:
+    """The audit records of runs, as upstream's auditor writes them: log lines with `isAuditEvent`."""
+
+    def __init__(self, log: logging.Logger, longest: int = _LONGEST_PARAMETER) -> None:
+        """`longest`: characters of a text that is quoted; -1: all."""
+        self._log, self._longest = log, longest
+
+    def claimed(self, task: Task) -> None:
+        """As a watcher of the worker."""
+        self._write("initiated", self._about(task))
+
+    def ended(self, task: Task, outcome: Outcome, seconds: float) -> None:
+        """As a watcher of the worker."""
+        about = self._about(task)
+        if outcome.status == "completed":
+            return self._write("succeeded", about)
+        error = dict(outcome.error or {})
+        return self._write("failed", about, f" {error.get('message', '')}", {"error": error})
+
+    def _about(self, task: Task) -> dict[str, Any]:
+        parameters = Redactor(task.secrets.values()).redact_tree(task.spec.get("parameters"))
+        about = {
+            "actionType": "execution",
+            "createdBy": task.created_by,
+            "taskId": task.id,
+            "taskParameters": shortened(parameters, self._longest) if self._longest >= 0 else parameters,
+            "templateRef": template_of(task.spec),
+        }
+        return {name: value for name, value in about.items() if value is not None}
+
+    def _write(
+        self, status: str, about: Mapping[str, Any], told: str = "", more: Mapping[str, Any] | None = None
+    ) -> None:
+        record = {
+            "isAuditEvent": True,
+            "eventId": "task",
+            "severityLevel": "medium",
+            "status": status,
+            "actor": {"actorId": "plugin:scaffolder"},
+            "meta": about,
+        }
+        self._log.info("scaffolder.task%s", told, extra={**record, **(more or {})})
+
+
+def shortened(value: Any, longest: int) -> Any:
+    """JSON with each text cut, worded as upstream."""
+    if isinstance(value, str):
+        return value if len(value) <= longest else f"{value[:longest]}...<truncated>"
+    if isinstance(value, list):
+        return [shortened(inner, longest) for inner in value]
+    return {key: shortened(inner, longest) for key, inner in value.items()} if isinstance(value, dict) else value
+
+
+def template_of(spec: Mapping[str, Any]) -> str:
+    """The reference of the template that a task was made from; empty if it was made from none."""
+    return str((spec.get("templateInfo") or {}).get("entityRef") or "")

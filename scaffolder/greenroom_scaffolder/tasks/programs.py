@@ -1,0 +1,161 @@
+"""A command -> its exit status: run in a session of its own, line by line into the log, and ended with all that it started."""
+
+from __future__ import annotations
+
+import asyncio
+import codecs
+import os
+import shutil
+import signal
+from asyncio.subprocess import DEVNULL, PIPE, STDOUT, Process
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, cast
+
+import msgspec
+
+from greenroom.errors import InputError, NotFoundError
+
+GRACE = 5.0
+"""Seconds from asking a program to end (TERM) to ending it (KILL)."""
+_KEPT = ("PATH", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "TMPDIR", "SSL_CERT_FILE", "SSL_CERT_DIR")
+"""What a program needs to run at all. Never `HOME`: what stands there is the server's."""
+_CHUNK = 64 * 1024
+_LAST_WORDS = 0.5
+_LIMITED = 'ulimit -c 0; ulimit -f "$1"; ulimit -n "$2"; shift 2; exec "$@"'
+
+
+class ProgramLimits(msgspec.Struct, frozen=True):
+    """What the system holds each process of a command to."""
+
+    file_bytes: int = 1024**3
+    open_files: int = 1024
+    line: int = 32 * 1024
+    """Characters of a line of output; the rest of it is left out."""
+
+
+async def run_program(
+    command: Sequence[str],
+    tell: Callable[[str], Awaitable[None]],
+    *,
+    cwd: Path,
+    env: Mapping[str, str] | None = None,
+    stdin: bytes | None = None,
+    limits: ProgramLimits = ProgramLimits(),  # noqa: B008 - frozen
+) -> int:
+    """Run it, `tell` each line of its output and errors, and answer its exit status (minus the signal that ended it).
+
+    When this is cancelled, or ends otherwise, so does every process of the command. Raises NotFoundError for a program that is
+    not there, InputError for a folder that is not there."""
+    around = {name: value for name, value in os.environ.items() if name in _KEPT} | {"HOME": str(cwd)} | dict(env or {})
+    process = await _start(command, cwd, around, stdin is not None, limits)
+    feeding = asyncio.ensure_future(_feed(process, stdin))
+    ending = asyncio.ensure_future(_until_end(process))
+    try:
+        await _lines(process, ending, tell, limits.line)
+        return await ending
+    finally:
+        await _end(process, ending)
+        feeding.cancel()
+        with suppress(asyncio.CancelledError):
+            await feeding
+
+
+def _located(command: Sequence[str], cwd: Path, env: Mapping[str, str]) -> str:
+    """The program's path."""
+    if not command or any("\0" in part for part in command):
+        raise InputError("There is no command to run")
+    if not cwd.is_dir():
+        raise InputError("The folder to run the program in is not there")
+    program = shutil.which(command[0], path=env.get("PATH")) if "/" not in command[0] else command[0]
+    if program is None:
+        raise NotFoundError(f"The program '{command[0]}' is not there")
+    return program
+
+
+async def _start(
+    command: Sequence[str], cwd: Path, env: Mapping[str, str], fed: bool, limits: ProgramLimits
+) -> Process:
+    program = _located(command, cwd, env)
+    bounds = (str(limits.file_bytes // 512), str(limits.open_files))
+    return await asyncio.create_subprocess_exec(
+        *("/bin/sh", "-c", _LIMITED, "sh", *bounds, program, *command[1:]),
+        stdin=PIPE if fed else DEVNULL,
+        stdout=PIPE,
+        stderr=STDOUT,
+        cwd=cwd,
+        env=env,
+        start_new_session=True,
+    )
+
+
+async def _feed(process: Process, stdin: bytes | None) -> None:
+    if process.stdin is None or stdin is None:
+        return
+    with suppress(BrokenPipeError, ConnectionResetError):
+        process.stdin.write(stdin)
+        await process.stdin.drain()
+        process.stdin.close()
+        await process.stdin.wait_closed()
+
+
+async def _until_end(process: Process) -> int:
+    """What the command leaves running is ended with it."""
+    status = await process.wait()
+    _signal(process, signal.SIGKILL)
+    return status
+
+
+async def _lines(
+    process: Process, ending: asyncio.Future[int], tell: Callable[[str], Awaitable[None]], longest: int
+) -> None:
+    decoder = codecs.getincrementaldecoder("utf-8")("replace")
+    rest, cut = "", False
+    while chunk := await _read(process, ending):
+        *whole, rest = (rest + decoder.decode(chunk)).split("\n")
+        for line in whole:
+            await tell(_shown(line, longest, cut=cut))
+            cut = False
+        if len(rest) > longest:  # of a line without end only so much is kept
+            rest, cut = rest[:longest], True
+    rest += decoder.decode(b"", final=True)
+    if rest:
+        await tell(_shown(rest, longest, cut=cut))
+
+
+async def _read(process: Process, ending: asyncio.Future[int]) -> bytes:
+    """A piece of output, empty at its end. Nobody waits for one who fled from the command's session with the pipe in hand."""
+    output = cast("asyncio.StreamReader", process.stdout)
+    reading = asyncio.ensure_future(output.read(_CHUNK))
+    either: set[asyncio.Future[Any]] = {reading, ending}
+    try:
+        await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+        if not reading.done():
+            await asyncio.wait({reading}, timeout=_LAST_WORDS)
+        return reading.result() if reading.done() else b""
+    finally:
+        if not reading.done():
+            reading.cancel()
+
+
+def _shown(line: str, longest: int, *, cut: bool) -> str:
+    line = line.removesuffix("\r")
+    return f"{line[:longest]}… (the rest of the line is left out)" if cut or len(line) > longest else line
+
+
+async def _end(process: Process, ending: asyncio.Future[int]) -> None:
+    """TERM, a while of grace, KILL; nobody who is cancelled meanwhile leaves without having ended it."""
+    if not ending.done():
+        _signal(process, signal.SIGTERM)
+        try:
+            await asyncio.wait({ending}, timeout=GRACE)
+        finally:
+            _signal(process, signal.SIGKILL)
+    await asyncio.wait({ending})
+
+
+def _signal(process: Process, number: signal.Signals) -> None:
+    """To the whole group, which is the command's own."""
+    with suppress(ProcessLookupError, PermissionError):
+        os.killpg(process.pid, number)

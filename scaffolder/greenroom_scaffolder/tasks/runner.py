@@ -1,0 +1,443 @@
+"""A task -> its outcome: each step is planned, called, and what came of it written down before the next begins."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import traceback
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from pathlib import Path
+from time import perf_counter
+from typing import Any, TypeVar, cast
+
+import msgspec
+
+from greenroom.auth import Credentials
+from greenroom.errors import GreenroomError, error_name
+from greenroom.permissions import Permission, Permissions
+from greenroom.plugin import TemplateInfo
+from greenroom_scaffolder.actions.registry import Registry
+from greenroom_scaffolder.tasks import steps
+from greenroom_scaffolder.tasks.answers import converted, plain, said
+from greenroom_scaffolder.tasks.context import Frame, StepContext
+from greenroom_scaffolder.tasks.keeping import TOO_LARGE, Keeper
+from greenroom_scaffolder.tasks.meters import Meters, Result, template_of
+from greenroom_scaffolder.tasks.programs import ProgramLimits
+from greenroom_scaffolder.tasks.scribe import LogLimits, Scribe, StepLog, error_body
+from greenroom_scaffolder.tasks.steps import Call, Environment, Round, Scope, Skip, StandIn, Step
+from greenroom_scaffolder.tasks.task import Journal, Outcome, StepState, StepStatus, Task
+from greenroom_scaffolder.templates.options import StepOptions, step_options
+from greenroom_scaffolder.templating import Engine
+from greenroom_scaffolder.workspace.quota import Quota
+from greenroom_scaffolder.workspace.redaction import Redactor
+
+T = TypeVar("T")
+
+log = logging.getLogger("greenroom.scaffolder")
+
+EXECUTE = Permission("scaffolder.action.execute", resource_type="scaffolder-action")
+"""May who started the task have actions run?"""
+LONGEST_PAUSE = 3600.0
+"""Seconds: no service that asks for more time before the next attempt is waited for longer."""
+
+
+class CancelledStepError(GreenroomError):
+    """The task was cancelled"""
+
+
+class SlowStepError(GreenroomError):
+    """The step took longer than it may"""
+
+    name = "TimeoutError"
+
+
+class InterruptedStepError(GreenroomError):
+    """The step was interrupted"""
+
+
+class UnkeptWorkspaceError(GreenroomError):
+    """The task cannot go on: its workspace was larger than what is kept. It can begin anew"""
+
+
+class Bounds(msgspec.Struct, frozen=True):
+    """How much a run may do."""
+
+    log: LogLimits = LogLimits()
+    quota: Quota = Quota()
+    programs: ProgramLimits = ProgramLimits()
+    answer: int = 10 * 1024 * 1024
+    """Characters of what one step answers, or the task itself."""
+    answers: int = 50 * 1024 * 1024
+    """Characters of what all steps answer."""
+
+
+class Runner:
+    """Runs tasks, any number at a time."""
+
+    def __init__(
+        self,
+        registry: Registry,
+        engine: Engine,
+        root: Path,
+        *,
+        environment: Environment | None = None,
+        permissions: Permissions | None = None,
+        meters: Meters | None = None,
+        bounds: Bounds | None = None,
+        verbose: bool = False,
+    ) -> None:
+        """`root` is where workspaces are made. Without `permissions` everybody may run every action. `verbose`: what actions log
+        at level debug is shown too."""
+        self.registry, self.engine, self.root = registry, engine, root
+        self.environment = environment or Environment()
+        self.permissions, self.meters = permissions, meters
+        self.bounds = bounds or Bounds()
+        self.verbose = verbose
+
+    async def run(self, task: Task, journal: Journal, cancelled: asyncio.Event | None = None) -> Outcome:
+        """Run a task to its end; the caller writes the outcome down. Setting `cancelled` ends it soon.
+
+        When this itself is cancelled the task is left as it is, for another worker. Raises what `journal.durable` raises."""
+        return await Run(self, task, journal, cancelled or asyncio.Event()).outcome()
+
+
+class Run:
+    """One attempt at one task."""
+
+    extra = 0
+    """Steps that are counted where the log tells how many there are, and are none of the spec's."""
+
+    def __init__(
+        self, runner: Runner, task: Task, journal: Journal, cancelled: asyncio.Event, *, dry: bool = False
+    ) -> None:
+        self._runner, self._task, self._journal, self._cancelled, self._dry = runner, task, journal, cancelled, dry
+        environment, bounds = runner.environment, runner.bounds
+        self._name = f"dry-run-{task.id}" if dry else task.id
+        self.redactor = Redactor([*task.secrets.values(), *environment.secrets.values()])
+        self._scope = Scope(self._name, task.spec, task.secrets, environment)
+        self._scribe = Scribe(journal, self.redactor, bounds.log, guarded=self._scope.guarded, verbose=runner.verbose)
+        self.keeper = Keeper(runner.root, self._name, bounds.quota)
+        self._frame = Frame(
+            task.id,
+            self._name,
+            task.secrets,
+            msgspec.convert(task.spec.get("templateInfo") or {"entityRef": ""}, TemplateInfo),
+            task.spec.get("user") or None,
+            task.initiator,
+            dry,
+            self.keeper,
+            self._scribe,
+            journal,
+            task.state.checkpoints,
+            self._durable,
+            bounds.answer,
+            bounds.programs,
+        )
+        self._template = template_of(task.spec)
+        self._first: Mapping[str, Any] | None = None
+        """The error of the first step that failed."""
+        self.error: BaseException | None = None
+        """The same, as it was raised, where it was raised in this attempt."""
+        self._room = bounds.answers
+        self._allowed = True
+        self._unsettled = False
+        """Whether something was finished that must not be done again, and is not yet known to be written down."""
+        self._broken = False
+        self._acting: asyncio.Task[Any] | None = None
+        self._interrupted = False
+
+    async def outcome(self) -> Outcome:
+        """All of it. What was made for it is gone then."""
+        watch = None if self._dry else asyncio.ensure_future(self._watch())
+        try:
+            return await self._all()
+        except (Exception, SystemExit) as error:
+            if self._broken:
+                raise
+            self.error = self.error or error
+            return self._failure(error)
+        finally:
+            if watch is not None:
+                watch.cancel()
+            await self.keeper.remove()
+
+    async def _all(self) -> Outcome:
+        spec = self._task.spec
+        if spec.get("apiVersion") != "scaffolder.backstage.io/v1beta3":
+            raise UnsupportedTemplateError(f"Unsupported Template apiVersion {spec.get('apiVersion')}")
+        await self._restore()
+        todo: Sequence[Step] = spec["steps"]
+        self._scribe.tell(f"Starting up task with {len(todo) + self.extra} steps")
+        if self._runner.permissions and todo and isinstance(self._task.initiator, Credentials):
+            self._allowed = await self._runner.permissions.allows(self._task.initiator, EXECUTE)
+        if finished := sum(known.status == "completed" for known in self._task.state.steps.values()):
+            self._scribe.tell(
+                f"Task recovered - resuming from last known good state. {finished} step(s) already completed."
+            )
+        for number, (step, place) in enumerate(zip(todo, _places(todo), strict=True), 1):
+            await self._step(step, place, last=number == len(todo))
+        if self._first is not None:
+            return Outcome("failed", error=self._first)
+        await self._wind_up()
+        return Outcome("completed", output=self._output())
+
+    async def _wind_up(self) -> None:
+        """All steps went well."""
+
+    def _output(self) -> Mapping[str, Any]:
+        rendered = steps.output(self._task.spec.get("output") or {}, self._scope, self._runner.engine)
+        answer: Mapping[str, Any] = self.redactor.redact_tree(plain(rendered, self._runner.bounds.answer))
+        return answer
+
+    async def _restore(self) -> None:
+        if not self._task.resumed:
+            return
+        unkept = self._task.state.checkpoints.get(TOO_LARGE)
+        if unkept is not None and unkept.value:
+            raise UnkeptWorkspaceError
+        await self.keeper.restore(self._task.workspace)
+
+    # --- a step ----------------------------------------------------------------------------------------------------
+
+    async def _step(self, step: Step, place: str, *, last: bool) -> None:
+        known = self._task.state.steps.get(place, _UNKNOWN)
+        if known.status == "completed":
+            return self._recall(step, known)
+        if known.status in ("failed", "cancelled"):  # in this run, whose worker was lost later
+            return self._fail(known.error or {})
+        if held := steps.held_back(step, self._scope, self._runner.engine):
+            return self._scribe.tell(held.reason, step["id"], "skipped")
+        began = perf_counter()
+        self._scribe.tell(f"Beginning step {step['name']}", step["id"], "processing")
+        result: Result = "failed"
+        try:
+            result = await self._do(step, place, known, last=last)
+        except (Exception, SystemExit) as error:
+            if self._broken:
+                raise
+            self._failed(step, error)
+        if self._runner.meters:
+            self._runner.meters.step(self._template, step["name"], result, perf_counter() - began)
+        return None
+
+    def _recall(self, step: Step, known: StepState) -> None:
+        self._scope.learn(step["id"], known.output or {})
+        self._scribe.tell(
+            f"Skipping step {step['id']} because it was already completed in a previous run", step["id"], "completed"
+        )
+
+    async def _do(self, step: Step, place: str, known: StepState, *, last: bool) -> Result:
+        """A step that has begun."""
+        self._refuse_cancelled(step)
+        done: list[Mapping[str, Any]] = list(known.rounds)
+        try:
+            plan = steps.plan(step, self._scope, self._runner.registry, self._runner.engine, dry_run=self._dry)
+            if isinstance(plan, Skip):
+                self._scribe.tell(plan.reason, step["id"], "skipped")
+                return "skipped"
+            if isinstance(plan, StandIn):
+                return self._stand_in(step, plan)
+            output = await self._call(step, place, plan, known, done)
+            self._refuse_cancelled(step)
+            if not last or self._scope.failed:
+                await self._keep()
+            self._finish(step, place, output)
+            self._unsettled = self._unsettled or not plan.action.idempotent
+        except (Exception, SystemExit) as error:
+            if not self._broken:
+                self._tell_failed(step, place, error, done)
+            raise
+        return "ok"
+
+    def _stand_in(self, step: Step, plan: StandIn) -> Result:
+        self._scribe.line("info", plan.shown, step["id"])
+        self._scribe.tell(plan.reason, step["id"], "skipped")
+        self._scope.learn(step["id"], plan.output)
+        return "ok"
+
+    async def _call(
+        self, step: Step, place: str, call: Call, known: StepState, done: list[Mapping[str, Any]]
+    ) -> Mapping[str, Any]:
+        """All rounds of a step; `done` has those that are finished, and gets the others."""
+        if call.shown is not None:
+            self._scribe.line("info", call.shown, step["id"])
+        for text in call.hidden:
+            self.redactor.add(text)
+        options = step_options(step)
+        steps.check(call, self._runner.registry, allowed=self._allowed)
+        if known.status == "processing" and not call.action.idempotent:
+            raise InterruptedStepError(_caught(step))
+        for number, one in enumerate(call.rounds[len(done) :], len(done)):
+            answer = await self._round(step, place, call, one, options, tuple(done))
+            done.append(answer)
+            if call.each and not call.action.idempotent and number + 1 < len(call.rounds):
+                await self._keep()
+        return _gathered(done) if call.each else done[0]
+
+    async def _round(
+        self, step: Step, place: str, call: Call, one: Round, options: StepOptions, done: tuple[Mapping[str, Any], ...]
+    ) -> Mapping[str, Any]:
+        if call.each:
+            self._scribe.line("info", one.line(), step["id"])
+        if not one.runs:
+            return {}
+        here = place if one.key is None else f"{place}[{one.key}]"
+        given = converted(
+            one.input, call.action.input, call.action.id if one.key is None else f"{call.action.id}[{one.key}]"
+        )
+        context = StepContext(self._frame, given, here, step["id"], step["name"])
+        attempt = 1
+        while True:
+            await self._before(place, call, StepState("processing", rounds=done, attempts=attempt))
+            try:
+                answer = await self._within(step, options.timeout, lambda: call.action.run(context))
+                return self._answer(answer)
+            except Exception as error:
+                if attempt >= options.retry.attempts or self._broken or isinstance(error, CancelledStepError):
+                    raise
+                await self._pause(step, options, attempt, error)
+                attempt += 1
+
+    async def _before(self, place: str, call: Call, state: StepState) -> None:
+        """What must not be done twice waits until it is written down that it begins; with it goes all that was finished."""
+        if not call.action.idempotent:
+            self._journal.step(place, state)
+        if self._unsettled or not call.action.idempotent:
+            await self._durable()
+            self._unsettled = False
+
+    def _answer(self, answer: Mapping[str, Any] | None) -> Mapping[str, Any]:
+        bounds = self._runner.bounds
+        made = plain(answer or {}, min(bounds.answer, self._room))
+        if not isinstance(made, dict):
+            raise TypeError(f"The action answered a {type(answer).__name__} instead of its outputs")
+        return made
+
+    async def _pause(self, step: Step, options: StepOptions, attempt: int, error: Exception) -> None:
+        asked = getattr(error, "retry_after", None)
+        pause = max(
+            options.retry.delay_after(attempt), min(asked, LONGEST_PAUSE) if isinstance(asked, int | float) else 0
+        )
+        StepLog(self._scribe, step["id"]).warn(
+            f"Attempt {attempt} of {options.retry.attempts} failed: {error_name(error)}: {said(error)}; "
+            f"the next follows in {pause:g} s"
+        )
+        await self._within(step, None, lambda: asyncio.sleep(pause))
+
+    def _finish(self, step: Step, place: str, output: Mapping[str, Any]) -> None:
+        self._scope.learn(step["id"], output)
+        self._journal.step(place, StepState("completed", output=output))
+        self._scribe.tell(f"Finished step {step['name']}", step["id"], "completed")
+
+    async def _keep(self) -> None:
+        if self._dry:
+            return
+        change = await self.keeper.changes()
+        if change is not None:
+            change.write(self._journal, self._frame.checkpoints)
+
+    # --- what goes wrong -------------------------------------------------------------------------------------------
+
+    def _tell_failed(self, step: Step, place: str, error: BaseException, done: list[Mapping[str, Any]]) -> None:
+        told = error_body(error_name(error), said(error), self.redactor)
+        self._scribe.tell(_stack(told), step["id"], "failed")
+        status: StepStatus = "cancelled" if isinstance(error, CancelledStepError) else "failed"
+        self._journal.step(place, StepState(status, error=told, rounds=tuple(done)))
+        if not isinstance(error, GreenroomError):
+            trace = self.redactor.redact("".join(traceback.format_exception(error)))
+            log.warning("Task %s: step %s failed\n%s", self._task.id, step["id"], trace)
+
+    def _failed(self, step: Step, error: BaseException) -> None:
+        told = error_body(error_name(error), said(error), self.redactor)
+        if self._first is not None:
+            self._scribe.tell(f"Additional error occurred: {told['message']}\n{_stack(told)}", step["id"], "failed")
+        self.error = self.error or error
+        self._fail(told)
+
+    def _fail(self, told: Mapping[str, Any]) -> None:
+        self._first = self._first if self._first is not None else told
+        self._scope.failed = True
+
+    def _failure(self, error: BaseException) -> Outcome:
+        return Outcome("failed", error=self._first or error_body(error_name(error), said(error), self.redactor))
+
+    def _refuse_cancelled(self, step: Step) -> None:
+        if self._cancelled.is_set():
+            raise CancelledStepError(f"Step {step['id']} ({step['name']}) of task {self._task.id} has been cancelled.")
+
+    async def _durable(self) -> None:
+        """What cannot be written down any more ends the run, not just a step."""
+        try:
+            await self._journal.durable()
+        except Exception:
+            self._broken = True
+            raise
+
+    # --- being cancelled -------------------------------------------------------------------------------------------
+
+    async def _watch(self) -> None:
+        await self._cancelled.wait()
+        if self._acting is not None:
+            self._interrupted = True
+            self._acting.cancel()
+
+    async def _within(self, step: Step, seconds: float | None, work: Callable[[], Awaitable[T]]) -> T:
+        """Do what may take long. Raises CancelledStepError, SlowStepError; being cancelled from outside is passed on."""
+        self._refuse_cancelled(step)
+        acting = self._acting = cast("asyncio.Task[Any]", asyncio.current_task())
+        try:
+            async with asyncio.timeout(seconds) as clock:
+                return await work()
+        except TimeoutError:
+            if clock.expired():
+                raise SlowStepError(f"Step {step['id']} ({step['name']}) took longer than {seconds:g} s") from None
+            raise
+        except asyncio.CancelledError:
+            if self._interrupted and acting.cancelling() == 1:
+                self._refuse_cancelled(step)
+            if acting.cancelling():
+                raise
+            raise GreenroomError("The action was cancelled from within") from None
+        finally:
+            self._acting = None
+            if self._interrupted:
+                self._interrupted = False
+                acting.uncancel()
+
+
+class UnsupportedTemplateError(GreenroomError):
+    """The template is of a version that cannot be run"""
+
+
+_UNKNOWN = StepState("open")
+
+
+def _places(todo: Sequence[Step]) -> list[str]:
+    """What each step is remembered by: its id, with a number behind it where an id comes again."""
+    seen: dict[str, int] = {}
+    places = []
+    for step in todo:
+        count = seen[step["id"]] = seen.get(step["id"], 0) + 1
+        places.append(step["id"] if count == 1 else f"{step['id']}#{count}")
+    return places
+
+
+def _gathered(rounds: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """The outputs of all rounds: of each name, the list of what was answered."""
+    output: dict[str, Any] = {}
+    for answer in rounds:
+        for name, value in answer.items():
+            output.setdefault(name, []).append(value)
+    return output
+
+
+def _caught(step: Step) -> str:
+    return (
+        f"Step {step['id']} ({step['name']}) was interrupted when its worker was lost. How far {step['action']} had come is not "
+        "known, and it may not simply be run again. Look at what it did; retrying the task goes on from this step"
+    )
+
+
+def _stack(told: Mapping[str, Any]) -> str:
+    """An error as clients show it in a step's log. Upstream adds where in its own code it was raised."""
+    return f"{told['name']}: {told['message']}"

@@ -1,0 +1,561 @@
+"""A run, as those who follow it see it; and what is left of it when a process dies."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from greenroom.errors import ConflictError, NotFoundError
+from greenroom.plugin import ActionContext
+from greenroom_scaffolder.tasks.runner import Bounds
+from greenroom_scaffolder.tasks.scribe import LogLimits
+from greenroom_scaffolder.tasks.task import Outcome, StepState, TaskState, retried
+from tests.scaffolder.tasks.rehearsal import Died, Notebook, log, made, run_steps, runner_of, spec_of, task_of
+
+INFO, WARN = "\x1b[32minfo\x1b[39m: ", "\x1b[33mwarn\x1b[39m: "
+
+
+# --- what a run tells --------------------------------------------------------------------------------------------
+
+
+async def test_the_events_of_a_run_are_upstreams(tmp_path: Path) -> None:
+    outcome, notebook = await run_steps(tmp_path, log("hello", id="a", name="A"), output={"x": "y"})
+    assert outcome == Outcome("completed", output={"x": "y"})
+    assert notebook.events == [
+        {"message": "Starting up task with 1 steps"},
+        {"message": "Beginning step A", "stepId": "a", "status": "processing"},
+        {"message": INFO + '{\n  "message": "hello"\n}', "stepId": "a"},
+        {"message": INFO + "hello", "stepId": "a"},
+        {"message": "Finished step A", "stepId": "a", "status": "completed"},
+    ]
+    assert list(notebook.events[1]) == ["message", "stepId", "status"]
+
+
+async def test_a_failed_step_tells_its_error_and_the_others_are_skipped(tmp_path: Path) -> None:
+    outcome, notebook = await run_steps(
+        tmp_path,
+        {"id": "b", "name": "B", "action": "test:fail", "input": {"message": "first"}},
+        log("c", id="c"),
+        log("d", id="d", name="D", **{"if": "${{ always() }}"}),
+        log("f", id="f", name="F", **{"if": "${{ not failure() }}"}),
+        {"id": "h", "name": "H", "action": "test:fail", "input": {"message": "second"}, "if": "${{ failure() }}"},
+        output={"x": "1"},
+    )
+    assert outcome == Outcome("failed", error={"name": "ValueError", "message": "first"})
+    assert notebook.events[1:] == [
+        {"message": "Beginning step B", "stepId": "b", "status": "processing"},
+        {"message": "ValueError: first", "stepId": "b", "status": "failed"},
+        {"message": "Skipping step c because a previous step failed", "stepId": "c", "status": "skipped"},
+        {"message": "Beginning step D", "stepId": "d", "status": "processing"},
+        {"message": INFO + '{\n  "message": "d"\n}', "stepId": "d"},
+        {"message": INFO + "d", "stepId": "d"},
+        {"message": "Finished step D", "stepId": "d", "status": "completed"},
+        {"message": "Beginning step F", "stepId": "f", "status": "processing"},
+        {"message": "Skipping step f because its if condition was false", "stepId": "f", "status": "skipped"},
+        {"message": "Beginning step H", "stepId": "h", "status": "processing"},
+        {"message": "ValueError: second", "stepId": "h", "status": "failed"},
+        {
+            "message": "Additional error occurred: second\nValueError: second",
+            "stepId": "h",
+            "status": "failed",
+        },
+    ]
+
+
+async def test_outputs_are_known_to_later_steps_and_gathered_over_rounds(tmp_path: Path) -> None:
+    outcome, _ = await run_steps(
+        tmp_path,
+        {"id": "a", "action": "test:answer", "input": {"x": 1}},
+        {"id": "b", "action": "test:answer", "each": [1, 2], "input": {"n": "${{ each.value + steps.a.output.x }}"}},
+        {"id": "c", "action": "test:answer", "each": []},
+        output={"n": "${{ steps.b.output.n }}", "all": "${{ steps }}"},
+    )
+    assert outcome.output == {
+        "n": [2, 3],
+        "all": {"a": {"output": {"x": 1}}, "b": {"output": {"n": [2, 3]}}, "c": {"output": {}}},
+    }
+
+
+async def test_a_template_of_another_version_is_refused(tmp_path: Path) -> None:
+    notebook = Notebook()
+    spec = {**spec_of(log("x")), "apiVersion": "backstage.io/v1beta2"}
+    outcome = await runner_of(tmp_path).run(task_of(spec), notebook)
+    assert outcome == Outcome(
+        "failed", error={"name": "Error", "message": "Unsupported Template apiVersion backstage.io/v1beta2"}
+    )
+    assert notebook.events == []
+
+
+@pytest.mark.parametrize("error", [SystemExit(3), RecursionError("deep"), MemoryError(), asyncio.CancelledError()])
+async def test_whatever_an_action_raises_only_fails_its_step(tmp_path: Path, error: BaseException) -> None:
+    async def run(ctx: ActionContext[Any]) -> None:
+        raise error
+
+    outcome, _ = await run_steps(tmp_path, {"action": "x:y"}, more=[made("x:y", run)])
+    assert outcome.status == "failed"
+
+
+async def test_typed_inputs_that_do_not_fit_are_told_of_by_their_place(tmp_path: Path) -> None:
+    outcome, _ = await run_steps(tmp_path, {"action": "debug:wait", "input": {"seconds": 0, "minutes": 0.0}})
+    assert outcome.status == "completed"
+
+
+async def test_an_answer_that_is_no_json_fails_the_step(tmp_path: Path) -> None:
+    async def run(ctx: ActionContext[Any]) -> Mapping[str, Any]:
+        return {"x": object()}
+
+    outcome, _ = await run_steps(tmp_path, {"action": "x:y"}, more=[made("x:y", run)])
+    assert outcome.error == {"name": "InputError", "message": "The output holds a object, which is not JSON"}
+
+
+async def test_a_huge_output_is_refused_and_the_worker_lives(tmp_path: Path) -> None:
+    async def run(ctx: ActionContext[Any]) -> Mapping[str, Any]:
+        return {"x": ["y" * 1_000_000] * 1_000}
+
+    outcome, notebook = await run_steps(tmp_path, {"action": "x:y"}, log("still here"), more=[made("x:y", run)])
+    assert outcome.error == {"name": "InputError", "message": "The output is larger than 10485760 characters"}
+    assert sum(len(line) for line in notebook.lines) < 1_000
+
+
+async def test_a_log_without_end_is_cut_with_a_word(tmp_path: Path) -> None:
+    async def run(ctx: ActionContext[Any]) -> None:
+        for _ in range(1_000):
+            ctx.log.info("x" * 1_000)
+
+    notebook = Notebook()
+    bounds = Bounds(log=LogLimits(line=100, total=5_000))
+    runner = runner_of(tmp_path, made("x:y", run), bounds=bounds)
+    assert (await runner.run(task_of(spec_of({"action": "x:y"})), notebook)).status == "completed"
+    assert notebook.lines[2] == f"{INFO}{'x' * 100}… (900 more characters left out)"
+    assert notebook.lines[-2:] == [
+        f"{WARN}The log of this task is full: what its actions log from here on is left out",
+        "Finished step x:y",
+    ]
+    assert len(notebook.lines) < 50
+
+
+async def test_debug_lines_are_left_out_unless_asked_for(tmp_path: Path) -> None:
+    async def run(ctx: ActionContext[Any]) -> None:
+        ctx.log.debug("d")
+        ctx.log.error("e")
+
+    for verbose, expected in ((False, ["error"]), (True, ["debug", "error"])):
+        notebook = Notebook()
+        await runner_of(tmp_path, made("x:y", run), verbose=verbose).run(task_of(spec_of({"action": "x:y"})), notebook)
+        assert [line.split("m")[1].split("\x1b")[0] for line in notebook.lines[2:-1]] == expected
+
+
+async def test_the_workspace_is_gone_afterwards(tmp_path: Path) -> None:
+    outcome, _ = await run_steps(tmp_path, {"action": "test:write", "input": {"path": "a.txt"}})
+    assert outcome.status == "completed"
+    assert not _left(tmp_path)
+
+
+def _left(folder: Path) -> list[str]:
+    return [path.name for path in folder.iterdir()]
+
+
+# --- retries, time limits, cancelling ----------------------------------------------------------------------------
+
+
+async def test_a_step_that_may_be_tried_again_is_and_says_so(tmp_path: Path) -> None:
+    calls = 0
+
+    async def run(ctx: ActionContext[Any]) -> Mapping[str, Any]:
+        nonlocal calls
+        calls += 1
+        if calls < 3:
+            raise NotFoundError("not yet")
+        return {"calls": calls}
+
+    options = {"retry": {"attempts": 3, "delay": "1ms", "backoff": 1}}
+    outcome, notebook = await run_steps(
+        tmp_path,
+        {"action": "x:y", "greenroom": options},
+        more=[made("x:y", run)],
+        output={"n": "${{ steps['step-1'].output.calls }}"},
+    )
+    assert outcome.output == {"n": 3}
+    assert notebook.lines[2:4] == [
+        f"{WARN}Attempt 1 of 3 failed: NotFoundError: not yet; the next follows in 0.001 s",
+        f"{WARN}Attempt 2 of 3 failed: NotFoundError: not yet; the next follows in 0.001 s",
+    ]
+
+
+async def test_a_service_that_asks_for_time_gets_it(tmp_path: Path) -> None:
+    class BusyError(Exception):
+        retry_after = 0.05
+
+    tried: list[float] = []
+
+    async def run(ctx: ActionContext[Any]) -> None:
+        tried.append(asyncio.get_running_loop().time())
+        if len(tried) == 1:
+            raise BusyError
+
+    options = {"retry": {"attempts": 2, "delay": "1ms"}}
+    outcome, _ = await run_steps(tmp_path, {"action": "x:y", "greenroom": options}, more=[made("x:y", run)])
+    assert outcome.status == "completed"
+    assert tried[1] - tried[0] >= 0.05
+
+
+async def test_a_step_that_takes_too_long_is_ended(tmp_path: Path) -> None:
+    async def run(ctx: ActionContext[Any]) -> None:
+        await asyncio.sleep(60)
+
+    step = {"id": "a", "name": "A", "action": "x:y", "greenroom": {"timeout": "10ms"}}
+    outcome, _ = await run_steps(tmp_path, step, more=[made("x:y", run)])
+    assert outcome.error == {"name": "TimeoutError", "message": "Step a (A) took longer than 0.01 s"}
+
+
+async def _cancelled(tmp_path: Path, run: Any, *steps: dict[str, Any]) -> tuple[Outcome, Notebook]:
+    """Cancel as soon as the action `x:y` has begun."""
+    notebook, begun, cancelled = Notebook(), asyncio.Event(), asyncio.Event()
+
+    async def call(ctx: ActionContext[Any]) -> None:
+        begun.set()
+        await run(ctx)
+
+    runner = runner_of(tmp_path, made("x:y", call, idempotent=True))
+    running = asyncio.ensure_future(runner.run(task_of(spec_of(*steps)), notebook, cancelled))
+    await begun.wait()
+    cancelled.set()
+    return await asyncio.wait_for(running, 10), notebook
+
+
+async def test_cancelling_ends_the_step_and_what_would_follow(tmp_path: Path) -> None:
+    outcome, notebook = await _cancelled(
+        tmp_path,
+        lambda ctx: asyncio.sleep(60),
+        {"id": "w", "name": "W", "action": "x:y"},
+        log("c", id="c"),
+        log("d", id="d", name="D", **{"if": "${{ always() }}"}),
+    )
+    assert outcome == Outcome(
+        "failed", error={"name": "Error", "message": "Step w (W) of task task-1 has been cancelled."}
+    )
+    assert notebook.events[2:] == [
+        {"message": "Error: Step w (W) of task task-1 has been cancelled.", "stepId": "w", "status": "failed"},
+        {"message": "Skipping step c because a previous step failed", "stepId": "c", "status": "skipped"},
+        {"message": "Beginning step D", "stepId": "d", "status": "processing"},
+        {
+            "message": "Additional error occurred: Step d (D) of task task-1 has been cancelled.\n"
+            "Error: Step d (D) of task task-1 has been cancelled.",
+            "stepId": "d",
+            "status": "failed",
+        },
+    ]
+    assert notebook.states().steps["w"].status == "cancelled"
+
+
+async def test_cancelling_reaches_an_action_that_will_not_hear_of_it(tmp_path: Path) -> None:
+    async def stubborn(ctx: ActionContext[Any]) -> None:
+        try:
+            await asyncio.sleep(60)
+        except asyncio.CancelledError:
+            return
+
+    outcome, _ = await _cancelled(tmp_path, stubborn, {"id": "w", "name": "W", "action": "x:y"})
+    assert outcome.error == {"name": "Error", "message": "Step w (W) of task task-1 has been cancelled."}
+
+
+async def test_cancelling_ends_programs_with_all_that_they_started(tmp_path: Path) -> None:
+    async def run(ctx: ActionContext[Any]) -> None:
+        await ctx.run("sh", "-c", "trap '' TERM; sleep 61 & echo $! > pids; echo $$ >> pids; wait; wait")
+
+    notebook, cancelled = Notebook(), asyncio.Event()
+    runner = runner_of(tmp_path, made("x:y", run))
+    running = asyncio.ensure_future(runner.run(task_of(spec_of({"action": "x:y"})), notebook, cancelled))
+    pids: list[str] = []
+    while len(pids) < 2:
+        await asyncio.sleep(0.01)
+        file = tmp_path / "task-1" / "pids"
+        pids = file.read_text().split() if file.exists() else []
+    cancelled.set()
+    outcome = await asyncio.wait_for(running, 20)
+    assert outcome.status == "failed"
+    for pid in pids:
+        assert _gone(int(pid)), f"{pid} still runs"
+
+
+def _gone(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return True
+    return Path(f"/proc/{pid}/stat").read_text().split(") ")[1].startswith("Z")
+
+
+async def test_a_process_that_stops_leaves_the_task_as_it_is(tmp_path: Path) -> None:
+    """Another worker goes on: nothing may be written down as failed."""
+    begun = asyncio.Event()
+
+    async def run(ctx: ActionContext[Any]) -> None:
+        begun.set()
+        await asyncio.sleep(60)
+
+    notebook = Notebook()
+    running = asyncio.ensure_future(
+        runner_of(tmp_path, made("x:y", run)).run(task_of(spec_of({"action": "x:y"})), notebook, asyncio.Event())
+    )
+    await begun.wait()
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running
+    assert notebook.states().steps["step-1"].status == "processing"
+    assert notebook.lines[-1] == "Beginning step x:y"
+    assert not _left(tmp_path)
+
+
+async def test_a_run_whose_task_is_anothers_by_now_ends_at_once(tmp_path: Path) -> None:
+    ran = False
+
+    async def run(ctx: ActionContext[Any]) -> None:
+        nonlocal ran
+        ran = True
+
+    def lost() -> None:
+        raise ConflictError("another worker's")
+
+    notebook = Notebook()
+    notebook.on_durable = lost
+    with pytest.raises(ConflictError):
+        await runner_of(tmp_path, made("x:y", run)).run(task_of(spec_of({"action": "x:y"}, log("x"))), notebook)
+    assert not ran
+    assert notebook.lines[-1] == "Beginning step x:y"
+
+
+# --- durability --------------------------------------------------------------------------------------------------
+
+
+async def test_a_trivial_task_waits_for_nothing(tmp_path: Path) -> None:
+    _, notebook = await run_steps(tmp_path, log("a"), log("b"))
+    assert notebook.commits == 0
+
+
+async def test_what_must_not_be_done_twice_begins_only_when_that_is_written_down(tmp_path: Path) -> None:
+    notebook = Notebook()
+    seen: list[Any] = []
+
+    async def run(ctx: ActionContext[Any]) -> None:
+        states = notebook.states(durable=True).steps
+        seen.append({id_: state.status for id_, state in states.items()})
+
+    spec = spec_of({"id": "a", "action": "x:y"}, {"id": "b", "action": "x:y"}, log("c", id="c"))
+    await runner_of(tmp_path, made("x:y", run)).run(task_of(spec), notebook)
+    assert seen == [{"a": "processing"}, {"a": "completed", "b": "processing"}]
+    assert notebook.commits == 3, "each begin with the end before it; the last before debug:log"
+
+
+async def _dies_in(tmp_path: Path, spec: dict[str, Any], action: Any) -> Notebook:
+    notebook = Notebook()
+    with pytest.raises(Died):
+        await runner_of(tmp_path, action).run(task_of(spec), notebook)
+    return notebook
+
+
+async def _nothing() -> None: ...
+
+
+async def _goes_on(tmp_path: Path, spec: dict[str, Any], after: Notebook, *more: Any) -> tuple[Outcome, Notebook]:
+    notebook = Notebook()
+    state = after.states(durable=True)
+    task = task_of(spec, state=state, workspace=after.archive(durable=True), resumed=True)
+    return await runner_of(tmp_path, *more).run(task, notebook), notebook
+
+
+async def test_finished_steps_are_not_run_again_and_their_files_and_outputs_are_there(tmp_path: Path) -> None:
+    spec = spec_of(
+        {"id": "w", "name": "W", "action": "test:write", "input": {"path": "kept.txt"}},
+        {"id": "a", "name": "A", "action": "test:answer", "input": {"x": 7}},
+        {"id": "d", "name": "D", "action": "x:dies"},
+        {"id": "l", "name": "L", "action": "test:list"},
+        output={"x": "${{ steps.a.output.x }}", "files": "${{ steps.l.output.files }}"},
+    )
+
+    async def dies(ctx: ActionContext[Any]) -> None:
+        await ctx.checkpoint("written down", _nothing)
+        ctx.inside("half.txt").write_text("half")
+        raise Died
+
+    async def lives(ctx: ActionContext[Any]) -> None: ...
+
+    first = await _dies_in(tmp_path, spec, made("x:dies", dies, idempotent=True))
+    outcome, second = await _goes_on(tmp_path, spec, first, made("x:dies", lives, idempotent=True))
+    assert outcome.output == {"x": 7, "files": ["kept.txt"]}
+    assert second.lines[:5] == [
+        "Starting up task with 4 steps",
+        "Task recovered - resuming from last known good state. 2 step(s) already completed.",
+        "Skipping step w because it was already completed in a previous run",
+        "Skipping step a because it was already completed in a previous run",
+        "Beginning step D",
+    ]
+
+
+async def test_a_step_caught_in_the_middle_fails_with_a_reason_and_a_retry_runs_it(tmp_path: Path) -> None:
+    spec = spec_of({"id": "d", "name": "D", "action": "x:dies"}, log("after", id="e"))
+
+    async def dies(ctx: ActionContext[Any]) -> None:
+        raise Died
+
+    async def lives(ctx: ActionContext[Any]) -> None: ...
+
+    first = await _dies_in(tmp_path, spec, made("x:dies", dies))
+    outcome, second = await _goes_on(tmp_path, spec, first, made("x:dies", lives))
+    assert outcome.status == "failed"
+    told = (
+        "Step d (D) was interrupted when its worker was lost. How far x:dies had come is not known, and it may not simply be "
+        "run again. Look at what it did; retrying the task goes on from this step"
+    )
+    assert second.events[1:4] == [
+        {"message": "Beginning step D", "stepId": "d", "status": "processing"},
+        {"message": f"Error: {told}", "stepId": "d", "status": "failed"},
+        {"message": "Skipping step e because a previous step failed", "stepId": "e", "status": "skipped"},
+    ]
+    third = Notebook()
+    again = task_of(spec, state=retried(second.states()), resumed=True)
+    outcome = await runner_of(tmp_path, made("x:dies", lives)).run(again, third)
+    assert outcome.status == "completed"
+    assert "Finished step D" in third.lines
+
+
+async def test_an_idempotent_step_caught_in_the_middle_is_run_again_with_its_checkpoints(tmp_path: Path) -> None:
+    spec = spec_of({"id": "d", "action": "x:y"}, output={"made": "${{ steps.d.output.made }}"})
+    calls: list[str] = []
+
+    async def run(ctx: ActionContext[Any]) -> Mapping[str, Any]:
+        async def make() -> Any:
+            calls.append("made")
+            return {"n": len(calls)}
+
+        value = await ctx.checkpoint("repository", make)
+        calls.append("tried")
+        if calls.count("tried") == 1:
+            raise Died
+        return {"made": value}
+
+    first = await _dies_in(tmp_path, spec, made("x:y", run, idempotent=True))
+    outcome, _ = await _goes_on(tmp_path, spec, first, made("x:y", run, idempotent=True))
+    assert outcome.output == {"made": {"n": 1}}
+    assert calls == ["made", "tried", "tried"]
+
+
+async def test_a_checkpoint_that_failed_is_made_again(tmp_path: Path) -> None:
+    tries = 0
+
+    async def run(ctx: ActionContext[Any]) -> Mapping[str, Any]:
+        async def make() -> Any:
+            nonlocal tries
+            tries += 1
+            if tries == 1:
+                raise ValueError("no")
+            return None
+
+        with pytest.raises(ValueError, match="no"):
+            await ctx.checkpoint("k", make)
+        return {"value": await ctx.checkpoint("k", make), "again": await ctx.checkpoint("k", make)}
+
+    outcome, _ = await run_steps(
+        tmp_path, {"id": "a", "action": "x:y"}, more=[made("x:y", run)], output={"x": "${{ steps.a.output }}"}
+    )
+    assert outcome.output == {"x": {"value": None, "again": None}}
+    assert tries == 2
+
+
+async def test_finished_rounds_are_not_run_again(tmp_path: Path) -> None:
+    spec = spec_of(
+        {"id": "e", "action": "x:y", "each": ["a", "b", "c"], "input": {"v": "${{ each.value }}"}},
+        output={"v": "${{ steps.e.output.v }}", "key": "${{ steps.e.output.key }}"},
+    )
+    ran: list[str] = []
+
+    def action(dying: str) -> Any:
+        async def run(ctx: ActionContext[Any]) -> Mapping[str, Any]:
+            if ctx.input["v"] == dying:
+                raise Died
+            ran.append(ctx.input["v"])
+            ctx.inside(ctx.input["v"]).write_text("")
+            return {"v": ctx.input["v"], "key": ctx.key}
+
+        return made("x:y", run)
+
+    first = await _dies_in(tmp_path, spec, action("b"))
+    outcome, second = await _goes_on(tmp_path, spec, first, action(""))
+    assert outcome.status == "failed", "round b was caught in the middle"
+    third = Notebook()
+    again = task_of(spec, state=retried(second.states()), workspace=first.archive(), resumed=True)
+    outcome = await runner_of(tmp_path, action("")).run(again, third)
+    assert outcome.output is not None
+    assert outcome.output["v"] == ["a", "b", "c"]
+    assert len(set(outcome.output["key"])) == 3
+    assert ran == ["a", "b", "c"]
+
+
+async def test_a_task_that_had_failed_before_its_worker_was_lost_fails_in_the_end(tmp_path: Path) -> None:
+    spec = spec_of(
+        {"id": "a", "action": "test:fail", "input": {"message": "really"}},
+        {"id": "d", "action": "x:dies", "if": "${{ failure() }}"},
+    )
+
+    async def dies(ctx: ActionContext[Any]) -> None:
+        raise Died
+
+    async def lives(ctx: ActionContext[Any]) -> None: ...
+
+    first = await _dies_in(tmp_path, spec, made("x:dies", dies))
+    state = first.states()
+    del state.steps["d"]
+    notebook = Notebook()
+    outcome = await runner_of(tmp_path, made("x:dies", lives)).run(task_of(spec, state=state, resumed=True), notebook)
+    assert outcome == Outcome("failed", error={"name": "ValueError", "message": "really"})
+    assert "Finished step x:dies" in notebook.lines
+    assert not any("ValueError" in line for line in notebook.lines)
+
+
+def test_a_retry_keeps_finished_steps_and_rounds_and_opens_the_rest() -> None:
+    state = TaskState(
+        {
+            "a": StepState("completed", output={"x": 1}),
+            "b": StepState("failed", error={"name": "E", "message": "m"}, rounds=({"x": 1},), attempts=2),
+            "c": StepState("skipped"),
+            "d": StepState("processing"),
+        }
+    )
+    assert retried(state).steps == {
+        "a": StepState("completed", output={"x": 1}),
+        "b": StepState("open", rounds=({"x": 1},)),
+    }
+
+
+async def test_steps_of_one_id_are_remembered_apart(tmp_path: Path) -> None:
+    spec = spec_of({"id": "a", "action": "test:answer"}, {"id": "a", "action": "x:dies"})
+    ran = False
+
+    async def dies(ctx: ActionContext[Any]) -> None:
+        raise Died
+
+    async def lives(ctx: ActionContext[Any]) -> None:
+        nonlocal ran
+        ran = True
+
+    first = await _dies_in(tmp_path, spec, made("x:dies", dies, idempotent=True))
+    outcome, _ = await _goes_on(tmp_path, spec, first, made("x:dies", lives, idempotent=True))
+    assert outcome.status == "completed"
+    assert ran
+
+
+async def test_the_workspace_is_packed_only_when_it_changed(tmp_path: Path) -> None:
+    _, notebook = await run_steps(
+        tmp_path,
+        {"action": "test:list"},
+        {"action": "test:write", "input": {"path": "a"}},
+        {"action": "test:list"},
+        {"action": "test:write", "input": {"path": "last"}},
+    )
+    packed = [what for what, _ in notebook.entries if what == "workspace"]
+    assert len(packed) == 1, "not for what only looks, and not after the last step"
