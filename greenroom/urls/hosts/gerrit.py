@@ -83,6 +83,8 @@ class GerritReader(RepositoryReader):
     async def packed(self, url: str, commit: str) -> Packed:
         """The folder alone, of which Gitiles makes the root of the archive."""
         file = self._file(url)
+        if file.ref_type not in ("branch", "sha"):
+            raise UnreadableUrlError(f"Unsupported gitiles ref type: {file.ref_type}")
         version = f"refs/heads/{file.ref}" if file.ref_type == "branch" else file.ref
         inside = f"/{file.path.strip('/')}" if file.path.strip("/") else ""
         listing = self._listing.removesuffix("/")

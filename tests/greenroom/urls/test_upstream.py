@@ -22,7 +22,7 @@ from greenroom.urls.configured import known_hosts, read_section
 from greenroom.urls.hosts import host_readers
 from greenroom.urls.hosts.repository import RepositoryReader, check_path
 from greenroom.urls.outgoing import open_outgoing
-from greenroom.urls.repositories import harness_file, leaves_repository
+from greenroom.urls.repositories import harness_file, leaves_repository, repository_file
 from tests.greenroom.urls.cases import INTEGRATIONS, Case, cases
 from tests.support.node import node_modules
 
@@ -136,6 +136,36 @@ def test_what_upstream_was_seen_to_answer_we_answer(ours: Ours) -> None:
 def test_what_upstream_answers_now_we_answer(ours: Ours) -> None:
     asked = cases(seed=2, count=4000)
     assert differences(ours, asked, ask_upstream(asked)) == []
+
+
+async def test_folders_are_asked_for_where_upstream_asks_for_them(ours: Ours) -> None:
+    urls = [case[1] for case in cases(seed=3, count=12_000) if case[0] == "file"]
+    readers = {url: reader for url in urls if (reader := archived(ours, url)) is not None}
+    assert len(readers) > 800
+    answers = ask_upstream([["archive", url] for url in readers])
+    wrong = []
+    for (url, reader), answer in zip(readers.items(), answers, strict=True):
+        told = theirs(["file", url], answer)
+        try:
+            check_path(url)
+            mine: str | bool = decoded((await reader.packed(url, "c0ffee")).address)
+        except GreenroomError:
+            mine = False
+        if mine != told and not is_meant(["file", url], ours.known):
+            wrong.append((url, mine, told))
+    assert wrong == []
+
+
+def archived(ours: Ours, url: str) -> RepositoryReader | None:
+    """The reader of a URL whose host has such addresses in upstream's package."""
+    try:
+        here = ours.known.by_url(url)
+        reader = next((one for one in ours.readers if one.reads(url)), None)
+        named = here is not None and (not here.type.startswith("bitbucket") or bool(repository_file(url).ref))
+    except GreenroomError:
+        return None
+    known = named and here is not None and here.type not in ("github", "gitlab")
+    return reader if known and isinstance(reader, RepositoryReader) else None
 
 
 def record() -> None:

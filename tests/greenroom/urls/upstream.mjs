@@ -23,12 +23,26 @@ const files = {
   harness: (url, config) => theirs.getHarnessFileContentsUrl(config, url),
 };
 
+// The hosts for whose archives the package has addresses. Bitbucket is asked for named branches only: it looks up the default one.
+const archives = {
+  bitbucketCloud: (url, config) => theirs.getBitbucketCloudDownloadUrl(url, config),
+  bitbucketServer: (url, config) => theirs.getBitbucketServerDownloadUrl(url, config),
+  azure: url => theirs.getAzureDownloadUrl(url),
+  gerrit: (url, config) => theirs.buildGerritGitilesArchiveUrlFromLocation(config, url),
+  gitea: (url, config) => theirs.getGiteaArchiveUrl(config, url),
+  harness: (url, config) => theirs.getHarnessArchiveUrl(config, url),
+};
+
 const asks = {
   resolve: (url, base, lineNumber) => scm.resolveUrl({ url, base, lineNumber: lineNumber ?? undefined }),
   edit: url => scm.resolveEditUrl(url),
   file: url => {
     const { type, config } = scm.byUrl(url);
     return files[type](url, config);
+  },
+  archive: url => {
+    const { type, config } = scm.byUrl(url);
+    return archives[type](url, config);
   },
 };
 
