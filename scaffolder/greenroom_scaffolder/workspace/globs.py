@@ -1,12 +1,184 @@
-"""patterns + entries -> paths: what npm's globby finds in a tree."""
+"""patterns + entries -> paths: what npm's globby (with fast-glob and picomatch beneath) finds in a tree, hidden files included.
+
+Patterns come from templates, and names from repositories that anybody may write. Hence no expression here goes back: what stands
+between two stars is fixed in length, so the first place that fits is as good as any later one. Patterns with groups (`+(a|b)`)
+are walked with sets of places, which grow with the path and no faster.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import posixpath
+import re
+from collections.abc import Callable, Iterable, Sequence
+from typing import NamedTuple
 
+from greenroom.errors import InputError
+from greenroom_scaffolder.workspace.braces import expand
+from greenroom_scaffolder.workspace.groups import MOST_GROUPED, compile_grouped
 from greenroom_scaffolder.workspace.scan import Entry
+from greenroom_scaffolder.workspace.signs import Piece, pieces
+
+Test = Callable[[str], bool]
+
+_DEEP = "**"
+_MAGIC_FOLDER = re.compile(r"[*\[{]|[!*+?@]\([^(]*\)|\([^(]*\|[^|]*\)|(?<=[\].+)])\?")
+"""A single `?` does not count here: fast-glob then searches below a folder of that very name."""
+_MAGIC = re.compile(r"[*?\\]|^!|\[[^\[]*\]|\([^(]*\|[^|]*\)|[!*+?@]\([^(]*\)")
 
 
-def select(patterns: Sequence[str], entries: Iterable[Entry], *, files_only: bool = False) -> list[str]:
-    """The paths that match."""
-    return [entry.path for entry in entries if entry.path in patterns and not (files_only and entry.kind == "folder")]
+class _Found(NamedTuple):
+    """What is wanted: paths below a folder that a test takes."""
+
+    base: str
+    test: Test
+
+
+class _Away(NamedTuple):
+    """What is taken away: paths that a test takes, and perhaps all below them."""
+
+    test: Test
+    below: bool
+
+
+class _Task(NamedTuple):
+    """One pattern with those after it that take away."""
+
+    found: list[_Found]
+    away: list[_Away]
+
+
+def select(patterns: Sequence[str], entries: Iterable[Entry]) -> list[str]:
+    """The paths that some pattern finds, in the order of the entries, as `copyWithoutTemplating` of upstream means it. A pattern
+    that begins with `!` takes away from those before it; the name of a folder stands for all below it.
+
+    Raises InputError for a pattern that stands for too much."""
+    tree = list(entries)
+    tasks = [
+        _task(pattern, [one[1:] for one in patterns[index:] if one.startswith("!")], tree)
+        for index, pattern in enumerate(patterns)
+        if not pattern.startswith("!")
+    ]
+    return [entry.path for entry in tree if any(_finds(task, entry) for task in tasks)]
+
+
+def find_files(pattern: str, entries: Iterable[Entry]) -> list[str]:
+    """The files that one pattern finds, as `fs:delete` of upstream means it: a `!` before it says nothing. Raises InputError."""
+    tree = list(entries)
+    literal = pattern.startswith("!") and not pattern.startswith("!(")
+    task = _task(f"\\{pattern}" if literal else pattern, [], tree)
+    return [entry.path for entry in tree if entry.kind == "file" and _finds(task, entry)]
+
+
+def matches(pattern: str, path: str) -> bool:
+    """Whether a single pattern, with braces but without `!`, matches a path. Raises InputError."""
+    return any(_compiled(_plain(one))(path) for one in expand(pattern))
+
+
+def _task(pattern: str, without: list[str], tree: list[Entry]) -> _Task:
+    named = posixpath.normpath(pattern)
+    if named == "." or any(entry.path == named and entry.kind == "folder" for entry in tree):
+        pattern = _DEEP if named == "." else f"{named}/{_DEEP}"
+    given = [_plain(one) for one in expand(pattern)]
+    magic = [one for one in given if _MAGIC.search(one)]
+    bases = [_base(one) for one in magic]
+    return _Task(
+        [_Found("", _only(one)) for one in given if one not in magic]
+        + [_Found(base if all(bases) else "", _compiled(one)) for base, one in zip(bases, magic, strict=True)],
+        [_away(_plain(one)) for pattern in without for one in expand(pattern)],
+    )
+
+
+def _away(pattern: str) -> _Away:
+    below = pattern.endswith("/**") or not _MAGIC.search(pattern.rpartition("/")[2])
+    return _Away(_compiled(pattern), below)
+
+
+def _only(path: str) -> Test:
+    """A pattern without any magic is looked up as a name, and then still has to match: `a(1)` does not find a file of that name."""
+    test = _compiled(path)
+    return lambda other: other == path and test(other)
+
+
+def _plain(pattern: str) -> str:
+    return re.sub(r"(?<=.)/{2,}", "/", pattern.removeprefix("./") if _MAGIC.search(pattern) else pattern)
+
+
+def _base(pattern: str) -> str:
+    """The folders before the first that has magic; the search begins in there, and does not find that folder itself."""
+    above = pattern.split("/")[:-1]
+    first = next((index for index, one in enumerate(above) if _MAGIC_FOLDER.search(one)), len(above))
+    return "/".join(above[:first])
+
+
+def _finds(task: _Task, entry: Entry) -> bool:
+    found = any((not base or entry.path.startswith(base + "/")) and _takes(test, entry) for base, test in task.found)
+    return found and not any(
+        _takes(test, entry) or (below and any(map(test, _above(entry.path)))) for test, below in task.away
+    )
+
+
+def _takes(test: Test, entry: Entry) -> bool:
+    return test(entry.path) or (entry.kind == "folder" and test(entry.path + "/"))
+
+
+def _above(path: str) -> list[str]:
+    return [path[:at] for at, sign in enumerate(path) if sign == "/"]
+
+
+def _compiled(pattern: str) -> Test:
+    """A test for one pattern without braces."""
+    signs = pieces(pattern)
+    if any(sign.kind == "group" for sign in signs):
+        if len(pattern) > MOST_GROUPED:
+            raise InputError(f"The pattern {pattern[:100]!r}... with groups is longer than {MOST_GROUPED} characters")
+        return compile_grouped(signs)
+    expression = re.compile(_expression(_segments(signs)), re.DOTALL)
+    return lambda path: expression.fullmatch(path) is not None
+
+
+def _segments(signs: list[Piece]) -> list[list[Piece] | None]:
+    """What stands between slashes; None for a `**`, of which several in a row are as good as one."""
+    segments: list[list[Piece]] = [[]]
+    for sign in signs:
+        if sign.kind == "slash":
+            segments.append([])
+        else:
+            segments[-1].append(sign)
+    deep = [
+        None if one and all(sign.kind == "star" for sign in one) and len(one) == len(_DEEP) else one for one in segments
+    ]
+    return [one for index, one in enumerate(deep) if one is not None or index == 0 or deep[index - 1] is not None]
+
+
+def _expression(segments: list[list[Piece] | None]) -> str:
+    """Between two `**`, the first folders that fit are as good as any later ones."""
+    parts: list[list[list[Piece]]] = [[]]
+    for segment in segments:
+        if segment is None:
+            parts.append([])
+        else:
+            parts[-1].append(segment)
+    first, *others = ["/".join(map(_segment, part)) for part in parts]
+    if not others:
+        return first
+    *between, last = others
+    if not parts[-1] and not between and first:
+        needs_slash = parts[0][-1][-1:] and parts[0][-1][-1].kind == "star"
+        return f"{first}/.*" if needs_slash else f"{first}(?:/.*)?"
+    middle = "".join(rf"(?>(?:[^/]+/)*?{part}(?:/|\Z))" for part in between)
+    return (first and f"{first}/") + middle + (f"(?:.*/)?{last}" if parts[-1] else ".*")
+
+
+def _segment(signs: list[Piece]) -> str:
+    """Of what stands between stars, the first place that fits is as good as any later one, but for the last."""
+    texts = [""]
+    for sign in signs:
+        if sign.kind == "star":
+            texts.append("")
+        else:
+            texts[-1] += sign.expression
+    if len(texts) == 1:
+        return texts[0]
+    first, *between, last = texts
+    some = "(?=[^/])" if not any(texts) else ""
+    return some + first + "".join(rf"(?>[^/]*?{text})" for text in between if text) + "[^/]*" + last

@@ -30,7 +30,7 @@ from greenroom_scaffolder.workspace.descent import (
     place,
     refusals,
 )
-from greenroom_scaffolder.workspace.globs import select
+from greenroom_scaffolder.workspace.globs import find_files
 from greenroom_scaffolder.workspace.quota import Ledger, Quota, Usage
 from greenroom_scaffolder.workspace.removal import clear
 from greenroom_scaffolder.workspace.scan import Entry, entry_of, scan
@@ -246,8 +246,7 @@ class Workspace:
         gone = []
         for pattern in patterns:
             below = self.relative(pattern).replace("\\", "/")
-            wanted = "**" if below == "." else below
-            for path in select([wanted], self.entries(), files_only=True):
+            for path in find_files(below, self.resolved(self.entries())):
                 self.discard(path)
                 gone.append(self.path / path)
         return gone
@@ -287,6 +286,18 @@ class Workspace:
             self.symlink(entry.path, entry.target)
         for entry in reversed(modes):
             self.chmod(entry.path, entry.mode)
+
+    def resolved(self, entries: list[Entry]) -> Iterator[Entry]:
+        """Links as what they lead to: a file, or a folder with what is in it. Those that lead nowhere, or outside, are left out."""
+        for entry in entries:
+            if entry.kind != "link":
+                yield entry
+                continue
+            with suppress(FileError, NotAllowedError):
+                target = self.find(entry.path, follow=True)
+                if target is not None:
+                    yield msgspec.structs.replace(target, path=entry.path)
+                    yield from self.entries(entry.path) if target.kind == "folder" else ()
 
     def _packable(self) -> Iterator[tuple[Entry, IO[bytes] | None]]:
         for entry in scan(self.path):

@@ -1,0 +1,115 @@
+"""pieces with groups -> a test of paths, which keeps the set of places where a match may go on, and never goes back."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+
+from greenroom_scaffolder.workspace.signs import Piece
+
+MOST_GROUPED = 1024
+"""Characters of a pattern with groups."""
+_LONGEST_PATH = 1024
+"""Characters of a path that such a pattern is tried on; beyond, it does not match."""
+
+Places = set[int]
+
+
+def compile_grouped(signs: Sequence[Piece]) -> Callable[[str], bool]:
+    """Paths longer than 1024 characters do not match."""
+
+    def test(path: str) -> bool:
+        return len(path) <= _LONGEST_PATH and len(path) in _after(signs, path, {0})
+
+    return test
+
+
+def _after(signs: Sequence[Piece], path: str, places: Places) -> Places:
+    """Where the signs may end, when they begin at any of the places."""
+    index = 0
+    while index < len(signs) and places:
+        deep = _deep(signs, index)
+        if deep:
+            places, index = _folders(signs, index + deep, path, places)
+        else:
+            places = _step(signs, index, path, places)
+            index += 1
+    return places
+
+
+def _deep(signs: Sequence[Piece], index: int) -> int:
+    """How many signs a `**` takes that stands alone between slashes; 0 when there is none."""
+    count = 0
+    while index + count < len(signs) and signs[index + count].kind == "star":
+        count += 1
+    begins = index == 0 or signs[index - 1].kind == "slash"
+    ends = index + count == len(signs) or signs[index + count].kind == "slash"
+    return count if count == 2 and begins and ends else 0
+
+
+def _folders(signs: Sequence[Piece], index: int, path: str, places: Places) -> tuple[Places, int]:
+    if index == len(signs):
+        return {*range(min(places), len(path) + 1)}, index
+    found = places | {at + 1 for at in range(min(places), len(path)) if path[at] == "/"}
+    return found, index + 1
+
+
+def _step(signs: Sequence[Piece], index: int, path: str, places: Places) -> Places:
+    sign = signs[index]
+    before = signs[index - 1].kind if index else "slash"
+    if sign.kind == "star":
+        return _star(path, places - {len(path)} if before == "slash" else places, across=False)
+    if sign.kind == "group":
+        return _group(sign, signs[index + 1 :], path, places)
+    ends = _deep(signs, index + 1) if sign.kind == "slash" else 0
+    compiled = re.compile(sign.expression, re.DOTALL)
+    found = {match.end() for at in places if (match := compiled.match(path, at))}
+    if ends and index + 1 + ends == len(signs) and before != "star" and len(path) in places:
+        found.add(len(path))  # `a/**` is also `a`
+    return found
+
+
+def _star(path: str, places: Places, *, across: bool) -> Places:
+    if not places:
+        return places
+    found: Places = set()
+    going = False
+    for at in range(min(places), len(path) + 1):
+        going = going or at in places
+        if going:
+            found.add(at)
+        going = going and (across or path[at : at + 1] != "/")
+    return found
+
+
+def _group(group: Piece, rest: Sequence[Piece], path: str, places: Places) -> Places:
+    if group.mark == "!":
+        return _anything_but(group, rest, path, places)
+    found = _one_of(group, path, places)
+    if group.mark in "*+":
+        new = found
+        while new:
+            new = _one_of(group, path, new) - found
+            found |= new
+    return found | places if group.mark in "?*" else found
+
+
+def _one_of(group: Piece, path: str, places: Places) -> Places:
+    return {end for option in group.options for end in _after(option, path, places)}
+
+
+def _anything_but(group: Piece, rest: Sequence[Piece], path: str, places: Places) -> Places:
+    """At the end of a pattern, what follows must not be one of the options; before something else, not begin with one; and before
+    an extension, not begin with one that has it (`!(*.d).ts`). These are picomatch's rules."""
+    across = any(sign.kind == "slash" for option in group.options for sign in option)
+    ends = across or not rest
+    starred = any(sign.kind == "star" for option in group.options for sign in option)
+    extension = (
+        rest if starred and rest and all(sign.kind == "text" for sign in rest) and rest[0].expression == r"\." else ()
+    )
+    free = set()
+    for at in places:
+        reached = _after(extension, path, _one_of(group, path, {at}))
+        if not (len(path) in reached if ends and not extension else reached):
+            free.add(at)
+    return _star(path, free, across=across)

@@ -1,0 +1,152 @@
+"""Patterns find what globby finds: recorded from the real one (globs_record.cjs), for copyWithoutTemplating and fs:delete."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from greenroom.errors import InputError, NotAllowedError
+from greenroom_scaffolder.workspace.braces import expand
+from greenroom_scaffolder.workspace.descent import FileError
+from greenroom_scaffolder.workspace.globs import find_files, matches, select
+from greenroom_scaffolder.workspace.quota import Quota
+from greenroom_scaffolder.workspace.scan import Entry
+from greenroom_scaffolder.workspace.workspace import Workspace
+
+RECORDED: dict[str, Any] = json.loads(Path(__file__).with_name("globs.json").read_text())
+
+
+@pytest.fixture(scope="module")
+def trees(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Workspace]]:
+    made = {name: Workspace.create(tmp_path_factory.mktemp("globs"), name, Quota()) for name in RECORDED["trees"]}
+    for name, files in RECORDED["trees"].items():
+        for path, target in files.items():
+            if path.endswith("/"):
+                made[name].mkdir(path)
+            elif target:
+                made[name].symlink(path, target)
+            else:
+                made[name].write(path, b"")
+    yield made
+    for workspace in made.values():
+        workspace.remove()
+
+
+def test_copied_without_templating_is_what_globby_finds(trees: dict[str, Workspace]) -> None:
+    """Compared by what stands in the tree: names such as `./a` and what is behind links, globby answers in other words."""
+    wrong = []
+    for case in RECORDED["cases"]:
+        entries = trees[case["tree"]].entries()
+        names = {entry.path for entry in entries if entry.path != "linked"}
+        expected = {one.removesuffix("/").replace("//", "/").rstrip("/") for one in case.get("copied", ())} & names
+        if "error" not in case and set(select(case["patterns"], entries)) - {"linked"} != expected:
+            wrong.append(case["patterns"])
+    assert wrong == []
+
+
+def test_deleted_is_what_globby_finds(trees: dict[str, Workspace]) -> None:
+    wrong = []
+    for case in RECORDED["cases"]:
+        workspace = trees[case["tree"]]
+        entries = list(workspace.resolved(workspace.entries()))
+        found: set[str] = set()
+        for pattern in case["patterns"]:
+            with suppress(FileError):  # below something that is no folder
+                found.update(find_files(workspace.relative(pattern).replace("\\", "/"), entries))
+        if "error" not in case and sorted(found) != case["deleted"]:
+            wrong.append(case["patterns"])
+    assert wrong == []
+
+
+def test_deleting_a_folder_leaves_its_folders_and_what_no_pattern_names(tmp_path: Path) -> None:
+    workspace = Workspace.create(tmp_path, "task", Quota())
+    for path in ("src/a/b.js", "src/.hidden", "keep.md", "link/x"):
+        workspace.write(path, b"")
+    workspace.symlink("readme", "keep.md")
+    gone = workspace.delete(["src", "**/x", "readme", "none*"])
+    names = [path.relative_to(workspace.path).as_posix() for path in gone]
+    assert sorted(names) == ["link/x", "readme", "src/.hidden", "src/a/b.js"]
+    assert sorted(entry.path for entry in workspace.entries()) == ["keep.md", "link", "src", "src/a"]
+    assert workspace.delete(["."]) == [workspace.path / "keep.md"]
+
+
+def test_what_is_deleted_through_a_link_is_inside(tmp_path: Path) -> None:
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (outside / "file").write_text("stays")
+    workspace = Workspace.create(tmp_path / "work", "task", Quota())
+    workspace.write("docs/a.md", b"")
+    workspace.symlink("linked", "docs")
+    (workspace.path / "out").symlink_to(outside)
+    assert workspace.delete(["linked/*.md"]) == [workspace.path / "linked/a.md"]
+    with pytest.raises(NotAllowedError):
+        workspace.delete(["out/**"])
+    workspace.delete(["**"])
+    assert (outside / "file").read_text() == "stays"
+
+
+@pytest.mark.parametrize(
+    ("pattern", "alternatives"),
+    [
+        ("a{b,c}d", ["abd", "acd"]),
+        ("{a,b{c,d}}", ["a", "bc", "bd"]),
+        ("{1..3}", ["1", "2", "3"]),
+        ("{3..1}", ["3", "2", "1"]),
+        ("{01..03}", ["01", "02", "03"]),
+        ("{a..c}x", ["ax", "bx", "cx"]),
+        ("{0..10..5}", ["0", "5", "10"]),
+        ("{a}", ["{a}"]),
+        ("${a,b}", ["${a,b}"]),
+        ("a\\{b,c}", ["a\\{b,c}"]),
+        ("[{a,b}]", ["[{a,b}]"]),
+        ("{a,b", ["{a,b"]),
+        ("{,a}", ["a"]),
+    ],
+)
+def test_braces(pattern: str, alternatives: list[str]) -> None:
+    assert expand(pattern) == alternatives
+
+
+@pytest.mark.parametrize(
+    "pattern",
+    ["{1..100000}", "{a,b}" * 40, "{{a,b},{c,d}}" * 12, "x" * 10_000, "@(" * 40 + "a" + ")" * 40, "+(a)" * 500],
+)
+def test_what_stands_for_too_much_is_refused(pattern: str) -> None:
+    with pytest.raises(InputError, match="pattern"):
+        select([pattern], [Entry("a", "file")])
+
+
+@pytest.mark.parametrize(
+    "pattern",
+    [
+        "*a" * 500 + "b",
+        "**/a/" * 300 + "b",
+        "*" * 4000 + "b",
+        "{a,a*}" * 8 + "*b",
+        "+(a|aa)" * 100 + "b",
+        "*(*(*(a)))b",
+        "!(!(!(a*)*)*)b",
+        "[a-z]*" * 300 + "0",
+        "(a|a|a|a)" * 80 + "b",
+    ],
+)
+def test_no_pattern_takes_long(pattern: str) -> None:
+    paths = ["a" * 900, "a/" * 450 + "a", "/".join(["a" * 100] * 9)]
+    began = time.process_time()
+    with suppress(InputError):
+        select([pattern], [Entry(path, "file") for path in paths])
+    assert time.process_time() - began < 5
+
+
+@given(st.text("ab*?/[]!(){}|@+.,\\-^", max_size=12), st.text("ab./", min_size=1, max_size=8))
+def test_any_pattern_at_all_is_answered(pattern: str, path: str) -> None:
+    assert matches(pattern, path) in (True, False)
+    select([pattern, "!" + pattern], [Entry(path, "file")])
