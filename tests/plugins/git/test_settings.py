@@ -13,7 +13,7 @@ from greenroom.urls import Integrations
 from greenroom.urls.globs import compile_globs
 from greenroom_plugins.git.addresses import Address, InvalidAddressError, fill, forms, path_in
 from greenroom_plugins.git.command import Access
-from greenroom_plugins.git.settings import GitConfig
+from greenroom_plugins.git.settings import GitConfig, PublishConfig
 
 HOSTS = Integrations.from_config({"gitea": [{"host": "gitea.example.com"}], "gitlab": [{"host": "git.corp:8443"}]})
 
@@ -151,3 +151,34 @@ def test_no_config_is_no_provider(tmp_path: Path) -> None:
 def test_a_wrong_config_stops_the_start_and_names_the_place(section: Any, path: str, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=rf"catalog\.providers\.git\.acme\.?.*{path}"):
         read({"acme": section}, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("publishing", "problem"),
+    [
+        (
+            {"folders": [{"host": "git.example.com", "path": "srv/git"}]},
+            r"folders\[0\]\.path: expected an absolute path",
+        ),
+        ({"folders": [{"host": "https://x", "path": "/srv"}]}, r"folders\[0\]\.host: expected a host"),
+        ({"folders": [{"host": "x", "path": "/srv", "url": "ssh://x"}]}, r"folders\[0\]\.url: expected a URL"),
+        ({"hosts": ["git.example.com/team"]}, r"hosts\[0\]: expected a host"),
+        ({"hosts": ["x"], "folders": [{"host": "x", "path": "/srv"}]}, "x is named twice"),
+    ],
+)
+def test_a_place_to_publish_to_that_is_none_stops_the_start(publishing: dict[str, Any], problem: str) -> None:
+    config = load([], {}, {"scaffolder": {"publishGit": publishing}})
+    with pytest.raises(ConfigError, match=problem):
+        config.section("scaffolder.publishGit", PublishConfig)
+
+
+def test_hosts_to_publish_to_may_be_named_in_short() -> None:
+    hosts = ["git.example.com:8443", {"host": "other.example.com", "token": "s3cret", "username": "bot"}]
+    read = load([], {}, {"scaffolder": {"publishGit": {"hosts": hosts}}}).section(
+        "scaffolder.publishGit", PublishConfig
+    )
+    assert [(one.host, one.token, one.username) for one in read.hosts] == [
+        ("git.example.com:8443", None, "x-access-token"),
+        ("other.example.com", "s3cret", "bot"),
+    ]
+    assert "s3cret" not in repr(read)
