@@ -365,7 +365,8 @@ class BackendConfig(Discreet, frozen=True, rename="camel"):
     health: HealthConfig = HealthConfig()
     trust_proxy: bool | int | str | list[str] | None = None
     """As in express: how many proxies, or which addresses (or `loopback`, `linklocal`, `uniquelocal`), are trusted."""
-    working_directory: Any = None
+    working_directory: str | None = None
+    """Where tasks have their workspaces. It must be there. None: the data folder."""
     actions: Any = None
     auditor: Any = None
     cache: Any = None

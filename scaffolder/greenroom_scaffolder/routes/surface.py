@@ -30,7 +30,7 @@ def scaffolder_routes(
     dry_runs: DryRuns,
     *,
     permissions: Permissions,
-    actions: Callable[[], Sequence[Mapping[str, Any]]],
+    actions: Callable[[], bytes],
     extensions: Callable[[], Mapping[str, Any]],
     providers: Callable[[], Sequence[Autocomplete]],
     streams: EventStreams,

@@ -32,7 +32,7 @@ def form_routes(templates: Templates) -> list[HTTPRouteHandler]:
 
 
 def vocabulary_routes(
-    actions: Callable[[], Sequence[Mapping[str, Any]]], extensions: Callable[[], Mapping[str, Any]]
+    actions: Callable[[], bytes], extensions: Callable[[], Mapping[str, Any]]
 ) -> list[HTTPRouteHandler]:
     """What the author of a template has at hand. Both are asked once the house is built."""
 

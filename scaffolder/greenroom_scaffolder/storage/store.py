@@ -120,6 +120,11 @@ class Store:
         """How it ended, if that was said up to an event."""
         return read_events(await self.database.fetch(self.sql.completion_until, task_id, until))
 
+    async def tally(self) -> dict[str, int]:
+        """How many tasks there are of each status that some have."""
+        rows = await self.database.fetch(self.sql.tally)
+        return {row["status"]: row["tasks"] for row in rows}
+
     async def news(self, seen: Mapping[UUID, int], limit: int) -> list[tuple[UUID, EventRow]]:
         """The events of several tasks, of each at most `limit` past an id."""
         rows = await self.database.fetch(self.sql.news, list(seen), list(seen.values()), limit)

@@ -251,7 +251,7 @@ async def surface(streams: EventStreams) -> Surface:
         Templates(catalog, policy),
         dry_runs,
         permissions=policy,
-        actions=lambda: [{"id": "debug:log"}],
+        actions=lambda: b'[{"id":"debug:log"}]',
         extensions=lambda: {"filters": {}, "globals": {"functions": {}, "values": {}}},
         providers=lambda: [Autocomplete("acme", complete)],
         streams=streams,

@@ -15,3 +15,7 @@ SELECT created_by FROM (
     SELECT created_by, sum(sum(n)) OVER (ORDER BY created_by = '' DESC, created_by DESC) - sum(n) AS before
     FROM task_tallies WHERE status = ANY($1::text[]) AND n > 0 GROUP BY created_by
 ) c WHERE before < $2
+
+-- name: tally
+-- How many tasks there are of each status.
+SELECT status, sum(n)::bigint AS tasks FROM task_tallies GROUP BY status HAVING sum(n) > 0 ORDER BY status

@@ -1,0 +1,244 @@
+"""The scaffolder's rooms, built by hand from top to bottom, and what they offer the rest of the house."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+import msgspec
+
+from greenroom.db import Database
+from greenroom.errors import ConfigError
+from greenroom.events import Events
+from greenroom.permissions import Permissions
+from greenroom.plugin import (
+    Action,
+    Autocomplete,
+    CatalogLocations,
+    CatalogReader,
+    Check,
+    Contribution,
+    DataFolder,
+    Host,
+    Loop,
+    Ready,
+    Status,
+    TemplateFilter,
+    TemplateGlobal,
+    plugin,
+)
+from greenroom.presence import Presence
+from greenroom.settings import BackendConfig
+from greenroom.telemetry import Gauge, Metrics
+from greenroom.urls import Urls
+from greenroom.urls.integrations import Integrations
+from greenroom_scaffolder.actions.builtin import builtin_actions
+from greenroom_scaffolder.actions.registry import Registry
+from greenroom_scaffolder.actions.rendering import Engines
+from greenroom_scaffolder.routes import scaffolder_routes
+from greenroom_scaffolder.routes.extensions import extensions
+from greenroom_scaffolder.routes.reading import Templates
+from greenroom_scaffolder.settings import ScaffolderConfig
+from greenroom_scaffolder.storage.store import MIGRATIONS, TO_CLAIM, Store
+from greenroom_scaffolder.tasks.broker import Broker
+from greenroom_scaffolder.tasks.dry_run import DryRuns
+from greenroom_scaffolder.tasks.events import TaskEvents
+from greenroom_scaffolder.tasks.meters import Audit, Meters
+from greenroom_scaffolder.tasks.runner import Bounds, Runner
+from greenroom_scaffolder.tasks.steps import Environment
+from greenroom_scaffolder.tasks.task import Journal, Outcome, Task
+from greenroom_scaffolder.tasks.worker import Janitor, Lookout, Worker
+from greenroom_scaffolder.templating import Engine
+from greenroom_scaffolder.templating.backstage import backstage_filters
+from greenroom_scaffolder.workspace.quota import Quota
+from greenroom_scaffolder.workspace.sealing import Keyring, configured, keys_from
+
+CENSUS = 15.0
+"""Seconds between two counts of the tasks."""
+
+
+@plugin("scaffolder", ScaffolderConfig, needs=(CatalogReader, CatalogLocations))
+def scaffolder(config: ScaffolderConfig, host: Host) -> Iterable[Contribution]:
+    """Run software templates, and tell of it at `/api/scaffolder`."""
+    backend, permissions, urls = host.get(BackendConfig), host.get(Permissions), host.get(Urls)
+    limits = config.workspace
+    quota = Quota(limits.max_bytes, limits.max_files, limits.max_file_bytes)
+    store, events = Store(host.get(Database)), host.get(Events)
+    followers = TaskEvents(store, events)
+    sealing = _keyring(config, backend, host.get(DataFolder))
+    workshop = Workshop(config, host, permissions, Meters(host.get(Metrics)), Bounds(quota=quota))
+
+    yield MIGRATIONS
+    yield from backstage_filters(type_of(urls.integrations))
+    yield from builtin_actions(
+        urls,
+        workshop.render,
+        quota,
+        catalog=host.get(CatalogReader),
+        permissions=permissions,
+        locations=host.get(CatalogLocations),
+        only_with_user_token=config.require_scm_user_credentials,
+    )
+    yield Ready(lambda: workshop.open(working_directory(backend, host.get(DataFolder))))
+    yield scaffolder_routes(
+        Broker(store, followers, sealing),
+        Templates(host.get(CatalogReader), permissions),
+        workshop,
+        permissions=permissions,
+        actions=workshop.actions,
+        extensions=lambda: extensions(host.all(TemplateFilter), host.all(TemplateGlobal)),
+        providers=lambda: host.all(Autocomplete),
+        streams=config.events,
+    )
+
+    async def follow() -> float:
+        """Followers are told by events; there is nothing to look for."""
+        return 3600.0
+
+    async def part() -> None:
+        followers.close()
+
+    yield Loop("scaffolder.followers", follow, runs_in="every", close=part)
+    audit = Audit(host.log, config.auditor.task_parameter_max_length)
+    worker = Worker(
+        store,
+        workshop.attended(audit),
+        events=events,
+        presence=host.get(Presence),
+        sealing=sealing,
+        slots=config.concurrent_tasks_limit,
+    )
+    if config.concurrent_tasks_limit:
+        yield Loop("scaffolder.tasks", worker.step, wakes=(TO_CLAIM,), close=worker.close)
+        yield Check("scaffolder.journal", worker.trouble, serious=True)
+    yield Loop("scaffolder.lookout", Lookout(store, host.get(Presence), stale=config.stale_after).look)
+    janitor = Janitor(store, config.task_timeout, config.task_timeout_janitor_frequency)
+    yield Loop("scaffolder.janitor", janitor.step)
+    gauge = host.get(Metrics).gauge("scaffolder_tasks", "Tasks, by what became of them", ("status",))
+    yield Loop("scaffolder.census", Census(store, gauge).count)
+    yield Status("Scaffolder", lambda: _status(store, worker, config.concurrent_tasks_limit))
+
+
+class Workshop:
+    """What runs templates. It is whole once all plugins are built, for any of them may bring actions and filters."""
+
+    def __init__(
+        self, config: ScaffolderConfig, host: Host, permissions: Permissions, meters: Meters, bounds: Bounds
+    ) -> None:
+        self._config, self._host, self._permissions = config, host, permissions
+        self._meters, self._bounds = meters, bounds
+        self._engines: Engines | None = None
+        self._runner: Runner | None = None
+        self._listing = b""
+
+    def open(self, root: Path) -> None:
+        """Look at what there is. Workspaces are made in `root`."""
+        filters, global_values = self._vocabulary()
+        environment = self._config.default_environment
+        self._engines = Engines(filters, global_values)
+        self._runner = Runner(
+            Registry(self._host.all(Action)),
+            Engine(filters, global_values),
+            root,
+            environment=Environment(environment.parameters, environment.secrets),
+            permissions=self._permissions,
+            meters=self._meters,
+            bounds=self._bounds,
+        )
+
+    @property
+    def runner(self) -> Runner:
+        if self._runner is None:
+            raise RuntimeError("the scaffolder is asked to run something before all plugins are built")
+        return self._runner
+
+    def actions(self) -> bytes:
+        """The list of all actions, in JSON: there are no others until the next start."""
+        self._listing = self._listing or msgspec.json.encode(self.runner.registry.listing())
+        return self._listing
+
+    def render(
+        self, context: Mapping[str, Any], *, cookiecutter: bool, trim_blocks: bool, lstrip_blocks: bool
+    ) -> Callable[[str], str]:
+        """As `actions.rendering.Templates`: what renders the files of a skeleton."""
+        if self._engines is None:
+            raise RuntimeError("the scaffolder is asked to render something before all plugins are built")
+        return self._engines(context, cookiecutter=cookiecutter, trim_blocks=trim_blocks, lstrip_blocks=lstrip_blocks)
+
+    async def run(self, spec: Mapping[str, Any], **about: Any) -> Any:
+        """A dry run (`routes.services.DryRuns`)."""
+        return await DryRuns(self.runner).run(spec, **about)
+
+    def attended(self, audit: Audit) -> Callable[[Task, Journal, asyncio.Event], Any]:
+        """Runs a task, and writes down outside that it was run."""
+
+        async def attend(task: Task, journal: Journal, cancelled: asyncio.Event) -> Outcome:
+            began = perf_counter()
+            audit.claimed(task)
+            outcome = await self.runner.run(task, journal, cancelled)
+            seconds = perf_counter() - began
+            audit.ended(task, outcome, seconds)
+            self._meters.ended(task, outcome, seconds)
+            return outcome
+
+        return attend
+
+    def _vocabulary(self) -> tuple[dict[str, Callable[..., Any]], dict[str, Any]]:
+        filters = {one.name: one.apply for one in self._host.all(TemplateFilter)}
+        return filters, {one.name: one.value for one in self._host.all(TemplateGlobal)}
+
+
+class Census:
+    """Counts tasks for `/metrics`."""
+
+    def __init__(self, store: Store, gauge: Gauge) -> None:
+        self._store, self._gauge = store, gauge
+
+    async def count(self) -> float:
+        """One round of the loop."""
+        counts = await self._store.tally()
+        self._gauge.clear()
+        for status, tasks in counts.items():
+            self._gauge.set(tasks, status=status)
+        return CENSUS
+
+
+def type_of(integrations: Integrations) -> Callable[[str], str | None]:
+    """Host -> the type of its integration."""
+    return lambda host: next((one.type for one in integrations.hosts if one.host == host), None)
+
+
+def working_directory(backend: BackendConfig, data: DataFolder) -> Path:
+    """Where workspaces are made: nobody else may look into what we make. Raises ConfigError."""
+    if backend.working_directory is None:
+        own = data.path / "workspaces"
+        own.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return own
+    path = Path(backend.working_directory)
+    if not path.is_dir():
+        raise ConfigError("backend.workingDirectory", "there is no such folder", value=str(path))
+    if not os.access(path, os.W_OK | os.X_OK):
+        raise ConfigError("backend.workingDirectory", "cannot be written to", value=str(path))
+    return path
+
+
+def _keyring(config: ScaffolderConfig, backend: BackendConfig, data: DataFolder) -> Keyring:
+    """The keys of the config, else one of this machine's own."""
+    own = [key.secret for key in config.secrets.keys]
+    upstream = [key["secret"] for key in backend.auth.keys or () if isinstance(key, Mapping) and key.get("secret")]
+    return keys_from(configured(own, upstream), data.path / "scaffolder.key")
+
+
+async def _status(store: Store, worker: Worker, slots: int) -> Mapping[str, Any]:
+    counts = await store.tally()
+    return {
+        "tasks waiting": counts.get("open", 0),
+        "tasks running": counts.get("processing", 0),
+        "running in this process": f"{worker.busy} of {slots}" if slots else "none: concurrentTasksLimit is 0",
+        "tasks done": counts.get("completed", 0),
+        "tasks failed": counts.get("failed", 0),
+    }
