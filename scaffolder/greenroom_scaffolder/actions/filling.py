@@ -79,7 +79,7 @@ async def fill_file(
 
 
 def _rendered(content: bytes, render: Render) -> bytes:
-    return render(content.decode("utf-8", "surrogateescape")).encode("utf-8", "surrogateescape")
+    return render(content.decode("utf-8", "replace")).encode()
 
 
 def _renderer(wanted: Filling, templates: Templates) -> Render:

@@ -133,10 +133,10 @@ def _write(
 
 
 def _filled(content: bytes, path: str, marks: tuple[bytes, ...], render: Render) -> bytes:
-    """Bytes that are no UTF-8 come through as they are."""
+    """A template is read as UTF-8, as upstream reads it; what is none stays as it is, byte for byte."""
     if not any(mark in content for mark in marks):
         return content
-    return _telling(path, content.decode("utf-8", "surrogateescape"), render).encode("utf-8", "surrogateescape")
+    return _telling(path, content.decode("utf-8", "replace"), render).encode()
 
 
 def _rest(start: bytes, file: IO[bytes]) -> Iterator[bytes]:

@@ -2,33 +2,14 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from greenroom.errors import InputError
 from greenroom.plugin import Action, TemplateInfo
 from greenroom.testing import FakeActionContext
-
-
-def templates(
-    context: Mapping[str, Any], *, cookiecutter: bool, trim_blocks: bool, lstrip_blocks: bool
-) -> Callable[[str], str]:
-    """Knows names in dotted paths, and the word `broken`."""
-
-    def value(match: re.Match[str]) -> str:
-        if match[1] == "broken":
-            raise InputError("Template error at line 1, column 1: broken")
-        found: Any = context
-        for name in match[1].split("."):
-            found = found.get(name, "") if isinstance(found, Mapping) else ""
-        return str(found)
-
-    expression = re.compile(("" if cookiecutter else r"\$") + r"\{\{\s*([^}]*?)\s*\}\}")
-    return lambda text: expression.sub(value, text)
 
 
 def by_id(actions: Iterable[Action[Any]]) -> dict[str, Action[Any]]:

@@ -15,9 +15,10 @@ from greenroom.plugin import TemplateInfo
 from greenroom.testing import FakeUrlReader
 from greenroom.urls.service import Urls
 from greenroom_scaffolder.actions.fetch import plain_actions, template_actions
+from greenroom_scaffolder.actions.rendering import Engines
 from greenroom_scaffolder.actions.sources import Sources
 from greenroom_scaffolder.workspace.quota import Quota
-from tests.scaffolder.actions.fakes import beside, by_id, grown, plant, run, templates, told
+from tests.scaffolder.actions.fakes import beside, by_id, grown, plant, run, told
 
 ROOT = "https://github.com/o/r/tree/main/skeleton"
 
@@ -25,7 +26,7 @@ ROOT = "https://github.com/o/r/tree/main/skeleton"
 def fetching(quota: Quota | None = None, documents: Mapping[str, bytes] | None = None, **more: Any) -> dict[str, Any]:
     quota = quota or Quota()
     sources = Sources(Urls([FakeUrlReader(documents or {})]), quota, **more)
-    return by_id([*plain_actions(sources, quota), *template_actions(sources, templates, quota)])
+    return by_id([*plain_actions(sources, quota), *template_actions(sources, Engines(), quota)])
 
 
 @pytest.fixture
@@ -136,17 +137,17 @@ async def test_cookiecutter_templates_see_their_values(home: Path, workspace: Pa
     assert grown(workspace) == {"1.txt": b"1"}
 
 
-async def test_bytes_that_are_no_utf8_come_through(home: Path, workspace: Path) -> None:
-    content = ("x" * 40 + "Gr\xfc\xdfe ${{ values.a }}").encode("latin-1")
-    plant(home / "s", {"a.txt": content})
+async def test_text_that_is_no_utf8_is_left_alone_unless_it_is_a_template(home: Path, workspace: Path) -> None:
+    old = ("x" * 40 + "Gr\xfc\xdfe").encode("latin-1")
+    plant(home / "s", {"a.txt": old, "b.txt": old + b"${{ values.a }}"})
     await run(fetching()["fetch:template"], {"url": "./s", "values": {"a": "1"}}, workspace, template=beside(home))
-    assert grown(workspace) == {"a.txt": content.replace(b"${{ values.a }}", b"1")}
+    assert grown(workspace) == {"a.txt": old, "b.txt": ("x" * 40 + "Gr\ufffd\ufffde1").encode()}
 
 
 async def test_what_goes_wrong_in_a_file_names_it_after_the_lines_before(home: Path, workspace: Path) -> None:
-    plant(home / "s", {"a.txt": "fine", "b/c.txt": "${{ broken }}"})
+    plant(home / "s", {"a.txt": "fine", "b/c.txt": "one\ntwo ${{ values.a | nofilter }}"})
     action = fetching()["fetch:template"]
-    with pytest.raises(GreenroomError, match=r"line 1, column 1: broken \(in b/c\.txt\)"):
+    with pytest.raises(GreenroomError, match=r'line 2, column 20: Unknown template filter "nofilter" \(in b/c\.txt\)'):
         await run(action, {"url": "./s"}, workspace, template=beside(home))
     assert grown(workspace) == {"a.txt": b"fine"}
 

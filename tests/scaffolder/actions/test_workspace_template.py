@@ -7,11 +7,12 @@ from pathlib import Path
 import pytest
 
 from greenroom.errors import GreenroomError, InputError, NotAllowedError
+from greenroom_scaffolder.actions.rendering import Engines
 from greenroom_scaffolder.actions.workspace_template import workspace_template_actions
 from greenroom_scaffolder.workspace.quota import Quota
-from tests.scaffolder.actions.fakes import by_id, grown, plant, run, templates, told
+from tests.scaffolder.actions.fakes import by_id, grown, plant, run, told
 
-ACTIONS = by_id(workspace_template_actions(templates, Quota()))
+ACTIONS = by_id(workspace_template_actions(Engines(), Quota()))
 FOLDER = {"sourcePath": "in", "targetPath": "out", "copyWithoutTemplating": ["*.raw"], "values": {"a": 1}}
 
 
