@@ -26,7 +26,7 @@ _HEADER = 64 * 1024
 _LEVEL = 1
 _GZIP = 31
 """Window bits, for zlib."""
-_BLOCK = 1024 * 1024
+_BLOCK = 16 * 1024
 
 
 class ArchiveError(InputError):

@@ -9,8 +9,8 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple, Self
 
@@ -26,6 +26,9 @@ LONGEST = 4095
 FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _PLAIN = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 """For files: a named pipe must not make us wait."""
+
+_NOTHING = frozenset(("", "."))
+_NOT_PLAIN = _NOTHING | {".."}
 
 _WORDS = {  # node's, which templates' authors know
     errno.ENOENT: "no such file or directory",
@@ -65,24 +68,47 @@ class Place(NamedTuple):
     """The real folders from the root to `folder`."""
 
 
-@contextmanager
-def refusals(call: str, path: object) -> Iterator[None]:
-    """What the system refuses, told as FileError."""
-    try:
-        yield
-    except OSError as error:
-        raise FileError(error.errno or errno.EIO, call, path) from error
+class refusals:  # noqa: N801 - reads as the statement it is
+    """`with refusals("open", path):` what the system refuses is told as FileError."""
+
+    __slots__ = ("_call", "_path")
+
+    def __init__(self, call: str, path: object) -> None:
+        self._call = call
+        self._path = path
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if isinstance(error, OSError):
+            raise FileError(error.errno or errno.EIO, self._call, self._path) from error
 
 
-@contextmanager
-def place(root: Path, path: str, *, follow: bool = True, make: Callable[[], None] | None = None) -> Iterator[Place]:
-    """Go there. A missing last name is fine, and so are missing folders: `make` is called before each that is then made.
+class place:  # noqa: N801 - reads as the statement it is
+    """`with place(root, path) as there:` go there. A missing last name is fine, and so are missing folders: `make` is called before
+    each that is then made.
 
     Without `follow` a link at the end is itself the place. Raises NotAllowedError for what is outside, FileError."""
-    with Walk(root, make) as walk:
-        with refusals("lstat", joined(root, path)):
-            there = walk.to(names(root, path), follow=follow)
-        yield there
+
+    __slots__ = ("_follow", "_path", "_root", "_walk")
+
+    def __init__(self, root: Path, path: str, *, follow: bool = True, make: Callable[[], None] | None = None) -> None:
+        self._root, self._path, self._follow = root, path, follow
+        self._walk = Walk(root, make)
+
+    def __enter__(self) -> Place:
+        try:
+            return self._walk.to(names(self._root, self._path), follow=self._follow)
+        except OSError as error:
+            self._walk.close()
+            raise FileError(error.errno or errno.EIO, "lstat", joined(self._root, self._path)) from error
+        except BaseException:
+            self._walk.close()
+            raise
+
+    def __exit__(self, *_: object) -> None:
+        self._walk.close()
 
 
 def leads_inside(root: Path, above: Iterable[str], target: str) -> bool:
@@ -102,9 +128,12 @@ def names(root: Path, path: str) -> list[str]:
     """The names below the root, as node's `path.resolve` has it: `..` counts before links do, an absolute path stands for itself.
 
     A first name that begins with two dots is refused as upstream does, which looks no further."""
-    whole = os.path.normpath(joined(root, path))
-    if len(encoded(whole)) > LONGEST:
+    if len(encoded(path)) + len(str(root)) > LONGEST:
         raise FileError(errno.ENAMETOOLONG, "lstat", path[:100] + "...")
+    given = path.split("/")
+    if _NOT_PLAIN.isdisjoint(given) and not given[0].startswith(".."):
+        return given
+    whole = os.path.normpath(joined(root, path))
     below = os.path.relpath(whole, root)
     if below.startswith(".."):
         raise NotAllowedError(OUTSIDE)
@@ -203,20 +232,33 @@ class Walk:
             if name == "..":
                 self._up()
             elif name not in ("", "."):
-                last = not any(one not in ("", ".") for one in left)
-                target = self._target(name) if follow or not last else None
+                last = not left or _NOTHING.issuperset(left)
+                if last and not follow:
+                    return Place(self._folder, name, tuple(self._above))
+                target = self._target(name) if last else self._down_or_target(name)
                 if target is not None:
                     left += self._follow(target)
                 elif last:
                     return Place(self._folder, name, tuple(self._above))
-                else:
-                    self._down(name)
         return Place(self._folder, ".", tuple(self._above))
 
     def close(self) -> None:
         if self._folder >= 0:
             os.close(self._folder)
         self._folder = -1
+
+    def _down_or_target(self, name: str) -> str | None:
+        """Most are folders; what is none may be a link."""
+        try:
+            self._down(name)
+        except OSError as error:
+            if error.errno not in (errno.ENOTDIR, errno.ELOOP):
+                raise
+            target = self._target(name)
+            if target is None:
+                raise
+            return target
+        return None
 
     def _target(self, name: str) -> str | None:
         if self._folder < 0:
@@ -251,12 +293,12 @@ class Walk:
             self._down(name)
 
     def _down(self, name: str) -> None:
-        self._length += len(name) + 1
-        if self._length > LONGEST:
+        if self._length + len(name) > LONGEST:
             raise OSError(errno.ENAMETOOLONG, "")
         deeper = self._open(name) if self._folder >= 0 else -1
         self.close()
         self._folder = deeper
+        self._length += len(name) + 1
         self._above.append(name)
 
     def _open(self, name: str) -> int:

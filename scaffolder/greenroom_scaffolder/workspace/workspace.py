@@ -121,6 +121,18 @@ class Workspace:
         """What stands below a folder, a folder before what it holds. Links are not followed. Raises FileError."""
         return list(scan(self.path, under, recursive=recursive))
 
+    def resolved(self, entries: list[Entry]) -> Iterator[Entry]:
+        """Links as what they lead to: a file, or a folder with what is in it. Those that lead nowhere, or outside, are left out."""
+        for entry in entries:
+            if entry.kind != "link":
+                yield entry
+                continue
+            with suppress(FileError, NotAllowedError):
+                target = self.find(entry.path, follow=True)
+                if target is not None:
+                    yield msgspec.structs.replace(target, path=entry.path)
+                    yield from self.entries(entry.path) if target.kind == "folder" else ()
+
     def read(self, path: str) -> bytes:
         """Raises FileError for what is no plain file, QuotaError for a larger one than a workspace may have."""
         with self.open(path) as content:
@@ -164,14 +176,16 @@ class Workspace:
         keeps its own (as node's writeFile)."""
         self.pour(path, [data], mode)
 
-    def pour(self, path: str, chunks: Iterable[bytes], mode: int = 0o666) -> None:
-        """Like `write`, of content that comes in pieces."""
+    def pour(self, path: str, chunks: Iterable[bytes], mode: int = 0o666, *, keep: bool = True) -> None:
+        """Like `write`, of content that comes in pieces. Without `keep` an old file gets the mode too, whatever the umask."""
         with self._making(path) as there:
             descriptor, new = open_to_write(there, mode & 0o777, joined(self.path, path))
             with refusals("write", joined(self.path, path)), os.fdopen(descriptor, "wb", buffering=0) as file:
                 self._ledger.claim(-os.fstat(descriptor).st_size, int(new), made=int(new))
                 if not new:
                     os.ftruncate(descriptor, 0)
+                if not keep:
+                    os.fchmod(descriptor, mode & 0o777)
                 self._pour(file, chunks, path)
 
     def chmod(self, path: str, mode: int) -> None:
@@ -275,8 +289,7 @@ class Workspace:
         links, modes = [], []
         for entry, content in archive.unpack(packed, self._most_unpacked()):
             if content is not None:
-                self.pour(entry.path, iter(lambda source=content: source.read(_CHUNK), b""), entry.mode)  # type: ignore[misc]
-                self.chmod(entry.path, entry.mode)
+                self.pour(entry.path, iter(lambda source=content: source.read(_CHUNK), b""), entry.mode, keep=False)  # type: ignore[misc]
             elif entry.kind == "link":
                 links.append(entry)
             else:
@@ -286,18 +299,6 @@ class Workspace:
             self.symlink(entry.path, entry.target)
         for entry in reversed(modes):
             self.chmod(entry.path, entry.mode)
-
-    def resolved(self, entries: list[Entry]) -> Iterator[Entry]:
-        """Links as what they lead to: a file, or a folder with what is in it. Those that lead nowhere, or outside, are left out."""
-        for entry in entries:
-            if entry.kind != "link":
-                yield entry
-                continue
-            with suppress(FileError, NotAllowedError):
-                target = self.find(entry.path, follow=True)
-                if target is not None:
-                    yield msgspec.structs.replace(target, path=entry.path)
-                    yield from self.entries(entry.path) if target.kind == "folder" else ()
 
     def _packable(self) -> Iterator[tuple[Entry, IO[bytes] | None]]:
         for entry in scan(self.path):
@@ -315,11 +316,9 @@ class Workspace:
 
     # --- one thing at a time -------------------------------------------------------------------------------------
 
-    @contextmanager
-    def _making(self, path: str, *, follow: bool = True) -> Iterator[Place]:
+    def _making(self, path: str, *, follow: bool = True) -> place:
         self._ledger.begin()
-        with place(self.path, path, follow=follow, make=self._one_more) as there:
-            yield there
+        return place(self.path, path, follow=follow, make=self._one_more)
 
     def _one_more(self) -> None:
         self._ledger.claim(0, 1)
@@ -358,8 +357,7 @@ class Workspace:
         with place(source, path, follow=False) as there:
             descriptor = open_to_read(there, source / path)
         with os.fdopen(descriptor, "rb", buffering=0) as content:
-            self.pour(target, iter(lambda: content.read(_CHUNK), b""), mode)
-        self.chmod(target, mode)
+            self.pour(target, iter(lambda: content.read(_CHUNK), b""), mode, keep=False)
 
     def _content(self, entry: Entry) -> Content:
         if entry.kind == "link":
