@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import io
 import tarfile
 import time
@@ -399,6 +400,30 @@ def test_an_archive_of_a_gigabyte_of_nothing_is_refused_without_being_kept(monke
     assert len(bomb.getvalue()) < 4_000
     with pytest.raises(UnreadableUrlError, match="larger than 1000000 bytes"):
         gathered(bomb, "zip", "")
+
+
+def test_an_archive_of_endless_empty_members_is_not_gone_through_to_its_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("greenroom.urls.hosts.archives.MAX_MEMBERS", 100)
+    folder = tarfile.TarInfo("root/x")
+    folder.type = tarfile.DIRTYPE
+    many = folder.tobuf(tarfile.USTAR_FORMAT) * 150
+    for archive in (many, gzip.compress(many)):
+        with pytest.raises(UnreadableUrlError, match="more than 100 members"):
+            gathered(io.BytesIO(archive), "tar", "")
+    monkeypatch.setattr("greenroom.urls.hosts.archives.MAX_LIST", 1_000)
+    names = io.BytesIO()
+    with zipfile.ZipFile(names, "w") as archive_of_names:
+        for n in range(50):
+            archive_of_names.writestr(f"{n}", b"")
+    with pytest.raises(UnreadableUrlError, match="a list of more than 1000 bytes"):
+        gathered(names, "zip", "")
+
+
+@pytest.mark.parametrize("kind", [tarfile.XHDTYPE, tarfile.GNUTYPE_LONGNAME])
+def test_what_is_packed_is_looked_at_as_what_is_not(kind: bytes) -> None:
+    packed_tar = io.BytesIO(gzip.compress(raw(kind, 8_000_000_000, b"x" * 4096).getvalue()))
+    with pytest.raises(UnreadableUrlError, match="a member has 8000000000 bytes of name or notes"):
+        matching(packed_tar, "tar", lambda path: True)
 
 
 @pytest.mark.parametrize("at", [0, 31, 40])
