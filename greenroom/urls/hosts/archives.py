@@ -176,7 +176,7 @@ def _in_zip(archive: IO[bytes]) -> Iterator[_Packed]:
         raise UnreadableUrlError(f"The archive of the repository has a list of more than {MAX_LIST} bytes")
     with zipfile.ZipFile(archive) as opened:
         for member in opened.infolist():
-            if member.is_dir():
+            if member.filename.endswith("/"):
                 continue
             mode = member.external_attr >> 16
             # The size is what the archive says; reading stops there, and what differs is found by its checksum.

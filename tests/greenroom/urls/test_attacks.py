@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gzip
 import io
 import tarfile
@@ -424,6 +425,25 @@ def test_what_is_packed_is_looked_at_as_what_is_not(kind: bytes) -> None:
     packed_tar = io.BytesIO(gzip.compress(raw(kind, 8_000_000_000, b"x" * 4096).getvalue()))
     with pytest.raises(UnreadableUrlError, match="a member has 8000000000 bytes of name or notes"):
         matching(packed_tar, "tar", lambda path: True)
+
+
+@pytest.mark.parametrize("form", ["tar", "gzip", "zip"])
+def test_an_archive_with_anything_in_it_is_read_or_told(form: str) -> None:
+    random = Random(7)
+    packed_zip = io.BytesIO()
+    with zipfile.ZipFile(packed_zip, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name in ("a", "é", "b/c"):
+            archive.writestr(name, b"abc" * 40)
+    sound = (
+        packed_zip.getvalue() if form == "zip" else packed(*((tarfile.TarInfo(f"r/{n}é"), b"x") for n in "ab")).read()
+    )
+    for _ in range(400):
+        broken = bytearray(sound)
+        for _ in range(random.randint(1, 5)):
+            broken[random.randrange(len(broken))] = random.choice((0, 255, random.randrange(256)))
+        content = gzip.compress(bytes(broken), 1) if form == "gzip" else bytes(broken)
+        with contextlib.suppress(UnreadableUrlError):
+            list(gathered(io.BytesIO(content), "zip" if form == "zip" else "tar", ""))
 
 
 @pytest.mark.parametrize("at", [0, 31, 40])
