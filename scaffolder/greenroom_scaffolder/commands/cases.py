@@ -1,0 +1,117 @@
+"""`template.test.yaml` -> cases: what a template is given, and what has to come of it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+import msgspec
+import yaml
+
+from greenroom.errors import InputError
+
+NAMES = ("template.test.yaml", "*.template.test.yaml")
+"""What files of cases are called."""
+
+
+class Mock(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What stands for an action that would reach outside."""
+
+    output: dict[str, Any] = {}
+    input: dict[str, Any] | None = None
+    """What it has to be called with, at least."""
+    error: str | None = None
+    """It fails with these words."""
+
+
+class FileWanted(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What a file has to be like. With nothing said, it only has to be there."""
+
+    equals: str | None = None
+    contains: list[str] | str = []
+    matches: str | None = None
+    """A regular expression that is found in it."""
+    executable: bool | None = None
+    absent: bool = False
+
+
+class Expected(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What has to come of a case. What is not mentioned may be anything."""
+
+    error: str | None = None
+    """It fails, with an error that contains these words. Without it, it has to be completed."""
+    files: dict[str, str | FileWanted | bool] = {}
+    """By path: the whole content, or what it is like; true and false: it is there, it is not."""
+    only: bool = False
+    """There are no other files than those."""
+    output: dict[str, Any] | None = None
+    """Of these members each has to be as it stands here."""
+    steps: dict[str, Literal["completed", "skipped", "failed"]] = {}
+    log: list[str] = []
+    """Texts that lines of the log contain."""
+
+
+class Case(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One way to use a template."""
+
+    name: str
+    values: dict[str, Any] = {}
+    secrets: dict[str, str] = {}
+    user: dict[str, Any] | None = None
+    """`{"ref": …, "entity": …}` of who runs it."""
+    actions: dict[str, Mock] = {}
+    """By id. An action that supports no dry run, and is not here, is skipped, and its outputs are examples."""
+    expect: Expected = Expected()
+    snapshot: bool = False
+    """The whole of what came of it is compared with what came of it when that was last looked at."""
+
+    @property
+    def slug(self) -> str:
+        """The name of its folder of snapshots."""
+        return re.sub(r"[^a-z0-9]+", "-", self.name.lower()).strip("-") or "case"
+
+
+class CaseFile(msgspec.Struct, forbid_unknown_fields=True):
+    """All cases of a template."""
+
+    cases: list[Case]
+    template: str = "template.yaml"
+    """Beside this file."""
+
+
+class Suite(msgspec.Struct, frozen=True):
+    """A file of cases, and the template that they are about."""
+
+    file: Path
+    template: Path
+    cases: list[Case]
+
+    def snapshot_of(self, case: Case) -> Path:
+        """Where the snapshot of a case is kept, beside the cases."""
+        return self.file.parent / "snapshots" / case.slug
+
+
+def read_suite(file: Path) -> Suite:
+    """Raises InputError for what is no file of cases: two of one name, an unknown member, a template that is not there."""
+    try:
+        found = msgspec.convert(yaml.safe_load(file.read_bytes()), CaseFile)
+    except (OSError, yaml.YAMLError, msgspec.ValidationError) as error:
+        raise InputError(f"{file}: {error}") from error
+    slugs = [case.slug for case in found.cases]
+    if twice := {slug for slug in slugs if slugs.count(slug) > 1}:
+        raise InputError(f"{file}: two cases are called {', '.join(sorted(twice))}")
+    template = file.parent / found.template
+    if not template.is_file():
+        raise InputError(f"{file}: there is no template {template}")
+    return Suite(file, template, found.cases)
+
+
+def is_within(wanted: Any, found: Any) -> bool:
+    """Whether all that is wanted is found: members of objects, at any depth; lists as a whole."""
+    if isinstance(wanted, Mapping):
+        return isinstance(found, Mapping) and all(
+            key in found and is_within(value, found[key]) for key, value in wanted.items()
+        )
+    return bool(wanted == found)
