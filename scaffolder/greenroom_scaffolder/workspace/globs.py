@@ -162,11 +162,17 @@ def _expression(segments: list[list[Piece] | None]) -> str:
     if not others:
         return first
     *between, last = others
-    if not parts[-1] and not between and first:
-        needs_slash = parts[0][-1][-1:] and parts[0][-1][-1].kind == "star"
-        return f"{first}/.*" if needs_slash else f"{first}(?:/.*)?"
-    middle = "".join(rf"(?>(?:[^/]+/)*?{part}(?:/|\Z))" for part in between)
-    return (first and f"{first}/") + middle + (f"(?:.*/)?{last}" if parts[-1] else ".*")
+    if parts[-1]:
+        return (first and f"{first}/") + _somewhere(between) + f"(?:.*/)?{last}"
+    # `a/**` is also `a`, but `a*/**` is no file `ab`
+    may_end = "/" if parts[-2][-1:] and parts[-2][-1][-1:] and parts[-2][-1][-1].kind == "star" else r"(?:/|\Z)"
+    if between:
+        return (first and f"{first}/") + _somewhere(between[:-1]) + _somewhere(between[-1:], may_end) + ".*"
+    return f"{first}{may_end}.*" if first else ".*"
+
+
+def _somewhere(parts: list[str], after: str = "/") -> str:
+    return "".join(rf"(?>(?:[^/]+/)*?{part}{after})" for part in parts)
 
 
 def _segment(signs: list[Piece]) -> str:
