@@ -1,0 +1,76 @@
+"""Values made up for a form: good ones are taken, bad ones are not, and both are the same each time."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from greenroom_scaffolder.schemas import validate
+from greenroom_scaffolder.templates.generate import bad_values, good_values
+
+FORMS: list[dict[str, Any]] = [
+    {"required": ["name"], "properties": {"name": {"type": "string", "pattern": "^[a-z-]+$", "maxLength": 20}}},
+    {"required": ["repoUrl"], "properties": {"repoUrl": {"type": "string", "ui:field": "RepoUrlPicker"}}},
+    {
+        "properties": {
+            "kind": {"type": "string", "enum": ["a", "b"]},
+            "port": {"type": "integer", "minimum": 1024, "maximum": 65535, "multipleOf": 8},
+            "mail": {"type": "string", "format": "email"},
+            "tags": {
+                "type": "array",
+                "uniqueItems": True,
+                "minItems": 2,
+                "items": {"type": "string", "enum": ["x", "y", "z"]},
+            },
+        },
+        "required": ["kind", "port", "mail"],
+        "additionalProperties": False,
+    },
+    {
+        "properties": {"cloud": {"type": "boolean"}},
+        "required": ["cloud"],
+        "dependencies": {
+            "cloud": {
+                "oneOf": [
+                    {"properties": {"cloud": {"enum": [False]}}},
+                    {"properties": {"cloud": {"enum": [True]}, "region": {"type": "string"}}, "required": ["region"]},
+                ]
+            }
+        },
+    },
+    {
+        "properties": {"size": {"$ref": "#/definitions/size"}},
+        "required": ["size"],
+        "definitions": {"size": {"type": "string", "enum": ["s", "m"]}},
+        "if": {"properties": {"size": {"const": "m"}}},
+        "then": {"required": ["why"], "properties": {"why": {"type": "string", "minLength": 3}}},
+    },
+]
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_good_values_are_taken_and_there_are_some(form: dict[str, Any]) -> None:
+    values = list(good_values(form))
+    assert values
+    assert all(validate(value, form) == [] for value in values)
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_bad_values_are_refused_and_there_are_many(form: dict[str, Any]) -> None:
+    values = list(bad_values(form))
+    assert len(values) >= 3
+    assert all(validate(value, form) for value in values)
+
+
+def test_the_same_form_has_the_same_values_each_time() -> None:
+    assert [list(good_values(form)) for form in FORMS] == [list(good_values(form)) for form in FORMS]
+    assert [list(bad_values(form)) for form in FORMS] == [list(bad_values(form)) for form in FORMS]
+
+
+@pytest.mark.parametrize(
+    "form", [{"$ref": "#"}, {"properties": {"a": {"$ref": "#/nowhere"}}}, {"pattern": "("}, {"enum": 5}]
+)
+def test_a_form_that_is_no_schema_has_no_values_and_breaks_nothing(form: dict[str, Any]) -> None:
+    assert list(good_values(form)) == [] or all(validate(value, form) == [] for value in good_values(form))
+    list(bad_values(form))

@@ -1,0 +1,297 @@
+"""What lint says of a template, and where."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import msgspec
+import pytest
+
+from greenroom_scaffolder.templates.findings import Backend, Finding
+from greenroom_scaffolder.templates.lint import lint
+
+
+class Shape(msgspec.Struct, frozen=True):
+    input_schema: Mapping[str, Any] | None = None
+    output_schema: Mapping[str, Any] | None = None
+
+
+LOG = Shape({"type": "object", "properties": {"message": {"type": "string"}}, "additionalProperties": False})
+FETCH = Shape(
+    {
+        "type": "object",
+        "required": ["url"],
+        "properties": {"url": {"type": "string"}, "values": {"type": "object"}, "replace": {"type": "boolean"}},
+        "additionalProperties": False,
+    }
+)
+PUBLISH = Shape(None, {"type": "object", "properties": {"remoteUrl": {}, "repoContentsUrl": {}}})
+BACKEND = Backend(
+    {"debug:log": LOG, "fetch:template": FETCH, "publish:git": PUBLISH, "any:thing": Shape()}, ["pick"], ["now"]
+)
+
+GOOD = """\
+apiVersion: scaffolder.backstage.io/v1beta3
+kind: Template
+metadata:
+  name: service
+spec:
+  type: service
+  parameters:
+    - title: One
+      required: [name]
+      properties:
+        name: { type: string, pattern: "^[a-z]+$" }
+      dependencies:
+        name:
+          oneOf: [{ properties: { extra: { type: string } } }]
+    - properties:
+        my-key: { type: string }
+  steps:
+    - id: fetch
+      action: fetch:template
+      input:
+        url: ./skeleton
+        replace: ${{ parameters.extra == "yes" }}
+        values:
+          name: ${{ parameters.name | upper }}
+          key: ${{ parameters["my-key"] | pick("a") }}
+          token: ${{ secrets.token }}
+          note: |
+            {% for item in [1, 2] %}${{ item }} ${{ loop.index }}{% endfor %}
+            ${{ '${{' }} github.sha ${{ '}}' }}
+    - id: publish
+      if: ${{ always() and user.ref and context.task.id and now() }}
+      action: publish:git
+    - action: any:thing
+      each: ${{ [1, 2] }}
+      greenroom: { timeout: 5m, retry: { attempts: 2 } }
+      input: { of: "${{ each.value }} ${{ environment.parameters.x }}" }
+  output:
+    links:
+      - title: Repository
+        url: ${{ steps.publish.output.remoteUrl }}
+    catalogInfoUrl: ${{ steps["step-3"].output.anything }}
+"""
+
+
+def found(source: str | Mapping[str, Any], backend: Backend = BACKEND) -> list[str]:
+    return [f"{one.line}:{one.column} {one.severity} {one.rule}" for one in lint(source, backend)]
+
+
+def only(source: str) -> Finding:
+    [finding] = lint(source, BACKEND)
+    return finding
+
+
+def changed(old: str, new: str) -> str:
+    assert GOOD.count(old) == 1
+    return GOOD.replace(old, new)
+
+
+def test_a_good_template_is_passed_over_in_silence() -> None:
+    assert lint(GOOD, BACKEND) == []
+
+
+FAULTS = """\
+action: publish:git⏎
+  -> action: publish:gti⏎
+  32:15: error: There is no action "publish:gti" (did you mean "publish:git"?)
+url: ./skeleton
+  -> ulr: ./skeleton
+  21:9: error: fetch:template: input requires property "url"
+url: ./skeleton
+  -> url: [x]
+  21:14: error: fetch:template: input.url is not of a type(s) string
+parameters.name |
+  -> parameters.nmae |
+  24:21: error: No block of parameters declares `nmae` (did you mean `name`?)
+| upper
+  -> | uper
+  24:39: error: There is no filter "uper" (did you mean "upper"?)
+and now()
+  -> and nwo()
+  31:61: error: There is no function "nwo" (did you mean "now"?)
+each.value
+  -> user.name
+  36:25: error: `user` has no `name` (it has `ref` and `entity`)
+      each: ${{ [1, 2] }}⏎
+  -> ∅
+  35:25: error: `each` is undefined: the step has no `each`
+parameters["my-key"]
+  -> parameters.my-key
+  25:20: error: `parameters.my-key` is a subtraction (write `parameters["my-key"]`)
+secrets.token
+  -> step.publish
+  26:22: error: `step` is undefined here (did you mean `steps`?)
+secrets.token
+  -> name
+  26:22: error: `name` is undefined here (write `parameters.name`)
+secrets.token
+  -> steps.publish.output.remoteUrl
+  26:22: error: The step "publish" has no output yet: it comes later
+secrets.token
+  -> steps.fetch.output.x
+  26:22: error: The step "fetch" has no output yet: it is this one
+secrets.token
+  -> steps.ftech.output.x
+  26:22: error: There is no step "ftech" (did you mean "fetch"?)
+secrets.token
+  -> always()
+  26:22: error: `always()` is known in a step's `if` only
+secrets.token
+  -> a ? b
+  26:24: error: Unexpected character "?" (it stays as it is written)
+output.remoteUrl
+  -> remoteUrl
+  40:18: error: `steps.publish` has no `remoteUrl` (what a step gives is in its `output`)
+output.remoteUrl
+  -> output.remoteURL
+  40:18: warning: publish:git has no output `remoteURL` (did you mean `remoteUrl`?)
+steps.publish.output.remoteUrl
+  -> secrets.token
+  40:18: error: secrets are undefined here (the output sees no secrets)
+user.ref and
+  -> secrets.x and
+  31:28: error: secrets are undefined here (a step's `if` sees no secrets, unless the step has `each`)
+if: ${{ always() and user.ref and context.task.id and now() }}
+  -> if: false
+  31:11: warning: The step "publish" never runs: its `if` is always false
+- id: publish
+  -> - id: fetch
+  30:11: error: The step id "fetch" is there twice, first in line 18
+timeout: 5m
+  -> timeout: 5
+  35:29: error: greenroom.timeout must be a duration such as
+timeout: 5m
+  -> tmeout: 5m
+  35:28: error: greenroom.tmeout is unknown; known are timeout, retry
+      input: { of
+  ->       inputs: { of
+  36:7: warning: "inputs" means nothing in a step (did you mean "input"?)
+required: [name]
+  -> required: [nam]
+  9:18: warning: "nam" is required, but the form has no such field (did you mean "name"?)
+pattern: "^[a-z]+$"
+  -> pattern: "^[a-z+$"
+  11:40: error: Invalid regular expression: /^[a-z+$/: Unterminated character class
+my-key: { type: string }
+  -> my-key: { type: strnig }
+  16:25: warning: "strnig" is no type, so that any value will do (did you mean "string"?)
+my-key: { type: string }
+  -> my-key: { $ref: '#/x' }
+  16:25: error: no such schema #/x located in </undefined>
+title: Repository⏎
+  -> if: false⏎
+  39:13: warning: This is never shown: its `if` is always false
+  type: service⏎
+  ->   type: service⏎  type: x⏎
+  7:3: error: The key "type" is there twice (upstream refuses the file)
+  type: service⏎
+  -> ∅
+  6:3: error: /spec must have required property 'type' - missingProperty: type
+name: service⏎
+  -> name: 5⏎
+  4:9: error: /metadata/name must be string - type: string
+io/v1beta3
+  -> io/v1beta2
+  1:13: error: The apiVersion is not scaffolder.backstage.io/v1beta3
+./skeleton
+  -> ./{{ parameters.name }}
+  21:16: warning: `{{ parameters.… }}` is not rendered here (write ${{ … }})
+${{ item }} ${{ loop
+  -> ${{ item }} ${{ parameters.x.y }} ${{ loop
+  28:53: error: No block of parameters declares `x`
+"""
+"""What is changed in the good template (⏎ is a line's end, ∅ nothing), into what, and what is said then."""
+
+
+def faults() -> Iterator[tuple[str, str, str]]:
+    lines = [line.replace("⏎", "\n").replace("∅", "") for line in FAULTS.splitlines()]
+    for old, new, told in zip(lines[::3], lines[1::3], lines[2::3], strict=True):
+        yield old, new.removeprefix("  -> "), told.removeprefix("  ")
+
+
+@pytest.mark.parametrize(("old", "new", "told"), list(faults()))
+def test_each_fault_is_told_with_its_place_and_a_hint(old: str, new: str, told: str) -> None:
+    all_told = [str(finding).removeprefix("template.yaml:") for finding in lint(changed(old, new), BACKEND)]
+    assert any(one.startswith(told) for one in all_told), all_told
+
+
+def test_the_output_of_a_step_that_never_runs_is_not_reached() -> None:
+    never = changed("if: ${{ always() and user.ref and context.task.id and now() }}", 'if: ""')
+    assert found(never) == ["31:11 warning unreachable-step", "40:18 warning unreachable-output"]
+
+
+def test_what_is_asked_for_carefully_is_only_warned_of() -> None:
+    careful = changed("parameters.name |", "parameters.other | default('x') |")
+    assert found(careful) == ["24:21 warning undeclared-parameter"]
+
+
+def test_a_form_that_expects_more_than_it_names_declares_everything() -> None:
+    open_ = changed("required: [name]\n", "additionalProperties: { type: string }\n")
+    assert found(open_.replace("parameters.extra", "parameters.whatever")) == []
+
+
+def test_inputs_that_are_not_known_yet_are_passed_over() -> None:
+    assert found(changed('${{ parameters.extra == "yes" }}', "${{ parameters.extra }}")) == []
+    assert found(changed('${{ parameters.extra == "yes" }}', "yes!")) == ["22:18 error invalid-input"]
+
+
+def test_a_file_without_templates_is_told_so() -> None:
+    assert found("kind: Component\n") == ["1:1 error no-template"]
+    assert found("") == ["1:1 error no-template"]
+
+
+def test_all_templates_of_a_file_are_looked_at_and_nothing_else() -> None:
+    broken = changed("publish:git\n", "publish:gti\n")
+    assert [line.partition(":")[0] for line in found(f"{GOOD}---\nkind: Component\n---\n{broken}")] == [
+        str(42 + 2 + 32)
+    ]
+
+
+def test_an_entity_without_a_file_is_linted_too() -> None:
+    entity = {"apiVersion": "scaffolder.backstage.io/v1beta3", "kind": "Template", "metadata": {"name": "a"}}
+    assert found({**entity, "spec": {"type": "x", "steps": [{"action": "nope"}]}}) == ["0:0 error unknown-action"]
+
+
+def test_yaml_that_cannot_be_read_is_told_with_its_line() -> None:
+    finding = only("a: b\nc: [\n")
+    assert (finding.rule, finding.line) == ("unreadable", 3)
+
+
+@pytest.mark.parametrize(
+    "bomb",
+    [
+        "a: &a [x, x, x, x, x, x, x, x, x]\n" + "".join(f"k{n}: &a [{', '.join(['*a'] * 9)}]\n" for n in range(30)),
+        "[" * 20_000,
+        "a: " * 3,
+        "- " * 20_000,
+        "x" * 5_000_000,
+        "kind: Template\na: *nowhere\n",
+        "kind: Template\nspec: " + "{a: " * 200 + "}" * 200,
+        GOOD + "    x: ${{ " + "(" * 50_000 + " }}\n",
+        GOOD + "    x: ${{ " + "a." * 500_000 + " }}\n",
+    ],
+)
+def test_bombs_are_refused_quickly(bomb: str) -> None:
+    began = time.process_time()
+    assert lint(bomb, BACKEND)
+    assert time.process_time() - began < 3
+
+
+def test_lint_never_raises() -> None:
+    rng = random.Random(5)
+    lines = GOOD.splitlines()
+    odd = ["null", "5", "[]", "{}", "- x", "''", "true", "a: b", "  - 1", "${{", "*a", "!!str x", "? [a]"]
+    for _ in range(400):
+        mixed = list(lines)
+        for _ in range(rng.randint(1, 3)):
+            at = rng.randrange(1, len(mixed))
+            head = mixed[at].partition(":")[0]
+            mixed[at : at + rng.choice([0, 1, 2])] = [rng.choice([f"{head}: {rng.choice(odd)}", rng.choice(odd)])]
+        for finding in lint("\n".join(mixed), BACKEND):
+            assert finding.line >= 1
