@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 import yaml
 
-from greenroom_scaffolder.commands.cases import Case, FileWanted, is_within
+from greenroom_scaffolder.commands.cases import Case, FileWanted
 
 RESULT = "result.yaml"
 FILES = "files"

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import os
 import sys
+from pathlib import Path
 from typing import TextIO
 
 import click
 
+from greenroom.cli.configuration import config_option, load_config
+
 
 @click.command("eval", short_help="Render expressions: JSON lines in, JSON lines out.")
 @click.argument("source", type=click.File("r", encoding="utf-8"), default="-")
-def evaluate(source: TextIO) -> None:
+@config_option
+def evaluate(source: TextIO, layers: tuple[Path, ...]) -> None:
     """Read lines {"template", "context"?, "options"?} from SOURCE (standard input), and answer each with
     {"render", "value"} or {"error"}.
 
@@ -18,10 +23,14 @@ def evaluate(source: TextIO) -> None:
 
     The options are those of fetch:template: cookiecutterCompat, trimBlocks, lstripBlocks.
     """
+    from greenroom.settings import IntegrationsConfig
+    from greenroom.urls.configured import known_hosts
     from greenroom_scaffolder.templating.backstage import backstage_filters
     from greenroom_scaffolder.templating.evaluate import Evaluator
 
-    evaluator = Evaluator(backstage_filters())
+    config = load_config(layers, environ=os.environ)
+    known = {one.host: one.type for one in known_hosts(config.section("integrations", IntegrationsConfig)).hosts}
+    evaluator = Evaluator({one.name: one.apply for one in backstage_filters(known.get)})
     for line in source:
         if line.strip():
             sys.stdout.write(evaluator.line(line) + "\n")
