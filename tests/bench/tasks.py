@@ -89,7 +89,7 @@ class Bench:
         say("starting both")
         write(self.file, [trivial(), *([filling(self.folder)] if self.options.wants("fetch-template") else [])])
         for side in self.sides:
-            await side.start(Ask("/api/catalog/entities?limit=0"))
+            await side.start(Ask("/api/catalog/entities?limit=1"))
             await side.feed()
             await side.until(by_name("template:default/trivial"), lambda reply: reply.status == 200)
         rows = {
