@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import copy
 from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import uuid4
@@ -114,7 +113,8 @@ def shown(error: BaseException, redactor: Redactor) -> BaseException:
         return told
     if message == said(error) and not error.details:
         return error
-    told = copy.copy(error)
+    told = type(error).__new__(type(error))
+    told.__dict__.update(error.__dict__)
     told.message, told.args = message, (message,)
     told.details = redactor.redact_tree(error.details)
     told.cause = told.__cause__ = None

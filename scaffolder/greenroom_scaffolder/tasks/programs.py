@@ -7,11 +7,12 @@ import codecs
 import os
 import shutil
 import signal
-from asyncio.subprocess import DEVNULL, PIPE, STDOUT, Process
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from contextlib import suppress
+from asyncio.subprocess import DEVNULL, STDOUT, Process
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, cast
+from tempfile import TemporaryFile
+from typing import Any
 
 import msgspec
 
@@ -49,17 +50,35 @@ async def run_program(
     When this is cancelled, or ends otherwise, so does every process of the command. Raises NotFoundError for a program that is
     not there, InputError for a folder that is not there."""
     around = {name: value for name, value in os.environ.items() if name in _KEPT} | {"HOME": str(cwd)} | dict(env or {})
-    process = await _start(command, cwd, around, stdin is not None, limits)
-    feeding = asyncio.ensure_future(_feed(process, stdin))
+    program = _located(command, cwd, around)
+    with _given(stdin) as given:
+        output, process = await _start([program, *command[1:]], given, cwd, around, limits)
     ending = asyncio.ensure_future(_until_end(process))
     try:
-        await _lines(process, ending, tell, limits.line)
+        await _lines(output.reader, ending, tell, limits.line)
         return await ending
     finally:
+        output.transport.close()
         await _end(process, ending)
-        feeding.cancel()
-        with suppress(asyncio.CancelledError):
-            await feeding
+
+
+class _Output(msgspec.Struct):
+    """The end of a pipe that is read. (With a pipe of asyncio's own, `wait` would wait for all who hold its other end.)"""
+
+    reader: asyncio.StreamReader
+    transport: asyncio.ReadTransport
+
+
+@contextmanager
+def _given(stdin: bytes | None) -> Iterator[int]:
+    """A file to read from: nobody has to wait for a program that does not."""
+    if stdin is None:
+        yield DEVNULL
+        return
+    with TemporaryFile() as file:
+        file.write(stdin)
+        file.seek(0)
+        yield file.fileno()
 
 
 def _located(command: Sequence[str], cwd: Path, env: Mapping[str, str]) -> str:
@@ -75,29 +94,35 @@ def _located(command: Sequence[str], cwd: Path, env: Mapping[str, str]) -> str:
 
 
 async def _start(
-    command: Sequence[str], cwd: Path, env: Mapping[str, str], fed: bool, limits: ProgramLimits
-) -> Process:
-    program = _located(command, cwd, env)
+    command: Sequence[str], stdin: int, cwd: Path, env: Mapping[str, str], limits: ProgramLimits
+) -> tuple[_Output, Process]:
     bounds = (str(limits.file_bytes // 512), str(limits.open_files))
-    return await asyncio.create_subprocess_exec(
-        *("/bin/sh", "-c", _LIMITED, "sh", *bounds, program, *command[1:]),
-        stdin=PIPE if fed else DEVNULL,
-        stdout=PIPE,
-        stderr=STDOUT,
-        cwd=cwd,
-        env=env,
-        start_new_session=True,
+    reading, writing = os.pipe()
+    output = await _reading(reading)
+    try:
+        process = await asyncio.create_subprocess_exec(
+            *("/bin/sh", "-c", _LIMITED, "sh", *bounds, *command),
+            stdin=stdin,
+            stdout=writing,
+            stderr=STDOUT,
+            cwd=cwd,
+            env=env,
+            start_new_session=True,
+        )
+    except BaseException:
+        output.transport.close()
+        raise
+    finally:
+        os.close(writing)
+    return output, process
+
+
+async def _reading(descriptor: int) -> _Output:
+    reader = asyncio.StreamReader()
+    transport, _ = await asyncio.get_running_loop().connect_read_pipe(
+        lambda: asyncio.StreamReaderProtocol(reader), os.fdopen(descriptor, "rb", buffering=0)
     )
-
-
-async def _feed(process: Process, stdin: bytes | None) -> None:
-    if process.stdin is None or stdin is None:
-        return
-    with suppress(BrokenPipeError, ConnectionResetError):
-        process.stdin.write(stdin)
-        await process.stdin.drain()
-        process.stdin.close()
-        await process.stdin.wait_closed()
+    return _Output(reader, transport)
 
 
 async def _until_end(process: Process) -> int:
@@ -108,11 +133,11 @@ async def _until_end(process: Process) -> int:
 
 
 async def _lines(
-    process: Process, ending: asyncio.Future[int], tell: Callable[[str], Awaitable[None]], longest: int
+    output: asyncio.StreamReader, ending: asyncio.Future[int], tell: Callable[[str], Awaitable[None]], longest: int
 ) -> None:
     decoder = codecs.getincrementaldecoder("utf-8")("replace")
     rest, cut = "", False
-    while chunk := await _read(process, ending):
+    while chunk := await _read(output, ending):
         *whole, rest = (rest + decoder.decode(chunk)).split("\n")
         for line in whole:
             await tell(_shown(line, longest, cut=cut))
@@ -124,9 +149,8 @@ async def _lines(
         await tell(_shown(rest, longest, cut=cut))
 
 
-async def _read(process: Process, ending: asyncio.Future[int]) -> bytes:
+async def _read(output: asyncio.StreamReader, ending: asyncio.Future[int]) -> bytes:
     """A piece of output, empty at its end. Nobody waits for one who fled from the command's session with the pipe in hand."""
-    output = cast("asyncio.StreamReader", process.stdout)
     reading = asyncio.ensure_future(output.read(_CHUNK))
     either: set[asyncio.Future[Any]] = {reading, ending}
     try:

@@ -17,6 +17,7 @@ from greenroom.errors import GreenroomError, error_name
 from greenroom.permissions import Permission, Permissions
 from greenroom.plugin import TemplateInfo
 from greenroom_scaffolder.actions.registry import Registry
+from greenroom_scaffolder.settings import Environment
 from greenroom_scaffolder.tasks import steps
 from greenroom_scaffolder.tasks.answers import converted, plain, said
 from greenroom_scaffolder.tasks.context import Frame, StepContext
@@ -24,7 +25,7 @@ from greenroom_scaffolder.tasks.keeping import TOO_LARGE, Keeper
 from greenroom_scaffolder.tasks.meters import Meters, Result, template_of
 from greenroom_scaffolder.tasks.programs import ProgramLimits
 from greenroom_scaffolder.tasks.scribe import LogLimits, Scribe, StepLog, error_body
-from greenroom_scaffolder.tasks.steps import Call, Environment, Round, Scope, Skip, StandIn, Step
+from greenroom_scaffolder.tasks.steps import Call, Round, Scope, Skip, StandIn, Step
 from greenroom_scaffolder.tasks.task import Journal, Outcome, StepState, StepStatus, Task
 from greenroom_scaffolder.templates.options import StepOptions, step_options
 from greenroom_scaffolder.templating import Engine
@@ -113,7 +114,8 @@ class Run:
         self._runner, self._task, self._journal, self._cancelled, self._dry = runner, task, journal, cancelled, dry
         environment, bounds = runner.environment, runner.bounds
         self._name = f"dry-run-{task.id}" if dry else task.id
-        self.redactor = Redactor([*task.secrets.values(), *environment.secrets.values()])
+        self._secrets = [*task.secrets.values(), *environment.secrets.values()]
+        self.redactor = Redactor(self._secrets)
         self._scope = Scope(self._name, task.spec, task.secrets, environment)
         self._scribe = Scribe(journal, self.redactor, bounds.log, guarded=self._scope.guarded, verbose=runner.verbose)
         self.keeper = Keeper(runner.root, self._name, bounds.quota)
@@ -185,9 +187,12 @@ class Run:
         """All steps went well."""
 
     def _output(self) -> Mapping[str, Any]:
+        """Past the secrets in all their forms, but not past each text that some step was given by their help: a link must not
+        break since a word of it depended on a secret."""
         rendered = steps.output(self._task.spec.get("output") or {}, self._scope, self._runner.engine)
-        answer: Mapping[str, Any] = self.redactor.redact_tree(plain(rendered, self._runner.bounds.answer))
-        return answer
+        answer = plain(rendered, self._runner.bounds.answer, "The output of the task")
+        told: Mapping[str, Any] = Redactor(self._secrets).redact_tree(answer) if answer else {}
+        return told
 
     async def _restore(self) -> None:
         if not self._task.resumed:

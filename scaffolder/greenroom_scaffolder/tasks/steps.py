@@ -13,6 +13,7 @@ from greenroom.plugin import Action
 from greenroom_scaffolder.actions.registry import Registry
 from greenroom_scaffolder.actions.telling import as_json
 from greenroom_scaffolder.schemas.values import json_text, keys_of, text_of
+from greenroom_scaffolder.settings import Environment
 from greenroom_scaffolder.templating import UNDEFINED, Engine
 from greenroom_scaffolder.templating.callables import Function
 
@@ -21,13 +22,6 @@ Step: TypeAlias = Mapping[str, Any]
 
 UNSEEN = "***"
 """What stands for a secret where somebody could see it."""
-
-
-class Environment(msgspec.Struct, frozen=True):
-    """`scaffolder.defaultEnvironment` of config."""
-
-    parameters: Mapping[str, str] = {}
-    secrets: Mapping[str, str] = {}
 
 
 class Scope:

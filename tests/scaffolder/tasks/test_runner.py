@@ -264,7 +264,11 @@ async def test_cancelling_reaches_an_action_that_will_not_hear_of_it(tmp_path: P
     assert outcome.error == {"name": "Error", "message": "Step w (W) of task task-1 has been cancelled."}
 
 
-async def test_cancelling_ends_programs_with_all_that_they_started(tmp_path: Path) -> None:
+async def test_cancelling_ends_programs_with_all_that_they_started(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("greenroom_scaffolder.tasks.programs.GRACE", 0.2)
+
     async def run(ctx: ActionContext[Any]) -> None:
         await ctx.run("sh", "-c", "trap '' TERM; sleep 61 & echo $! > pids; echo $$ >> pids; wait; wait")
 

@@ -9,8 +9,9 @@ import pytest
 
 from greenroom.errors import InputError, NotAllowedError, NotFoundError
 from greenroom_scaffolder.actions.registry import Registry
+from greenroom_scaffolder.settings import Environment
 from greenroom_scaffolder.tasks import steps
-from greenroom_scaffolder.tasks.steps import Call, Environment, Scope, Skip, StandIn
+from greenroom_scaffolder.tasks.steps import Call, Scope, Skip, StandIn
 from greenroom_scaffolder.templating import UNDEFINED, Engine
 from tests.scaffolder.tasks.rehearsal import actions, made, run_steps, spec_of
 

@@ -1,0 +1,126 @@
+"""Trying a template out: what the template editor shows, and what stays as it was."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from greenroom.errors import GreenroomError, NotAllowedError, NotFoundError
+from greenroom.plugin import ActionContext
+from greenroom_scaffolder.tasks.dry_run import DryRun, DryRuns
+from greenroom_scaffolder.workspace.workspace import Content
+from tests.scaffolder.tasks.rehearsal import log, made, runner_of, spec_of
+
+
+async def dry(
+    root: Path,
+    *steps: Mapping[str, Any],
+    more: Any = (),
+    files: Any = (),
+    secrets: dict[str, str] | None = None,
+    **spec: Any,
+) -> DryRun:
+    return await DryRuns(runner_of(root, *more)).run(spec_of(*steps, **spec), files=files, secrets=secrets)
+
+
+def left(folder: Path) -> list[Path]:
+    return list(folder.iterdir())
+
+
+async def test_the_log_of_a_dry_run_is_upstreams(tmp_path: Path) -> None:
+    result = await dry(tmp_path, log("x ${{ secrets.S }}", id="a", name="A"), secrets={"S": "s3cr3t-value"})
+    assert result.log == [
+        {"body": {"message": "Starting up task with 2 steps"}},
+        {"body": {"stepId": "a", "status": "processing", "message": "Beginning step A"}},
+        {
+            "body": {
+                "stepId": "a",
+                "message": "\x1b[32minfo\x1b[39m: Running debug:log in dry-run mode with inputs (secrets redacted): "
+                '{\n  "message": "x ***"\n}',
+            }
+        },
+        {"body": {"stepId": "a", "message": '\x1b[32minfo\x1b[39m: {\n  "message": "***"\n}'}},
+        {"body": {"stepId": "a", "message": "\x1b[32minfo\x1b[39m: ***"}},
+        {"body": {"stepId": "a", "status": "completed", "message": "Finished step A"}},
+    ]
+    assert [list(line["body"]) for line in result.log[:2]] == [["message"], ["stepId", "status", "message"]]
+
+
+async def test_an_action_that_takes_no_part_is_told_of_and_its_outputs_are_made_up(tmp_path: Path) -> None:
+    async def publish(ctx: ActionContext[Any]) -> None:
+        raise AssertionError("it was run")
+
+    schema = {"type": "object", "properties": {"url": {"type": "string"}}}
+    result = await dry(
+        tmp_path,
+        {"id": "p", "action": "x:publish", "input": {"a": 1}},
+        more=[made("x:publish", publish, output_schema=schema)],
+        output={"url": "${{ steps.p.output.url }}"},
+    )
+    assert result.output == {"url": "<example>"}
+    assert [line["body"]["message"] for line in result.log[1:]] == [
+        "Beginning step x:publish",
+        '\x1b[32minfo\x1b[39m: Running x:publish in dry-run mode with inputs (secrets redacted): {\n  "a": 1\n}',
+        "Skipping because x:publish does not support dry-run",
+    ]
+
+
+async def test_files_beside_the_template_are_there_and_those_that_are_made_are_shown(tmp_path: Path) -> None:
+    async def copy(ctx: ActionContext[Any]) -> None:
+        assert ctx.dry_run
+        assert ctx.template.base_url is not None
+        beside = Path(ctx.template.base_url.removeprefix("file://")).parent
+        content = (beside / "skeleton" / "a.txt").read_text()
+        made = ctx.inside("out.sh")
+        made.write_text(content)
+        made.chmod(0o755)
+
+    result = await dry(
+        tmp_path,
+        {"action": "x:copy"},
+        more=[made("x:copy", copy, dry_run=True)],
+        files=[("skeleton/a.txt", b"hello")],
+    )
+    assert result.files == [Content("out.sh", b"hello", executable=True)]
+    assert not left(tmp_path)
+
+
+async def test_files_cannot_be_laid_elsewhere(tmp_path: Path) -> None:
+    with pytest.raises(NotAllowedError):
+        await dry(tmp_path, log("x"), files=[("../escaped", b"x")])
+    assert not left(tmp_path)
+
+
+async def test_the_error_of_the_first_step_that_fails_is_the_answer(tmp_path: Path) -> None:
+    with pytest.raises(NotFoundError, match="Template action with ID 'nope:nope' is not registered"):
+        await dry(
+            tmp_path,
+            {"action": "nope:nope"},
+            {"action": "test:fail", "if": "${{ always() }}"},
+        )
+
+
+async def test_an_error_of_any_kind_keeps_its_name_and_not_its_secrets(tmp_path: Path) -> None:
+    for raised in (
+        ValueError("token s3cr3t-value"),
+        NotFoundError("token s3cr3t-value", details={"t": "s3cr3t-value"}),
+    ):
+
+        async def fail(ctx: ActionContext[Any], error: Exception = raised) -> None:
+            raise error
+
+        with pytest.raises(GreenroomError) as failure:
+            await dry(
+                tmp_path, {"action": "x:y"}, more=[made("x:y", fail, dry_run=True)], secrets={"S": "s3cr3t-value"}
+            )
+        assert failure.value.message == "token ***"
+        assert failure.value.name == ("ValueError" if isinstance(raised, ValueError) else "NotFoundError")
+        assert "s3cr3t" not in repr(failure.value.details)
+
+
+async def test_a_dry_run_knows_its_id(tmp_path: Path) -> None:
+    result = await dry(tmp_path, output={"id": "${{ context.task.id }}"})
+    assert result.output["id"].startswith("dry-run-")
