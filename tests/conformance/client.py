@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import shutil
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
@@ -22,6 +23,7 @@ from tests.conformance.scrub import Answer, Scrubber
 
 FILES_SAID, ROOT_SAID, SELF_SAID, HOME_SAID = "http://files.test", "/datasets", "http://self.test", "/oracle"
 LONGEST_WALK = 200
+LONGEST_WAIT = 40.0
 
 
 class Raw(msgspec.Struct):
@@ -127,7 +129,7 @@ class Run:
 
     async def outcome(self, request: Request) -> Outcome:
         """Ask one request, with what it saves and walks."""
-        raw = await self._ask(request)
+        raw = await self._asked_until(request)
         for name, path in request.save.items():
             self.known[name] = self._saved(raw, path)
         outcome = Outcome(name=request.name, answer=self._scrub(request, raw))
@@ -143,10 +145,20 @@ class Run:
         if path == "@etag":
             return raw.headers.get("etag", "")
         found = lookup(raw.json(), path) if raw.headers.get("content-type", "").startswith("application/json") else None
-        return found if isinstance(found, str) else "nothing-was-saved"
+        return str(found) if isinstance(found, str | int) else "nothing-was-saved"
 
     def _scrub(self, request: Request, raw: Raw) -> Answer:
         return self.scrubber.answer(raw.status, raw.headers, raw.content, security=request.security)
+
+    async def _asked_until(self, request: Request) -> Raw:
+        """The answer, or the last one when it does not come to what is waited for."""
+        deadline = asyncio.get_running_loop().time() + LONGEST_WAIT
+        while True:
+            raw = await self._ask(request)
+            there = raw.status == 200 and all(lookup(raw.json(), at) == value for at, value in request.until.items())
+            if not request.until or there or asyncio.get_running_loop().time() > deadline:
+                return raw
+            await asyncio.sleep(0.05)
 
     async def _ask(self, request: Request) -> Raw:
         path = fill(request.path, self.known)

@@ -52,6 +52,8 @@ class Request(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     """Follow `nextCursor` to the end and `prevCursor` back again; the pages compare as a whole."""
     save: dict[str, str] = {}
     """Variables for later requests: name -> dotted path into the answer (`items.0.metadata.uid`), or `@link`, `@etag`."""
+    until: dict[str, str] = {}
+    """Dotted path into the answer -> the value to wait for: it is asked again and again until all are there."""
     security: bool = False
     """Record the security headers too."""
 

@@ -11,6 +11,9 @@ import msgspec
 
 UUID = re.compile(r"\b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b")
 TIME = re.compile(r"\b\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[+-]\d\d:\d\d)")
+STACK = re.compile(r"(?:\n {4}at [^\n]*)+|(?:\\n {4}at (?:(?!\\n|\").)*)+")
+"""Of Node, in a task's log: as text, and as text in JSON."""
+EVENT_ID = re.compile(r'"id":\d+(?=,"isTaskRecoverable":)')
 LOG_ID = re.compile(r"logId=[0-9a-f]+")
 JWT = re.compile(r"\beyJ[\w-]{8,}\.eyJ[\w-]+\.[\w-]*")
 HEADERS = (
@@ -84,7 +87,7 @@ class Scrubber:
         wanted = (*HEADERS, *SECURITY_HEADERS) if security else HEADERS
         kept = {name: self._header(name, headers[name]) for name in wanted if name in headers}
         if not content or not headers.get("content-type", "").startswith("application/json"):
-            return Answer(status, kept, text=self.text(content.decode()) if content else None)
+            return Answer(status, kept, text=self._frames(self.text(content.decode())) if content else None)
         return Answer(status, kept, self.value(json.loads(content, parse_int=_integer, parse_float=_number)))
 
     def text(self, text: str) -> str:
@@ -93,10 +96,19 @@ class Scrubber:
             scrubbed = self._known[text] = self._scrubbed(text)
         return scrubbed
 
+    def _frames(self, text: str) -> str:
+        """Server-sent events in the order that `in_order` gives them; any other text as it is."""
+        frames = [frame.partition("\ndata: ") for frame in text.split("\n\n")]
+        if not frames[0][0].startswith("event: "):
+            return text
+        told = in_order([{**json.loads(data), "frame": (kind, data)} for kind, _, data in frames if data])
+        return "".join(f"{kind}\ndata: {data}\n\n" for kind, data in (one["frame"] for one in told))
+
     def _scrubbed(self, text: str) -> str:
         for found, said in self._texts:
             text = text.replace(found, said)
         text = JWT.sub("<jwt>", TIME.sub("<time>", UUID.sub("<uuid>", text)))
+        text = STACK.sub("", EVENT_ID.sub('"id":0', text))
         return LOG_ID.sub("logId=<id>", text)
 
     def value(self, value: Any, key: str = "") -> Any:
@@ -104,9 +116,11 @@ class Scrubber:
             return f"<{key}>"
         if isinstance(value, dict):
             kept = value if key != "processed_entity" else _as_processed(value)
+            if "isTaskRecoverable" in kept:  # an event of a task, whose number depends on what ran before
+                kept = {**kept, "id": 0}
             return {self.text(name): self.value(item, name) for name, item in kept.items() if name not in IGNORED_KEYS}
         if isinstance(value, list):
-            return [self.value(item) for item in value]
+            return in_order([self.value(item) for item in value])
         if isinstance(value, str):
             return self._string(value, key)
         return value
@@ -122,6 +136,32 @@ class Scrubber:
         if name == "content-security-policy":
             return ";".join(sorted(value.split(";")))
         return self.text(value)
+
+
+def in_order(items: list[Any]) -> list[Any]:
+    """Events of a task with the lines that actions log put in order behind the beginning of their step: upstream writes them
+    without waiting, so that they come in any order, and some after the end of the step. Any other list as it is."""
+    if not items or not all(isinstance(item, dict) and "isTaskRecoverable" in item for item in items):
+        return items
+    lines: list[Any] = []
+    told: list[tuple[list[Any], list[Any]]] = [([], lines)]
+    of_step: dict[str, list[Any]] = {}
+    for item in items:
+        body = item["body"]
+        step = body.get("stepId")
+        if item["type"] == "log" and step is not None and "status" not in body:
+            of_step.get(step, lines).append(item)
+            continue
+        behind: list[Any] = []
+        told.append(([item], behind))
+        if body.get("status") == "processing":
+            of_step[step] = behind
+    return [one for first, behind in told for one in (*first, *sorted(behind, key=_message))]
+
+
+def _message(event: Any) -> str:
+    message: str = event["body"]["message"]
+    return message
 
 
 def _integer(text: str) -> int | str:
