@@ -119,10 +119,10 @@ class _Writer:
 
 
 def _scalar(value: Any) -> str:
-    return json.dumps(value) if value is None or isinstance(value, bool) else _number(float(value))
+    return json.dumps(value) if value is None or isinstance(value, bool) else number_text(float(value))
 
 
-def _number(value: float) -> str:
+def number_text(value: float) -> str:
     """As JavaScript prints it."""
     text = repr(value).removesuffix(".0")
     return f"{Decimal(text):f}" if 1e-6 <= abs(value) < 1e21 else re.sub(r"e([+-])0+", r"e\1", text)

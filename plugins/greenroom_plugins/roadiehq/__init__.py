@@ -1,0 +1,1 @@
+"""The actions `roadiehq:utils:*`, which many templates use."""

@@ -1,0 +1,80 @@
+"""Job -> outcome: one JSONata expression evaluated. A process of its own, for expressions are programs:
+
+python -m greenroom_plugins.roadiehq.evaluating <job.json
+"""
+
+from __future__ import annotations
+
+import resource
+import sys
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+MEMORY = 1024**3
+"""Bytes of address space, for Python and all."""
+
+
+class Job(msgspec.Struct, frozen=True):
+    """An expression, and what it is evaluated over."""
+
+    expression: str
+    data: Any
+    outcome: str
+    """The file to write when it is done."""
+    seconds: int
+    """Of processor time that it may take."""
+
+
+class Outcome(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What it came to; neither: nothing, which JSONata calls undefined."""
+
+    result: Any = msgspec.UNSET
+    error: str | None = None
+
+
+def evaluated(job: Job) -> Outcome:
+    """Never raises for what an expression may do, short of being ended by the system."""
+    from jsonata import JException, Jsonata
+
+    try:
+        expression = Jsonata(job.expression)
+        result = expression.evaluate(job.data)
+    except JException as error:
+        return Outcome(error=str(error).strip() or "unknown JSONata evaluation error")
+    except MemoryError:
+        return Outcome(error=f"It took more memory than the {MEMORY // 1024**2} MB that it may have")
+    except RecursionError:
+        return Outcome(error="It is nested too deeply")
+    except Exception as error:  # noqa: BLE001 - whatever the library makes of an odd expression
+        return Outcome(error=f"{type(error).__name__}: {error}")
+    return Outcome() if result is None else Outcome(result=_plain(result))
+
+
+def _plain(value: Any) -> Any:
+    """Numbers as JavaScript has them: those without a fraction are whole."""
+    if isinstance(value, dict):
+        return {str(key): _plain(one) for key, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(one) for one in value]
+    if isinstance(value, float) and value.is_integer() and abs(value) < 2**53:
+        return int(value)
+    return value
+
+
+def main() -> int:
+    job = msgspec.json.decode(sys.stdin.buffer.read(), type=Job)
+    resource.setrlimit(resource.RLIMIT_CPU, (job.seconds, job.seconds))
+    resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
+    outcome = evaluated(job)
+    try:
+        written = msgspec.json.encode(outcome)
+    except (TypeError, ValueError) as error:
+        written = msgspec.json.encode(Outcome(error=f"The result is not JSON: {error}"))
+    Path(job.outcome).write_bytes(written)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

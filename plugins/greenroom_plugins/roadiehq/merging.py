@@ -1,0 +1,193 @@
+"""roadiehq:utils:json:merge, merge: new members for a JSON or YAML file. roadiehq:utils:serialize:*: a value as text."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from greenroom.plugin import Action, ActionContext
+from greenroom_plugins.roadiehq import json_text, yaml_documents
+from greenroom_plugins.roadiehq.interface import util
+from greenroom_plugins.roadiehq.places import FileError, read_text, write
+from greenroom_plugins.roadiehq.yaml_options import yaml_text
+
+_SEVERAL = (
+    "Multiple documents found in the input content. "
+    "Please provide a key and value to use to find the document to merge into."
+)
+_NONE = "No documents found in the input content. Please provide a valid YAML file."
+_NO_COMMENTS = "Comments of YAML files are not kept: the file is written anew from its values."
+
+
+class Field(msgspec.Struct, frozen=True):
+    """By which one of several documents is found."""
+
+    key: str
+    value: str
+
+
+class JsonMerge(msgspec.Struct, frozen=True, rename="camel"):
+    """What to add to which JSON file."""
+
+    path: str
+    content: str | dict[str, Any]
+    merge_arrays: bool = False
+    match_file_indent: bool = False
+
+
+class Merge(msgspec.Struct, frozen=True, rename="camel"):
+    """What to add to which file."""
+
+    path: str
+    content: str | dict[str, Any]
+    merge_arrays: bool = False
+    preserve_yaml_comments: bool = False
+    use_document_including_field: Field | None = None
+    options: Mapping[str, Any] | None = None
+
+
+class Serialize(msgspec.Struct, frozen=True):
+    """A value to write as text."""
+
+    data: Mapping[str, Any]
+    replacer: Sequence[str] | None = None
+    space: str = ""
+    options: Mapping[str, Any] | None = None
+
+
+def merging_actions() -> list[Action[Any]]:
+    """The actions of this family."""
+    return [merge_json, merge_file, serialize_json, serialize_yaml]
+
+
+@util("serialize:json")
+async def serialize_json(ctx: ActionContext[Serialize]) -> Mapping[str, str]:
+    """Write a value as JSON."""
+    return {"serialized": json_text.stringify(ctx.input.data, ctx.input.replacer or None, ctx.input.space)}
+
+
+@util("serialize:yaml")
+async def serialize_yaml(ctx: ActionContext[Serialize]) -> Mapping[str, str]:
+    """Write a value as YAML."""
+    return {"serialized": yaml_text(ctx.input.data, ctx.input.options)}
+
+
+@util("json:merge", idempotent=False)
+async def merge_json(ctx: ActionContext[JsonMerge]) -> Mapping[str, str]:
+    """Add members to a JSON file, which is made if it is not there."""
+    wanted = ctx.input
+    path = ctx.inside(wanted.path)
+    text = "{}"
+    if await asyncio.to_thread(path.exists):
+        text = await asyncio.to_thread(read_text, ctx, wanted.path)
+    else:
+        ctx.log.info(f"The file {path} does not exist, creating it.")
+    new = json_text.parse(wanted.content, "the content") if isinstance(wanted.content, str) else wanted.content
+    step = (_indent(text) if wanted.match_file_indent else 0) or 2
+    if wanted.match_file_indent and not _indent(text):
+        ctx.log.info("Failed to detect source file indentation, using default value of 2.")
+    merged = merge(json_text.parse(text, wanted.path), new, arrays=wanted.merge_arrays)
+    await asyncio.to_thread(write, path, json_text.stringify(merged, None, step).encode())
+    return {"path": str(path)}
+
+
+@util("merge", idempotent=False)
+async def merge_file(ctx: ActionContext[Merge]) -> Mapping[str, str]:
+    """Add members to a JSON or YAML file. Comments of YAML files are not kept."""
+    path = ctx.inside(ctx.input.path)
+    if not await asyncio.to_thread(path.exists):
+        raise _failed(ctx, f"The file {path} does not exist.")
+    text = await asyncio.to_thread(read_text, ctx, ctx.input.path)
+    merged = await asyncio.to_thread(_merged, ctx, path, text)
+    if not merged:
+        return {}
+    await asyncio.to_thread(write, path, merged.encode())
+    return {"path": str(path)}
+
+
+def merge(old: Any, new: Any, *, arrays: bool) -> Any:
+    """lodash's mergeWith, as upstream uses it: objects grow together; a list is replaced, or with `arrays` gets what it has not."""
+    if isinstance(old, dict) and isinstance(new, dict):
+        return {**old, **{key: merge(old[key], one, arrays=arrays) if key in old else one for key, one in new.items()}}
+    if isinstance(old, list) and arrays:
+        return _without_twins([*old, *(new if isinstance(new, list) else [new])])
+    return new
+
+
+def _without_twins(items: list[Any]) -> list[Any]:
+    """As a JavaScript Set has them: objects and lists are never the same."""
+    seen: set[tuple[type, Any]] = set()
+    kept = []
+    for one in items:
+        mark = (float if isinstance(one, int) and not isinstance(one, bool) else type(one), one)
+        if isinstance(one, dict | list) or mark not in seen:
+            kept.append(one)
+        if not isinstance(one, dict | list):
+            seen.add(mark)
+    return kept
+
+
+def _merged(ctx: ActionContext[Merge], path: Path, text: str) -> str | None:
+    """The new text of a file; None for one that is neither JSON nor YAML."""
+    wanted = ctx.input
+    if path.suffix == ".json":
+        new = json_text.parse(wanted.content, "the content") if isinstance(wanted.content, str) else wanted.content
+        old = yaml_documents.parse_one(text, wanted.path)
+        return json_text.stringify(merge(old, new, arrays=wanted.merge_arrays), None, 2)
+    if path.suffix not in (".yml", ".yaml"):
+        return None
+    if wanted.preserve_yaml_comments and "#" in text:
+        ctx.log.warn(_NO_COMMENTS)
+    new = yaml_documents.parse_one(wanted.content, "the content") if isinstance(wanted.content, str) else wanted.content
+    documents = [_with(ctx, one, new) for one in _chosen(ctx, yaml_documents.parse_all(text, wanted.path))]
+    return "---\n".join(yaml_text(one, wanted.options) for one in documents)
+
+
+def _chosen(ctx: ActionContext[Merge], documents: list[Any]) -> list[tuple[Any, bool]]:
+    """Each document, and whether it is the one to merge into. Raises FileError."""
+    field = ctx.input.use_document_including_field
+    if not documents:
+        raise _failed(ctx, _NONE)
+    if len(documents) == 1:
+        return [(documents[0], True)]
+    if field is None:
+        raise _failed(ctx, _SEVERAL)
+    chosen = []
+    for one in documents:
+        value = one.get(field.key) if isinstance(one, dict) else None
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            value = json_text.stringify(value)
+        if not isinstance(value, str):
+            problem = f'The value at "{field.key}" defined in useDocumentIncludingField must be a string or a number.'
+            raise _failed(ctx, problem)
+        chosen.append((one, value == field.value))
+    return chosen
+
+
+def _with(ctx: ActionContext[Merge], document: tuple[Any, bool], new: Any) -> Any:
+    old, chosen = document
+    return merge(old, new, arrays=ctx.input.merge_arrays) if chosen else old
+
+
+def _failed(ctx: ActionContext[Any], problem: str) -> FileError:
+    """The error to raise; upstream logs it, too."""
+    ctx.log.error(problem)
+    return FileError(problem)
+
+
+def _indent(text: str) -> int:
+    """By how many blanks (or tabs) the lines of a file are indented for the most part; 0: it cannot be told."""
+    steps: dict[int, int] = {}
+    before = 0
+    for line in text.split("\n"):
+        if not line.strip():
+            continue
+        depth = len(line) - len(line.lstrip(" \t"))
+        if depth != before:
+            steps[abs(depth - before)] = steps.get(abs(depth - before), 0) + 1
+        before = depth
+    return max(steps, key=lambda step: steps[step]) if steps else 0

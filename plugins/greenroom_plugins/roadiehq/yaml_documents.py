@@ -1,0 +1,106 @@
+"""YAML text -> values, by the core schema of YAML 1.2: `yes` and dates are texts, `012` is twelve."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import Any
+
+import yaml
+from yaml.events import CollectionEndEvent, CollectionStartEvent
+from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
+
+from greenroom.errors import InputError
+from greenroom.settings.documents import MAX_NODES, TAG, CoreLoader
+
+DEEPEST = 200
+_SEVERAL = "Source contains multiple documents; please use YAML.parseAllDocuments()"
+
+
+def parse_one(text: str, path: str) -> Any:
+    """The value of the only document; None if there is none. Raises InputError that names the file."""
+    found = parse_all(text, path)
+    if len(found) > 1:
+        raise InputError(f"{_SEVERAL} ({path})")
+    return found[0] if found else None
+
+
+def parse_all(text: str, path: str) -> list[Any]:
+    """The value of each document. Raises InputError that names the file, and where in it something is wrong."""
+    text = text.removeprefix("\ufeff")
+    loader = CoreLoader(text)
+    found = []
+    try:
+        _check_depth(text, path)
+        while loader.check_node():
+            found.append(_Builder(path).built(loader.get_node()))
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        where = f" (line {mark.line + 1}, column {mark.column + 1})" if mark else ""
+        raise InputError(f"{path} is not valid YAML: {error.problem or error.context}{where}") from error
+    except yaml.YAMLError as error:
+        raise InputError(f"{path} is not valid YAML: {error}") from error
+    finally:
+        loader.dispose()
+    return found
+
+
+def _check_depth(text: str, path: str) -> None:
+    """What is nested deeper than anybody nests would end the process: the library goes down in C."""
+    depth = 0
+    for event in yaml.parse(text, CoreLoader):
+        if isinstance(event, CollectionStartEvent):
+            depth += 1
+        elif isinstance(event, CollectionEndEvent):
+            depth -= 1
+        if depth > DEEPEST:
+            raise InputError(f"{path} is nested too deeply")
+
+
+class _Builder:
+    """One document; aliases are written out, and bounded."""
+
+    def __init__(self, path: str) -> None:
+        self._path, self._count = path, 0
+        self._open: set[int] = set()
+
+    def built(self, node: Node) -> Any:
+        self._count += 1
+        if self._count > MAX_NODES or id(node) in self._open:
+            raise InputError(f"{self._path} has more than {MAX_NODES} values, aliases written out")
+        if isinstance(node, ScalarNode):
+            return _scalar(node)
+        self._open.add(id(node))
+        value = dict(self._members(node)) if isinstance(node, MappingNode) else self._items(node)
+        self._open.discard(id(node))
+        return value
+
+    def _items(self, node: Node) -> list[Any]:
+        return [self.built(one) for one in node.value] if isinstance(node, SequenceNode) else []
+
+    def _members(self, node: MappingNode) -> Iterator[tuple[str, Any]]:
+        seen: set[str] = set()
+        for key, value in node.value:
+            if not isinstance(key, ScalarNode):
+                raise InputError(f"{self._path} has a key that is no text (line {key.start_mark.line + 1})")
+            name = key.value
+            if name in seen:
+                raise InputError(f"{self._path}: Map keys must be unique (line {key.start_mark.line + 1})")
+            seen.add(name)
+            yield name, self.built(value)
+
+
+def _scalar(node: ScalarNode) -> Any:
+    text: str = node.value
+    if node.tag == TAG + "null":
+        return None
+    if node.tag == TAG + "bool":
+        return text.lower() == "true"
+    if node.tag == TAG + "int":
+        return int(text, 0) if text[:2] in ("0o", "0x") else int(text)
+    if node.tag == TAG + "float":
+        lowered = text.lower()
+        if lowered.endswith(".nan"):
+            return math.nan
+        return float(text) if not lowered.endswith(".inf") else math.copysign(math.inf, -1 if text[0] == "-" else 1)
+    return text
