@@ -154,7 +154,7 @@ class Mirror:
     async def folder(self, commit: str, path: bytes) -> Gathering:
         """All files and links below a path of a commit, which is empty for all of it. Raises NotFoundError, GitError."""
         files = await self._below(commit, path)
-        await self._get([file.blob for file in files], commit)
+        await self._get([file.blob for file in files], commit, path)
         return await self._gather(files, path)
 
     async def _below(self, commit: str, path: bytes) -> list[File]:
@@ -168,13 +168,15 @@ class Mirror:
             raise NotFoundError(f"{path.decode('utf-8', 'replace')} is no folder at commit {commit[:12]}")
         return files
 
-    async def _get(self, blobs: Sequence[str], commit: str) -> None:
-        """Have what is not here yet in one go; a host that refuses sends it one by one."""
-        if self._access.address.scheme != "file" and len(blobs) >= MANY_BLOBS:
-            said = await self._git.run("rev-list", "--objects", "--missing=print", commit, cwd=self.path)
+    async def _get(self, blobs: Sequence[str], commit: str, path: bytes) -> None:
+        """Have what is not here yet of a folder in one go; a host that refuses sends it one by one."""
+        if self._access.address.scheme == "file" or len(blobs) < MANY_BLOBS:
+            return
+        with contextlib.suppress(GitError):
+            tree = f"{commit}:{os.fsdecode(path)}"
+            said = await self._git.run("rev-list", "--objects", "--missing=print", tree, cwd=self.path)
             missing = {line[1:].decode() for line in said.split(b"\n") if line.startswith(b"?")}
-            with contextlib.suppress(GitError):
-                await self.prefetch(sorted(missing.intersection(blobs)))
+            await self.prefetch(sorted(missing.intersection(blobs)))
 
     async def _gather(self, files: Sequence[File], path: bytes) -> Gathering:
         asked = "".join(f"{file.blob}\n" for file in files).encode()
