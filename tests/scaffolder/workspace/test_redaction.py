@@ -236,11 +236,12 @@ def test_trees_are_redacted_in_values_keys_and_numbers() -> None:
 
 
 def test_squeezing_and_folding_agree_with_what_is_looked_up() -> None:
-    for code in range(sys.maxunicode + 1):
-        one = chr(code)
-        assert len(folded(one)) == 1
-        assert squeezed(f"a{one}b") == squeezed(f"a{one}b\x1b[0m"), "both ways of squeezing drop the same"
-        assert bool(list(dropped(one))) == one.isspace()
+    every = "".join(f"{chr(code)}|" for code in range(sys.maxunicode + 1))
+    assert len(folded(every)) == len(every)
+    assert squeezed(every).count("|") == every.count("|")
+    coloured = every.replace("\x1b|", "\x1b[0m")
+    assert squeezed(coloured) == squeezed(every.replace("\x1b|", "")), "both ways of squeezing drop the same"
+    assert [every[a:b] for a, b in dropped(every)] == [one for one in every if one.isspace()]
 
 
 @example(text="a b\n c\x1b[0m d")
