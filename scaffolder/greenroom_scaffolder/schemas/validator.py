@@ -9,7 +9,8 @@ from typing import Any
 import msgspec
 from msgspec import UNSET
 
-from greenroom_scaffolder.schemas.keywords import KEYWORDS, NOTHING, TOO_DEEP, Check, Found, Run, Site
+from greenroom_scaffolder.schemas.checking import NOTHING, TOO_DEEP, Check, Found, Run, Site
+from greenroom_scaffolder.schemas.keywords import KEYWORDS
 from greenroom_scaffolder.schemas.problems import (
     Path,
     Problem,

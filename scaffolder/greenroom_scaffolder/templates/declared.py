@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from greenroom_scaffolder.schemas import SchemaError, TooMuchError
-from greenroom_scaffolder.schemas.keywords import TYPES
+from greenroom_scaffolder.schemas.combining import TYPES
 from greenroom_scaffolder.schemas.patterns import matcher
 from greenroom_scaffolder.schemas.references import root_scope
 from greenroom_scaffolder.templates.findings import Findings

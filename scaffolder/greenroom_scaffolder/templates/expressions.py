@@ -13,6 +13,7 @@ from greenroom_scaffolder.templating.limits import Limits, RenderError
 from greenroom_scaffolder.templating.statements import parse
 
 _DELIMITERS: Final = Delimiters("${{", trim_blocks=False, lstrip_blocks=False)
+_LIMITS: Final = Limits(source=256 * 1024)
 _LOOP: Final = frozenset({"loop", "caller", "super"})
 _GUARDS: Final = frozenset({"default", "d"})
 _ASKING: Final = frozenset({"defined", "undefined", "none", "null"})
@@ -56,14 +57,13 @@ def uses_of(text: str) -> Uses:
     """Never raises: what cannot be read is `flaw`."""
     if not has_expression(text):
         return Uses()
+    walk = _Walk(text)
     try:
-        body = parse(text, _DELIMITERS, Limits()).body
+        walk.statements(parse(text, _DELIMITERS, _LIMITS).body, frozenset())
     except RenderError as error:
         return Uses(flaw=error.problem, flaw_at=error.at or 0)
     except RecursionError:
         return Uses(flaw="Template parsing exceeded the nesting depth limit")
-    walk = _Walk(text)
-    walk.statements(body, frozenset())
     return walk.uses
 
 

@@ -1,0 +1,96 @@
+"""What a check is: value -> problems, within bounds; and what the keywords' checks need to know of where their schema stands."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final, Protocol, TypeAlias
+
+from msgspec import UNSET
+
+from greenroom_scaffolder.schemas.problems import (
+    Path,
+    Problem,
+    TooMuchError,
+    WrongKeywordError,
+    property_text,
+    schema_or_id,
+)
+from greenroom_scaffolder.schemas.references import Scope
+
+Found: TypeAlias = Sequence[Problem]
+NOTHING: Final[Found] = ()
+DEEPEST = 64
+TOO_DEEP = f"The value or its schema is nested deeper than {DEEPEST} levels"
+MOST_VISITS = 1_000_000
+SECONDS = 1.0
+
+
+class Run:
+    """What one validation may use up: depth, parts of the schema looked at, and time spent on patterns."""
+
+    def __init__(self, name: str) -> None:
+        self.name, self.depth, self.visits = name, 0, 0
+        self.deadline: float | None = None
+
+    def enter(self) -> None:
+        self.depth += 1
+        self.visits += 1
+        if self.depth > DEEPEST:
+            raise TooMuchError(TOO_DEEP)
+        if self.visits > MOST_VISITS:
+            raise TooMuchError(f"Holding the value against its schema takes more than {MOST_VISITS} steps")
+
+    def leave(self) -> None:
+        self.depth -= 1
+
+    def on_the_clock(self) -> None:
+        """Called before a pattern is tried."""
+        now = time.monotonic()
+        if self.deadline is None:
+            self.deadline = now + SECONDS
+        elif now > self.deadline:
+            raise TooMuchError(f"Matching the patterns of the schema takes longer than {SECONDS:g} seconds")
+
+
+Check: TypeAlias = Callable[[Any, Path, Run], Found]
+"""A value (`UNSET` if there is none), the way to it, what may be used up -> what is wrong, in upstream's order."""
+
+
+class Compiler(Protocol):
+    """Makes checks of schemas, each only once."""
+
+    def check(self, schema: Any, scope: Scope) -> Check: ...
+
+
+class Site:
+    """A schema, and all that its keywords' checks need to know of where it stands."""
+
+    __slots__ = ("compiler", "schema", "scope")
+
+    def __init__(self, schema: Any, scope: Scope, compiler: Compiler) -> None:
+        self.schema, self.scope, self.compiler = schema, scope, compiler
+
+    def problem(self, value: Any, path: Path, run: Run, message: str, name: str, argument: Any = UNSET) -> Problem:
+        text = property_text(path, run.name)
+        schema = schema_or_id(self.schema)
+        return Problem(list(path), text, message, schema, value, name, argument, f"{text} {message}")
+
+    def here(self, schema: Any) -> Check:
+        """The check of another schema for the same value."""
+        return self.compiler.check(schema, self.scope)
+
+    def inside(self, schema: Any) -> Check:
+        """The check of a schema for what is inside of the value, or after `if`: it may name itself."""
+        return self.compiler.check(schema, self.scope.entering(schema))
+
+
+Keyword: TypeAlias = Callable[[Site], Check | None]
+
+
+def schema_at(site: Site, keyword: str) -> Any:
+    """The keyword's value, which has to be a schema."""
+    schema = site.schema[keyword]
+    if not isinstance(schema, Mapping | list | bool):
+        raise WrongKeywordError(f'Expected "{keyword}" keyword to be a schema')
+    return schema
