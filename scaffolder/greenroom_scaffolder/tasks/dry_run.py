@@ -26,6 +26,8 @@ class DryRun(msgspec.Struct, frozen=True):
     files: Sequence[Content]
     """What the workspace held at the end."""
     output: Mapping[str, Any]
+    error: BaseException | None = None
+    """Of the first step that failed, without secrets."""
 
 
 class MemoryJournal:
@@ -69,22 +71,35 @@ class DryRuns:
         `templateInfo.baseUrl` does not count).
 
         Raises the error of the first step that fails, without secrets, and NotAllowedError for files that lie elsewhere."""
-        id_ = str(uuid4())
-        beside = Keeper(self._runner.root, f"dry-run-content-{id_}", self._runner.bounds.quota)
-        base = self._runner.root.resolve() / f"dry-run-content-{id_}" / "template.yaml"
-        info = {**(spec.get("templateInfo") or {"entityRef": "template:default/dry-run"}), "baseUrl": base.as_uri()}
-        journal = MemoryJournal()
-        task = Task(id_, {**spec, "templateInfo": info}, None, secrets or {}, initiator, TaskState())
-        run = _Rehearsal(self._runner, task, journal, asyncio.Event(), dry=True)
+        name = f"dry-run-content-{uuid4()}"
+        beside = Keeper(self._runner.root, name, self._runner.bounds.quota)
         try:
             if files:
                 await in_thread(lambda: _lay_out(beside, files))
-            outcome = await run.outcome()
+            base = (self._runner.root.resolve() / name / "template.yaml").as_uri()
+            found = await self.rehearse(spec, base=base, secrets=secrets, initiator=initiator)
         finally:
             await beside.remove()
-        if outcome.status == "failed":
-            raise shown(run.error or GreenroomError(), run.redactor)
-        return DryRun(journal.log, run.files, outcome.output or {})
+        if found.error is not None:
+            raise found.error
+        return found
+
+    async def rehearse(
+        self,
+        spec: Mapping[str, Any],
+        *,
+        base: str,
+        secrets: Mapping[str, str] | None = None,
+        initiator: object = None,
+    ) -> DryRun:
+        """The same of a template that lies at the URL `base`; what failed is told, not raised."""
+        info = {**(spec.get("templateInfo") or {"entityRef": "template:default/dry-run"}), "baseUrl": base}
+        journal = MemoryJournal()
+        task = Task(str(uuid4()), {**spec, "templateInfo": info}, None, secrets or {}, initiator, TaskState())
+        run = _Rehearsal(self._runner, task, journal, asyncio.Event(), dry=True)
+        outcome = await run.outcome()
+        error = shown(run.error or GreenroomError(), run.redactor) if outcome.status == "failed" else None
+        return DryRun(journal.log, run.files, outcome.output or {}, error)
 
 
 class _Rehearsal(Run):
