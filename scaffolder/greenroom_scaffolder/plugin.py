@@ -50,6 +50,7 @@ from greenroom_scaffolder.tasks.events import TaskEvents
 from greenroom_scaffolder.tasks.meters import Audit, Meters
 from greenroom_scaffolder.tasks.runner import Bounds, Runner
 from greenroom_scaffolder.tasks.steps import Environment
+from greenroom_scaffolder.tasks.sweeping import Sweeper
 from greenroom_scaffolder.tasks.task import Journal, Outcome, Task
 from greenroom_scaffolder.tasks.worker import Janitor, Lookout, Worker
 from greenroom_scaffolder.templating import Engine
@@ -118,6 +119,7 @@ def scaffolder(config: ScaffolderConfig, host: Host) -> Iterable[Contribution]:
     yield Loop("scaffolder.lookout", Lookout(store, host.get(Presence), stale=config.stale_after).look)
     janitor = Janitor(store, config.task_timeout, config.task_timeout_janitor_frequency)
     yield Loop("scaffolder.janitor", janitor.step)
+    yield Loop("scaffolder.sweep", Sweeper(store, lambda: working_directory(backend, host.get(DataFolder))).step)
     gauge = host.get(Metrics).gauge("scaffolder_tasks", "Tasks, by what became of them", ("status",))
     yield Loop("scaffolder.census", Census(store, gauge).count)
     yield Status("Scaffolder", lambda: _status(store, worker, config.concurrent_tasks_limit))

@@ -120,6 +120,10 @@ class Store:
         """How it ended, if that was said up to an event."""
         return read_events(await self.database.fetch(self.sql.completion_until, task_id, until))
 
+    async def ended(self, tasks: Sequence[UUID]) -> set[UUID]:
+        """Those of these tasks that nobody runs any more, nor will."""
+        return {row["id"] for row in await self.database.fetch(self.sql.ended_tasks, tasks)}
+
     async def tally(self) -> dict[str, int]:
         """How many tasks there are of each status that some have."""
         rows = await self.database.fetch(self.sql.tally)

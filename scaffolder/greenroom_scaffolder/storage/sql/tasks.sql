@@ -99,3 +99,7 @@ SELECT created_by, status, sum(n) FROM (
     UNION ALL SELECT created_by, is_now, 1 FROM unnest($1::text[], $3::text[]) AS m (created_by, is_now)
 ) c GROUP BY created_by, status ORDER BY created_by COLLATE "C", status COLLATE "C"
 ON CONFLICT (created_by, status) DO UPDATE SET n = a.n + excluded.n
+
+-- name: ended_tasks
+-- Those of these tasks that nobody runs any more, nor will.
+SELECT id FROM tasks WHERE id = ANY($1::uuid[]) AND status NOT IN ('open', 'processing')

@@ -1,0 +1,60 @@
+"""Folders that a killed process left behind -> removed once their tasks have ended: they may hold what only the task was to see."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from pathlib import Path
+from time import time
+from uuid import UUID
+
+from greenroom.errors import GreenroomError
+from greenroom_scaffolder.storage.store import Store
+from greenroom_scaffolder.workspace.quota import Quota
+from greenroom_scaffolder.workspace.workspace import Workspace
+
+log = logging.getLogger("greenroom.scaffolder")
+
+EVERY = 300.0
+YOUNG = 60.0
+"""Seconds for which a folder is left alone: it may be that of a task that has just been claimed again."""
+DRY = "dry-run-"
+LONGEST_DRY_RUN = 24 * 3600.0
+
+
+class Sweeper:
+    """Looks after the folder in which workspaces are made. Others may make folders there, too: they are not touched."""
+
+    def __init__(self, store: Store, root: Callable[[], Path]) -> None:
+        self._store, self._root = store, root
+
+    async def step(self) -> float:
+        """One round of the loop. Returns the seconds to rest."""
+        found = await asyncio.to_thread(self._found)
+        ended = await self._store.ended([UUID(name) for name in found if not name.startswith(DRY)])
+        gone = [name for name in found if name.startswith(DRY) or UUID(name) in ended]
+        if gone:
+            await asyncio.to_thread(self._remove, gone)
+            log.info("%d folders were removed that tasks of an ended process had left", len(gone))
+        return EVERY
+
+    def _found(self) -> list[str]:
+        """The folders of tasks that are old enough."""
+        names = []
+        for folder in self._root().iterdir():
+            age = LONGEST_DRY_RUN if folder.name.startswith(DRY) else YOUNG
+            with suppress(ValueError, FileNotFoundError):
+                UUID(folder.name.removeprefix(DRY))
+                if folder.is_dir() and not folder.is_symlink() and time() - folder.stat().st_mtime > age:
+                    names.append(folder.name)
+        return names
+
+    def _remove(self, names: Sequence[str]) -> None:
+        for name in names:
+            folder = self._root().resolve() / name
+            try:
+                Workspace(folder, Quota()).remove()
+            except (OSError, GreenroomError) as error:
+                log.warning("the folder %s cannot be removed: %s", folder, error)
