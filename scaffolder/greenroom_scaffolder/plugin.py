@@ -49,7 +49,6 @@ from greenroom_scaffolder.tasks.dry_run import DryRuns
 from greenroom_scaffolder.tasks.events import TaskEvents
 from greenroom_scaffolder.tasks.meters import Audit, Meters
 from greenroom_scaffolder.tasks.runner import Bounds, Runner
-from greenroom_scaffolder.tasks.steps import Environment
 from greenroom_scaffolder.tasks.sweeping import Sweeper
 from greenroom_scaffolder.tasks.task import Journal, Outcome, Task
 from greenroom_scaffolder.tasks.worker import Janitor, Lookout, Worker
@@ -140,13 +139,12 @@ class Workshop:
     def open(self, root: Path) -> None:
         """Look at what there is. Workspaces are made in `root`."""
         filters, global_values = self._vocabulary()
-        environment = self._config.default_environment
         self._engines = Engines(filters, global_values)
         self._runner = Runner(
             Registry(self._host.all(Action)),
             Engine(filters, global_values),
             root,
-            environment=Environment(environment.parameters, environment.secrets),
+            environment=self._config.default_environment,
             permissions=self._permissions,
             meters=self._meters,
             bounds=self._bounds,
