@@ -29,7 +29,9 @@ DATABASE = "greenroom"
 KILLS = int(os.environ.get("FAULTS_KILLS", "500" if LONG else "4"))
 AT_ONCE = 6
 SECRET = "s3cr3t-of-the-tests-0123456789"
-PATIENCE = 120.0
+PATIENCE = 600.0 if LONG else 120.0
+CALM = 10
+"""Kills after which there are none until some task is completed: processes take a while to start, when all do."""
 PROCESSES: dict[str, Sequence[str]] = {
     "api": ("serve",),
     "worker": ("worker",),
@@ -69,6 +71,7 @@ class Deeds:
         self.ledger = folder / "ledger"
         self.stopped = False
         self.made = 0
+        self.jobs: list[asyncio.Task[None]] = []
         self.done: set[str] = set()
         self.retries: Counter[str] = Counter()
 
@@ -116,6 +119,20 @@ class Deeds:
                 with suppress(RefusedError):  # it was, by an attempt whose answer was lost
                     await self.ask(f"/tasks/{id_}/retry", {"secrets": {"TOKEN": SECRET}}, 201)
             assert time.monotonic() < deadline, f"{id_} is stuck, {status}: {await self.rows('tasks', id_)}"
+            await asyncio.sleep(0.1)
+
+    def check(self) -> None:
+        """Raises what a job did."""
+        for job in self.jobs:
+            if job.done():
+                job.result()
+
+    async def moves(self) -> None:
+        """Until some task is completed that was not."""
+        done, deadline = len(self.done), time.monotonic() + PATIENCE
+        while len(self.done) == done:
+            self.check()
+            assert time.monotonic() < deadline, "nothing moves any more"
             await asyncio.sleep(0.1)
 
     async def rows(self, table: str, id_: str) -> list[dict[str, Any]]:
@@ -227,13 +244,14 @@ async def test_tasks_outlive_whoever_runs_them(cluster: Cluster, folder: Path) -
     draw = random.Random(SEED)
     async with deeds(cluster, folder) as place:
         await place.ask("/templates/default/template/deeds/parameter-schema")
-        jobs = [asyncio.create_task(place.keep_busy()) for _ in range(AT_ONCE)]
-        kills = 0
+        place.jobs = [asyncio.create_task(place.keep_busy()) for _ in range(AT_ONCE)]
+        kills = calm = 0
         while kills < KILLS:
+            if kills >= calm + CALM:
+                calm = kills
+                await place.moves()
             await asyncio.sleep(draw.uniform(0.3, 1.5))
-            for job in jobs:
-                if job.done():
-                    job.result()
+            place.check()
             if kills % 10 == 3:
                 await restart(cluster, draw.choice([signal.SIGINT, signal.SIGQUIT, signal.SIGKILL]))
                 kills += 1
@@ -245,7 +263,7 @@ async def test_tasks_outlive_whoever_runs_them(cluster: Cluster, folder: Path) -
                 place.fleet.start(name, *PROCESSES[name])
             kills += len(victims)
         place.stopped = True
-        await asyncio.wait_for(asyncio.gather(*jobs), PATIENCE)
+        await asyncio.wait_for(asyncio.gather(*place.jobs), PATIENCE)
         await everything_has_ended(place)
         await place.agrees()
         place.pushed()

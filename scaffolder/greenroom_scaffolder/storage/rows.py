@@ -73,6 +73,8 @@ class Held(msgspec.Struct, frozen=True):
     attempt: int
     holder: int | None
     heartbeat_at: datetime | None
+    silent: float = 0.0
+    """Seconds since then, or since the database has been there."""
 
 
 def read_id(task_id: str) -> UUID:

@@ -29,6 +29,8 @@ LOOK = 1.0
 """Seconds between two looks at who is at what; also the longest time until a step of the worker's loop ends."""
 GONE = 4.0
 """Seconds for which a worker must be missed, and give no sign of life, until its tasks are anybody's."""
+SURELY_GONE = 10.0
+"""The same for one that was so before this process looked, by the database's word: where processes die young, none sees much."""
 STALE = timedelta(seconds=30)
 """The same for one that is not missed, or of which nobody could tell that it lives (upstream: staleTimeout)."""
 STUCK = 5.0
@@ -232,8 +234,8 @@ async def _end(job: asyncio.Task[None]) -> None:
 
 
 class Lookout:
-    """Finds the tasks whose worker is gone. Only what it has seen itself counts, so that no clocks are compared, and nobody is
-    taken for gone because the database was."""
+    """Finds the tasks whose worker is gone. First of all what it has seen itself counts, so that no clocks are compared, and
+    nobody is taken for gone because the database was."""
 
     def __init__(self, store: Store, presence: Presence, *, stale: timedelta | None = None, gone: float = GONE) -> None:
         self._store, self._presence, self._gone = store, presence, gone
@@ -261,8 +263,9 @@ class Lookout:
 
     def _is_lost(self, one: Held, living: set[int], now: float) -> bool:
         silent = now - self._signs[(one.id, one.attempt)][1]
-        missed = one.holder is not None and one.holder not in living
-        return silent >= (min(self._gone, self._stale) if missed else self._stale)
+        if one.holder is None or one.holder in living:
+            return silent >= self._stale
+        return silent >= min(self._gone, self._stale) or (silent >= LOOK * 0.9 and one.silent >= SURELY_GONE)
 
 
 def _sign(one: Held, known: Mapping[tuple[UUID, int], tuple[object, float]], now: float) -> tuple[object, float]:

@@ -30,8 +30,10 @@ SELECT key, value FROM task_checkpoints WHERE task_id = $1
 SELECT archive FROM task_workspaces WHERE task_id = $1
 
 -- name: held
--- The tasks that workers are at, and their signs of life.
-SELECT id, attempt, holder, heartbeat_at FROM tasks WHERE status = 'processing'
+-- The tasks that workers are at, their last signs of life, and for how many seconds there was none that there could have been.
+SELECT id, attempt, holder, heartbeat_at,
+    extract(epoch FROM clock_timestamp() - greatest(heartbeat_at, pg_postmaster_start_time()))::float8 AS silent
+FROM tasks WHERE status = 'processing'
 
 -- name: lock_lost
 -- Those of these tasks that nobody has claimed since, and nobody else is freeing; with what is to be decided of them.
