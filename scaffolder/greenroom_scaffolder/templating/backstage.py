@@ -128,8 +128,10 @@ _STEP = re.compile(
 
 
 @sees_undefined
-def pick(value: Any, path: Any = UNDEFINED, default: Any = UNDEFINED) -> Any:
+def pick(value: Any, path: Any = UNDEFINED, default: Any = UNDEFINED, *_: Any) -> Any:
     """The member at `a.b[0].c`; `default`, or UNDEFINED, where there is none. As lodash's `get`."""
+    if value is None or value is UNDEFINED:
+        return default
     steps = _steps(path, value)
     found = value
     for step in steps:

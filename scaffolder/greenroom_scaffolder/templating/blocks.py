@@ -12,7 +12,7 @@ from typing import Any
 
 from greenroom_scaffolder.templating import nodes
 from greenroom_scaffolder.templating.callables import Macro, MacroCode
-from greenroom_scaffolder.templating.interpreter import Compiler, Region, World
+from greenroom_scaffolder.templating.interpreter import Compiler, Region, World, located
 from greenroom_scaffolder.templating.limits import RenderError
 from greenroom_scaffolder.templating.members import own
 from greenroom_scaffolder.templating.nodes import Statement
@@ -104,7 +104,7 @@ class TemplateCompiler(Compiler):
             loop.otherwise = self._otherwise(node, inner)
         else:
             self._plan_destructuring(loop, node, region)
-        return loop.execute
+        return located(loop.execute, node.at)
 
     def _bound_body(self, node: nodes.For, targets: list[nodes.Name], inner: Region) -> _Body:
         return _Body(

@@ -57,7 +57,7 @@ class Arguments:
 
 def _so_many(low: int, high: float) -> str:
     if low == high:
-        return f"requires {low} positional argument{'' if low == 1 else 's'}"
+        return f"requires {low} positional arguments"
     if high == float("inf"):
         return f"requires at least {low} positional arguments"
     return f"requires {low} to {high} positional arguments"

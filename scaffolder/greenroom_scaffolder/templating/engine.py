@@ -12,9 +12,10 @@ from greenroom_scaffolder.templating.blocks import TemplateCompiler
 from greenroom_scaffolder.templating.interpreter import Region, World
 from greenroom_scaffolder.templating.lexer import Delimiters
 from greenroom_scaffolder.templating.limits import Limits, RenderError, TemplateError
+from greenroom_scaffolder.templating.references import References, referenced
 from greenroom_scaffolder.templating.scope import Evaluate, Execute, Run
 from greenroom_scaffolder.templating.statements import parse
-from greenroom_scaffolder.templating.units import well_formed
+from greenroom_scaffolder.templating.units import position, well_formed
 from greenroom_scaffolder.templating.values import UNDEFINED, entries, private, public, rendered
 
 __all__ = ["Engine"]
@@ -80,6 +81,14 @@ class Engine:
             values = (self.resolve(each, context) for each in tree)
             return [None if value is UNDEFINED else value for value in values]
         return tree
+
+    def variables(self, template: str) -> References:
+        """Everything the template names, with line and column. Raises TemplateError where it cannot be read."""
+        try:
+            parsed = parse(template, self._delimiters, self._world.limits)
+            return referenced(parsed, template, self._world)
+        except RenderError as failure:
+            raise _told(failure, template) from failure
 
     def _program(self, template: str) -> _Program:
         return self._remembered(template) if len(template) <= _CACHED_LENGTH else self._compile(template)
@@ -219,5 +228,5 @@ def _told(failure: RenderError, template: str) -> TemplateError:
     """The failure with its place as line and column."""
     if failure.at is None or failure.limit:
         return TemplateError(failure.problem, limit=failure.limit)
-    before = template[: failure.at]
-    return TemplateError(failure.problem, line=before.count("\n") + 1, column=len(before) - before.rfind("\n"))
+    line, column = position(template, failure.at)
+    return TemplateError(failure.problem, line=line, column=column)

@@ -39,7 +39,7 @@ from greenroom_scaffolder.templating.values import (
     truthy,
 )
 
-__all__ = ["Compiler", "Region", "World"]
+__all__ = ["Compiler", "Region", "World", "located"]
 
 _CHAIN = 8
 """Operators of one expression that become closures within closures; more are gone through in a loop."""
@@ -254,9 +254,12 @@ class Compiler:
         value = self.expression(node.left, region)
         rest = [self.expression(each, region) for each in node.arguments.positional] if node.arguments else []
         name, at, shown = node.name, node.at, quote_diagnostic(node.name)
+        defined = {"defined": True, "undefined": False}.get(name)
 
         def tested(run: Run) -> bool:
             tested_value = value(run)
+            if defined is not None and not isinstance(tested_value, Template):
+                return (tested_value is not UNDEFINED) is defined
             given = [evaluate(run) for evaluate in rest]
             run.spend(1)
             try:
@@ -264,9 +267,6 @@ class Compiler:
             except RenderError as failure:
                 raise failure.within(f"Test {shown} failed for {kind_of(tested_value)} input", at) from failure
 
-        if name in ("defined", "undefined"):
-            positive = name == "defined"
-            return lambda run: (value(run) is not UNDEFINED) is positive
         return tested
 
     def _binary(self, node: nodes.Binary, region: Region) -> Evaluate:
@@ -595,6 +595,8 @@ def _slice(run: Run, value: Any, start: Any, stop: Any, step: Any) -> list[Any]:
         stop = add(stop, length, run)
     if compare(start, 0, run) < 0:
         start = add(start, length, run)
+    if sign > 0 and math.isnan(compare(start, length, run)) and math.isnan(compare(start, stop, run)):
+        raise RenderError(f"Template evaluation exceeded the work unit limit of {run.limits.steps}", limit=True)
     found: list[Any] = []
     while not (compare(start, 0, run) < 0 or compare(start, length, run) > 0 or compare(start, stop, run) * sign >= 0):
         run.spend(1)

@@ -10,7 +10,7 @@ from greenroom.errors import InputError
 
 __all__ = ["Budget", "Limits", "RenderError", "TemplateError"]
 
-_SLICE = 4096
+_SLICE = 1024
 """Steps between two looks at the clock."""
 
 

@@ -198,7 +198,7 @@ def to_radix(value: Number, radix: Number | None) -> str:
     """`value.toString(radix)`."""
     base = 10 if radix is None else whole(radix)
     if not 2 <= base <= 36:
-        raise RenderError("toString() radix must be between 2 and 36")
+        raise RenderError("toString() radix argument must be between 2 and 36")
     exact = float(value)
     if base == 10 or exact != exact or math.isinf(exact):
         return written(value)

@@ -14,7 +14,7 @@ from greenroom_scaffolder.templating.limits import Limits, RenderError
 from greenroom_scaffolder.templating.nodes import Expression, Statement
 from greenroom_scaffolder.templating.parser import Parser, Traits
 from greenroom_scaffolder.templating.suggestions import unknown
-from greenroom_scaffolder.templating.units import quote_diagnostic
+from greenroom_scaffolder.templating.units import position, quote_diagnostic
 
 __all__ = ["Parsed", "parse"]
 
@@ -39,7 +39,19 @@ def parse(source: str, delimiters: Delimiters, limits: Limits) -> Parsed:
         raise RenderError(f"Template parsing exceeded the source code unit limit of {limits.source}", limit=True)
     reader = _Reader(pieces(source, delimiters), limits.depth)
     body, _ = reader.body(())
+    _check_blocks(reader.blocks, source)
     return Parsed(body, reader.traits)
+
+
+def _check_blocks(blocks: list[tuple[str, int]], source: str) -> None:
+    """Raises for a name that two blocks have."""
+    first: dict[str, int] = {}
+    for name, at in sorted(blocks, key=lambda block: block[1]):
+        if name in first:
+            line, column = position(source, first[name])
+            where = f"the first declaration is at line {line}, column {column}"
+            raise RenderError(f"Block {quote_diagnostic(name)} is declared more than once; {where}", at)
+        first[name] = at
 
 
 def _name(piece: Piece) -> str:
@@ -63,7 +75,7 @@ class _Reader:
     def __init__(self, found: list[Piece], depth: int) -> None:
         self._pieces, self._index = found, 0
         self._depth, self._maximum = 0, depth
-        self._blocks: set[str] = set()
+        self.blocks: list[tuple[str, int]] = []
         self._macros = 0
         self.traits = Traits()
 
@@ -201,9 +213,7 @@ class _Reader:
         body, stop = self._until("endblock", missing="endblock", piece=piece)
         if _rest(stop) not in ("", name.name):
             self._fail("Endblock name must match its opening block", stop)
-        if name.name in self._blocks:
-            self._fail(f"Block {quote_diagnostic(name.name)} is declared more than once", piece)
-        self._blocks.add(name.name)
+        self.blocks.append((name.name, piece.at))
         return nodes.Block(piece.at, name.name, body)
 
     def _switch(self, piece: Piece) -> nodes.Switch:

@@ -7,6 +7,7 @@ import re
 __all__ = [
     "WHITESPACE",
     "escape_html",
+    "position",
     "quote_diagnostic",
     "split_units",
     "text_of",
@@ -52,6 +53,13 @@ def well_formed(text: str) -> str:
     if text.isascii() or not _SURROGATE.search(text):
         return text
     return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+
+
+def position(source: str, at: int) -> tuple[int, int]:
+    """The line and column of an offset, both from one, columns in code units."""
+    before = source[:at]
+    line = before[before.rfind("\n") + 1 :]
+    return before.count("\n") + 1, len(units(line)) + 1
 
 
 def split_units(text: str) -> list[str]:

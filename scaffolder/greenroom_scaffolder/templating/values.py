@@ -62,6 +62,9 @@ UNDEFINED: Final = Undefined()
 RESERVED = frozenset({"constructor", "prototype", "__proto__"})
 """Names that no template may say: in JavaScript they lead out of the data."""
 
+_SHORT = 256
+"""Characters of a text that nobody is charged for. Longer ones cost a step for each 64."""
+
 _UNCALLABLE = "Callable values cannot be coerced"
 
 
@@ -259,7 +262,10 @@ def number_of(value: Any, budget: Budget) -> Number:
         return 0
     if value is UNDEFINED:
         return math.nan
-    return numerals.read(str(primitive(value, budget)))
+    read = str(primitive(value, budget))
+    if len(read) > _SHORT:
+        budget.spend(len(read) >> 6)
+    return numerals.read(read)
 
 
 def same(left: Any, right: Any) -> bool:
@@ -325,7 +331,10 @@ def add(left: Any, right: Any, budget: Budget) -> Any:
 
 
 def concatenated(left: str, right: str, budget: Budget) -> str:
-    budget.fits(len(left) + len(right))
+    length = len(left) + len(right)
+    if length > _SHORT:
+        budget.fits(length)
+        budget.spend(length >> 6)
     return text_of(left + right)
 
 
