@@ -39,6 +39,7 @@ from greenroom.urls.integrations import Integrations
 from greenroom_scaffolder.actions.builtin import builtin_actions
 from greenroom_scaffolder.actions.registry import Registry
 from greenroom_scaffolder.actions.rendering import Engines
+from greenroom_scaffolder.actions.scripts import script_actions
 from greenroom_scaffolder.routes import scaffolder_routes
 from greenroom_scaffolder.routes.extensions import extensions
 from greenroom_scaffolder.routes.reading import Templates
@@ -83,6 +84,7 @@ def scaffolder(config: ScaffolderConfig, host: Host) -> Iterable[Contribution]:
         locations=host.get(CatalogLocations),
         only_with_user_token=config.require_scm_user_credentials,
     )
+    yield from script_actions(map(Path, config.scripts))
     yield Ready(lambda: workshop.open(working_directory(backend, host.get(DataFolder))))
     yield scaffolder_routes(
         Broker(store, followers, sealing),

@@ -1,6 +1,6 @@
 """The section `scaffolder` of `app-config.yaml`, as far as this part of the house reads it.
 
-Names and defaults are upstream's, but for `secrets`, `workspace` and `events`, which are our own."""
+Names and defaults are upstream's, but for `secrets`, `workspace`, `events` and `scripts`, which are our own."""
 
 from __future__ import annotations
 
@@ -126,6 +126,8 @@ class ScaffolderConfig(msgspec.Struct, rename="camel"):
     workspace: WorkspaceLimits = msgspec.field(default_factory=WorkspaceLimits)
     events: EventStreams = msgspec.field(default_factory=EventStreams)
     actions: dict[str, Any] = {}
+    scripts: list[str] = []
+    """Folders of programs that are actions, each with its description beside it."""
 
     def __post_init__(self) -> None:
         if self.concurrent_tasks_limit < 0:

@@ -1,0 +1,150 @@
+"""folder -> actions: each `<name>.yaml` describes a program, in any language, that is one.
+
+    id: acme:greet
+    description: Leave a greeting in the workspace.
+    input: {type: object, properties: {name: {type: string}}, required: [name], additionalProperties: false}
+    output: {type: object, properties: {greeting: {type: string}}}
+    run: [./greet.sh]
+
+The program runs in the workspace. It reads its input as JSON from stdin; each line that it prints is a line of the log; outputs it
+writes as a JSON object to the file that `GREENROOM_OUTPUT` names. A status other than 0 fails the step.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import tempfile
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import yaml
+
+from greenroom.errors import ConfigError, GreenroomError, InputError
+from greenroom.plugin import Action, ActionContext, Example
+from greenroom_scaffolder.actions.slices import in_thread
+from greenroom_scaffolder.schemas import validate
+
+MOST_OUTPUT = 1024 * 1024
+"""Bytes of a program's outputs."""
+_LIMITED = 'ulimit -t "$1" && ulimit -v "$2" && shift 2 && exec "$@"'
+
+
+class Limits(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
+    """What the system holds each process of a program to."""
+
+    cpu_seconds: int = 600
+    memory_megabytes: int = 4096
+
+
+class Script(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
+    """What a file beside a program says of it."""
+
+    id: str
+    run: Sequence[str]
+    """Program and arguments. What begins with `./` stands in the file's own folder."""
+    description: str | None = None
+    input: dict[str, Any] = msgspec.field(default_factory=lambda: {"type": "object", "additionalProperties": False})
+    """JSON Schema (draft 7), which a step's input has to meet."""
+    output: dict[str, Any] | None = None
+    """JSON Schema, which the outputs have to meet."""
+    examples: Sequence[Example] = ()
+    idempotent: bool = False
+    dry_run: bool = False
+    """Whether it runs in dry runs, too: then it looks at `GREENROOM_DRY_RUN`, and changes nothing outside of the workspace."""
+    timeout: float = 600.0
+    """Seconds."""
+    limits: Limits = Limits()
+    environment: dict[str, str] = msgspec.field(default_factory=dict)
+    """Variables that it gets, beside the few that every program needs."""
+
+
+class ScriptError(GreenroomError):
+    """The program failed"""
+
+
+def script_actions(folders: Iterable[Path]) -> list[Action[Any]]:
+    """The actions of all programs in some folders (`scaffolder.scripts`), by file name.
+
+    Raises ConfigError, which names the file, for a description that is wrong."""
+    found = []
+    for folder in folders:
+        if not folder.is_dir():
+            raise ConfigError("scaffolder.scripts", "expected a folder", value=str(folder))
+        found += [script_action(_described(path), folder.resolve()) for path in sorted(folder.glob("*.y*ml"))]
+    return found
+
+
+def script_action(script: Script, folder: Path) -> Action[Any]:
+    """The action of one program."""
+
+    async def run(ctx: ActionContext[Mapping[str, Any]]) -> Mapping[str, Any]:
+        with tempfile.TemporaryDirectory(prefix="greenroom-script-") as made:
+            answer = Path(made, "output.json")
+            await _run(ctx, script, folder, answer)
+            return await in_thread(lambda: _outputs(script, answer))
+
+    return Action(
+        script.id,
+        run,
+        description=script.description,
+        input_schema=script.input,
+        output_schema=script.output,
+        examples=tuple(script.examples),
+        dry_run=script.dry_run,
+        idempotent=script.idempotent,
+    )
+
+
+async def _run(ctx: ActionContext[Mapping[str, Any]], script: Script, folder: Path, answer: Path) -> None:
+    """Raises ScriptError for a status other than 0, and when its time is over."""
+    told = {
+        "GREENROOM_OUTPUT": str(answer),
+        "GREENROOM_TASK": ctx.task_id,
+        "GREENROOM_STEP": ctx.step_id,
+        "GREENROOM_KEY": ctx.key,
+        "GREENROOM_DRY_RUN": "true" if ctx.dry_run else "",
+        "GREENROOM_USER": str((ctx.user or {}).get("ref", "")),
+    }
+    limits = (str(script.limits.cpu_seconds), str(script.limits.memory_megabytes * 1024))
+    program = [str(folder / part) if part.startswith("./") else part for part in script.run]
+    command = ("/bin/sh", "-c", _LIMITED, "sh", *limits, *program)
+    try:
+        async with asyncio.timeout(script.timeout):
+            status = await ctx.run(*command, env={**script.environment, **told}, stdin=msgspec.json.encode(ctx.input))
+    except TimeoutError:
+        raise ScriptError(f"The program of {script.id} took longer than {script.timeout:g} seconds") from None
+    if status != 0:
+        raise ScriptError(f"The program of {script.id} failed with status {status}: the log has what it said")
+
+
+def _outputs(script: Script, answer: Path) -> Mapping[str, Any]:
+    """Raises ScriptError for outputs that are no JSON object, too large, or not what the schema says."""
+    try:
+        with answer.open("rb") as file:
+            content = file.read(MOST_OUTPUT + 1)
+    except FileNotFoundError:
+        content = b""
+    if len(content) > MOST_OUTPUT:
+        raise ScriptError(f"The outputs of {script.id} are larger than {MOST_OUTPUT} bytes")
+    try:
+        outputs = msgspec.json.decode(content or b"{}", type=dict[str, Any])
+    except (msgspec.DecodeError, RecursionError) as error:
+        raise ScriptError(f"The outputs of {script.id} are not a JSON object: {error}") from error
+    problems = validate(outputs, script.output) if script.output is not None else []
+    if problems:
+        raise ScriptError(f"Invalid output of action {script.id}, {', '.join(one.stack for one in problems)}")
+    return outputs
+
+
+def _described(path: Path) -> Script:
+    try:
+        script = msgspec.convert(yaml.safe_load(path.read_text("utf-8")), Script)
+        validate({}, script.input)
+        validate({}, script.output or {})
+    except (OSError, yaml.YAMLError, msgspec.ValidationError, UnicodeDecodeError, InputError) as error:
+        raise ConfigError("scaffolder.scripts", f"{path.name} does not describe an action: {error}") from error
+    if not script.run:
+        raise ConfigError("scaffolder.scripts", f"{path.name} names no program to `run`")
+    return script
