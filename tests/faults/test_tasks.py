@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 import random
+import re
 import signal
 import subprocess
 import time
@@ -23,6 +24,7 @@ from tests.faults.cluster import Cluster, running
 from tests.faults.fleet import Fleet, fleet
 from tests.faults.world import LONG, SEED, connection
 from tests.support.installed import pretend_installed
+from tests.support.processes import Process
 
 API = "/api/scaffolder/v2"
 DATABASE = "greenroom"
@@ -71,6 +73,7 @@ class Deeds:
         self.ledger = folder / "ledger"
         self.stopped = False
         self.made = 0
+        self._listens: tuple[Process, int] | None = None
         self.jobs: list[asyncio.Task[None]] = []
         self.done: set[str] = set()
         self.retries: Counter[str] = Counter()
@@ -80,7 +83,7 @@ class Deeds:
         deadline = time.monotonic() + PATIENCE
         while True:
             try:
-                door = Connection(await asyncio.to_thread(self.fleet.port, "api"))
+                door = Connection(self.port())
                 try:
                     method, content = ("GET", b"") if body is None else ("POST", msgspec.json.encode(body))
                     return (await door.ask(Ask(API + path, method, content), expected)).json()
@@ -89,10 +92,20 @@ class Deeds:
             except RefusedError as error:
                 if " 503 " not in str(error) and " 404 " not in str(error):
                     raise
-            except (OSError, EOFError, KeyError, AssertionError):
+            except (OSError, EOFError, KeyError):
                 pass
             assert time.monotonic() < deadline, f"nobody answers {path}"
             await asyncio.sleep(0.1)
+
+    def port(self) -> int:
+        """Where the server listens. Raises KeyError, EOFError while there is none; its log may end within a line."""
+        server = self.fleet.process("api")
+        if self._listens is None or self._listens[0] is not server:
+            found = re.search(r"Listening on [^\"]*:(\d+)", server.log)
+            if found is None:
+                raise EOFError
+            self._listens = server, int(found[1])
+        return self._listens[1]
 
     async def keep_busy(self) -> None:
         """Have tasks made, and tried again, one after another."""
@@ -257,8 +270,9 @@ async def test_tasks_outlive_whoever_runs_them(cluster: Cluster, folder: Path) -
                 kills += 1
                 continue
             victims = draw.sample(list(PROCESSES), draw.choices((1, len(PROCESSES)), (5, 1))[0])
+            how = draw.choices((signal.SIGKILL, signal.SIGTERM), (7, 1))[0]
             for name in victims:
-                place.fleet.kill(name)
+                await asyncio.to_thread(place.fleet.end, name, how)
             for name in victims:
                 place.fleet.start(name, *PROCESSES[name])
             kills += len(victims)
