@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from hashlib import blake2b
+from itertools import count
 from pathlib import Path
 from typing import TypeVar
 
@@ -53,7 +55,7 @@ class Keeper:
     def workspace(self) -> Workspace:
         """It is made here: most steps of small templates never look at it."""
         if self._workspace is None:
-            self._workspace = Workspace.create(self._root, self._name, self._quota)
+            self._workspace = Workspace.create(self._root, self._free_name(), self._quota)
         return self._workspace
 
     @property
@@ -62,10 +64,11 @@ class Keeper:
         return self._workspace is not None
 
     async def restore(self, archive: bytes | None) -> None:
-        """Put back what an earlier run left, and nothing else: what lies there may be of a step that was not finished.
+        """Put back what an earlier run left.
 
         Raises ArchiveError, QuotaError."""
-        await in_thread(lambda: self._restore(archive))
+        if archive:
+            await in_thread(lambda: self._restore(archive))
 
     async def changes(self) -> Change | None:
         """None: it holds what was packed last. Raises QuotaError where it holds more than it may."""
@@ -77,12 +80,20 @@ class Keeper:
         if self._workspace is not None:
             await in_thread(self._workspace.remove)
 
-    def _restore(self, archive: bytes | None) -> None:
-        self.workspace.remove()
-        self._workspace = None
-        if archive:
-            self.workspace.unpack(archive)
-            self._packed = _print(self.workspace.path)
+    def _free_name(self) -> str:
+        """A folder of this run alone. One of this name may have been left by a process that was killed, or be in use by one that
+        does not know yet that it has lost the task: neither's files are ours, and it will remove its own."""
+        self._root.mkdir(parents=True, exist_ok=True)
+        for number in count():
+            name = f"{self._name}.{number}" if number else self._name
+            with suppress(FileExistsError):
+                (self._root / name).mkdir(mode=0o700)
+                return name
+        raise AssertionError
+
+    def _restore(self, archive: bytes) -> None:
+        self.workspace.unpack(archive)
+        self._packed = _print(self.workspace.path)
 
     def _changes(self, workspace: Workspace) -> Change | None:
         seen = _print(workspace.path)

@@ -33,8 +33,8 @@ class Sweeper:
     async def step(self) -> float:
         """One round of the loop. Returns the seconds to rest."""
         found = await asyncio.to_thread(self._found)
-        ended = await self._store.ended([UUID(name) for name in found if not name.startswith(DRY)])
-        gone = [name for name in found if name.startswith(DRY) or UUID(name) in ended]
+        ended = await self._store.ended([_task_of(name) for name in found if not name.startswith(DRY)])
+        gone = [name for name in found if name.startswith(DRY) or _task_of(name) in ended]
         if gone:
             await asyncio.to_thread(self._remove, gone)
             log.info("%d folders were removed that tasks of an ended process had left", len(gone))
@@ -46,7 +46,7 @@ class Sweeper:
         for folder in self._root().iterdir():
             age = LONGEST_DRY_RUN if folder.name.startswith(DRY) else YOUNG
             with suppress(ValueError, FileNotFoundError):
-                UUID(folder.name.removeprefix(DRY))
+                _task_of(folder.name)
                 if folder.is_dir() and not folder.is_symlink() and time() - folder.stat().st_mtime > age:
                     names.append(folder.name)
         return names
@@ -58,3 +58,8 @@ class Sweeper:
                 Workspace(folder, Quota()).remove()
             except (OSError, GreenroomError) as error:
                 log.warning("the folder %s cannot be removed: %s", folder, error)
+
+
+def _task_of(folder: str) -> UUID:
+    """Raises ValueError for a folder that is no task's. (`keeping` puts a number behind the id where the id is taken.)"""
+    return UUID(folder.removeprefix(DRY).removeprefix("content-").partition(".")[0])

@@ -15,6 +15,8 @@ from greenroom.plugin import ActionContext
 from greenroom_scaffolder.tasks.runner import Bounds
 from greenroom_scaffolder.tasks.scribe import LogLimits
 from greenroom_scaffolder.tasks.task import Outcome, StepState, TaskState, retried
+from greenroom_scaffolder.workspace.quota import QuotaError
+from greenroom_scaffolder.workspace.workspace import Workspace
 from tests.scaffolder.tasks.rehearsal import Died, Notebook, log, made, run_steps, runner_of, spec_of, task_of
 
 INFO, WARN = "\x1b[32minfo\x1b[39m: ", "\x1b[33mwarn\x1b[39m: "
@@ -563,3 +565,55 @@ async def test_the_workspace_is_packed_only_when_it_changed(tmp_path: Path) -> N
     )
     packed = [what for what, _ in notebook.entries if what == "workspace"]
     assert len(packed) == 1, "not for what only looks, and not after the last step"
+
+
+async def test_files_that_a_killed_process_left_are_not_those_of_the_next_run(tmp_path: Path) -> None:
+    (tmp_path / "task-1").mkdir()
+    (tmp_path / "task-1" / "half.txt").write_text("half")
+    outcome, _ = await run_steps(
+        tmp_path, {"id": "l", "action": "test:list"}, output={"files": "${{ steps.l.output.files }}"}
+    )
+    assert outcome.output == {"files": []}
+    assert _left(tmp_path) == ["task-1"], "the sweeper's affair: it may be in use"
+
+
+async def test_a_process_that_has_lost_its_task_does_not_remove_the_files_of_the_one_that_has_it(
+    tmp_path: Path,
+) -> None:
+    begun, go_on = asyncio.Event(), asyncio.Event()
+
+    async def wait(ctx: ActionContext[Any]) -> Mapping[str, Any]:
+        ctx.inside("mine.txt").write_text("")
+        begun.set()
+        await go_on.wait()
+        return {"files": _left(ctx.workspace)}
+
+    spec = spec_of({"id": "w", "action": "x:y"}, output={"files": "${{ steps.w.output.files }}"})
+    runner = runner_of(tmp_path, made("x:y", wait))
+    lost = asyncio.ensure_future(runner.run(task_of(spec), Notebook()))
+    await begun.wait()
+    begun.clear()
+    other = asyncio.ensure_future(runner.run(task_of(spec), Notebook()))
+    await begun.wait()
+    lost.cancel()
+    await asyncio.wait([lost])
+    go_on.set()
+    assert (await other).output == {"files": ["mine.txt"]}
+    assert not _left(tmp_path)
+
+
+async def test_a_workspace_that_is_too_large_to_be_kept_does_not_stop_a_task_but_it_cannot_go_on_elsewhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def pack(self: Workspace, most: int = 0) -> bytes:
+        raise QuotaError("too large to be kept")
+
+    monkeypatch.setattr(Workspace, "pack", pack)
+    outcome, notebook = await run_steps(tmp_path, {"action": "test:write", "input": {"path": "a"}}, log("b"))
+    assert outcome.status == "completed"
+    later = task_of(spec_of(log("a"), log("b")), state=notebook.states(), resumed=True)
+    outcome = await runner_of(tmp_path).run(later, Notebook())
+    assert outcome.error == {
+        "name": "Error",
+        "message": "The task cannot go on: its workspace was larger than what is kept. It can begin anew",
+    }
