@@ -46,7 +46,8 @@ def problems(case: Case, result: Result) -> Iterator[str]:
     wanted = case.expect
     if wanted.error is None and result.error is not None:
         yield f"it failed: {result.error}"
-    elif wanted.error is not None and wanted.error not in (result.error or ""):
+        return
+    if wanted.error is not None and wanted.error not in (result.error or ""):
         yield f"it should have failed with {wanted.error!r}, but {result.error or 'it was completed'}"
     for path, file in wanted.files.items():
         yield from _about_file(path, _wish(file), result.files.get(path))

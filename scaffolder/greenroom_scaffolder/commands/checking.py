@@ -1,0 +1,153 @@
+"""`greenroom template dry-run`, `lint` and `parameters`: a template of a file, without a server."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+import msgspec
+
+from greenroom.cli.configuration import config_option
+from greenroom.cli.output import console, show
+from greenroom_scaffolder.commands.answers import completed, from_file, given, secrets
+from greenroom_scaffolder.commands.cases import Case
+
+template_argument = click.argument("file", type=click.Path(path_type=Path, exists=True, dir_okay=False))
+STYLES = {"error": "red", "warning": "yellow"}
+
+
+@click.command("dry-run", short_help="Try a template of a file: nothing outside a temporary folder changes.")
+@template_argument
+@click.option("-v", "--value", "assignments", multiple=True, metavar="NAME=VALUE", help="A value of the form; YAML.")
+@click.option("--values", "more", type=click.Path(path_type=Path, dir_okay=False, exists=True), help="Values, as YAML.")
+@click.option("-s", "--secret", "hidden", multiple=True, metavar="NAME[=@FILE]", help="A secret, as for `run`.")
+@click.option("--out", type=click.Path(path_type=Path, file_okay=False), help="Write what it makes into this folder.")
+@click.option("--json", "as_json", is_flag=True, help="Print what came of it as JSON.")
+@config_option
+@click.pass_context
+def dry_run(
+    ctx: click.Context,
+    file: Path,
+    assignments: tuple[str, ...],
+    more: Path | None,
+    hidden: tuple[str, ...],
+    out: Path | None,
+    as_json: bool,
+    layers: tuple[Path, ...],
+) -> None:
+    """Try the template in FILE. Actions that would reach outside are skipped, and their outputs are examples.
+
+    Exit codes: 0 completed, 1 failed, 2 wrong usage.
+    """
+    from greenroom_scaffolder.commands.bench import read_template_file, workbench
+
+    if out is not None and out.is_dir() and any(out.iterdir()):
+        raise click.BadParameter(f"{out} is not empty", param_hint="--out")
+    template = read_template_file(file)
+    known = {**(from_file(more) if more else {}), **given(assignments, template.blocks)}
+    base = file.resolve().as_uri()
+    case = Case(str(file), values=completed(known, template.blocks, None), secrets=secrets(hidden))
+
+    async def work() -> Any:
+        async with workbench(layers) as bench:
+            return await bench.run(template, base, case)
+
+    result = asyncio.run(work())
+    if out is not None:
+        _write(out, result)
+    _show_result(result, as_json=as_json)
+    ctx.exit(1 if result.error else 0)
+
+
+def _write(out: Path, result: Any) -> None:
+    for path, made in result.files.items():
+        file = out / path
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(made.content)
+        file.chmod(0o755 if made.executable else 0o644)
+
+
+def _show_result(result: Any, *, as_json: bool) -> None:
+    told = {
+        "error": result.error,
+        "steps": dict(result.steps),
+        "files": {path: len(made.content) for path, made in result.files.items()},
+        "output": dict(result.output),
+    }
+    if as_json:
+        show({**told, "log": list(result.log)}, "json")
+        return
+    out = console()
+    for line in result.log:
+        out.print(line, style="dim", markup=False)
+    for path, size in told["files"].items():
+        out.print(f"{size:>8}  {path}", markup=False)
+    if result.output:
+        show(dict(result.output), "yaml")
+    if result.error:
+        out.print(f"✘ {result.error}", style="bold red", markup=False)
+
+
+@click.command(short_help="Say what is wrong with templates, before anybody runs them.")
+@click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path, exists=True, dir_okay=False))
+@click.option("--format", "form", type=click.Choice(["text", "json", "github"]), default="text", show_default=True)
+@click.option("--strict", is_flag=True, help="Fail on warnings, too.")
+@config_option
+@click.pass_context
+def lint(ctx: click.Context, files: tuple[Path, ...], form: str, strict: bool, layers: tuple[Path, ...]) -> None:
+    """Check the templates in FILES against the actions, filters and globals of this installation.
+
+    Exit codes: 0 right, 1 errors (with --strict also warnings), 2 wrong usage.
+    """
+    from greenroom_scaffolder.commands.bench import workbench
+    from greenroom_scaffolder.templates.lint import lint as findings_of
+
+    async def work() -> list[Any]:
+        async with workbench(layers) as bench:
+            texts = [(file, file.read_text(encoding="utf-8", errors="replace")) for file in files]
+            return [one for file, text in texts for one in findings_of(text, bench.backend, file=str(file))]
+
+    found = asyncio.run(work())
+    _show_findings(found, form)
+    ctx.exit(1 if any(strict or one.severity == "error" for one in found) else 0)
+
+
+def _show_findings(found: Sequence[Any], form: str) -> None:
+    out = console()
+    if form == "json":
+        show(msgspec.to_builtins(list(found)), "json")
+        return
+    for one in found:
+        if form == "github":
+            place = f"file={one.file},line={one.line},col={one.column}"
+            click.echo(f"::{one.severity} {place},title={one.rule}::{one.message}")
+            continue
+        out.print(f"{one.file}:{one.line}:{one.column} ", style="bold", end="", markup=False)
+        out.print(f"{one.severity} ", style=STYLES.get(one.severity, ""), end="", markup=False)
+        out.print(f"{one.message} [{one.rule}]", markup=False)
+        if one.hint:
+            out.print(f"    {one.hint}", style="dim", markup=False)
+    if form == "text" and not found:
+        out.print("Nothing to say against it.", style="green")
+
+
+@click.command(short_help="Print the form of a template, as frontends get it.")
+@template_argument
+@click.option("--example", is_flag=True, help="Print values that the form takes, for --values.")
+def parameters(file: Path, example: bool) -> None:
+    """Print the form of the template in FILE, as frontends get it, or values that it takes."""
+    from greenroom_scaffolder.commands.bench import read_template_file
+    from greenroom_scaffolder.templates.generate import good_values
+    from greenroom_scaffolder.templates.parameters import parameter_schema
+
+    template = read_template_file(file)
+    if not example:
+        show(msgspec.to_builtins(parameter_schema(template)), "json")
+        return
+    values: dict[str, Any] = {}
+    for block in template.blocks:
+        values |= next((one for one in good_values(block) if isinstance(one, dict)), {})
+    show(values, "yaml")

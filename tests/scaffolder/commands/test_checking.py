@@ -1,0 +1,70 @@
+"""A template of a file is tried, checked and looked at without a server."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from tests.scaffolder.commands.test_suites import TEMPLATE, written
+from tests.support.processes import run
+
+
+def test_a_dry_run_shows_what_a_template_makes_and_writes_it_where_it_is_told(tmp_path: Path) -> None:
+    written(tmp_path / "t")
+    out = tmp_path / "out"
+    result = run("template", "dry-run", tmp_path / "t" / "template.yaml", "-v", "name=ada", "--out", out, "--json")
+    told = json.loads(result.out)
+    assert result.code == 0
+    assert told["files"] == {"hello.txt": 10, "run.sh": 10}
+    assert told["steps"] == {"files": "completed", "publish": "skipped"}
+    assert (out / "hello.txt").read_text() == "Hello ada\n"
+    assert (out / "run.sh").stat().st_mode & 0o111
+
+
+def test_a_dry_run_does_not_write_over_what_is_there(tmp_path: Path) -> None:
+    written(tmp_path / "t")
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "mine.txt").write_text("mine")
+    result = run("template", "dry-run", tmp_path / "t" / "template.yaml", "-v", "name=a", "--out", tmp_path / "out")
+    assert (result.code, "is not empty" in result.err) == (2, True)
+
+
+def test_a_dry_run_says_what_values_are_missing(tmp_path: Path) -> None:
+    written(tmp_path)
+    result = run("template", "dry-run", tmp_path / "template.yaml")
+    assert (result.code, "missing: name" in result.err) == (2, True)
+
+
+def test_lint_names_the_line_of_what_is_wrong(tmp_path: Path) -> None:
+    file = tmp_path / "template.yaml"
+    file.write_text(TEMPLATE.replace("action: fetch:template", "action: fetch:templates"))
+    result = run("template", "lint", file)
+    assert result.code == 1
+    assert f"{file}:12:" in result.out
+    assert "fetch:templates" in result.out
+    assert run("template", "lint", written(tmp_path / "good").with_name("template.yaml")).code == 0
+
+
+def test_lint_speaks_to_programs_too(tmp_path: Path) -> None:
+    file = tmp_path / "template.yaml"
+    file.write_text(TEMPLATE.replace("parameters.name != 'local'", "parameters.nmae != 'local'"))
+    found = json.loads(run("template", "lint", "--format", "json", file).out)
+    assert [(one["line"], one["severity"]) for one in found] == [(16, "error")]
+    assert run("template", "lint", "--format", "github", file).out.startswith(f"::error file={file},line=16,")
+
+
+def test_the_form_is_printed_and_values_that_it_takes(tmp_path: Path) -> None:
+    file = written(tmp_path).with_name("template.yaml")
+    form = json.loads(run("template", "parameters", file).out)
+    assert [step["schema"]["required"] for step in form["steps"]] == [["name"]]
+    assert run("template", "parameters", file, "--example").out.startswith("name: ")
+
+
+def test_expressions_are_answered_line_by_line(tmp_path: Path) -> None:
+    lines = tmp_path / "lines"
+    lines.write_text(
+        '{"template": "${{ parameters.n + 1 }}", "context": {"parameters": {"n": 1}}}\n\n{"template": "${{ 1 +"}\nno\n'
+    )
+    answers = [json.loads(line) for line in run("template", "eval", lines).out.splitlines()]
+    assert answers[0] == {"render": "2", "value": 2}
+    assert ["error" in answer for answer in answers] == [False, True, True]

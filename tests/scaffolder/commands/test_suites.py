@@ -1,0 +1,181 @@
+"""Cases beside a template tell its author what has changed, without a server or a database."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from greenroom.errors import InputError
+from greenroom_scaffolder.commands.cases import Case, Expected, FileWanted, read_suite
+from greenroom_scaffolder.commands.comparing import Made, Result, against_snapshot, problems, write_snapshot
+from tests.support.processes import run
+
+TEMPLATE = """
+apiVersion: scaffolder.backstage.io/v1beta3
+kind: Template
+metadata: {name: greeting}
+spec:
+  type: service
+  parameters:
+    required: [name]
+    properties: {name: {type: string}}
+  steps:
+    - id: files
+      action: fetch:template
+      input: {url: ./skeleton, values: {name: '${{ parameters.name }}'}}
+    - id: publish
+      action: publish:git
+      if: ${{ parameters.name != 'local' }}
+      input: {repoUrl: 'git.example?owner=a&repo=${{ parameters.name }}'}
+  output: {where: '${{ steps.publish.output.remoteUrl }}'}
+"""
+
+GOOD = """
+cases:
+  - name: A greeting
+    values: {name: ada}
+    actions:
+      publish:git: {input: {repoUrl: 'git.example?owner=a&repo=ada'}, output: {remoteUrl: 'https://git.example/ada'}}
+    expect:
+      files: {hello.txt: "Hello ada\\n", run.sh: {executable: true}, other.txt: false}
+      only: false
+      output: {where: 'https://git.example/ada'}
+      steps: {publish: completed}
+      log: ['Beginning step fetch:template']
+  - name: Nothing is published
+    values: {name: local}
+    expect: {steps: {publish: skipped}, output: {}}
+  - name: The form refuses it
+    values: {}
+    expect: {error: requires property "name"}
+"""
+
+
+def written(folder: Path, cases: str = GOOD) -> Path:
+    (folder / "skeleton").mkdir(parents=True)
+    (folder / "template.yaml").write_text(TEMPLATE)
+    (folder / "skeleton" / "hello.txt").write_text("Hello ${{ values.name }}\n")
+    script = folder / "skeleton" / "run.sh"
+    script.write_text("#!/bin/sh\n")
+    script.chmod(0o755)
+    file = folder / "template.test.yaml"
+    file.write_text(cases)
+    return file
+
+
+def test_cases_pass_without_a_server_or_a_database(tmp_path: Path) -> None:
+    written(tmp_path)
+    result = run("template", "test", tmp_path)
+    assert (result.code, result.out.splitlines()[-1]) == (0, "3 passed, 0 failed")
+
+
+def test_what_a_change_breaks_is_shown_line_by_line(tmp_path: Path) -> None:
+    written(tmp_path)
+    (tmp_path / "skeleton" / "hello.txt").write_text("Goodbye ${{ values.name }}\n")
+    result = run("template", "test", tmp_path)
+    assert result.code == 1
+    assert "hello.txt is not as expected" in result.out
+    assert "-Hello ada" in result.out
+    assert "+Goodbye ada" in result.out
+
+
+def test_an_action_that_is_called_otherwise_is_noticed(tmp_path: Path) -> None:
+    cases = GOOD.replace("repo=ada'}", "repo=bob'}")
+    written(tmp_path, cases)
+    result = run("template", "test", tmp_path, "-k", "A greeting")
+    assert result.code == 1
+    assert 'publish:git was called with {"repoUrl":"git.example?owner=a&repo=ada"}, never with' in result.out
+
+
+def test_pytest_collects_the_same_cases(tmp_path: Path) -> None:
+    written(tmp_path, GOOD.replace("Hello ada", "Hello eve"))
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-q",
+        "-p",
+        "no:cacheprovider",
+        "--rootdir",
+        str(tmp_path),
+        str(tmp_path),
+    ]
+    told = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False).stdout
+    assert "1 failed, 2 passed" in told
+    assert "hello.txt is not as expected" in told
+    assert "Traceback" not in told
+
+
+def test_a_snapshot_is_written_once_and_held_to_from_then_on(tmp_path: Path) -> None:
+    cases = "cases:\n  - {name: All of it, values: {name: local}, snapshot: true}\n"
+    written(tmp_path, cases)
+    first = run("template", "test", tmp_path)
+    assert first.code == 1
+    assert "there is no snapshot yet" in first.out
+    assert run("template", "test", tmp_path, "--update").code == 0
+    assert (tmp_path / "snapshots" / "all-of-it" / "files" / "hello.txt").read_text() == "Hello local\n"
+    assert run("template", "test", tmp_path).code == 0
+    (tmp_path / "skeleton" / "new.txt").write_text("new")
+    changed = run("template", "test", tmp_path)
+    assert changed.code == 1
+    assert "files/new.txt is new" in changed.out
+
+
+def test_a_hundred_cases_take_few_seconds(tmp_path: Path) -> None:
+    cases = [f"  - {{name: case {index}, values: {{name: local}}, expect: {{only: false}}}}" for index in range(100)]
+    written(tmp_path, "cases:\n" + "\n".join(cases) + "\n")
+    began = time.perf_counter()
+    result = run("template", "test", tmp_path)
+    assert result.out.splitlines()[-1] == "100 passed, 0 failed"
+    assert time.perf_counter() - began < 30  # the promise of 5 s is measured alone (make bench)
+
+
+@pytest.mark.parametrize(
+    ("cases", "why"),
+    [
+        ("cases: [{name: a, valeus: {}}]", "unknown field `valeus`"),
+        ("cases: [{name: a}, {name: A!}]", "two cases are called a"),
+        ("cases: [{name: a}]\ntemplate: other.yaml", "there is no template"),
+        ("cases: [", "template.test.yaml"),
+    ],
+)
+def test_a_file_of_cases_that_is_wrong_says_why(tmp_path: Path, cases: str, why: str) -> None:
+    with pytest.raises(InputError, match=why):
+        read_suite(written(tmp_path, cases))
+
+
+RESULT = Result(
+    None, {"a.txt": Made(b"one\ntwo\n"), "run.sh": Made(b"", executable=True)}, {"n": 1}, {"s": "completed"}, ["x"]
+)
+
+
+@pytest.mark.parametrize(
+    ("expected", "problem"),
+    [
+        (Expected(error="nope"), "it should have failed with 'nope', but it was completed"),
+        (Expected(files={"b.txt": True}), "b.txt is missing"),
+        (Expected(files={"a.txt": False}), "a.txt is there"),
+        (Expected(files={"a.txt": FileWanted(contains="three")}), "a.txt does not contain 'three'"),
+        (Expected(files={"a.txt": FileWanted(matches="^t.o$", executable=True)}), "a.txt is not executable"),
+        (Expected(files={"a.txt": FileWanted(matches="^o$")}), "a.txt does not match '^o$'"),
+        (Expected(files={"a.txt": True}, only=True), "files that nobody expects: run.sh"),
+        (Expected(output={"n": 2}), "output n is 1, not 2"),
+        (Expected(steps={"s": "skipped"}), "step s is completed, not skipped"),
+        (Expected(steps={"t": "skipped"}), "step t is not there, not skipped"),
+        (Expected(log=["y"]), "no line of the log contains 'y'"),
+    ],
+)
+def test_each_expectation_can_fail(expected: Expected, problem: str) -> None:
+    assert list(problems(Case("a", expect=expected), RESULT)) == [problem]
+
+
+def test_a_difference_of_a_snapshot_is_found_in_modes_too(tmp_path: Path) -> None:
+    write_snapshot(RESULT, tmp_path / "snapshot")
+    assert list(against_snapshot(RESULT, tmp_path / "snapshot")) == []
+    plain = Result(None, {**RESULT.files, "run.sh": Made(b"")}, RESULT.output, RESULT.steps, RESULT.log)
+    (wrong,) = against_snapshot(plain, tmp_path / "snapshot")
+    assert wrong.startswith("result.yaml differs")
