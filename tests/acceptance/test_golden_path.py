@@ -1,0 +1,100 @@
+"""The scaffolder's main job, end to end, as the README tells it: a template and values become a repository and an entity."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.support.postgres import open_folder
+from tests.support.processes import READINESS, Process, run, started, until
+
+DEMO = Path(__file__).resolve().parents[2] / "deploy" / "demo"
+TOKEN = "greenroom-demo-token"
+PROMISE = 10.0
+"""Seconds from the command to the entity that is served."""
+VALUES = {
+    "name": "night-ferry",
+    "description": "Sells cabins: at night",
+    "owner": "group:default/passengers",
+    "system": "booking",
+    "repoUrl": "git.harbour-lights.example?owner=passengers&repo=night-ferry",
+}
+LAYER = {
+    "backend": {"listen": {"host": "127.0.0.1", "port": 0}},
+    "catalog": {"providers": {"git": {"demo": {"schedule": {"frequency": {"hours": 1}}}}}},
+}
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[tuple[Process, Path]]:
+    with open_folder() as folder:
+        repositories = folder / "repositories"
+        subprocess.run([sys.executable, DEMO / "setup.py", repositories], check=True, capture_output=True)
+        (folder / "layer.yaml").write_text(yaml.safe_dump(LAYER))
+        environ = {"GREENROOM_DATA": str(folder / "data"), "GREENROOM_DEMO": str(repositories)}
+        layers: list[str | Path] = ["serve", "--config", DEMO / "app-config.yaml", "--config", folder / "layer.yaml"]
+        with started(folder / "log", layers, environ, cwd=folder) as process:
+            until(lambda: process.get(READINESS)[0] == 200)
+            until(lambda: process.get("/api/catalog/entities/by-name/template/default/python-service", TOKEN)[0] == 200)
+            yield process, repositories
+
+
+def template_run(server: Process, *more: str, **values: str) -> Any:
+    pairs = [part for name, value in {**VALUES, **values}.items() for part in ("-v", f"{name}={value}")]
+    return run("template", "run", "python-service", "--server", server.url, *pairs, *more, GREENROOM_TOKEN=TOKEN)
+
+
+def test_one_command_makes_a_repository_and_its_component_is_served(server: tuple[Process, Path]) -> None:
+    process, repositories = server
+    began = time.monotonic()
+    result = template_run(process)
+    assert result.code == 0, result.out + result.err
+    until(lambda: process.get("/api/catalog/entities/by-name/component/default/night-ferry", TOKEN)[0] == 200)
+    assert time.monotonic() - began < PROMISE
+    entity = process.get("/api/catalog/entities/by-name/component/default/night-ferry", TOKEN)[1]
+    assert entity["spec"]["owner"] == "group:default/passengers"
+    assert {(one["type"], one["targetRef"]) for one in entity["relations"]} == {
+        ("ownedBy", "group:default/passengers"),
+        ("partOf", "system:default/booking"),
+    }
+    assert [link["title"] for link in entity["metadata"]["links"]] == ["Dashboard", "Health"]
+    assert entity["metadata"]["annotations"]["backstage.io/source-template"] == "template:default/python-service"
+    for step in ("Write the files", "Describe it for the catalog", "Make the repository", "Show it in the catalog"):
+        assert f"✔ {step}" in result.out
+    assert "In the catalog: component:default/night-ferry" in result.out
+
+    repository = repositories / "published" / "passengers" / "night-ferry.git"
+    listed = ["git", f"--git-dir={repository}", "ls-tree", "-r", "--name-only", "main"]
+    files = subprocess.run(listed, check=True, capture_output=True, text=True).stdout.split("\n")
+    assert {"Dockerfile", ".github/workflows/ci.yaml", "deploy/monitoring/dashboard.json", "docs/index.md"} <= set(
+        files
+    )
+    assert "src/night_ferry/app.py" in files
+    shown = ["git", f"--git-dir={repository}", "show", "main:deploy/monitoring/dashboard.json"]
+    dashboard = json.loads(subprocess.run(shown, check=True, capture_output=True, text=True).stdout)
+    assert dashboard["title"] == "night-ferry"
+
+
+def test_a_value_that_the_form_refuses_is_told_before_anything_is_made(server: tuple[Process, Path]) -> None:
+    process, repositories = server
+    result = template_run(process, name="Night Ferry")
+    assert (result.code, "does not match pattern" in result.err) == (1, True)
+    assert not list(repositories.glob("published/*/Night*"))
+
+
+def test_a_repository_that_others_have_is_not_written_over(server: tuple[Process, Path]) -> None:
+    process, _ = server
+    assert (
+        template_run(process, name="lights-out", repoUrl=VALUES["repoUrl"].replace("night-ferry", "lights")).code == 0
+    )
+    result = template_run(process, "--json", name="others", repoUrl=VALUES["repoUrl"].replace("night-ferry", "lights"))
+    assert result.code == 1
+    assert result.json["error"]["name"] == "ConflictError"
