@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import msgspec
 
@@ -40,10 +41,12 @@ class Ledger:
         self._used: Usage | None = None
         self._lock = threading.RLock()
 
-    def begin(self) -> None:
-        """Count, if that was not done: before anything is changed."""
+    @contextmanager
+    def changing(self) -> Iterator[None]:
+        """Around a change and all its claims: one at a time, so that none is half done when things are counted."""
         with self._lock:
             self._used = self._used or self._measure()
+            yield
 
     def claim(self, more_bytes: int, more_files: int, *, made: int = 0) -> None:
         """Raises QuotaError, with figures, when that is too much, `made` of the files being there already. Giving back is never

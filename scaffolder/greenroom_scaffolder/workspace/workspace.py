@@ -316,9 +316,10 @@ class Workspace:
 
     # --- one thing at a time -------------------------------------------------------------------------------------
 
-    def _making(self, path: str, *, follow: bool = True) -> place:
-        self._ledger.begin()
-        return place(self.path, path, follow=follow, make=self._one_more)
+    @contextmanager
+    def _making(self, path: str, *, follow: bool = True) -> Iterator[Place]:
+        with self._ledger.changing(), place(self.path, path, follow=follow, make=self._one_more) as there:
+            yield there
 
     def _one_more(self) -> None:
         self._ledger.claim(0, 1)

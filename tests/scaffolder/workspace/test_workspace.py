@@ -209,6 +209,35 @@ def test_a_folder_swapped_for_a_link_at_every_moment_lets_nothing_out(workspace:
     assert [one.name for one in outside.iterdir()] == ["secret.txt"]
 
 
+def test_a_file_swapped_for_a_link_at_every_moment_is_not_followed(workspace: Workspace, outside: Path) -> None:
+    workspace.write("file", b"")
+    spare, link, file = workspace.path / "spare", workspace.path / "link", workspace.path / "file"
+    link.symlink_to(outside / "secret.txt")
+    stop = threading.Event()
+
+    def swap() -> None:
+        while not stop.is_set():
+            file.replace(spare)
+            link.replace(file)
+            file.replace(link)
+            spare.replace(file)
+
+    other = threading.Thread(target=swap)
+    other.start()
+    read = set()
+    try:
+        for _ in range(3000):
+            with suppress(NotAllowedError, FileError):
+                workspace.write("file", b"mine")
+            with suppress(NotAllowedError, FileError):
+                read.add(workspace.read("file"))
+    finally:
+        stop.set()
+        other.join()
+    assert read <= {b"", b"mine"}
+    assert (outside / "secret.txt").read_text() == "not yours"
+
+
 # --- files -----------------------------------------------------------------------------------------------------------
 
 
