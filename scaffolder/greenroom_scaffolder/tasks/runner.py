@@ -21,7 +21,8 @@ from greenroom_scaffolder.settings import Environment
 from greenroom_scaffolder.tasks import steps
 from greenroom_scaffolder.tasks.answers import converted, plain, said
 from greenroom_scaffolder.tasks.context import Frame, StepContext
-from greenroom_scaffolder.tasks.keeping import TOO_LARGE, Keeper
+from greenroom_scaffolder.tasks.expressions import Renderer, quick
+from greenroom_scaffolder.tasks.keeping import TOO_LARGE, Keeper, in_thread
 from greenroom_scaffolder.tasks.meters import Meters, Result, template_of
 from greenroom_scaffolder.tasks.programs import ProgramLimits
 from greenroom_scaffolder.tasks.scribe import LogLimits, Scribe, StepLog, error_body
@@ -181,15 +182,19 @@ class Run:
         if self._first is not None:
             return Outcome("failed", error=self._first)
         await self._wind_up()
-        return Outcome("completed", output=self._output())
+        return Outcome("completed", output=await self._output())
 
     async def _wind_up(self) -> None:
         """All steps went well."""
 
-    def _output(self) -> Mapping[str, Any]:
+    async def _output(self) -> Mapping[str, Any]:
         """Past the secrets in all their forms, but not past each text that some step was given by their help: a link must not
         break since a word of it depended on a secret."""
-        rendered = steps.output(self._task.spec.get("output") or {}, self._scope, self._runner.engine)
+        template, renderer = self._task.spec.get("output") or {}, Renderer(self._runner.engine)
+        if quick({"output": template}):
+            rendered = steps.output(template, self._scope, renderer)
+        else:
+            rendered = await in_thread(lambda: steps.output(template, self._scope, renderer))
         answer = plain(rendered, self._runner.bounds.answer, "The output of the task")
         told: Mapping[str, Any] = Redactor(self._secrets).redact_tree(answer) if answer else {}
         return told
@@ -210,7 +215,7 @@ class Run:
             return self._recall(step, known)
         if known.status in ("failed", "cancelled"):  # in this run, whose worker was lost later
             return self._fail(known.error or {})
-        if held := steps.held_back(step, self._scope, self._runner.engine):
+        if self._scope.failed and (held := await self._held_back(step)):
             return self._scribe.tell(held.reason, step["id"], "skipped")
         began = perf_counter()
         self._scribe.tell(f"Beginning step {step['name']}", step["id"], "processing")
@@ -236,7 +241,7 @@ class Run:
         self._refuse_cancelled(step)
         done: list[Mapping[str, Any]] = list(known.rounds)
         try:
-            plan = steps.plan(step, self._scope, self._runner.registry, self._runner.engine, dry_run=self._dry)
+            plan = await self._plan(step)
             if isinstance(plan, Skip):
                 self._scribe.tell(plan.reason, step["id"], "skipped")
                 return "skipped"
@@ -253,6 +258,19 @@ class Run:
                 self._tell_failed(step, place, error, done)
             raise
         return "ok"
+
+    async def _plan(self, step: Step) -> Skip | StandIn | Call:
+        """What may take its time does not hold up everybody else."""
+        renderer, registry = Renderer(self._runner.engine), self._runner.registry
+        if quick(step):
+            return steps.plan(step, self._scope, registry, renderer, dry_run=self._dry)
+        return await in_thread(lambda: steps.plan(step, self._scope, registry, renderer, dry_run=self._dry))
+
+    async def _held_back(self, step: Step) -> Skip | None:
+        renderer = Renderer(self._runner.engine)
+        if quick({"if": step.get("if")}):
+            return steps.held_back(step, self._scope, renderer)
+        return await in_thread(lambda: steps.held_back(step, self._scope, renderer))
 
     def _stand_in(self, step: Step, plan: StandIn) -> Result:
         self._scribe.line("info", plan.shown, step["id"])

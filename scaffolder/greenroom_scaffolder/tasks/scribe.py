@@ -19,6 +19,10 @@ _PATIENCE = 0.05
 """Seconds for which a line waits for the next."""
 
 
+_LONGEST_MESSAGE = 64 * 1024
+"""Characters of an error's message."""
+
+
 class LogLimits(msgspec.Struct, frozen=True):
     """How much a task may log. Events about its steps are not counted."""
 
@@ -60,6 +64,7 @@ class Scribe:
         if self._full or (level == "debug" and not self._verbose):
             return
         self.written += 1
+        message = shortened(message, self._limits.line, self._redactor)
         if self._stream is None:
             self._write(level, message, step_id)
             return
@@ -84,16 +89,12 @@ class Scribe:
         """Past secrets, within bounds."""
         if self._full:
             return
-        text = self._cut(sound(text))
+        text = sound(text)
         self._left -= len(text)
         if self._left < 0 or self.written > self._limits.lines:
             self._full = True
             level, text = "warn", "The log of this task is full: what its actions log from here on is left out"
         self._journal.event({"message": colored(level, text), "stepId": step_id})
-
-    def _cut(self, text: str) -> str:
-        longest = self._limits.line
-        return text if len(text) <= longest else f"{text[:longest]}… ({len(text) - longest} more characters left out)"
 
 
 class StepLog:
@@ -128,6 +129,15 @@ def sound(text: str) -> str:
     return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
+def shortened(text: str, longest: int, redactor: Redactor) -> str:
+    """A text of a bearable length. Of a secret that lies across the cut nothing is left, either."""
+    if len(text) <= longest:
+        return text
+    kept = redactor.redact(text[: longest + redactor.sight])[:longest]
+    return f"{kept[: len(kept) - redactor.sight]}… ({len(text) - len(kept) + redactor.sight} more characters left out)"
+
+
 def error_body(name: str, message: str, redactor: Redactor) -> Mapping[str, str]:
     """How a failed step or task tells its error."""
-    return {"name": sound(redactor.redact(name)), "message": sound(redactor.redact(message))}
+    told = shortened(message, _LONGEST_MESSAGE, redactor)
+    return {"name": sound(redactor.redact(name)), "message": sound(redactor.redact(told))}

@@ -14,7 +14,8 @@ from greenroom_scaffolder.actions.registry import Registry
 from greenroom_scaffolder.actions.telling import as_json
 from greenroom_scaffolder.schemas.values import json_text, keys_of, text_of
 from greenroom_scaffolder.settings import Environment
-from greenroom_scaffolder.templating import UNDEFINED, Engine
+from greenroom_scaffolder.tasks.expressions import Renderer
+from greenroom_scaffolder.templating import UNDEFINED
 from greenroom_scaffolder.templating.callables import Function
 
 Step: TypeAlias = Mapping[str, Any]
@@ -123,28 +124,28 @@ class Call(msgspec.Struct, frozen=True):
     """The line of a dry run that tells what the action is given."""
 
 
-def held_back(step: Step, scope: Scope, engine: Engine) -> Skip | None:
+def held_back(step: Step, scope: Scope, render: Renderer) -> Skip | None:
     """Once a step has failed, only those steps are looked at whose `if` calls `always()` or `failure()`."""
     if not scope.failed:
         return None
     condition = step.get("if")
     scope.asked = False
     if isinstance(condition, str):
-        engine.resolve(condition, scope.open())
+        render.resolve(condition, scope.open())
     return None if scope.asked else Skip(f"Skipping step {step['id']} because a previous step failed")
 
 
 def plan(
-    step: Step, scope: Scope, registry: Registry, engine: Engine, *, dry_run: bool = False
+    step: Step, scope: Scope, registry: Registry, render: Renderer, *, dry_run: bool = False
 ) -> Skip | StandIn | Call:
-    """What shall be done for a step. Raises NotFoundError for an action that nobody knows, InputError for a wrong `each`."""
-    if _unwanted(step, scope, engine):
+    """What shall be done for a step. Raises NotFoundError for an action that nobody knows, InputError."""
+    if _unwanted(step, scope, render):
         return Skip(f"Skipping step {step['id']} because its if condition was false")
     action = registry.get(step["action"])
-    shown = _shown(step, action, scope, engine) if dry_run else None
+    shown = _shown(step, action, scope, render) if dry_run else None
     if shown is not None and not action.dry_run:
         return StandIn(f"Skipping because {action.id} does not support dry-run", shown, placeholder(action))
-    return _call(step, action, scope, engine, shown)
+    return _call(step, action, scope, render, shown)
 
 
 def check(call: Call, registry: Registry, *, allowed: bool) -> None:
@@ -159,9 +160,9 @@ def check(call: Call, registry: Registry, *, allowed: bool) -> None:
                 raise NotAllowedError(f"Unauthorized action: {call.action.id}. The action is not allowed.")
 
 
-def output(template: Any, scope: Scope, engine: Engine) -> dict[str, Any]:
+def output(template: Any, scope: Scope, render: Renderer) -> dict[str, Any]:
     """The task's own output: rendered without secrets; links and texts whose `if` does not hold are left out."""
-    rendered = engine.resolve(template, scope.open())
+    rendered = render.resolve(template, scope.open())
     if not isinstance(rendered, dict):
         return {}
     for name in ("links", "text"):
@@ -187,43 +188,45 @@ def truthy(value: Any) -> bool:
 # --- parts of a plan ---------------------------------------------------------------------------------------------
 
 
-def _unwanted(step: Step, scope: Scope, engine: Engine) -> bool:
+def _unwanted(step: Step, scope: Scope, render: Renderer) -> bool:
     """With an `each`, an expression is asked for each item instead."""
     condition = step.get("if")
     if isinstance(condition, str) and "each" not in step:
-        return not truthy(engine.resolve(condition, scope.open()))
+        return not truthy(render.resolve(condition, scope.open()))
     return condition is False
 
 
-def _call(step: Step, action: Action[Any], scope: Scope, engine: Engine, shown: str | None) -> Call:
+def _call(step: Step, action: Action[Any], scope: Scope, render: Renderer, shown: str | None) -> Call:
     trusted, blank = scope.trusted(dry_run=shown is not None), scope.blank() if scope.guarded else None
     if "each" not in step:
-        one = _round(step, engine, trusted)
-        return Call(action, [one], False, list(_secret_of(step, one, engine, blank)), shown)
-    items = _items(step, action, engine, trusted)
-    bare = dict(_pairs(engine.resolve(step["each"], blank))) if blank else {}
+        one = _round(step, render, trusted)
+        return Call(action, [one], False, list(_secret_of(step, one, render, blank)), shown)
+    items = _items(step, action, render, trusted)
+    bare = dict(_pairs(render.resolve(step["each"], blank))) if blank else {}
     rounds, hidden = [], list(_differing(step["each"], dict(items), bare)) if blank else []
     for key, value in items:
-        one = _round(step, engine, {**trusted, "each": {"key": key, "value": value}}, key, value)
+        one = _round(step, render, {**trusted, "each": {"key": key, "value": value}}, key, value)
         without = {**blank, "each": {"key": key, "value": bare[key]} if key in bare else {}} if blank else None
-        hidden += _secret_of(step, one, engine, without)
+        hidden += _secret_of(step, one, render, without)
         rounds.append(one)
     return Call(action, rounds, True, hidden, shown)
 
 
-def _round(step: Step, engine: Engine, context: Mapping[str, Any], key: str | None = None, value: Any = None) -> Round:
+def _round(
+    step: Step, render: Renderer, context: Mapping[str, Any], key: str | None = None, value: Any = None
+) -> Round:
     condition = step.get("if")
-    runs = key is None or not condition or truthy(engine.resolve(condition, context))
-    given = engine.resolve(step["input"], context) if step.get("input") else {}
+    runs = key is None or not condition or truthy(render.resolve(condition, context))
+    given = render.resolve(step["input"], context) if step.get("input") else {}
     return Round(given, key, value, runs)
 
 
-def _items(step: Step, action: Action[Any], engine: Engine, context: Mapping[str, Any]) -> list[tuple[str, Any]]:
+def _items(step: Step, action: Action[Any], render: Renderer, context: Mapping[str, Any]) -> list[tuple[str, Any]]:
     each = step["each"]
     if isinstance(each, list):  # what is undefined in it is not gone through, and is still counted
-        found = [(str(number), engine.resolve(item, context)) for number, item in enumerate(each)]
+        found = [(str(number), render.resolve(item, context)) for number, item in enumerate(each)]
         return [(key, value) for key, value in found if value is not UNDEFINED]
-    resolved = engine.resolve(each, context)
+    resolved = render.resolve(each, context)
     if resolved is UNDEFINED:
         raise InputError(
             f'Invalid value on action {action.id}.each parameter, "{text_of(each)}" cannot be resolved to a value'
@@ -240,8 +243,8 @@ def _pairs(value: Any) -> list[tuple[str, Any]]:
     return [(key, value[key]) for key in keys_of(value)] if isinstance(value, dict) else []
 
 
-def _shown(step: Step, action: Action[Any], scope: Scope, engine: Engine) -> str:
-    given = engine.resolve(step["input"], scope.masked()) if step.get("input") else {}
+def _shown(step: Step, action: Action[Any], scope: Scope, render: Renderer) -> str:
+    given = render.resolve(step["input"], scope.masked()) if step.get("input") else {}
     told = as_json({} if given is UNDEFINED or given is None else given, 2)
     return f"Running {action.id} in dry-run mode with inputs (secrets redacted): {told}"
 
@@ -249,10 +252,10 @@ def _shown(step: Step, action: Action[Any], scope: Scope, engine: Engine) -> str
 # --- what holds secrets ------------------------------------------------------------------------------------------
 
 
-def _secret_of(step: Step, one: Round, engine: Engine, blank: Mapping[str, Any] | None) -> Iterator[str]:
+def _secret_of(step: Step, one: Round, render: Renderer, blank: Mapping[str, Any] | None) -> Iterator[str]:
     """The texts of an input that would be others without the secrets."""
     if blank is not None and step.get("input"):
-        yield from _differing(step["input"], one.input, engine.resolve(step["input"], blank))
+        yield from _differing(step["input"], one.input, render.resolve(step["input"], blank))
 
 
 def _differing(template: Any, rendered: Any, without: Any) -> Iterator[str]:

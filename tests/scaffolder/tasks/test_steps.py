@@ -11,6 +11,7 @@ from greenroom.errors import InputError, NotAllowedError, NotFoundError
 from greenroom_scaffolder.actions.registry import Registry
 from greenroom_scaffolder.settings import Environment
 from greenroom_scaffolder.tasks import steps
+from greenroom_scaffolder.tasks.expressions import Renderer, TooMuchError, quick
 from greenroom_scaffolder.tasks.steps import Call, Scope, Skip, StandIn
 from greenroom_scaffolder.templating import UNDEFINED, Engine
 from tests.scaffolder.tasks.rehearsal import actions, made, run_steps, spec_of
@@ -24,7 +25,7 @@ def scope_of(secrets: dict[str, str] | None = None, environment: Environment | N
 
 
 def planned(step: dict[str, Any], scope: Scope | None = None, **options: Any) -> Any:
-    return steps.plan({"id": "a", "name": "A", **step}, scope or scope_of(), REGISTRY, ENGINE, **options)
+    return steps.plan({"id": "a", "name": "A", **step}, scope or scope_of(), REGISTRY, Renderer(ENGINE), **options)
 
 
 @pytest.mark.parametrize("value", [False, None, "", 0, [], UNDEFINED, float("nan")])
@@ -224,7 +225,7 @@ def test_once_a_step_has_failed_only_those_that_ask_for_it_are_looked_at() -> No
 
     def held(condition: object) -> bool:
         step = {"id": "a", "name": "A", "action": "debug:log", "if": condition}
-        return steps.held_back(step, scope, ENGINE) is not None
+        return steps.held_back(step, scope, Renderer(ENGINE)) is not None
 
     assert not held("${{ 1 }}")
     scope.failed = True
@@ -233,3 +234,59 @@ def test_once_a_step_has_failed_only_those_that_ask_for_it_are_looked_at() -> No
     assert held("${{ false and failure() }}")
     assert not held("${{ always() }}")
     assert not held("${{ not failure() }}")
+
+
+@pytest.mark.parametrize(
+    "template",
+    [
+        "",
+        "plain",
+        "x ${{ parameters.a }} y",
+        "${{ steps['my-step'].output.x | upper }}",
+        "${{ not failure() and a == 'b {' }}",
+    ],
+)
+def test_ordinary_expressions_are_rendered_in_passing(template: str) -> None:
+    assert quick({"if": template, "input": {"a": [template]}})
+
+
+@pytest.mark.parametrize(
+    "template",
+    [
+        "{% for x in y %}{% endfor %}",
+        "${{ range(1000000) }}",
+        "${{ r/(a+)+/.test(parameters.x) }}",
+        "${{ 'a' | replace('a', 'aa') }}",
+        "${{ [1, 2] }}",
+        "${{ 'a' ",
+        "${{ 2 * parameters.x }}",
+        "{# long #}",
+        "x" * 5000 + "${{ a }}",
+    ],
+)
+def test_what_may_take_its_time_is_rendered_aside(template: str) -> None:
+    assert not quick({"input": {"a": [template]}})
+    assert not quick({"if": template})
+    assert not quick({"each": [template]})
+
+
+def test_an_each_of_unknown_length_is_rendered_aside() -> None:
+    assert not quick({"each": "${{ parameters.list }}"})
+    assert quick({"each": [1, 2]})
+    assert not quick({"each": [1] * 1000})
+
+
+def test_inputs_that_would_fill_the_memory_are_refused() -> None:
+    """Each of them is small; there are many."""
+    scope = scope_of(parameters={"long": "x" * 1_000_000, "many": list(range(1_000))})
+    with pytest.raises(TooMuchError, match="What the step is given would be larger than 67108864 characters"):
+        planned({"action": "test:answer", "input": {"a": ["- ${{ parameters.long }}"] * 1_000}}, scope)
+    with pytest.raises(TooMuchError):
+        planned(
+            {
+                "action": "test:answer",
+                "each": "${{ parameters.many }}",
+                "input": {"a": "${{ each.key }}${{ parameters.long }}"},
+            },
+            scope,
+        )

@@ -1,0 +1,85 @@
+"""The expressions of a step + what is known -> values: so much and no more, and whether that may be done in passing."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from functools import lru_cache
+from typing import Any
+
+from greenroom.errors import InputError
+from greenroom_scaffolder.schemas.values import keys_of
+from greenroom_scaffolder.templating import UNDEFINED, Engine
+
+MOST = 64 * 1024 * 1024
+"""Characters of all that is rendered for one step, or for a task's output."""
+_FEW = 50
+"""Items of an `each` that are gone through in passing."""
+_SHORT = 4_000
+"""Characters of a template that is read in passing."""
+_LEADS = re.compile(r"\$\{\{((?:[^}'\"]|'[^']*'|\"[^\"]*\")*)\}\}")
+_PLAIN = re.compile(r"(?:[\w\s.\[\]=!<>|+~-]|'[^'\\]*'|\"[^\"\\]*\"|\b(?:always|failure)\(\))*", re.ASCII)
+"""Paths, literals, comparisons, and filters without arguments: what takes no longer than it is long."""
+
+
+class TooMuchError(InputError):
+    """There is too much to render"""
+
+
+class Renderer:
+    """Renders for one step, or for the output of a task."""
+
+    def __init__(self, engine: Engine, most: int = MOST) -> None:
+        self._engine, self._most, self._left = engine, most, most
+
+    def resolve(self, tree: Any, context: Mapping[str, Any]) -> Any:
+        """As `Engine.resolve`. Raises TooMuchError."""
+        if type(tree) is str:
+            value = self._engine.resolve(tree, context)
+            if value is not tree:
+                self._spend(len(value) if isinstance(value, str) else 8)
+            return value
+        if isinstance(tree, dict):
+            self._spend(8 * len(tree))
+            found = ((key, self.resolve(tree[key], context)) for key in keys_of(tree))
+            return {key: value for key, value in found if value is not UNDEFINED}
+        if isinstance(tree, list | tuple):
+            self._spend(8 * len(tree))
+            values = (self.resolve(each, context) for each in tree)
+            return [None if value is UNDEFINED else value for value in values]
+        return tree
+
+    def _spend(self, amount: int) -> None:
+        self._left -= amount
+        if self._left < 0:
+            raise TooMuchError(f"What the step is given would be larger than {self._most} characters")
+
+
+def quick(step: Mapping[str, Any]) -> bool:
+    """Whether the expressions of a step are rendered so fast that nobody notices: otherwise a thread does it."""
+    each = step.get("each")
+    if each is not None and not (isinstance(each, list) and len(each) <= _FEW):
+        return False
+    return all(map(_quick, _texts([step.get("if"), each, step.get("input"), step.get("output")])))
+
+
+@lru_cache(4096)
+def _quick(template: str) -> bool:
+    if "{" not in template and "#" not in template:
+        return True
+    if len(template) > _SHORT or "{%" in template or "{#" in template:
+        return False
+    return all(_PLAIN.fullmatch(found[1]) for found in _LEADS.finditer(template)) and (
+        template.count("${{") == len(_LEADS.findall(template))
+    )
+
+
+def _texts(tree: Any) -> Iterator[str]:
+    if type(tree) is str:
+        yield tree
+    elif isinstance(tree, dict):
+        for value in tree.values():
+            yield from _texts(value)
+    elif isinstance(tree, list):
+        for value in tree:
+            yield from _texts(value)
