@@ -17,7 +17,7 @@ from greenroom_scaffolder.templating import numerals
 from greenroom_scaffolder.templating.json_text import stringified
 from greenroom_scaffolder.templating.limits import Budget, Limits
 from greenroom_scaffolder.templating.members import own
-from greenroom_scaffolder.templating.values import UNDEFINED, sees_undefined
+from greenroom_scaffolder.templating.values import UNDEFINED, sees_undefined, truthy
 
 __all__ = ["backstage_filters", "parse_entity_ref", "parse_repo_url", "pick", "project_slug"]
 
@@ -86,7 +86,7 @@ def parse_entity_ref(ref: Any, context: Any = None) -> dict[str, str]:
     """`component:default/name` -> `{kind, namespace, name}`; `context` may have `defaultKind` and `defaultNamespace`.
 
     Raises InputError."""
-    if not ref and ref not in ([], {}):
+    if not truthy(ref):
         raise InputError("Entity reference must not be empty")
     defaults = context if isinstance(context, dict) else {}
     given = _split_ref(ref) if type(ref) is str else ref if isinstance(ref, dict) else {}

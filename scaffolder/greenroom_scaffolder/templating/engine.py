@@ -116,7 +116,7 @@ class Engine:
 
 
 _PATH = re.compile(r"\$\{\{-?[ \t\n\r\xa0]*([A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*)[ \t\n\r\xa0]*-?\}\}", re.ASCII)
-_SPECIAL = re.compile(r"(?:^|\.)(?:constructor|prototype|__proto__)(?:\.|$)|^(?:true|false|null|none)(?:\.|$)")
+_SPECIAL = re.compile(r"(?:^|\.)(?:constructor|prototype|__proto__)(?:\.|$)|^(?:true|false|null|none|not)(?:\.|$)")
 
 
 class _Program:

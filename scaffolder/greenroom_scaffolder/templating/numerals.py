@@ -205,7 +205,7 @@ def to_radix(value: Number, radix: Number | None) -> str:
     size = abs(exact)
     integer, fraction = int(size), size - int(size)
     digits, carry = _fraction_digits(size, fraction, int(base))
-    return ("-" if exact < 0 else "") + _integer_digits(integer + carry, int(base)) + (f".{digits}" if digits else "")
+    return ("-" if exact < 0 else "") + _integer_digits(float(integer + carry), int(base)) + (f".{digits}" if digits else "")
 
 
 def _fraction_digits(size: float, fraction: float, base: int) -> tuple[str, int]:
@@ -231,14 +231,15 @@ def _carried(digits: list[int], base: int) -> tuple[str, int]:
     return "", 1
 
 
-def _integer_digits(value: int, base: int) -> str:
-    """V8 writes zeros for the digits that lie beyond a double's precision."""
-    zeros = 0
-    while value > SAFE:
-        value = int(float(value) / base)
-        zeros += 1
+def _integer_digits(value: float, base: int) -> str:
+    """V8 divides doubles, and writes zeros for the digits that lie beyond their precision."""
     digits = ""
-    while value:
-        value, digit = divmod(value, base)
-        digits = _DIGITS[digit] + digits
-    return (digits or "0") + "0" * zeros
+    while value >= SAFE:
+        value /= base
+        digits += "0"
+    while True:
+        rest = math.fmod(value, base)
+        digits = _DIGITS[int(rest)] + digits
+        value = (value - rest) / base
+        if value <= 0:
+            return digits
