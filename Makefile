@@ -16,7 +16,7 @@ SOAK_MINUTES ?= 60
 SOAK_OUT ?= .greenroom/soak
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test check format bench bench-growth bench-report soak faults conformance e2e hostile openapi locks clean
+.PHONY: help setup run test check format bench bench-growth bench-report soak faults conformance e2e hostile openapi docs locks clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -78,6 +78,9 @@ hostile: .venv/.dev ## Attack it: all of tests/hostile, with many more inputs ma
 
 openapi: .venv/.run ## Print the served OpenAPI document of the catalog
 	@$(BIN)/greenroom openapi catalog
+
+docs: .venv/.dev ## Write the reference of the actions anew
+	$(BIN)/greenroom template actions --format markdown > docs/actions.md
 
 locks: .venv/bin/uv ## Resolve the dependencies anew
 	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url \

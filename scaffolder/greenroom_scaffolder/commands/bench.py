@@ -37,6 +37,7 @@ class Workbench:
         environment: Environment,
     ) -> None:
         """`values` are the globals; workspaces are made in `root`, and are gone when a case is over."""
+        self.actions = actions
         self._actions = {one.id: one for one in actions}
         self._engine = Engine(filters, values)
         self._root, self._environment = root, environment
