@@ -18,7 +18,7 @@ SEED = "20261121"
 PHASES = "coverage,fuzzing,stateful"
 
 
-DOCUMENTS = ["catalog", "greenroom"]
+DOCUMENTS = ["catalog", "greenroom", "scaffolder"]
 
 
 @pytest.mark.parametrize("plugin", DOCUMENTS)

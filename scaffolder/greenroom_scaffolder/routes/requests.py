@@ -8,9 +8,18 @@ from typing import Any, Literal, cast
 
 import msgspec
 
+from greenroom.entity import EntityRef, EntityRefError, parse_ref
 from greenroom.errors import InputError
 
 Order = tuple[str, Literal["asc", "desc"]]
+
+
+def template_ref(text: str) -> EntityRef:
+    """Which template is meant. Raises InputError, where upstream takes the mistake for its own."""
+    try:
+        return parse_ref(text, default_kind="template")
+    except EntityRefError as error:
+        raise InputError(error.message) from error
 
 
 class _Info(msgspec.Struct):

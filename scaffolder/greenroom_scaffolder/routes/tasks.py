@@ -9,7 +9,6 @@ from typing import Any
 from litestar import Request, Response, get, post
 from litestar.handlers import HTTPRouteHandler
 
-from greenroom.entity import parse_ref
 from greenroom.permissions import Permissions
 from greenroom.web import asked, json_response
 from greenroom_scaffolder.routes import requests
@@ -29,7 +28,7 @@ def task_routes(tasks: Tasks, templates: Templates, permissions: Permissions) ->
     @post("/v2/tasks", operation_id="Scaffold", status_code=201)
     async def create(request: Request[Any, Any, Any]) -> Response[bytes]:
         ask = asked(request)
-        ref = parse_ref(ask.body["templateRef"], default_kind="template")
+        ref = requests.template_ref(ask.body["templateRef"])
         await permissions.require(ask.credentials, TASK_CREATE)
         creator, user = await templates.user(ask.credentials)
         values, secrets = ask.body["values"], ask.body.get("secrets", {})
@@ -80,8 +79,8 @@ def task_routes(tasks: Tasks, templates: Templates, permissions: Permissions) ->
         await permissions.require(ask.credentials, TASK_CREATE)
         await permissions.require(ask.credentials, TASK_READ, task_id)
         secrets = ask.body.get("secrets", {})
-        if template_ref := requests.template_of(task.spec):
-            template = await templates.template(parse_ref(template_ref, default_kind="template"), ask.credentials)
+        if made_from := requests.template_of(task.spec):
+            template = await templates.template(requests.template_ref(made_from), ask.credentials)
             if wrong := check_secrets(template, secrets):
                 return refused(wrong)
         anew = ask.body.get("startOver") is True

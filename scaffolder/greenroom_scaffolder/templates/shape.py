@@ -37,6 +37,7 @@ class TemplateShapeError(GreenroomError):
     """The template is not what a template must be"""
 
     name = "TypeError"  # what upstream throws when a schema does not match
+    status = 400
 
     def __init__(self, flaw: Flaw) -> None:
         super().__init__(str(flaw))

@@ -60,7 +60,7 @@ async def test_a_template_is_named_as_shortly_as_upstream_lets_one(surface: Surf
         ),
         (
             {**WISH, "templateRef": ":"},
-            (500, "TypeError", 'Entity reference ":" was not on the form [<kind>:][<namespace>/]<name>'),
+            (400, "InputError", 'Entity reference ":" was not on the form [<kind>:][<namespace>/]<name>'),
         ),
         (
             {**WISH, "templateRef": "component:x"},

@@ -83,7 +83,7 @@ async def test_a_dry_run_is_allowed_to_those_who_may_run(surface: Surface) -> No
         ),
         (
             {"template": {**TEMPLATE, "spec": {**TEMPLATE["spec"], "output": {"nested": {}}}}},
-            (500, "TypeError", "/spec/output/nested must be string - type: string"),
+            (400, "TypeError", "/spec/output/nested must be string - type: string"),
         ),
     ],
 )
