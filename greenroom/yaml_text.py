@@ -11,15 +11,48 @@ import re
 from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from itertools import pairwise
-from typing import Any
+from typing import Annotated, Any, Literal
 
-WIDTH = 80
-LEAST_CONTENT = 20
-LAST_START = WIDTH - LEAST_CONTENT
-"""A scalar that would begin behind this column begins on a line of its own."""
+import msgspec
+
 LONGEST_KEY = 1024
-SHORTEST_MANY_LINES = 40
-"""Characters from which on a double-quoted string is written on several lines."""
+
+Quoting = Literal["PLAIN", "QUOTE_DOUBLE", "QUOTE_SINGLE", "BLOCK_LITERAL", "BLOCK_FOLDED"]
+
+
+class Style(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
+    """How a document is laid out: options of npm's `yaml`, by its names."""
+
+    indent: Annotated[int, msgspec.Meta(ge=1, le=64)] = 2
+    indent_seq: bool = True
+    line_width: int = 80
+    """0: lines are not folded."""
+    min_content_width: int = 20
+    null_str: str = "null"
+    true_str: str = "true"
+    false_str: str = "false"
+    single_quote: bool | None = None
+    """Whether what needs quotes gets single ones, where either would do; False: never."""
+    block_quote: bool | Literal["literal", "folded"] = True
+    default_string_type: Quoting = "PLAIN"
+    default_key_type: Quoting | None = None
+    double_quoted_as_json: bool = msgspec.field(default=False, name="doubleQuotedAsJSON")
+    double_quoted_min_multi_line_length: int = 40
+    """Characters from which on a double-quoted string is written on several lines."""
+    directives: bool | None = None
+    """Whether the document begins with `---`."""
+
+    @property
+    def last_start(self) -> int:
+        """A scalar that would begin behind this column begins on a line of its own."""
+        return self.line_width - max(2, self.least_content)
+
+    @property
+    def least_content(self) -> int:
+        return 0 if self.line_width < self.min_content_width else self.min_content_width
+
+
+PLAIN = Style()
 
 _NO_PLAIN = re.compile(r"""^[\n\t ,\[\]{}#&*!|>'"%@`]|^[?-]\Z|^[?-][ \t]|[\n:][ \t]|[ \t]\n|[\n\t ]#|[\n\t :]\Z""")
 _ONLY_ESCAPED = re.compile(
@@ -46,9 +79,12 @@ def keys_in_order(value: Mapping[str, Any]) -> list[str]:
     return [*sorted(numbers, key=int), *(key for key in value if key not in numbers)]
 
 
-def dump(value: Any) -> str:
+def dump(value: Any, style: Style = PLAIN) -> str:
     """The text of a document. Values that are the same object are written once, and referred to. Raises RecursionError."""
-    return _as_text(_Writer(value).node(value, "", 0) + "\n")
+    text = _as_text(_Writer(value, style).node(value, "", 0) + "\n")
+    if not style.directives:
+        return text
+    return f"--- {text}" if text.startswith(("|", ">")) else f"---\n{text}"
 
 
 def _as_units(text: str) -> str:
@@ -66,7 +102,9 @@ def _as_text(units: str) -> str:
 class _Writer:
     """Writes one document; knows which of its parts come more than once."""
 
-    def __init__(self, root: Any) -> None:
+    def __init__(self, root: Any, style: Style) -> None:
+        self._style = style
+        self._step = " " * style.indent
         self._names: dict[int, str] = {}
         self._written: set[int] = set()
         self._find_twins(root, set())
@@ -84,9 +122,9 @@ class _Writer:
     def node(self, value: Any, indent: str, at: int | None) -> str:
         """Text of a value whose lines, but the first, begin with `indent`. `at` is the column of a scalar's first character."""
         if isinstance(value, str):
-            return _string(_as_units(value), indent, at)
+            return _string(self._style, _as_units(value), indent, at)
         if not isinstance(value, dict | list):
-            return _scalar(value)
+            return _scalar(self._style, value)
         name = self._names.get(id(value))
         if name is None:
             return self._collection(value, indent)
@@ -106,8 +144,10 @@ class _Writer:
         return f"\n{indent}".join(lines)
 
     def _pair(self, key: str, value: Any, indent: str) -> str:
-        inner = indent + "  "
-        written = _key(_as_units(key), inner)
+        inner = indent + self._step
+        if isinstance(value, list) and not self._style.indent_seq and len(self._step) >= 2:
+            inner = inner[2:]
+        written = _key(self._style, _as_units(key), indent)
         if len(written) > LONGEST_KEY:
             return f"? {written}\n{indent}: {self.node(value, inner, None)}"
         if isinstance(value, dict | list):
@@ -115,11 +155,15 @@ class _Writer:
             apart = value and not text.startswith(("&", "*"))
             return f"{written}:\n{inner}{text}" if apart else f"{written}: {text}"
         text = self.node(value, inner, len(written) + 2)
-        return f"{written}:{text}" if text.startswith("\n") else f"{written}: {text}"
+        return f"{written}:{text}" if not text or text.startswith("\n") else f"{written}: {text}"
 
 
-def _scalar(value: Any) -> str:
-    return json.dumps(value) if value is None or isinstance(value, bool) else number_text(float(value))
+def _scalar(style: Style, value: Any) -> str:
+    if value is None:
+        return style.null_str
+    if isinstance(value, bool):
+        return style.true_str if value else style.false_str
+    return number_text(float(value))
 
 
 def number_text(value: float) -> str:
@@ -131,43 +175,70 @@ def number_text(value: float) -> str:
 # --- strings ---------------------------------------------------------------------------------------------------------
 
 
-def _key(text: str, indent: str) -> str:
-    if _ONLY_ESCAPED.search(text):
-        return _escaped(text, None)
-    if "\n" in text or _NO_PLAIN.search(text) or _NO_STRING.fullmatch(text):
-        return _quoted_key(text)
-    return _quoted_key(text) if _DOCUMENT_MARK.search(text) and indent == "  " else text
+def _key(style: Style, text: str, indent: str) -> str:
+    """`indent` is that of the line which the key begins."""
+    kind = style.default_key_type or style.default_string_type
+    if _ONLY_ESCAPED.search(text) or kind == "QUOTE_DOUBLE":
+        return _escaped(style, text, None)
+    if kind == "QUOTE_SINGLE":
+        return _single_quoted_key(style, text)
+    if kind != "PLAIN" or "\n" in text or _NO_PLAIN.search(text) or _NO_STRING.fullmatch(text):
+        return _quoted_key(style, text)
+    return _quoted_key(style, text) if _DOCUMENT_MARK.search(text) and not indent else text
 
 
-def _quoted_key(text: str) -> str:
-    if '"' in text and "'" not in text and "\n" not in text:
-        return f"'{text}'"
-    return _escaped(text, None)
+def _quoted_key(style: Style, text: str) -> str:
+    return _single_quoted_key(style, text) if _prefers_single(style, text) else _escaped(style, text, None)
 
 
-def _string(text: str, indent: str, at: int | None) -> str:
-    if _ONLY_ESCAPED.search(text):
-        return _double_quoted(text, indent, at)
+def _single_quoted_key(style: Style, text: str) -> str:
+    if style.single_quote is False or "\n" in text:
+        return _escaped(style, text, None)
+    return "'" + text.replace("'", "''") + "'"
+
+
+def _prefers_single(style: Style, text: str) -> bool:
+    double, single = '"' in text, "'" in text
+    return style.single_quote is not False and (double if double is not single else bool(style.single_quote))
+
+
+def _string(style: Style, text: str, indent: str, at: int | None) -> str:
+    kind = style.default_string_type
+    if _ONLY_ESCAPED.search(text) or kind == "QUOTE_DOUBLE":
+        return _double_quoted(style, text, indent, at)
+    if kind == "QUOTE_SINGLE":
+        return _single_quoted(style, text, indent, at)
+    if kind != "PLAIN":
+        return _block(style, text, indent, at)
     if _NO_PLAIN.search(text):
-        return _block(text, indent, at) if "\n" in text else _quoted(text, indent, at)
+        return _block(style, text, indent, at) if "\n" in text else _quoted(style, text, indent, at)
     if "\n" in text:
-        return _block(text, indent, at)
+        return _block(style, text, indent, at)
     if _DOCUMENT_MARK.search(text) and not indent:
-        return _block(text, "  ", at)
+        return _block(style, text, "  ", at)
     if _NO_STRING.fullmatch(text):
-        return _quoted(text, indent, at)
-    return _folded(text, indent, at)
+        return _quoted(style, text, indent, at)
+    return _folded(style, text, indent, at)
 
 
-def _quoted(text: str, indent: str, at: int | None) -> str:
-    if '"' in text and "'" not in text and not re.search(r"[ \t]\n|\n[ \t]", text):
-        return _folded(f"'{text}'", indent, at)
-    return _double_quoted(text, indent, at)
+def _quoted(style: Style, text: str, indent: str, at: int | None) -> str:
+    single = _prefers_single(style, text)
+    return _single_quoted(style, text, indent, at) if single else _double_quoted(style, text, indent, at)
 
 
-def _double_quoted(text: str, indent: str, at: int | None) -> str:
+def _single_quoted(style: Style, text: str, indent: str, at: int | None) -> str:
+    if style.single_quote is False or re.search(r"[ \t]\n|\n[ \t]", text):
+        return _double_quoted(style, text, indent, at)
     inner = indent or ("  " if _DOCUMENT_MARK.search(text) else "")
-    return _folded_quoted(_escaped(text, inner), inner, at)
+    raw = "'" + _spread(text.replace("'", "''"), f"\n{inner}") + "'"
+    return _folded(style, raw, inner, at)
+
+
+def _double_quoted(style: Style, text: str, indent: str, at: int | None) -> str:
+    if style.double_quoted_as_json:
+        return _escaped(style, text, None)
+    inner = indent or ("  " if _DOCUMENT_MARK.search(text) else "")
+    return _folded_quoted(style, _escaped(style, text, inner), inner, at)
 
 
 def _spread(text: str, after: str) -> str:
@@ -175,11 +246,13 @@ def _spread(text: str, after: str) -> str:
     return _NEWLINES.sub(lambda run: run[0] + after, text)
 
 
-def _escaped(text: str, indent: str | None) -> str:
+def _escaped(style: Style, text: str, indent: str | None) -> str:
     """In double quotes; on several lines if it has some, is not short, and `indent` is given."""
     raw = json.dumps(text, ensure_ascii=False)
     raw = re.sub("[\ud800-\udfff]+", lambda run: _lone(run[0]), raw)
-    many = indent is not None and len(raw) >= SHORTEST_MANY_LINES
+    if style.double_quoted_as_json:
+        return raw
+    many = indent is not None and len(raw) >= style.double_quoted_min_multi_line_length
     found = re.compile(r" (?=\\n)|\\u([0-9a-f]{4})|(?:\\n)+|\\.")
 
     def write(one: re.Match[str]) -> str:
@@ -208,11 +281,11 @@ def _lone(run: str) -> str:
     return whole.sub(lambda one: one[0] if len(one[0]) == 2 else f"\\u{ord(one[0]):04x}", run)
 
 
-def _block(text: str, indent: str, at: int | None) -> str:
-    if re.search(r"\n[\t ]+\Z", text):
-        return _quoted(text, indent, at)
+def _block(style: Style, text: str, indent: str, at: int | None) -> str:
+    if not style.block_quote or re.search(r"\n[\t ]+\Z", text):
+        return _quoted(style, text, indent, at)
     inner = indent or ("  " if _DOCUMENT_MARK.search(text) else "")
-    literal = not _is_wide(text, inner)
+    literal = _is_literal(style, text, inner)
     body = text.rstrip("\n\t ")
     end = text[len(body) :]
     chomp = "-" if "\n" not in end else "" if end.index("\n") == len(end) - 1 and body else "+"
@@ -223,15 +296,21 @@ def _block(text: str, indent: str, at: int | None) -> str:
     body, start = body[len(start) :], _spread(start, inner)
     if not literal:
         flowing = _MORE_INDENTED.sub(lambda m: m[1] + (m[2] or ""), _NEWLINES.sub(lambda run: "\n" + run[0], body))
-        written = _folded_block(f"{start}{_spread(flowing, inner)}{end}", inner, len(indent))
+        written = _folded_block(style, f"{start}{_spread(flowing, inner)}{end}", inner, len(indent))
         if written is not None:
             return f">{head}\n{inner}{written}"
     return f"|{head}\n{inner}{start}{_spread(body, inner)}{end}"
 
 
-def _is_wide(text: str, indent: str) -> bool:
-    limit = WIDTH - len(indent)
-    return len(text) > limit and any(len(line) > limit for line in text.split("\n"))
+def _is_literal(style: Style, text: str, indent: str) -> bool:
+    if isinstance(style.block_quote, str):
+        return style.block_quote == "literal"
+    return not _is_wide(style, text, indent)
+
+
+def _is_wide(style: Style, text: str, indent: str) -> bool:
+    limit = style.line_width - len(indent)
+    return style.line_width > 0 and len(text) > limit and any(len(line) > limit for line in text.split("\n"))
 
 
 # --- folding ---------------------------------------------------------------------------------------------------------
@@ -241,23 +320,26 @@ _BLANK = ("", " ", "\t", "\n")
 _ESCAPED = {"x": 3, "u": 5}
 
 
-def _step(indent: str) -> int:
+def _step(style: Style, indent: str) -> int:
     """From one break to the next, at most; even deep inside, a line has some content."""
-    return 1 + max(LEAST_CONTENT, WIDTH - len(indent))
+    return 1 + max(style.least_content, style.line_width - len(indent))
 
 
-def _room(indent: str, at: int | None) -> int:
+def _room(style: Style, indent: str, at: int | None) -> int:
     """Where the first line has to end if it begins in column `at`."""
-    return WIDTH - (len(indent) if at is None or at > LAST_START else at)
+    return style.line_width - (len(indent) if at is None or at > style.last_start else at)
 
 
-def _folded(text: str, indent: str, at: int | None) -> str:
+def _folded(style: Style, text: str, indent: str, at: int | None) -> str:
     """A plain or single-quoted string, in lines."""
-    if len(text) <= _step(indent):
+    if style.line_width <= 0 or len(text) <= _step(style, indent):
         return text
-    lines, _ = _lines_of(text, _room(indent, at), _step(indent))
-    begin = f"\n{indent}" if at is not None and at > LAST_START else ""
-    return begin + f"\n{indent}".join(lines)
+    room, step, written = _room(style, indent, at), _step(style, indent), list[str]()
+    for line in text.split("\n"):
+        written.append(f"\n{indent}".join(_lines_of(line, room, step)[0]))
+        room = len(indent) + step - 1
+    begin = f"\n{indent}" if at is not None and at > style.last_start else ""
+    return begin + "\n".join(written)
 
 
 def _lines_of(text: str, room: int, step: int) -> tuple[list[str], bool]:
@@ -276,13 +358,13 @@ def _lines_of(text: str, room: int, step: int) -> tuple[list[str], bool]:
     return [text[begin + 1 : end] for begin, end in pairwise([*breaks, len(text)])], too_long
 
 
-def _folded_block(text: str, indent: str, at: int) -> str | None:
+def _folded_block(style: Style, text: str, indent: str, at: int) -> str | None:
     """The lines of a folded block; those with more indent are left as they are. None if one would be too long."""
-    step = _step(indent)
-    if len(text) <= step:
+    step = _step(style, indent)
+    if style.line_width <= 0 or len(text) <= step:
         return text
     deeper = re.compile(f"[ \t]{{{len(indent) + 1}}}")
-    room, lines = _room(indent, at), list[str]()
+    room, lines = _room(style, indent, at), list[str]()
     for number, line in enumerate(text.split("\n")):
         if deeper.match(line):
             room = step - 1 if number == len(lines) == 0 else room
@@ -296,12 +378,12 @@ def _folded_block(text: str, indent: str, at: int) -> str | None:
     return "\n".join(lines)
 
 
-def _folded_quoted(text: str, indent: str, at: int | None) -> str:
+def _folded_quoted(style: Style, text: str, indent: str, at: int | None) -> str:
     """A double-quoted string, in lines: broken at single spaces, and where there are none at any place but in an escape."""
-    if len(text) <= _step(indent):
+    if style.line_width <= 0 or len(text) <= _step(style, indent):
         return text
-    written, begin = f"\n{indent}" if at is not None and at > LAST_START else "", 0
-    for place, in_word in _quoted_breaks(text, len(indent), _room(indent, at), _step(indent)):
+    written, begin = f"\n{indent}" if at is not None and at > style.last_start else "", 0
+    for place, in_word in _quoted_breaks(text, len(indent), _room(style, indent, at), _step(style, indent)):
         written += text[begin:place] + (f"{text[place]}\\" if in_word else "") + f"\n{indent}"
         begin = place + 1
     return written + text[begin:]

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from greenroom.yaml_text import dump
+from greenroom.yaml_text import Style, dump
 
 LONG = "a text of many words that is longer than what fits into one line of eighty columns, so it is broken"
 UNBROKEN = "x" * 90
@@ -95,3 +95,42 @@ def test_endless_nesting_ends() -> None:
     circle: dict[str, Any] = {}
     circle["again"] = circle
     assert dump({"x": circle}) == "x: &a1\n  again: *a1\n"
+
+
+@pytest.mark.parametrize(
+    ("style", "text"),
+    [
+        (Style(indent=4), "a:\n    - 1\n    - b: null\n      c: it's\nd: true\n"),
+        (Style(indent=4, indent_seq=False), "a:\n  - 1\n  - b: null\n    c: it's\nd: true\n"),
+        (Style(null_str="~", true_str="yes"), "a:\n  - 1\n  - b: ~\n    c: it's\nd: yes\n"),
+        (Style(null_str="", directives=True), "---\na:\n  - 1\n  - b:\n    c: it's\nd: true\n"),
+        (Style(default_string_type="QUOTE_SINGLE"), "'a':\n  - 1\n  - 'b': null\n    'c': 'it''s'\n'd': true\n"),
+        (
+            Style(default_string_type="QUOTE_DOUBLE", default_key_type="PLAIN"),
+            'a:\n  - 1\n  - b: null\n    c: "it\'s"\nd: true\n',
+        ),
+    ],
+)
+def test_a_document_is_laid_out_as_options_of_npm_yaml_say(style: Style, text: str) -> None:
+    assert dump({"a": [1, {"b": None, "c": "it's"}], "d": True}, style) == text
+
+
+@pytest.mark.parametrize(
+    ("style", "text"),
+    [
+        (Style(line_width=0), f"{LONG}\n"),
+        (
+            Style(line_width=40),
+            "a text of many words that is longer than\nwhat fits into one line of eighty\ncolumns, so it is broken\n",
+        ),
+    ],
+)
+def test_lines_are_folded_where_the_style_says(style: Style, text: str) -> None:
+    assert dump(LONG, style) == text
+
+
+def test_what_needs_quotes_and_lines_is_written_as_the_style_says() -> None:
+    assert dump({"a": "1", "b": "x: y"}, Style(single_quote=True)) == "a: '1'\nb: 'x: y'\n"
+    assert dump("one\ntwo", Style(block_quote="folded")) == ">-\none\n\ntwo\n"
+    assert dump("one\ntwo", Style(block_quote=False)) == '"one\\ntwo"\n'
+    assert dump("one\ntwo", Style(directives=True)) == "--- |-\none\ntwo\n"

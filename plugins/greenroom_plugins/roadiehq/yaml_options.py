@@ -8,32 +8,24 @@ from typing import Any
 import msgspec
 
 from greenroom.errors import InputError
-from greenroom.yaml_text import dump
+from greenroom.yaml_text import PLAIN, Style, dump
 
-_DEFAULTS: Mapping[str, Any] = {
-    "blockQuote": True,
-    "collectionStyle": "any",
-    "defaultKeyType": None,
-    "defaultStringType": "PLAIN",
-    "directives": None,
-    "doubleQuotedAsJSON": False,
-    "doubleQuotedMinMultiLineLength": 40,
-    "falseStr": "false",
-    "flowCollectionPadding": True,
-    "indent": 2,
-    "indentSeq": True,
-    "lineWidth": 80,
-    "minContentWidth": 20,
-    "nullStr": "null",
-    "simpleKeys": False,
-    "singleQuote": None,
-    "trueStr": "true",
-}
+_WITHOUT_EFFECT = {"collectionStyle": ("any", "block"), "flowCollectionPadding": (True, False), "simpleKeys": (False,)}
+"""Options of what this writer never writes, and the values that ask for nothing else."""
 
 
 def yaml_text(value: Any, options: Mapping[str, Any] | None) -> str:
     """Raises InputError for an option that is set to something that this writer cannot do."""
-    for name, wanted in (options or {}).items():
-        if wanted is not None and wanted != _DEFAULTS.get(name):
-            raise InputError(f"The YAML option {name} cannot be {wanted!r} here: leave it out")
-    return dump(msgspec.json.decode(msgspec.json.encode(value)))
+    style = PLAIN if not options else _style(options)
+    return dump(msgspec.json.decode(msgspec.json.encode(value)), style)
+
+
+def _style(options: Mapping[str, Any]) -> Style:
+    wanted = dict(options)
+    for name, values in _WITHOUT_EFFECT.items():
+        if name in wanted and wanted.pop(name) not in values:
+            raise InputError(f"The YAML option {name} cannot be {options[name]!r} here: leave it out")
+    try:
+        return msgspec.convert(wanted, Style)
+    except msgspec.ValidationError as error:
+        raise InputError(f"The YAML options are wrong: {error}") from error

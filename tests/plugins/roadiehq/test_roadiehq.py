@@ -252,6 +252,15 @@ async def test_values_are_written_as_json_and_yaml(ws: Workspace) -> None:
     assert output == {"serialized": '{\n\t"a": [\n\t\t1,\n\t\t{\n\t\t\t"b": 2\n\t\t}\n\t],\n\t"b": 1\n}'}
     output = await ws.run("serialize:yaml", data={"b": 1, "a": [1, {"b": 2, "c": "3"}]})
     assert output == {"serialized": 'b: 1\na:\n  - 1\n  - b: 2\n    c: "3"\n'}
+    options = {"indent": 4, "indentSeq": False, "lineWidth": 0, "nullStr": "~", "singleQuote": True}
+    output = await ws.run(
+        "serialize:yaml", data={"b": 1, "a": [1, {"b": 2, "c": "3"}], "t": "x " * 60}, options=options
+    )
+    assert output == {"serialized": f"b: 1\na:\n  - 1\n  - b: 2\n    c: '3'\nt: '{'x ' * 60}'\n"}
+    with pytest.raises(InputError, match="The YAML option collectionStyle cannot be 'flow' here"):
+        await ws.run("serialize:yaml", data={}, options={"collectionStyle": "flow"})
+    with pytest.raises(InputError, match="The YAML options are wrong"):
+        await ws.run("serialize:yaml", data={}, options={"indents": 4})
 
 
 # --- expressions -----------------------------------------------------------------------------------------------------
