@@ -172,7 +172,9 @@ class Writer:
         self.trouble = ""
 
     def open(self, id_: UUID, attempt: int, stop: Callable[[], None]) -> Book:
-        """The book of a task that was just claimed."""
+        """The book of a task that was just claimed: one of an earlier attempt is closed."""
+        if (before := self._books.get(id_)) is not None:
+            before.end(LostTaskError())
         book = self._books[id_] = Book(self, id_, attempt, stop)
         if self._task is None or self._task.done():
             self._task = asyncio.create_task(self._work(), name="scaffolder-writer")

@@ -122,12 +122,14 @@ class Worker:
         if claim.cancelled:
             cancel.set()
         book = self._writer.open(claim.id, claim.attempt, cancel.set)
-        job = asyncio.create_task(self._attend(claim, book, cancel), name=f"scaffolder-task-{claim.id}")
+        before = self._running.get(claim.id)
+        attended = self._attend(claim, book, cancel, before.job if before else None)
+        job = asyncio.create_task(attended, name=f"scaffolder-task-{claim.id}")
         self._running[claim.id] = _Running(claim.attempt, cancel, job)
 
-    async def _attend(self, claim: Claim, book: Book, cancel: asyncio.Event) -> None:
+    async def _attend(self, claim: Claim, book: Book, cancel: asyncio.Event, before: asyncio.Task[None] | None) -> None:
         """A task from its claim to its end, whatever happens; an attempt that is lost is ended at once."""
-        job = asyncio.create_task(self._carry_out(claim, book, cancel), name=f"scaffolder-run-{claim.id}")
+        job = asyncio.create_task(self._carry_out(claim, book, cancel, before), name=f"scaffolder-run-{claim.id}")
         lost = asyncio.create_task(book.lost.wait())
         try:
             await asyncio.wait([job, lost], return_when=asyncio.FIRST_COMPLETED)
@@ -139,8 +141,13 @@ class Worker:
                 del self._running[claim.id]
             self._woken.wake()
 
-    async def _carry_out(self, claim: Claim, book: Book, cancel: asyncio.Event) -> None:
+    async def _carry_out(
+        self, claim: Claim, book: Book, cancel: asyncio.Event, before: asyncio.Task[None] | None
+    ) -> None:
+        """An attempt that this process lost (`before`) ends before the next one begins: they share a workspace."""
         try:
+            if before is not None:
+                await asyncio.wait([before], timeout=2 * ENDING)
             journal = TaskJournal(str(claim.id), book, self._sealing)
             outcome = await self._outcome(claim, journal, cancel)
             journal.complete(outcome)

@@ -389,3 +389,28 @@ async def test_a_retry_goes_on_from_the_step_that_failed_also_when_its_worker_is
         assert await one.ended(id_) == "completed"
     again = {"a": "completed", "b": "open"}
     assert seen == [{}, again, again, {"a": "completed", "b": "failed"}, {"a": "completed", "b": "failed"}]
+
+
+async def test_a_task_that_a_process_lost_and_claimed_itself_is_run_once_at_a_time(database: Database) -> None:
+    at_once = most = runs = 0
+
+    async def run(task: Task, journal: Journal, cancel: asyncio.Event) -> Outcome:
+        nonlocal at_once, most, runs
+        at_once, runs = at_once + 1, runs + 1
+        most = max(most, at_once)
+        journal.event({"message": "Beginning step a", "stepId": "a", "status": "processing"})
+        try:
+            await asyncio.sleep(3600 if runs == 1 else 0)
+        finally:
+            await asyncio.sleep(0.1)  # an end takes its time
+            at_once -= 1
+        return Outcome("completed")
+
+    async with process(database, run) as one:
+        one.work()
+        id_ = await one.create()
+        await began(one, id_)
+        (held,) = await one.store.held()
+        await one.store.free([(held.id, held.attempt)], lost=True)
+        assert await one.ended(id_) == "completed"
+    assert (runs, most) == (2, 1)
