@@ -16,7 +16,7 @@ SOAK_MINUTES ?= 60
 SOAK_OUT ?= .greenroom/soak
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test check format bench bench-growth bench-report soak faults conformance e2e hostile openapi docs locks clean
+.PHONY: help setup run test check format bench bench-tasks bench-growth bench-report soak faults conformance e2e hostile openapi docs locks clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -43,15 +43,19 @@ format: .venv/.dev ## Format the code
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: .venv/.dev ## Measure the catalog's promises, and against upstream (needs Node, GREENROOM_SHARED and wrk; BENCH_ENTITIES=2000 is quick)
+bench: .venv/.dev ## Measure the catalog's promises, and both parts against upstream (needs Node, GREENROOM_SHARED and wrk; BENCH_ENTITIES=2000 is quick)
 	@kept=0; $(BIN)/python -m tests.bench.catalog --entities $(BENCH_ENTITIES) || kept=1; \
-		$(BIN)/python -m tests.bench.ratio --entities $(BENCH_ENTITIES) --json $(BENCH_FOLDER)/ratio.json || kept=1; exit $$kept
+		$(BIN)/python -m tests.bench.ratio --entities $(BENCH_ENTITIES) --json $(BENCH_FOLDER)/ratio.json || kept=1; \
+		$(BIN)/python -m tests.bench.tasks --json $(BENCH_FOLDER)/tasks.json || kept=1; exit $$kept
+
+bench-tasks: .venv/.dev ## Measure the scaffolder against upstream's (needs Node, GREENROOM_SHARED and wrk)
+	$(BIN)/python -m tests.bench.tasks --json $(BENCH_FOLDER)/tasks.json
 
 bench-growth: .venv/.dev ## Measure Greenroom alone at 20 k, 200 k and 1 M entities, by webhook, and with a huge group (an hour; wrk)
 	$(BIN)/python -m tests.bench.growth --json $(BENCH_FOLDER)/growth.json
 
 bench-report: .venv/.dev ## Print the tables of the last benches, and put them and their charts into the README
-	@$(BIN)/python -m tests.bench.table $(wildcard $(BENCH_FOLDER)/ratio.json $(BENCH_FOLDER)/growth.json)
+	@$(BIN)/python -m tests.bench.table $(wildcard $(BENCH_FOLDER)/ratio.json $(BENCH_FOLDER)/tasks.json $(BENCH_FOLDER)/growth.json)
 	@$(BIN)/python -m tests.bench.chart $(BENCH_FOLDER)/ratio.json docs/bench.svg
 	@$(BIN)/python -m tests.bench.chart $(BENCH_FOLDER)/growth.json docs/growth.svg
 	@$(BIN)/python -m tests.bench.readme $(BENCH_FOLDER) README.md

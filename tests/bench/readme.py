@@ -37,6 +37,11 @@ def of_ratio(report: Report) -> str:
     )
 
 
+def of_tasks(report: Report) -> str:
+    """All that was compared, and how it grows."""
+    return _section(report, table(report.rows))
+
+
 def of_growth(report: Report) -> str:
     """What grows by size; then what was measured once."""
     sized = [row for id_ in SIZED for row in report.rows if row.id == id_ and row.size]
@@ -61,7 +66,7 @@ def filled(readme: str, tables: dict[str, str]) -> str:
 
 def tables_of(folder: Path) -> dict[str, str]:
     """Of the runs whose files are there."""
-    makers = {"ratio": of_ratio, "growth": of_growth}
+    makers = {"ratio": of_ratio, "tasks": of_tasks, "growth": of_growth}
     files = {name: folder / f"{name}.json" for name in makers}
     return {
         f"bench-{name}": makers[name](msgspec.json.decode(file.read_bytes(), type=Report))

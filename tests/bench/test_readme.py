@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[2]
 def test_the_readme_tells_what_the_last_runs_gave() -> None:
     readme = (ROOT / "README.md").read_text()
     found = tables_of(ROOT / "docs" / "bench")
-    assert set(found) == {"bench-ratio", "bench-growth"}
+    assert set(found) == {"bench-ratio", "bench-tasks", "bench-growth"}
     assert filled(readme, found) == readme, "make bench-report"
 
 
