@@ -25,6 +25,7 @@ from greenroom.cli.running import run
 from greenroom.entity import LOCATION, ORIGIN_LOCATION, Entity
 from greenroom_scaffolder.templates.generate import good_values
 from tests.bench.asks import by_name
+from tests.bench.expressions import timed
 from tests.bench.goals import TASK_GOALS
 from tests.bench.origin import origin
 from tests.bench.ratio import DifferentError, say
@@ -94,6 +95,7 @@ class Bench:
             await side.until(by_name("template:default/trivial"), lambda reply: reply.status == 200)
         rows = {
             "burst": self._burst, "single": self._single, "dry-run": self._dry_run, "fetch-template": self._fetch,
+            "expressions": self._expressions,
             "corpus": self._corpus, "task-list": self._list,
         }  # fmt: skip
         for id_, measure in rows.items():
@@ -163,6 +165,18 @@ class Bench:
                         if round_ >= 0:
                             taken[index].append(time.perf_counter() - began)
         self.row("fetch-template", f"fetch:template of {FILES:,} small files, {VALUES} values", "s", taken)
+
+    async def _expressions(self) -> None:
+        """In processes of their own, in turn: an expression costs less than any way to ask a server for it."""
+        with ExitStack() as stack:
+            for side in self.sides:
+                stack.enter_context(side.paused())
+            sides = await timed(installed(), self.folder)
+        warm = [[one for taken in side for one in taken.warm] for side in sides]
+        self.row("expressions", "rendering an expression of real templates", "µs", warm)
+        self.row(
+            "expressions-cold", "the same, the first time", "µs", [[taken.cold for taken in side] for side in sides]
+        )
 
     async def _corpus(self) -> None:
         """Of each real template that both run to its end; with the files of its folder, and generated values."""
