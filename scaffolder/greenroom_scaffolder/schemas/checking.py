@@ -23,6 +23,8 @@ NOTHING: Final[Found] = ()
 DEEPEST = 64
 TOO_DEEP = f"The value or its schema is nested deeper than {DEEPEST} levels"
 MOST_VISITS = 1_000_000
+MOST_TOLD = 20_000_000
+TOO_MUCH_TO_TELL = f"What is wrong with the value would take more than {MOST_TOLD} characters to tell"
 SECONDS = 1.0
 
 
@@ -31,6 +33,7 @@ class Run:
 
     def __init__(self, name: str) -> None:
         self.name, self.depth, self.visits = name, 0, 0
+        self.told = 0
         self.deadline: float | None = None
 
     def enter(self) -> None:
@@ -43,6 +46,12 @@ class Run:
 
     def leave(self) -> None:
         self.depth -= 1
+
+    def tell(self, characters: int) -> None:
+        """Called for each problem."""
+        self.told += 100 + characters
+        if self.told > MOST_TOLD:
+            raise TooMuchError(TOO_MUCH_TO_TELL)
 
     def on_the_clock(self) -> None:
         """Called before a pattern is tried."""
@@ -73,6 +82,7 @@ class Site:
 
     def problem(self, value: Any, path: Path, run: Run, message: str, name: str, argument: Any = UNSET) -> Problem:
         text = property_text(path, run.name)
+        run.tell(len(text) + len(message))
         schema = schema_or_id(self.schema)
         return Problem(list(path), text, message, schema, value, name, argument, f"{text} {message}")
 

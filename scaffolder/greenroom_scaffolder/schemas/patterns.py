@@ -19,8 +19,8 @@ from greenroom_scaffolder.schemas.problems import InvalidPatternError, TooMuchEr
 Matcher: TypeAlias = Callable[[str], bool]
 """Whether the expression matches anywhere in a text. Raises TooMuchError after a quarter of a second."""
 
-LONGEST_PATTERN = 20_000
-LARGEST_PATTERN = 50_000
+LONGEST_PATTERN = 10_000
+LARGEST_PATTERN = 20_000
 """Characters, once groups that are repeated a number of times are written out, as `regex` does."""
 DEEPEST_REPEATS = 10
 SECONDS = 0.25
@@ -51,7 +51,7 @@ class _Wrong(Exception):  # noqa: N818
     """The expression breaks a rule; the text is V8's."""
 
 
-@lru_cache(maxsize=1024)
+@lru_cache(maxsize=256)  # the largest take half a megabyte
 def matcher(source: str) -> Matcher:
     """The matcher of `new RegExp(source)`. Raises InvalidPatternError in V8's words, TooMuchError for a giant."""
     if len(source) > LONGEST_PATTERN:
@@ -81,7 +81,7 @@ def _compile_forgiving(source: str) -> regex.Pattern[str]:
 def _compile(source: str, *, strict: bool) -> regex.Pattern[str]:
     written = _Reader(source if strict else _units(source), strict=strict).read()
     try:
-        return regex.compile(written, regex.VERSION0)
+        return regex.compile(written, regex.VERSION0, cache_pattern=False)
     except regex.error as error:  # a Unicode property that only one of the two languages knows
         raise _Wrong("Invalid property name") from error
 

@@ -10,7 +10,7 @@ from msgspec import UNSET
 
 from greenroom_scaffolder.schemas.checking import NOTHING, Check, Found, Keyword, Run, Site
 from greenroom_scaffolder.schemas.formats import format_check
-from greenroom_scaffolder.schemas.patterns import Matcher, matcher
+from greenroom_scaffolder.schemas.patterns import matcher
 from greenroom_scaffolder.schemas.problems import Path, SchemaError, WrongTypeError
 from greenroom_scaffolder.schemas.values import as_double, is_number, json_text, number_of, number_text, same, text_of
 
@@ -165,16 +165,12 @@ def _decimals(number: float) -> int:
 def pattern(site: Site) -> Check:
     source = site.schema["pattern"]
     text = text_of(source)
-    found: Matcher | None = None
 
     def check(value: Any, path: Path, run: Run) -> Found:
-        nonlocal found
         if not isinstance(value, str):
             return NOTHING
         run.on_the_clock()
-        if found is None:
-            found = matcher(text)
-        if found(value):
+        if matcher(text)(value):
             return NOTHING
         if source is None:
             raise WrongTypeError("Cannot read properties of null (reading 'toString')")

@@ -7,6 +7,7 @@ by the rules of `new URL()`. What the scan does not look into (`$defs`, `if`) is
 from __future__ import annotations
 
 import re
+from collections import ChainMap
 from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -32,7 +33,7 @@ class Scope(NamedTuple):
     """What a `$ref` is resolved against: the address of the schema it stands in, and the schemas that go by an address."""
 
     base: str
-    schemas: Mapping[str, Any]
+    schemas: ChainMap[str, Any]
 
     def entering(self, schema: Any) -> Scope:
         """The scope inside of a schema, which may name itself. Raises WrongTypeError where there is no schema at all."""
@@ -44,7 +45,7 @@ class Scope(NamedTuple):
         base = resolve(self.base, "" if name is None else text_of(name))
         if name is None or truthy(self.schemas.get(base)):
             return Scope(base, self.schemas)
-        return Scope(base, {**self.schemas, base: schema})
+        return Scope(base, self.schemas.new_child({base: schema}))
 
     def find(self, reference: str, schema: Any) -> tuple[Any, Scope]:
         """The schema that `reference` leads to, and its scope; `schema` is the one that has the reference.
@@ -68,7 +69,7 @@ def root_scope(schema: Any) -> Scope:
     """The scope of a whole schema, with all of its parts that the scan finds."""
     name = identity(schema)
     base = resolve("undefined", "" if name is None else text_of(name))
-    return Scope(base, {base: schema, **_Scan().run(base, schema)})
+    return Scope(base, ChainMap({base: schema, **_Scan().run(base, schema)}))
 
 
 @lru_cache(maxsize=1024)

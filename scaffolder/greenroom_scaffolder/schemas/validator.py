@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
 import msgspec
 from msgspec import UNSET
 
-from greenroom_scaffolder.schemas.checking import NOTHING, TOO_DEEP, Check, Found, Run, Site
+from greenroom_scaffolder.schemas.checking import (
+    MOST_TOLD,
+    NOTHING,
+    TOO_DEEP,
+    TOO_MUCH_TO_TELL,
+    Check,
+    Found,
+    Run,
+    Site,
+)
 from greenroom_scaffolder.schemas.keywords import KEYWORDS
 from greenroom_scaffolder.schemas.problems import (
     Path,
@@ -22,6 +31,9 @@ from greenroom_scaffolder.schemas.problems import (
 )
 from greenroom_scaffolder.schemas.references import Scope, root_scope
 from greenroom_scaffolder.schemas.values import keys_of, kind_of, text_of
+
+LARGEST_KEPT = 100_000
+"""Bytes of a schema that is kept in its compiled form."""
 
 
 class CompiledSchema:
@@ -40,9 +52,12 @@ class CompiledSchema:
         `name` is what the value is called in `property` and `stack`. Raises SchemaError where upstream throws one (what is wrong
         with a schema shows when a value gets there), and TooMuchError for what takes too long."""
         try:
-            return list(self._check(instance, (), Run(name)))
+            problems = list(self._check(instance, (), Run(name)))
+            if problems and _weight(problems, {}) > MOST_TOLD:
+                raise TooMuchError(TOO_MUCH_TO_TELL)
         except RecursionError as error:
             raise TooMuchError(TOO_DEEP) from error
+        return problems
 
 
 def compile_schema(schema: Any) -> CompiledSchema:
@@ -50,12 +65,13 @@ def compile_schema(schema: Any) -> CompiledSchema:
 
     Raises SchemaError for what is none, TooMuchError for one that is nested too deep."""
     try:
-        return _compiled(msgspec.json.encode(schema))
+        encoded = msgspec.json.encode(schema)
+        return _compiled(encoded) if len(encoded) <= LARGEST_KEPT else CompiledSchema(schema)
     except RecursionError as error:
         raise TooMuchError(TOO_DEEP) from error
 
 
-@lru_cache(maxsize=512)
+@lru_cache(maxsize=256)
 def _compiled(encoded: bytes) -> CompiledSchema:
     return CompiledSchema(msgspec.json.decode(encoded))
 
@@ -63,6 +79,25 @@ def _compiled(encoded: bytes) -> CompiledSchema:
 def validate(instance: Any, schema: Any, *, name: str = "instance") -> list[Problem]:
     """`compile_schema(schema).validate(instance)`. A value that is not there is `msgspec.UNSET`."""
     return compile_schema(schema).validate(instance, name=name)
+
+
+def _weight(value: Any, known: dict[int, int]) -> int:
+    """About how many characters a value has as JSON. Problems share schemas and values, and quote each other: a few objects
+    may be very much JSON."""
+    if isinstance(value, str):
+        return len(value) + 2
+    if not isinstance(value, Mapping | list | Problem):
+        return 8
+    weight = known.get(id(value))
+    if weight is None:
+        weight = known[id(value)] = 2 + sum(_weight(member, known) for member in _inside(value))
+    return weight
+
+
+def _inside(value: Mapping[str, Any] | list[Any] | Problem) -> Iterable[Any]:
+    if isinstance(value, Problem):
+        return value.path, value.property, value.message, value.schema, value.instance, value.argument, value.stack
+    return [*value, *value.values()] if isinstance(value, Mapping) else value
 
 
 class _Checks:

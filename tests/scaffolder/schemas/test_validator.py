@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+import tracemalloc
 from typing import Any
 
 import msgspec
@@ -129,3 +130,28 @@ def test_ten_thousand_items_are_compared_with_each_other_in_no_time() -> None:
 def test_a_tree_of_moderate_depth_passes() -> None:
     schema = {"$ref": "#/definitions/n", "definitions": {"n": {"items": {"$ref": "#/definitions/n"}, "type": "array"}}}
     assert validate(nested(12, list), schema) == []
+
+
+def test_a_crowd_of_schemas_with_names_fits_into_memory() -> None:
+    crowd = [{"if": True, "then": {"id": f"n{number}", "const": 1}} for number in range(4000)]
+    tracemalloc.start()
+    try:
+        assert within(4, 1, {"allOf": crowd}) == []
+        assert tracemalloc.get_traced_memory()[1] < 100_000_000
+    finally:
+        tracemalloc.stop()
+
+
+def test_an_answer_that_would_fill_the_memory_is_refused() -> None:
+    told = ["What is wrong with the value would take more than 20000000 characters to tell"]
+    names = [f"name-{number}" for number in range(5000)]
+    assert within(2, {}, {"required": names}) == told
+    assert within(2, ["x"] * 5000, {"items": {"enum": names}}) == told
+    assert within(4, [{}] * 5000, {"items": {"required": names}}) == told
+
+
+def test_problems_that_quote_each_other_are_weighed_before_they_are_told() -> None:
+    schema: dict[str, Any] = {"type": "string"}
+    for _ in range(40):
+        schema = {"allOf": [schema]}
+    assert within(1, 1, schema) == ["What is wrong with the value would take more than 20000000 characters to tell"]
