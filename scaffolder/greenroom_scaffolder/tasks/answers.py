@@ -25,12 +25,18 @@ def plain(value: Any, most: int, what: str = "The output") -> Any:
     """A copy of plain JSON; what is undefined is left out, as are NaN and the infinite, which become null as in JavaScript.
 
     `most`: characters of all texts and keys, and eight for each value. Raises AnswerError, before it has copied more than that."""
-    return _Copy(most, what).of(value, 0)
+    return measured(value, most, what)[0]
+
+
+def measured(value: Any, most: int, what: str) -> tuple[Any, int]:
+    """The same, and how much it came to."""
+    copy = _Copy(most, what)
+    return copy.of(value, 0), most - copy.left
 
 
 class _Copy:
     def __init__(self, most: int, what: str) -> None:
-        self._most, self._left, self._what = most, most, what
+        self._most, self.left, self._what = most, most, what
 
     def of(self, value: Any, depth: int) -> Any:
         self._spend(8)
@@ -70,8 +76,8 @@ class _Copy:
         return made
 
     def _spend(self, amount: int) -> None:
-        self._left -= amount
-        if self._left < 0:
+        self.left -= amount
+        if self.left < 0:
             raise AnswerError(f"{self._what} is larger than {self._most} characters")
 
 

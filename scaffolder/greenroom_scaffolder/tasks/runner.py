@@ -19,7 +19,7 @@ from greenroom.plugin import TemplateInfo
 from greenroom_scaffolder.actions.registry import Registry
 from greenroom_scaffolder.settings import Environment
 from greenroom_scaffolder.tasks import steps
-from greenroom_scaffolder.tasks.answers import converted, plain, said
+from greenroom_scaffolder.tasks.answers import converted, measured, plain, said
 from greenroom_scaffolder.tasks.context import Frame, StepContext
 from greenroom_scaffolder.tasks.expressions import Renderer, quick
 from greenroom_scaffolder.tasks.keeping import TOO_LARGE, Keeper, in_thread
@@ -27,7 +27,7 @@ from greenroom_scaffolder.tasks.meters import Meters, Result, template_of
 from greenroom_scaffolder.tasks.programs import ProgramLimits
 from greenroom_scaffolder.tasks.scribe import LogLimits, Scribe, StepLog, error_body
 from greenroom_scaffolder.tasks.steps import Call, Round, Scope, Skip, StandIn, Step
-from greenroom_scaffolder.tasks.task import Journal, Outcome, StepState, StepStatus, Task
+from greenroom_scaffolder.tasks.task import Checkpoint, Journal, Outcome, StepState, StepStatus, Task
 from greenroom_scaffolder.templates.options import StepOptions, step_options
 from greenroom_scaffolder.templating import Engine
 from greenroom_scaffolder.workspace.quota import Quota
@@ -210,10 +210,10 @@ class Run:
     # --- a step ----------------------------------------------------------------------------------------------------
 
     async def _step(self, step: Step, place: str, *, last: bool) -> None:
-        known = self._task.state.steps.get(place, _UNKNOWN)
-        if known.status == "completed":
+        known = self._task.state.steps.get(place)
+        if known is not None and known.status == "completed":
             return self._recall(step, known)
-        if known.status in ("failed", "cancelled"):  # in this run, whose worker was lost later
+        if known is not None and known.status in ("failed", "cancelled"):  # in this run, whose worker was lost later
             return self._fail(known.error or {})
         if self._scope.failed and (held := await self._held_back(step)):
             return self._scribe.tell(held.reason, step["id"], "skipped")
@@ -236,10 +236,9 @@ class Run:
             f"Skipping step {step['id']} because it was already completed in a previous run", step["id"], "completed"
         )
 
-    async def _do(self, step: Step, place: str, known: StepState, *, last: bool) -> Result:
+    async def _do(self, step: Step, place: str, known: StepState | None, *, last: bool) -> Result:
         """A step that has begun."""
         self._refuse_cancelled(step)
-        done: list[Mapping[str, Any]] = list(known.rounds)
         try:
             plan = await self._plan(step)
             if isinstance(plan, Skip):
@@ -247,7 +246,7 @@ class Run:
                 return "skipped"
             if isinstance(plan, StandIn):
                 return self._stand_in(step, plan)
-            output = await self._call(step, place, plan, known, done)
+            output = await self._call(step, place, plan, known)
             self._refuse_cancelled(step)
             if not last or self._scope.failed:
                 await self._keep()
@@ -255,7 +254,7 @@ class Run:
             self._unsettled = self._unsettled or not plan.action.idempotent
         except (Exception, SystemExit) as error:
             if not self._broken:
-                self._tell_failed(step, place, error, done)
+                self._tell_failed(step, place, error)
             raise
         return "ok"
 
@@ -278,40 +277,44 @@ class Run:
         self._scope.learn(step["id"], plan.output)
         return "ok"
 
-    async def _call(
-        self, step: Step, place: str, call: Call, known: StepState, done: list[Mapping[str, Any]]
-    ) -> Mapping[str, Any]:
-        """All rounds of a step; `done` has those that are finished, and gets the others."""
+    async def _call(self, step: Step, place: str, call: Call, known: StepState | None) -> Mapping[str, Any]:
+        """All rounds of a step, but those that an earlier run has finished."""
         if call.shown is not None:
             self._scribe.line("info", call.shown, step["id"])
         for text in call.hidden:
             self.redactor.add(text)
         options = step_options(step)
         steps.check(call, self._runner.registry, allowed=self._allowed)
-        if known.status == "processing" and not call.action.idempotent:
+        if known is not None and not call.action.idempotent:
             raise InterruptedStepError(_caught(step))
-        for number, one in enumerate(call.rounds[len(done) :], len(done)):
-            answer = await self._round(step, place, call, one, options, tuple(done))
-            done.append(answer)
-            if call.each and not call.action.idempotent and number + 1 < len(call.rounds):
-                await self._keep()
-        return _gathered(done) if call.each else done[0]
+        answers = [await self._round(step, place, call, one, options) for one in call.rounds]
+        return _gathered(answers) if call.each else answers[0]
 
-    async def _round(
-        self, step: Step, place: str, call: Call, one: Round, options: StepOptions, done: tuple[Mapping[str, Any], ...]
-    ) -> Mapping[str, Any]:
+    async def _round(self, step: Step, place: str, call: Call, one: Round, options: StepOptions) -> Mapping[str, Any]:
+        here = place if one.key is None else f"{place}[{one.key}]"
+        if one.key is not None and (finished := self._task.state.checkpoints.get(here)) is not None:
+            answer: Mapping[str, Any] = finished.value
+            return answer
         if call.each:
             self._scribe.line("info", one.line(), step["id"])
         if not one.runs:
             return {}
-        here = place if one.key is None else f"{place}[{one.key}]"
+        answer = await self._tried(step, place, here, call, one, options)
+        if call.each and not call.action.idempotent:
+            await self._keep()
+            self._journal.checkpoint(here, Checkpoint(answer))
+        return answer
+
+    async def _tried(
+        self, step: Step, place: str, here: str, call: Call, one: Round, options: StepOptions
+    ) -> Mapping[str, Any]:
         given = converted(
             one.input, call.action.input, call.action.id if one.key is None else f"{call.action.id}[{one.key}]"
         )
         context = StepContext(self._frame, given, here, step["id"], step["name"])
         attempt = 1
         while True:
-            await self._before(place, call, StepState("processing", rounds=done, attempts=attempt))
+            await self._before(place, call, attempt)
             try:
                 answer = await self._within(step, options.timeout, lambda: call.action.run(context))
                 return self._answer(answer)
@@ -321,17 +324,18 @@ class Run:
                 await self._pause(step, options, attempt, error)
                 attempt += 1
 
-    async def _before(self, place: str, call: Call, state: StepState) -> None:
+    async def _before(self, place: str, call: Call, attempt: int) -> None:
         """What must not be done twice waits until it is written down that it begins; with it goes all that was finished."""
         if not call.action.idempotent:
-            self._journal.step(place, state)
+            self._journal.step(place, StepState("processing", attempts=attempt))
         if self._unsettled or not call.action.idempotent:
             await self._durable()
             self._unsettled = False
 
     def _answer(self, answer: Mapping[str, Any] | None) -> Mapping[str, Any]:
         bounds = self._runner.bounds
-        made = plain(answer or {}, min(bounds.answer, self._room))
+        made, size = measured(answer or {}, min(bounds.answer, self._room), "The output")
+        self._room -= size
         if not isinstance(made, dict):
             raise TypeError(f"The action answered a {type(answer).__name__} instead of its outputs")
         return made
@@ -361,11 +365,11 @@ class Run:
 
     # --- what goes wrong -------------------------------------------------------------------------------------------
 
-    def _tell_failed(self, step: Step, place: str, error: BaseException, done: list[Mapping[str, Any]]) -> None:
+    def _tell_failed(self, step: Step, place: str, error: BaseException) -> None:
         told = error_body(error_name(error), said(error), self.redactor)
         self._scribe.tell(_stack(told), step["id"], "failed")
         status: StepStatus = "cancelled" if isinstance(error, CancelledStepError) else "failed"
-        self._journal.step(place, StepState(status, error=told, rounds=tuple(done)))
+        self._journal.step(place, StepState(status, error=told))
         if not isinstance(error, GreenroomError):
             trace = self.redactor.redact("".join(traceback.format_exception(error)))
             log.warning("Task %s: step %s failed\n%s", self._task.id, step["id"], trace)
@@ -410,7 +414,10 @@ class Run:
         acting = self._acting = cast("asyncio.Task[Any]", asyncio.current_task())
         try:
             async with asyncio.timeout(seconds) as clock:
-                return await work()
+                done = await work()
+            if clock.expired():  # it would not hear of it
+                raise TimeoutError
+            return done
         except TimeoutError:
             if clock.expired():
                 raise SlowStepError(f"Step {step['id']} ({step['name']}) took longer than {seconds:g} s") from None
@@ -430,9 +437,6 @@ class Run:
 
 class UnsupportedTemplateError(GreenroomError):
     """The template is of a version that cannot be run"""
-
-
-_UNKNOWN = StepState("open")
 
 
 def _places(todo: Sequence[Step]) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Mapping
 from typing import Any
 
@@ -46,6 +47,7 @@ class Scribe:
         self._stream: Stream[tuple[str, str]] | None = Stream(redactor) if guarded else None
         self._held = 0
         self._soon: asyncio.TimerHandle | None = None
+        self._loop, self._thread = asyncio.get_running_loop(), threading.get_ident()
         self._left = limits.total
         self._full = False
 
@@ -60,7 +62,11 @@ class Scribe:
         self._journal.event(body)
 
     def line(self, level: str, message: str, step_id: str) -> None:
-        """A line that an action logs. One whose end may be the beginning of a secret waits for what follows, but not long."""
+        """A line that an action logs, from any thread. One whose end may be the beginning of a secret waits for what follows, but
+        not long."""
+        if threading.get_ident() != self._thread:
+            self._loop.call_soon_threadsafe(self.line, level, message, step_id)
+            return
         if self._full or (level == "debug" and not self._verbose):
             return
         self.written += 1
@@ -73,7 +79,7 @@ class Scribe:
             self._held -= 1
             self._write(told, text, step)
         if self._held and self._soon is None:
-            self._soon = asyncio.get_running_loop().call_later(_PATIENCE, self.flush)
+            self._soon = self._loop.call_later(_PATIENCE, self.flush)
 
     def flush(self) -> None:
         """Write what waits."""

@@ -8,8 +8,7 @@ from typing import Any, Literal, Protocol
 import msgspec
 
 TaskStatus = Literal["open", "processing", "completed", "failed", "cancelled", "skipped"]
-StepStatus = Literal["open", "processing", "completed", "failed", "skipped", "cancelled"]
-"""`open`: it was not finished in an earlier run, whose rounds and checkpoints it keeps, and has not begun in this one."""
+StepStatus = Literal["processing", "completed", "failed", "skipped", "cancelled"]
 EventType = Literal["log", "completion", "cancelled", "recovered"]
 
 
@@ -21,8 +20,6 @@ class StepState(msgspec.Struct, frozen=True, omit_defaults=True, rename="camel")
     """Of a completed step."""
     error: Mapping[str, Any] | None = None
     """`{"name", "message"}` of a failed one, secrets redacted."""
-    rounds: tuple[Mapping[str, Any], ...] = ()
-    """Of a step with `each`: the outputs of the iterations that are finished."""
     attempts: int = 0
     """How often the step was tried."""
 
@@ -39,17 +36,14 @@ class TaskState(msgspec.Struct, omit_defaults=True):
     steps: dict[str, StepState] = {}
     """By step id, in the order in which they began."""
     checkpoints: dict[str, Checkpoint] = {}
-    """By `<step id>.<key>` (with `[n]` after the id in round n of an `each`)."""
+    """By `<step id>.<key>` (with `[item]` after the id in a round of an `each`); by `<step id>[item]` the output of a finished
+    round."""
 
 
 def retried(state: TaskState) -> TaskState:
-    """What a run starts from that somebody asked for: finished steps stay so, all others are open again and keep the rounds
-    and checkpoints that they have. (A run that goes on where a lost worker was takes the state as it is.)"""
-    steps = {
-        step_id: known if known.status == "completed" else StepState("open", rounds=known.rounds)
-        for step_id, known in state.steps.items()
-        if known.status == "completed" or known.rounds
-    }
+    """What a run starts from that somebody asked for: finished steps stay so, all others begin anew, with the checkpoints and
+    the finished rounds that they have. (A run that goes on where a lost worker was takes the state as it is.)"""
+    steps = {step_id: known for step_id, known in state.steps.items() if known.status == "completed"}
     return TaskState(steps, state.checkpoints)
 
 

@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
+from greenroom.auth import AccessRestrictions, Credentials, ServicePrincipal
 from greenroom.errors import ConflictError, NotFoundError
+from greenroom.permissions import Permissions
 from greenroom.plugin import ActionContext
+from greenroom.telemetry import Metrics
+from greenroom_scaffolder.tasks.meters import Audit, Meters
 from greenroom_scaffolder.tasks.runner import Bounds
 from greenroom_scaffolder.tasks.scribe import LogLimits
-from greenroom_scaffolder.tasks.task import Outcome, StepState, TaskState, retried
+from greenroom_scaffolder.tasks.task import Checkpoint, Outcome, StepState, TaskState, retried
 from greenroom_scaffolder.workspace.quota import QuotaError
 from greenroom_scaffolder.workspace.workspace import Workspace
 from tests.scaffolder.tasks.rehearsal import Died, Notebook, log, made, run_steps, runner_of, spec_of, task_of
@@ -494,7 +500,8 @@ async def test_finished_rounds_are_not_run_again(tmp_path: Path) -> None:
     outcome, second = await _goes_on(tmp_path, spec, first, action(""))
     assert outcome.status == "failed", "round b was caught in the middle"
     third = Notebook()
-    again = task_of(spec, state=retried(second.states()), workspace=first.archive(), resumed=True)
+    state = TaskState(second.states().steps, first.states(durable=True).checkpoints)
+    again = task_of(spec, state=retried(state), workspace=first.archive(durable=True), resumed=True)
     outcome = await runner_of(tmp_path, action("")).run(again, third)
     assert outcome.output is not None
     assert outcome.output["v"] == ["a", "b", "c"]
@@ -523,19 +530,18 @@ async def test_a_task_that_had_failed_before_its_worker_was_lost_fails_in_the_en
     assert not any("ValueError" in line for line in notebook.lines)
 
 
-def test_a_retry_keeps_finished_steps_and_rounds_and_opens_the_rest() -> None:
+def test_a_retry_keeps_finished_steps_and_rounds() -> None:
     state = TaskState(
         {
             "a": StepState("completed", output={"x": 1}),
-            "b": StepState("failed", error={"name": "E", "message": "m"}, rounds=({"x": 1},), attempts=2),
+            "b": StepState("failed", error={"name": "E", "message": "m"}, attempts=2),
             "c": StepState("skipped"),
             "d": StepState("processing"),
-        }
+        },
+        {"e[0]": Checkpoint({"x": 1})},
     )
-    assert retried(state).steps == {
-        "a": StepState("completed", output={"x": 1}),
-        "b": StepState("open", rounds=({"x": 1},)),
-    }
+    assert retried(state).steps == {"a": StepState("completed", output={"x": 1})}
+    assert retried(state).checkpoints == {"e[0]": Checkpoint({"x": 1})}
 
 
 async def test_steps_of_one_id_are_remembered_apart(tmp_path: Path) -> None:
@@ -617,3 +623,91 @@ async def test_a_workspace_that_is_too_large_to_be_kept_does_not_stop_a_task_but
         "name": "Error",
         "message": "The task cannot go on: its workspace was larger than what is kept. It can begin anew",
     }
+
+
+async def test_what_an_action_logs_from_a_thread_is_there_in_its_place(tmp_path: Path) -> None:
+    async def run(ctx: ActionContext[Any]) -> None:
+        ctx.log.info("before")
+        await asyncio.to_thread(ctx.log.info, "in a thread")
+        ctx.log.info("after")
+
+    for secrets in ({}, {"S": "s3cr3t-value"}):
+        _, notebook = await run_steps(tmp_path, {"action": "x:y"}, more=[made("x:y", run)], secrets=secrets)
+        assert notebook.lines[2:-1] == [f"{INFO}before", f"{INFO}in a thread", f"{INFO}after"]
+
+
+async def test_what_all_steps_answer_is_bounded_too(tmp_path: Path) -> None:
+    async def run(ctx: ActionContext[Any]) -> Mapping[str, Any]:
+        return {"x": "y" * 600}
+
+    bounds = Bounds(answer=1_000, answers=1_500)
+    runner = runner_of(tmp_path, made("x:y", run), bounds=bounds)
+    outcome = await runner.run(task_of(spec_of({"action": "x:y", "each": [1, 2, 3]})), Notebook())
+    assert outcome.error is not None
+    assert outcome.error["message"].startswith("The output is larger than ")
+
+
+async def test_a_long_message_is_cut_and_of_a_secret_across_the_cut_nothing_is_left(tmp_path: Path) -> None:
+    async def run(ctx: ActionContext[Any]) -> None:
+        for before in range(80, 101):
+            ctx.log.info("-" * before + "s3cr3t-value" + "-" * 2_000)
+        raise ValueError("x" * 10_000_000)
+
+    notebook = Notebook()
+    runner = runner_of(tmp_path, made("x:y", run), bounds=Bounds(log=LogLimits(line=100)))
+    outcome = await runner.run(task_of(spec_of({"action": "x:y"}), {"S": "s3cr3t-value"}), notebook)
+    assert not any("s3" in line for line in notebook.lines)
+    assert len(str(outcome.error)) < 100_000
+
+
+async def test_who_started_the_task_may_have_no_action_run(tmp_path: Path) -> None:
+    service = Credentials(ServicePrincipal("ci", AccessRestrictions(permissions=frozenset({"scaffolder.task.create"}))))
+    task = msgspec.structs.replace(task_of(spec_of(log("x"))), initiator=service)
+    outcome = await runner_of(tmp_path, permissions=Permissions(enabled=True)).run(task, Notebook())
+    assert outcome.error == {
+        "name": "NotAllowedError",
+        "message": "Unauthorized action: debug:log. The action is not allowed.",
+    }
+
+
+async def test_figures_have_upstreams_names(tmp_path: Path) -> None:
+    metrics = Metrics()
+    meters = Meters(metrics)
+    runner = runner_of(tmp_path, meters=meters)
+    task = task_of(
+        spec_of(log("a", name="A"), log("b", name="B", **{"if": False}), {"name": "C", "action": "test:fail"})
+    )
+    meters.ended(task, await runner.run(task, Notebook()), 0.5)
+    text = metrics.render().decode()
+    for line in (
+        'scaffolder_step_count{result="ok",step="A",template="template:default/test"} 1.0',
+        'scaffolder_step_duration_count{result="skipped",step="B",template="template:default/test"} 1.0',
+        'scaffolder_step_count{result="failed",step="C",template="template:default/test"} 1.0',
+        'scaffolder_task_count{result="failed",template="template:default/test"} 1.0',
+        'scaffolder_task_duration_sum{result="failed",template="template:default/test"} 0.5',
+    ):
+        assert line in text.splitlines(), line
+    assert not any("scaffolder_step_count" in line and '"B"' in line for line in text.splitlines())
+
+
+def test_a_run_is_audited_without_secrets_and_without_essays(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO")
+    task = task_of(spec_of(parameters={"a": "x" * 300, "b": ["s3cr3t-value"]}), {"S": "s3cr3t-value"})
+    audit = Audit(logging.getLogger("greenroom.scaffolder"))
+    audit.claimed(task)
+    audit.ended(task, Outcome("failed", error={"name": "Error", "message": "no"}), 1.0)
+    begun, ended = ({**vars(record)} for record in caplog.records)
+    assert (begun["isAuditEvent"], begun["eventId"], begun["severityLevel"], begun["status"]) == (
+        True,
+        "task",
+        "medium",
+        "initiated",
+    )
+    assert begun["meta"] == {
+        "actionType": "execution",
+        "taskId": "task-1",
+        "taskParameters": {"a": "x" * 256 + "...<truncated>", "b": ["***"]},
+        "templateRef": "template:default/test",
+    }
+    assert (ended["status"], ended["error"]) == ("failed", {"name": "Error", "message": "no"})
+    assert [record.getMessage() for record in caplog.records] == ["scaffolder.task", "scaffolder.task no"]
