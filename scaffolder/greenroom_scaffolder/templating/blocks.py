@@ -27,9 +27,10 @@ __all__ = ["TemplateCompiler"]
 class TemplateCompiler(Compiler):
     """Turns one whole template into a closure."""
 
-    def __init__(self, world: World, traits: Traits) -> None:
+    def __init__(self, world: World, traits: Traits, shared: Callable[[str], Evaluate]) -> None:
+        """`shared` is the closure of an expression in which all names are those of the context."""
         super().__init__(world, traits)
-        self._slots = 0
+        self._slots, self.shared = 0, shared
 
     def _new_slot(self) -> int:
         self._slots += 1
@@ -41,8 +42,8 @@ class TemplateCompiler(Compiler):
         return slot
 
     def statements(self, body: list[Statement], region: Region) -> Execute:
-        parts = [self._statement(statement, region) for statement in body]
-        size = len(parts) + 1
+        parts = [self._part(part, region) for part in _runs(body)]
+        size = len(body) + 1
         if len(parts) == 1:
             return parts[0]
 
@@ -53,34 +54,33 @@ class TemplateCompiler(Compiler):
 
         return execute
 
+    def _part(self, part: Statement | list[nodes.Text | nodes.Output], region: Region) -> Execute:
+        return self._writer(part, region) if isinstance(part, list) else self._statement(part, region)
+
     def _statement(self, statement: Statement, region: Region) -> Execute:
         compile_ = getattr(self, f"_{type(statement).__name__.lower()}_statement")
         execute: Execute = compile_(statement, region)
         return execute
 
-    def _text_statement(self, node: nodes.Text, region: Region) -> Execute:
-        value, length = node.value, len(node.value)
+    def _writer(self, part: list[nodes.Text | nodes.Output], region: Region) -> Execute:
+        """Texts and expressions that stand side by side."""
+        written = [each.value if isinstance(each, nodes.Text) else (self.output(each, region), each) for each in part]
 
         def write(run: Run) -> None:
-            run.emit(length)
-            run.out.append(value)
+            out, size = run.out, 0
+            for each in written:
+                value = each if isinstance(each, str) else _shown(run, *each)
+                out.append(value)
+                size += len(value)
+            run.emit(size)
 
         return write
 
-    def _output_statement(self, node: nodes.Output, region: Region) -> Execute:
-        evaluate, at = self.expression(node.value, region), node.at
-
-        def write(run: Run) -> None:
-            value = evaluate(run)
-            if type(value) is not str:
-                try:
-                    value = rendered(value, run)
-                except RenderError as failure:
-                    raise failure.located(at)  # noqa: B904 - it is the same one
-            run.emit(len(value))
-            run.out.append(value)
-
-        return write
+    def output(self, node: nodes.Output, region: Region) -> Evaluate:
+        """The closure of an expression, shared with other templates where nothing in this one changes what it means."""
+        if node.source is None or region.bindings or self.traits.bound or self.traits.mutates:
+            return self.expression(node.value, region)
+        return self.shared(node.source)
 
     def _if_statement(self, node: nodes.If, region: Region) -> Execute:
         branches = [
@@ -235,6 +235,29 @@ class TemplateCompiler(Compiler):
             return otherwise(run) if otherwise is not None else None
 
         return choose
+
+
+def _shown(run: Run, evaluate: Evaluate, node: nodes.Output) -> str:
+    try:
+        value = evaluate(run)
+        return value if type(value) is str else rendered(value, run)
+    except RenderError as failure:
+        if failure.at is None:
+            failure.at, failure.placed = node.at, True
+        raise failure.place(node.base)  # noqa: B904 - it is the same one
+
+
+def _runs(body: list[Statement]) -> list[Statement | list[nodes.Text | nodes.Output]]:
+    """The statements, with those that only write taken together."""
+    found: list[Statement | list[nodes.Text | nodes.Output]] = []
+    for statement in body:
+        if not isinstance(statement, nodes.Text | nodes.Output):
+            found.append(statement)
+        elif found and isinstance(found[-1], list):
+            found[-1].append(statement)
+        else:
+            found.append([statement])
+    return found
 
 
 def _declared_macros(body: list[Statement]) -> Iterator[str]:

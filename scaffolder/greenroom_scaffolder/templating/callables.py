@@ -95,15 +95,19 @@ class Macro(Invocable):
         return self.apply(run, positional, keywords)
 
     def apply(self, run: Run, positional: list[Any], keywords: dict[str, Any]) -> Safe:
-        run.spend(self.code.size)
+        run.spend(self.code.size + 8)
         run.deeper()
         scope = Scope(self.scope, isolated=True)
         frame: dict[int, Any] = {} if self.frame is None else {-1: self.frame}
         before = run.scope, run.frame
         run.scope, run.frame = scope, frame
-        self._bind(run, positional, keywords)
-        run.scope, run.frame = before
-        written = run.captured(self.code.body, scope, frame)
+        try:
+            self._bind(run, positional, keywords)
+            run.scope, run.frame = before
+            written = run.captured(self.code.body, scope, frame)
+        except RenderError as failure:
+            failure.placed = failure.at is not None  # it is told where in the macro, not where it was called
+            raise
         run.depth -= 1
         return Safe(written)
 

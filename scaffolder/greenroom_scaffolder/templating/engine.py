@@ -9,9 +9,10 @@ from typing import Any
 
 from greenroom_scaffolder.templating import callables, lexer, members, nodes
 from greenroom_scaffolder.templating.blocks import TemplateCompiler
-from greenroom_scaffolder.templating.interpreter import Region, World
+from greenroom_scaffolder.templating.interpreter import Compiler, Region, World
 from greenroom_scaffolder.templating.lexer import Delimiters
 from greenroom_scaffolder.templating.limits import Limits, RenderError, TemplateError
+from greenroom_scaffolder.templating.parser import read_expression
 from greenroom_scaffolder.templating.references import References, referenced
 from greenroom_scaffolder.templating.scope import Evaluate, Execute, Run
 from greenroom_scaffolder.templating.statements import parse
@@ -21,8 +22,9 @@ from greenroom_scaffolder.templating.values import UNDEFINED, entries, private, 
 __all__ = ["Engine"]
 
 _CACHED = 4096
-_CACHED_LENGTH = 8192
-"""Templates longer than this are read anew each time: most are files, which are rendered once."""
+_REMEMBERED_VALUE, _REMEMBERED_TEXT = 8192, 512
+"""Characters of templates that are remembered once they are read. Longer texts are files, which are rendered once: of those
+only the expressions are remembered."""
 
 
 class Engine:
@@ -47,18 +49,19 @@ class Engine:
         }
         self._world = World(dict(filters or {}), names, methods, limits or Limits(), cookiecutter_compat)
         self._remembered = lru_cache(_CACHED)(self._compile)
+        self._shared = lru_cache(_CACHED)(self._expression)
 
     def text(self, template: str, context: Mapping[str, Any]) -> str:
         """The template rendered: always text. Raises TemplateError."""
         if not lexer.has_delimiters(template, self._delimiters.variable):
             return template
-        return self._program(template).text(context)
+        return self._program(template, _REMEMBERED_TEXT).text(context)
 
     def value(self, template: str, context: Mapping[str, Any]) -> Any:
         """What a single `${{ }}` comes to, of whatever type (UNDEFINED too); of all else the text. Raises TemplateError."""
         if "{" not in template and "#" not in template:
             return template
-        return self._program(template).value(context)
+        return self._program(template, _REMEMBERED_VALUE).value(context)
 
     def resolve(self, tree: Any, context: Mapping[str, Any]) -> Any:
         """Every string within lists and objects as `value`; keys stay.
@@ -90,8 +93,8 @@ class Engine:
         except RenderError as failure:
             raise _told(failure, template) from failure
 
-    def _program(self, template: str) -> _Program:
-        return self._remembered(template) if len(template) <= _CACHED_LENGTH else self._compile(template)
+    def _program(self, template: str, longest: int) -> _Program:
+        return self._remembered(template) if len(template) <= longest else self._compile(template)
 
     def _compile(self, template: str) -> _Program:
         path = _PATH.fullmatch(template) if self._delimiters.variable == "${{" else None
@@ -106,13 +109,17 @@ class Engine:
 
     def _read(self, template: str) -> _Program:
         parsed = parse(template, self._delimiters, self._world.limits)
-        compiler = TemplateCompiler(self._world, parsed.traits)
+        compiler = TemplateCompiler(self._world, parsed.traits, self._shared)
         traits, body = parsed.traits, parsed.body
         mutates = traits.mutates or (traits.dynamic_lookup and traits.indirect_call)
         if len(body) == 1 and isinstance(body[0], nodes.Output):
-            evaluate = compiler.expression(body[0].value, Region({}))
-            return _Expression(template, self._world.limits, evaluate, body[0].at, mutates=mutates)
+            evaluate = compiler.output(body[0], Region({}))
+            return _Expression(template, self._world.limits, evaluate, body[0], mutates=mutates)
         return _Statements(template, self._world.limits, compiler.statements(body, Region({})), mutates=mutates)
+
+    def _expression(self, source: str) -> Evaluate:
+        expression, traits = read_expression(source, self._world.limits.depth)
+        return Compiler(self._world, traits).expression(expression, Region({}))
 
 
 _PATH = re.compile(r"\$\{\{-?[ \t\n\r\xa0]*([A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*)[ \t\n\r\xa0]*-?\}\}", re.ASCII)
@@ -183,18 +190,20 @@ class _Compiled(_Program):
 class _Expression(_Compiled):
     """Nothing but one `${{ }}`."""
 
-    def __init__(self, template: str, limits: Limits, evaluate: Evaluate, at: int, *, mutates: bool) -> None:
+    def __init__(self, template: str, limits: Limits, evaluate: Evaluate, node: nodes.Output, *, mutates: bool) -> None:
         super().__init__(template, limits, mutates=mutates)
-        self._evaluate, self._at = evaluate, at
+        self._evaluate, self._at, self._base = evaluate, node.at, node.base
 
     def value(self, context: Mapping[str, Any]) -> Any:
         evaluate = self._evaluate
-        return _finished(lambda run: public(evaluate(run), run), self._run(context), self._template, self._at)
+        return _finished(
+            lambda run: public(evaluate(run), run), self._run(context), self._template, self._at, self._base
+        )
 
     def text(self, context: Mapping[str, Any]) -> str:
-        evaluate = self._evaluate
-        text: str = _finished(
-            lambda run: _fitting(rendered(evaluate(run), run), run), self._run(context), self._template, self._at
+        evaluate, run = self._evaluate, self._run(context)
+        text = _finished(
+            lambda run: _fitting(rendered(evaluate(run), run), run), run, self._template, self._at, self._base
         )
         return well_formed(text)
 
@@ -215,11 +224,14 @@ class _Statements(_Compiled):
         return well_formed("".join(run.out))
 
 
-def _finished(work: Callable[[Run], Any], run: Run, template: str, at: int) -> Any:
+def _finished(work: Callable[[Run], Any], run: Run, template: str, at: int, base: int = 0) -> Any:
+    """What the work comes to. Places are counted from `base`; where none is known, it is `at`."""
     try:
         return work(run)
     except RenderError as failure:
-        raise _told(failure.located(at), template) from failure
+        if failure.at is None:
+            failure.at, failure.placed = at, True
+        raise _told(failure.place(base), template) from failure
     except RecursionError:
         raise TemplateError("Template evaluation exceeded the nesting depth limit", limit=True) from None
 

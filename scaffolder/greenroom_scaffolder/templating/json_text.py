@@ -52,11 +52,11 @@ class _Writer:
             raise RenderError("Callable values cannot be serialized")
         deeper = line + self.indent
         if isinstance(value, list):
-            self.budget.spend(len(value) + 1)
+            self.budget.spend(2 * len(value) + 5)
             return self.laid_out("[", [self.value(item, deeper) for item in value], "]", line)
         if not isinstance(value, dict):
             return "{}"
-        self.budget.spend(len(value) + 1)
+        self.budget.spend(2 * len(value) + 5)
         colon = ": " if self.indent else ":"
         members = [
             quoted(key) + colon + self.value(item, deeper) for key, item in entries(value) if item is not UNDEFINED

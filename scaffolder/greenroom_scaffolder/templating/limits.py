@@ -42,6 +42,8 @@ class Limits(msgspec.Struct, frozen=True):
 
     source: int = 4 * 1024 * 1024
     """Characters of a template."""
+    nodes: int = 1_000_000
+    """Tags, and tokens within them, of a template."""
     steps: int = 1_000_000
     """Evaluated nodes and visited items, each about one."""
     output: int = 16 * 1024 * 1024
@@ -61,6 +63,15 @@ class RenderError(Exception):
     def __init__(self, problem: str, at: int | None = None, *, limit: bool = False) -> None:
         super().__init__(problem)
         self.problem, self.at, self.limit = problem, at, limit
+        self.placed = False
+        """Whether `at` is counted from the start of the template, and no more from that of an expression."""
+
+    def place(self, base: int) -> RenderError:
+        """Leaves the expression that starts at `base`."""
+        if not self.placed:
+            self.placed = True
+            self.at = base + (self.at or 0)
+        return self
 
     def located(self, at: int) -> RenderError:
         if self.at is None:

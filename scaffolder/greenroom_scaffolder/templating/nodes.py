@@ -194,6 +194,10 @@ class Text(msgspec.Struct, gc=False):
 class Output(msgspec.Struct):
     at: int
     value: Expression
+    """Its offsets are counted from `base`: the same expression of another place is the same object."""
+    base: int
+    source: str | None
+    """What the expression was read from; None of a filter block."""
 
 
 class If(msgspec.Struct):

@@ -205,7 +205,11 @@ def to_radix(value: Number, radix: Number | None) -> str:
     size = abs(exact)
     integer, fraction = int(size), size - int(size)
     digits, carry = _fraction_digits(size, fraction, int(base))
-    return ("-" if exact < 0 else "") + _integer_digits(float(integer + carry), int(base)) + (f".{digits}" if digits else "")
+    return (
+        ("-" if exact < 0 else "")
+        + _integer_digits(float(integer + carry), int(base))
+        + (f".{digits}" if digits else "")
+    )
 
 
 def _fraction_digits(size: float, fraction: float, base: int) -> tuple[str, int]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any, NoReturn, cast
 
 import msgspec
@@ -15,7 +16,7 @@ from greenroom_scaffolder.templating.numerals import number, written
 from greenroom_scaffolder.templating.units import quote_diagnostic
 from greenroom_scaffolder.templating.values import RESERVED
 
-__all__ = ["MUTATING", "Parser", "Traits"]
+__all__ = ["MUTATING", "Parser", "Traits", "read_expression"]
 
 MUTATING = frozenset(
     [
@@ -81,6 +82,21 @@ class Traits(msgspec.Struct):
     loop: bool = False
     """Whether `loop` is asked for anywhere."""
     nodes: int = 0
+
+    def take_in(self, part: Traits) -> None:
+        """Knows of a part as well."""
+        self.mutates |= part.mutates
+        self.dynamic_lookup |= part.dynamic_lookup
+        self.indirect_call |= part.indirect_call
+        self.loop |= part.loop
+        self.nodes += part.nodes
+
+
+@lru_cache(4096)
+def read_expression(source: str, depth: int) -> tuple[Expression, Traits]:
+    """What stands in `${{ }}`, with offsets from its start: most expressions are met again, in other files or tasks."""
+    traits = Traits()
+    return Parser(source, 0, traits, depth).expression(), traits
 
 
 class Parser:

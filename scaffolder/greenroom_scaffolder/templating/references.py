@@ -52,6 +52,7 @@ def referenced(parsed: Parsed, template: str, world: World) -> References:
 class _Collector:
     def __init__(self, template: str, world: World, bound: set[str]) -> None:
         self.template, self.world, self.bound = template, world, bound
+        self.base = 0
         self.variables: list[Reference] = []
         self.filters: list[Reference] = []
         self.functions: list[Reference] = []
@@ -74,8 +75,10 @@ class _Collector:
             self.functions.append(self.named(node.target.name, node.target.at, known))
             self.visit_all(node.arguments)
             return
+        before, self.base = self.base, node.base if isinstance(node, nodes.Output) else self.base
         for child in _children(node):
             self.visit(child)
+        self.base = before
 
     def visit_all(self, arguments: nodes.Arguments) -> None:
         for child in _children(arguments):
@@ -85,11 +88,11 @@ class _Collector:
         return {**FILTERS, **self.world.filters, **({"jsonify": True} if self.world.cookiecutter else {})}
 
     def named(self, name: str, at: int, known: bool) -> Reference:
-        return Reference(name, *position(self.template, at), known=known)
+        return Reference(name, *position(self.template, self.base + at), known=known)
 
     def variable(self, first: nodes.Name, steps: list[str]) -> Reference:
         known = first.name in self.bound or first.name in self.world.globals or first.name == "undefined"
-        line, column = position(self.template, first.at)
+        line, column = position(self.template, self.base + first.at)
         path = (first.name, *steps)
         return Reference(".".join(path), line, column, known, path)
 

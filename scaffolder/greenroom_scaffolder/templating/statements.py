@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Callable
 from typing import NoReturn
 
@@ -12,7 +13,7 @@ from greenroom_scaffolder.templating import nodes
 from greenroom_scaffolder.templating.lexer import CODE_SPACE, Delimiters, Piece, pieces, skip_code
 from greenroom_scaffolder.templating.limits import Limits, RenderError
 from greenroom_scaffolder.templating.nodes import Expression, Statement
-from greenroom_scaffolder.templating.parser import Parser, Traits
+from greenroom_scaffolder.templating.parser import Parser, Traits, read_expression
 from greenroom_scaffolder.templating.suggestions import unknown
 from greenroom_scaffolder.templating.units import position, quote_diagnostic
 
@@ -20,6 +21,8 @@ __all__ = ["Parsed", "parse"]
 
 _TAG = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _SIGNATURE = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)[ \t\n\r\xa0]*\((.*)\)", re.DOTALL)
+_LOOK_AT_CLOCK = 512
+"""Pieces of a template between two looks at the clock."""
 _LOADING = ("include", "import", "from", "extends")
 _STATEMENTS = ("if", "for", "set", "macro", "call", "filter", "block", "switch", *_LOADING)
 _BARE = frozenset({"else", "endif", "endfor", "endmacro", "endcall", "endfilter", "endset", "default", "endswitch"})
@@ -37,7 +40,7 @@ def parse(source: str, delimiters: Delimiters, limits: Limits) -> Parsed:
     """Raises RenderError where the template says something that is none, or is too large."""
     if len(source) > limits.source:
         raise RenderError(f"Template parsing exceeded the source code unit limit of {limits.source}", limit=True)
-    reader = _Reader(pieces(source, delimiters), limits.depth)
+    reader = _Reader(pieces(source, delimiters), limits)
     body, _ = reader.body(())
     _check_blocks(reader.blocks, source)
     return Parsed(body, reader.traits)
@@ -72,9 +75,10 @@ def _base(piece: Piece, source: str, *, from_end: bool = True) -> int:
 
 
 class _Reader:
-    def __init__(self, found: list[Piece], depth: int) -> None:
+    def __init__(self, found: list[Piece], limits: Limits) -> None:
         self._pieces, self._index = found, 0
-        self._depth, self._maximum = 0, depth
+        self._depth, self._maximum = 0, limits.depth
+        self._limits, self._deadline = limits, time.monotonic() + limits.seconds
         self.blocks: list[tuple[str, int]] = []
         self._macros = 0
         self.traits = Traits()
@@ -89,11 +93,11 @@ class _Reader:
         while self._index < len(self._pieces):
             piece = self._pieces[self._index]
             self._index += 1
-            self.traits.nodes += 1
+            self._count()
             if piece.kind == "text":
                 found.append(nodes.Text(piece.at, piece.value))
             elif piece.kind == "variable":
-                found.append(nodes.Output(piece.at, self._parser(piece, piece.value).expression()))
+                found.append(self._output(piece))
             elif (name := _name(piece)) in stops:
                 if name in _BARE and _rest(piece):
                     self._fail(f"{name} tag does not accept trailing content", piece)
@@ -105,6 +109,21 @@ class _Reader:
                 found.append(self._statement(name, piece))
         self._depth -= 1
         return found, stop
+
+    def _output(self, piece: Piece) -> nodes.Output:
+        try:
+            expression, traits = read_expression(piece.value, self._maximum)
+        except RenderError as failure:
+            raise failure.place(piece.value_at)  # noqa: B904 - it is the same one
+        self.traits.take_in(traits)
+        return nodes.Output(piece.at, expression, piece.value_at, piece.value)
+
+    def _count(self) -> None:
+        self.traits.nodes += 1
+        if self.traits.nodes > self._limits.nodes:
+            raise RenderError(f"Template parsing exceeded the AST node limit of {self._limits.nodes}", limit=True)
+        if self._index % _LOOK_AT_CLOCK == 0 and time.monotonic() > self._deadline:
+            raise RenderError(f"Template parsing exceeded the limit of {self._limits.seconds:g} seconds", limit=True)
 
     def _statement(self, name: str, piece: Piece) -> Statement:
         read = _READERS.get(name)
@@ -204,7 +223,7 @@ class _Reader:
     def _filter(self, piece: Piece) -> nodes.Output:
         header = _rest(piece)
         capture = nodes.Capture(piece.at, self._captured("endfilter", "filter", piece))
-        return nodes.Output(piece.at, self._parser(piece, header).filtered(capture))
+        return nodes.Output(piece.at, self._parser(piece, header).filtered(capture), 0, None)
 
     def _block(self, piece: Piece) -> nodes.Block:
         name = self._parser(piece, _rest(piece)).expression()
@@ -233,8 +252,7 @@ class _Reader:
         return found
 
     def _parser(self, piece: Piece, source: str, *, from_end: bool = True, suffix: str = "") -> Parser:
-        base = piece.value_at if source is piece.value else _base(piece, source, from_end=from_end)
-        return Parser(source + suffix, base, self.traits, self._maximum)
+        return Parser(source + suffix, _base(piece, source, from_end=from_end), self.traits, self._maximum)
 
     def _fail(self, problem: str, piece: Piece) -> NoReturn:
         raise RenderError(problem, piece.at)
