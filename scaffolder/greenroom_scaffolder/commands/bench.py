@@ -9,7 +9,6 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import msgspec
-import yaml
 
 from greenroom.cli.offline import without_database
 from greenroom.errors import GreenroomError, InputError, describe
@@ -22,6 +21,7 @@ from greenroom_scaffolder.tasks.dry_run import DryRun, DryRuns
 from greenroom_scaffolder.tasks.runner import Runner
 from greenroom_scaffolder.templates import DRY_RUN_REF, Template, check_secrets, check_values, read_template, task_spec
 from greenroom_scaffolder.templates.findings import Backend
+from greenroom_scaffolder.templates.located import Unreadable, read_documents
 from greenroom_scaffolder.templating import Engine
 
 
@@ -125,10 +125,12 @@ async def workbench(layers: Sequence[Path] = ()) -> AsyncIterator[Workbench]:
 def read_template_file(file: Path) -> Template:
     """The first template in a file. Raises InputError."""
     try:
-        documents = list(yaml.load_all(file.read_bytes(), yaml.CSafeLoader))
-    except (OSError, yaml.YAMLError) as error:
+        documents = read_documents(file.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{file}: {error}") from error
+    except Unreadable as error:
+        raise InputError(f"{file}:{error.place.line}:{error.place.column}: {error.message}") from error
     for document in documents:
-        if isinstance(document, dict) and document.get("kind") == "Template":
-            return read_template(document)
+        if isinstance(document.value, dict) and document.value.get("kind") == "Template":
+            return read_template(document.value)
     raise InputError(f"{file}: there is no document of kind Template in it")
