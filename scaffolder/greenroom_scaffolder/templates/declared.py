@@ -19,21 +19,29 @@ _MAPS: Final = ("properties", "patternProperties", "definitions", "$defs", "depe
 _DEEPEST: Final = 50
 
 
-def declared(schema: Any, root: Any = None, depth: int = 0) -> Iterator[str]:
-    """Names of the members that a schema says anything about, also under conditions."""
-    root = schema if root is None else root
-    if not isinstance(schema, Mapping) or depth > _DEEPEST:
-        return
-    members = schema.get("properties")
+def declared(schema: Any) -> set[str]:
+    """Names of the members that a schema says anything about, also under conditions and where it refers to."""
+    names: set[str] = set()
+    seen: set[int] = set()
+    waiting = [schema]
+    while waiting:
+        part = waiting.pop()
+        if not isinstance(part, Mapping) or id(part) in seen:
+            continue
+        seen.add(id(part))
+        names.update(_names(part))
+        waiting.extend(_parts_of_value(part))
+        if isinstance(part.get("$ref"), str):
+            waiting.append(_followed(part["$ref"], schema))
+    return names
+
+
+def _names(schema: Mapping[str, Any]) -> Iterator[str]:
+    members, required = schema.get("properties"), schema.get("required")
     if isinstance(members, Mapping):
         yield from members
-    if isinstance(schema.get("required"), list):
-        yield from (name for name in schema["required"] if isinstance(name, str))
-    for part in _parts_of_value(schema):
-        yield from declared(part, root, depth + 1)
-    reference = schema.get("$ref")
-    if isinstance(reference, str):
-        yield from declared(_followed(reference, root), root, depth + 1)
+    if isinstance(required, list):
+        yield from (name for name in required if isinstance(name, str))
 
 
 def _parts_of_value(schema: Mapping[str, Any]) -> Iterator[Any]:
@@ -49,8 +57,9 @@ def _parts_of_value(schema: Mapping[str, Any]) -> Iterator[Any]:
 
 
 def _followed(reference: str, root: Any) -> Any:
+    """What a pointer into the same schema leads to."""
     try:
-        return root_scope(root).find(reference, {"$ref": reference})[0]
+        return root_scope({"schema": root}).find(f"#/schema{reference.removeprefix('#')}", {})[0]
     except SchemaError:
         return None
 
@@ -128,7 +137,7 @@ def _check_required(schema: Located, path: tuple[str | int, ...], findings: Find
     required, members = schema.members.get("required"), schema.members.get("properties")
     if required is None or members is None or is_open(schema.value):
         return
-    names = set(declared({key: part for key, part in schema.value.items() if key != "required"}))
+    names = declared({key: part for key, part in schema.value.items() if key != "required"})
     for name in required.items:
         if isinstance(name.value, str) and name.value not in names:
             near = nearest(name.value, names)

@@ -72,7 +72,10 @@ class _Walk:
 
     def __init__(self, text: str) -> None:
         self.text, self.uses = text, Uses()
-        self.guarded = 0
+        self.guarded = self.base = 0
+
+    def use(self, name: str, at: int) -> Use:
+        return Use(name, self.base + at)
 
     def statements(self, body: list[nodes.Statement], known: frozenset[str]) -> frozenset[str]:
         for statement in body:
@@ -83,7 +86,9 @@ class _Walk:
         """Visits a statement; answers the names that are known after it."""
         match node:
             case nodes.Output():
+                before, self.base = self.base, node.base
                 self.expression(node.value, known)
+                self.base = before
             case nodes.If():
                 return self.branches(node, known)
             case nodes.For():
@@ -149,7 +154,7 @@ class _Walk:
             case nodes.Filter():
                 self.filter(node, known)
             case nodes.Test():
-                self.uses.tests.append(Use(node.name, node.at))
+                self.uses.tests.append(self.use(node.name, node.at))
                 (self.asked if node.name in _ASKING else self.expression)(node.left, known)
                 self.arguments(node.arguments, known)
             case nodes.Binary():
@@ -174,14 +179,14 @@ class _Walk:
     def reference(self, node: Any, path: tuple[tuple[str, ...], Any], known: frozenset[str]) -> None:
         names, unknown_key = path
         if names[0] not in known:
-            self.uses.references.append(Reference(names, _start(node), guarded=self.guarded > 0))
+            self.uses.references.append(Reference(names, self.base + _start(node), guarded=self.guarded > 0))
         if unknown_key is not None:
             self.expression(unknown_key, known)
 
     def call(self, node: nodes.Call, known: frozenset[str]) -> None:
         if isinstance(node.target, nodes.Name):
             if node.target.name not in known:
-                self.uses.calls.append(Use(node.target.name, node.target.at))
+                self.uses.calls.append(self.use(node.target.name, node.target.at))
         elif isinstance(node.target, nodes.Lookup):
             self.expression(node.target.target, known)  # a method of a value
         else:
@@ -189,14 +194,14 @@ class _Walk:
         self.arguments(node.arguments, known)
 
     def filter(self, node: nodes.Filter, known: frozenset[str]) -> None:
-        self.uses.filters.append(Use(node.name, node.at))
+        self.uses.filters.append(self.use(node.name, node.at))
         (self.asked if node.name in _GUARDS else self.expression)(node.input, known)
         self.arguments(node.arguments, known)
 
     def filters_of(self, node: Any, known: frozenset[str]) -> None:
         """The filters that something goes through, without it."""
         while isinstance(node, nodes.Filter):
-            self.uses.filters.append(Use(node.name, node.at))
+            self.uses.filters.append(self.use(node.name, node.at))
             self.arguments(node.arguments, known)
             node = node.input
 
@@ -207,7 +212,7 @@ class _Walk:
     def binary(self, node: nodes.Binary, known: frozenset[str]) -> None:
         dashed = _dashed(node)
         if dashed is not None and ".".join(dashed) in self.text:
-            self.uses.dashes.append(Use(".".join(dashed), _start(node)))
+            self.uses.dashes.append(self.use(".".join(dashed), _start(node)))
             self.filters_of(node.right, known)
             return
         self.expression(node.left, known)

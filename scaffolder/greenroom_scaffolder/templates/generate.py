@@ -11,6 +11,7 @@ from greenroom_scaffolder.schemas import SchemaError, TooMuchError, validate
 from greenroom_scaffolder.templates.template import as_object
 
 _DEEPEST = 8
+_MOST = 5000
 _TRIES = 24
 _REPO = "github.com?owner=acme&repo=service"
 _FORMATS = {
@@ -78,11 +79,12 @@ class _Maker:
     def __init__(self, root: Mapping[str, Any], seed: int, *, everything: bool) -> None:
         self.root, self.everything = root, everything
         self.rng = random.Random(seed)  # noqa: S311 - for variety, not for secrecy
-        self.seed = seed
+        self.seed, self.made = seed, 0
 
     def value(self, schema: Any, depth: int = 0) -> Any:
         schema = self.followed(schema)
-        if depth > _DEEPEST or not isinstance(schema, Mapping):
+        self.made += 1
+        if depth > _DEEPEST or self.made > _MOST or not isinstance(schema, Mapping):
             return None
         made = self.plain(schema, depth)
         return self.refined(schema, made, depth) if isinstance(made, dict) else made

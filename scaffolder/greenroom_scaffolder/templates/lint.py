@@ -376,5 +376,5 @@ def _nearest_member(problem: Problem) -> str | None:
     """For a member that is not allowed, the one that was probably meant."""
     if problem.name != "additionalProperties" or not isinstance(problem.schema, Mapping):
         return None
-    near = nearest(str(problem.argument), set(declared(problem.schema)))
+    near = nearest(str(problem.argument), declared(problem.schema))
     return f'did you mean "{near}"?' if near else None

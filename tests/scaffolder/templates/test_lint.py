@@ -283,6 +283,20 @@ def test_bombs_are_refused_quickly(bomb: str) -> None:
     assert time.process_time() - began < 3
 
 
+def test_a_form_that_refers_to_itself_many_times_is_looked_at_once() -> None:
+    form = {"allOf": [{"$ref": "#"}] * 50, "properties": {"a": {"allOf": [{"$ref": "#/properties/a"}] * 50}}}
+    spec = {"type": "x", "parameters": form, "steps": [{"action": "any:thing", "input": {"x": "${{ parameters.a }}"}}]}
+    entity = {
+        "apiVersion": "scaffolder.backstage.io/v1beta3",
+        "kind": "Template",
+        "metadata": {"name": "a"},
+        "spec": spec,
+    }
+    began = time.process_time()
+    assert found(entity) == []
+    assert time.process_time() - began < 1
+
+
 def test_lint_never_raises() -> None:
     rng = random.Random(5)
     lines = GOOD.splitlines()
