@@ -106,7 +106,7 @@ class StepContext(Generic[I]):
             return known.value
         made = Checkpoint(plain(await make(), self._frame.most, f"The checkpoint '{key}'"))
         self._frame.checkpoints[name] = made
-        change = await self._frame.keeper.changes()
+        change = None if self._frame.dry_run else await self._frame.keeper.changes()
         if change is not None:
             change.write(self._frame.journal, self._frame.checkpoints)
         self._frame.journal.checkpoint(name, made)

@@ -412,8 +412,9 @@ class Run:
         """Do what may take long. Raises CancelledStepError, SlowStepError; being cancelled from outside is passed on."""
         self._refuse_cancelled(step)
         acting = self._acting = cast("asyncio.Task[Any]", asyncio.current_task())
+        clock = asyncio.timeout(seconds)
         try:
-            async with asyncio.timeout(seconds) as clock:
+            async with clock:
                 done = await work()
             if clock.expired():  # it would not hear of it
                 raise TimeoutError
