@@ -214,14 +214,13 @@ class Compiler:
 
         def called(run: Run) -> Any:
             value = receiver(run)
-            known = methods.get(type(value))
-            method = known.get(name) if known is not None and type(value) is not dict else None
+            method = members.methods_of(value, methods).get(name) if not isinstance(value, dict) else None
             if method is None:
                 return _invoke(run, members.member(value, name, methods), arguments, spelled)
             if keywords or not method[0] <= len(positional) <= method[1]:
                 arguments.check(what, method[0], method[1])
             values = [evaluate(run) for evaluate in positional]
-            refuse_callables(*values)
+            refuse_callables(value, *values)
             run.spend(1)
             return method[2](run, value, *values)
 

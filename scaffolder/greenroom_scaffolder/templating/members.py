@@ -31,7 +31,7 @@ from greenroom_scaffolder.templating.values import (
     text,
 )
 
-__all__ = ["COOKIECUTTER", "METHODS", "Method", "Methods", "has_own", "member", "own"]
+__all__ = ["COOKIECUTTER", "METHODS", "Method", "Methods", "has_own", "member", "methods_of", "own"]
 
 Method = tuple[int, float, Callable[..., Any]]
 """Fewest and most arguments, and the function: called with the rendering, the receiver, and the arguments."""
@@ -75,10 +75,16 @@ def member(target: Any, key: str, methods: Methods) -> Any:
         return value
     if isinstance(target, Template):
         return target.member(key)
-    method = methods.get(type(target), {}).get(key)
+    method = methods_of(target, methods).get(key)
     if method is None or (isinstance(target, dict) and key in target):
         return UNDEFINED
     return Bound(key, target, method)
+
+
+def methods_of(target: Any, methods: Methods) -> dict[str, Method]:
+    """Those of the value's type. A list that holds something callable has a list's, and refuses when they are called."""
+    found = methods.get(type(target))
+    return found if found is not None else methods[list] if isinstance(target, list) else {}
 
 
 def _integer(run: Run, value: Any) -> Number:

@@ -120,6 +120,12 @@ def _children(node: Any) -> Iterator[Any]:
         return
     if not isinstance(node, msgspec.Struct):
         return
+    if isinstance(node, nodes.If):
+        for condition, body in node.branches:
+            yield condition
+            yield from body
+        yield from node.otherwise or ()
+        return
     for field in node.__struct_fields__:
         if field in ("targets", "positional") and not isinstance(node, nodes.Arguments):
             continue
@@ -132,8 +138,5 @@ def _nodes_in(value: Any) -> Iterator[Any]:
     elif isinstance(value, list):
         for each in value:
             yield from _nodes_in(each)
-    elif isinstance(value, tuple):  # a pair: name or condition, and what belongs to it
-        first, *rest = value
-        if not isinstance(first, nodes.Name) or not rest:
-            yield from _nodes_in(first)
-        yield from _nodes_in(rest)
+    elif isinstance(value, tuple):  # a name or key, and the value it is given
+        yield from _nodes_in(value[-1])

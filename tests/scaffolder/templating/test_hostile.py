@@ -1,0 +1,213 @@
+"""Templates that mean harm: each is refused with a clear error, soon, and nothing of Python is within reach."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import pytest
+
+from greenroom_scaffolder.templating import UNDEFINED, Engine, Limits, TemplateError
+
+CONTEXT: dict[str, Any] = {"s": "x" * 1000, "l": list(range(1000)), "o": {"a": 1}}
+SMALL = Limits(steps=20_000, output=200_000, items=5_000, seconds=5.0, regex_seconds=0.2)
+
+
+@pytest.mark.parametrize(
+    "template",
+    [
+        "{% set x = 'aaaaaaaaaa' %}" + "{% set x = x ~ x %}" * 40 + "${{ x }}",
+        "{% set x = 'aaaaaaaaaa' %}" + "{% set x = x + x %}" * 40 + "${{ x.length }}",
+        "{% set x = [1, 2, 3] %}" + "{% set x = x.concat(x) %}" * 40 + "${{ x }}",
+        "{% set x = [1] %}" + "{% set x = [x, x, x, x] %}" * 30 + "${{ x | dump }}",
+        "{% set x = [1] %}" + "{% set x = [x, x, x, x] %}" * 30 + "${{ x }}",
+        "{% set x = {a: 1} %}" + "{% set x = {a: x, b: x, c: x} %}" * 30 + "${{ x | dump }}",
+        "{% set x = [l] %}" + "{% set x = [x, x, x, x] %}" * 12 + "${{ x.flat(99) }}",
+        "{% set x = s %}" + "{% set x = x | replace('x', s) %}" * 4 + "${{ x | length }}",
+        "{% set x = s %}" + "{% set x = x.replace('x', '$`$&$\\'$&') ~ x %}" * 30 + "${{ x | length }}",
+        "{% set x = s %}" + "{% set x = x.split('').join(s) %}" * 4 + "${{ x | length }}",
+        "{% set x = s %}" + "{% set x %}${{ x }}${{ x }}{% endset %}" * 40 + "${{ x | length }}",
+        "${{ range(1000000000) }}",
+        "${{ range(0, 1, 0.0000001) }}",
+        "{% for a in l %}{% for b in l %}{% set q = 1 %}{% endfor %}{% endfor %}",
+        "{% for a in l %}${{ s }}{% endfor %}",
+        "{% for x in {length: 99999999999} %}{% endfor %}",
+        "{% macro f() %}${{ f() }}{% endmacro %}${{ f() }}",
+        "{% macro f(n) %}{% if n > 0 %}${{ f(n - 1) }}${{ f(n - 1) }}{% endif %}{% endmacro %}${{ f(60) }}",
+        "{% macro f() %}{% call f() %}x{% endcall %}{% endmacro %}${{ f() }}",
+        "${{ 'x' | center(10000000000) }}",
+        "${{ 'a\nb' | indent(16000000) }}",
+        "${{ l | batch(100000000, 1) }}",
+        "${{ l | slice(1000000000) }}",
+        "${{ {length: 99999999} | sort }}",
+        "${{ {length: 99999999} | select }}",
+        "${{ 5['1':] }}",
+        "${{ o[:] }}",
+        "{% set x = [] %}{% for i in l %}${{ x.push(x.concat(x)) }}{% endfor %}",
+        "{% set x = [] %}${{ x.push(x) }}",
+        "{% set x = [] %}{% for i in l %}{% set x = [x] %}{% endfor %}${{ x | dump }}",
+    ],
+)
+def test_a_template_that_would_fill_memory_or_never_end_is_refused(template: str) -> None:
+    began = time.process_time()
+    with pytest.raises(TemplateError):
+        Engine(limits=SMALL).text(template, CONTEXT)
+    assert time.process_time() - began < 4
+
+
+@pytest.mark.parametrize(
+    "expression",
+    ["r/(a|aa)+$/.test('" + "a" * 60 + "b')", "('x' ~ s) | replace(r/(x+x+)+y/g, '')", "s.split(r/(x+)+$y/) | length"],
+)
+def test_a_regular_expression_that_backtracks_for_ever_is_stopped(expression: str) -> None:
+    with pytest.raises(TemplateError, match="seconds in regular expressions"):
+        Engine(limits=SMALL).text(f"${{{{ {expression} }}}}", CONTEXT)
+
+
+def test_many_slow_regular_expressions_share_one_limit() -> None:
+    template = "{% for i in range(100) %}{% if r/(a|aa)+$/.test('" + "a" * 24 + "b') %}{% endif %}{% endfor %}"
+    began = time.process_time()
+    with pytest.raises(TemplateError, match="seconds in regular expressions"):
+        Engine(limits=SMALL).text(template, CONTEXT)
+    assert time.process_time() - began < 4
+
+
+@pytest.mark.parametrize(
+    "pattern", ["((a{1000}){1000}){1000}", "(?:(?:a{99}){99}){99}", "a{99999999}", "(" * 5000 + ")" * 5000]
+)
+def test_a_regular_expression_that_would_fill_memory_is_refused(pattern: str) -> None:
+    with pytest.raises(TemplateError, match="Invalid regular-expression literal"):
+        Engine().text(f"${{{{ r/{pattern}/.test('a') }}}}", CONTEXT)
+
+
+@pytest.mark.parametrize(
+    "template",
+    [
+        "${{ " + "(" * 5000 + "1" + ")" * 5000 + " }}",
+        "${{ " + "[" * 5000 + "]" * 5000 + " }}",
+        "${{ " + "-+" * 5000 + "1 }}",
+        "${{ " + "not " * 5000 + "1 }}",
+        "${{ 'a' " + "| upper " * 20000 + "}}",
+        "${{ s" + ".trim()" * 20000 + " }}",
+        "${{ o" + "['a' + '']" * 5000 + " }}",
+        "{% if 1 %}" * 5000 + "{% endif %}" * 5000,
+        "${{ " + "(1 if 0 else " * 300 + "1" + ")" * 300 + " }}",
+        "{% for a in l %}" * 3000,
+        "${{ " + "{a:" * 3000 + "1" + "} " * 3000 + " }}",
+    ],
+)
+def test_endless_nesting_is_an_error_of_the_template_and_no_crash(template: str) -> None:
+    with pytest.raises(TemplateError):
+        Engine().text(template, CONTEXT)
+
+
+def test_long_chains_that_are_not_nested_are_fine() -> None:
+    engine = Engine()
+    assert engine.text("${{ " + "1 + " * 5000 + "1 }}", CONTEXT) == "5001"
+    assert engine.text("${{ o" + ".a" * 5000 + " }}", CONTEXT) == ""
+    assert engine.text("${{ " + "1 and " * 5000 + "7 }}", CONTEXT) == "7"
+    assert engine.text("{% if 0 %}" + "{% elif 0 %}" * 2000 + "{% else %}x{% endif %}", CONTEXT) == "x"
+    assert engine.text("${{ " + "(" * 80 + "1" + ")" * 80 + " }}", CONTEXT) == "1"
+
+
+def test_a_template_of_five_megabytes_is_refused_at_once() -> None:
+    with pytest.raises(TemplateError, match="source code unit limit"):
+        Engine().text("x" * 5_000_000 + "${{ 1 }}", CONTEXT)
+
+
+def test_a_million_tags_are_refused() -> None:
+    with pytest.raises(TemplateError, match="AST node limit"):
+        Engine(limits=Limits(nodes=1000)).text("${{ 1 }}" * 1001, CONTEXT)
+
+
+def test_the_clock_stops_a_template_whatever_its_steps() -> None:
+    with pytest.raises(TemplateError, match=r"0\.05 seconds"):
+        Engine(limits=Limits(seconds=0.05, steps=10**12)).text(
+            "{% for a in l %}{% for b in l %}{% for c in l %}{% endfor %}{% endfor %}{% endfor %}", CONTEXT
+        )
+
+
+@pytest.mark.parametrize(
+    "expression",
+    [
+        "''.__class__.__mro__[1].__subclasses__()",
+        "''['__cl' + 'ass__']",
+        "s.__class__.__init__.__globals__",
+        "o.__getattribute__('a')",
+        "range.__globals__",
+        "range.func_globals",
+        "cycler.__init__.__globals__.os.popen('id').read()",
+        "joiner().invoke",
+        "f.__code__",
+        "f.function",
+        "loop.__class__",
+        "l.__reduce__()",
+        "l.__len__",
+        "o.get",
+        "o.items",
+        "(s | safe).text",
+        "(s | safe).__slots__",
+        "r/a/.source",
+        "r/a/.last_index",
+        "'{0.__class__}'.format",
+        "s.encode",
+        "n.real",
+        "n.to_bytes",
+        "t.numerator",
+        "o.__dict__",
+        "lipsum",
+        "self",
+        "config",
+        "request",
+        "global",
+        "process",
+        "require",
+    ],
+)
+def test_nothing_of_python_is_within_reach(expression: str) -> None:
+    engine = Engine(globals={"f": lambda: 1})
+    context = {**CONTEXT, "n": 1, "t": True}
+    for template in (f"${{{{ {expression} }}}}", f"{{% for x in l %}}${{{{ {expression} }}}}{{% endfor %}}"):
+        try:
+            value = engine.value(template, context)
+        except TemplateError:
+            continue
+        assert value is UNDEFINED or value == ""
+
+
+@pytest.mark.parametrize(
+    "expression",
+    [
+        "s.constructor",
+        "s['constructor']",
+        "o.__proto__",
+        "range.constructor('return process')()",
+        "prototype",
+        "{constructor: 1}",
+        "x | constructor",
+        "f(constructor=1)",
+        "s.constructor.constructor('return 1')()",
+    ],
+)
+def test_the_names_that_lead_out_of_javascript_data_are_reserved(expression: str) -> None:
+    with pytest.raises(TemplateError, match="reserved"):
+        Engine().value(f"${{{{ {expression} }}}}", CONTEXT)
+
+
+def test_reserved_names_are_not_read_by_a_computed_key_either() -> None:
+    context = {"o": {"constructor": "secret", "__proto__": "secret"}}
+    for key in ("'con' ~ 'structor'", "'__pro' ~ 'to__'"):
+        assert Engine().value(f"${{{{ o[{key}] }}}}", context) is UNDEFINED
+        assert Engine(cookiecutter_compat=True).text(f"{{{{ o.get({key}, 'd') }}}}", context) == "d"
+
+
+def test_an_engine_goes_on_after_every_refusal() -> None:
+    engine = Engine(limits=SMALL)
+    for template in (
+        "{% macro f() %}${{ f() }}{% endmacro %}${{ f() }}",
+        "${{ range(10000000) }}",
+        "${{ " + "(" * 5000,
+    ):
+        with pytest.raises(TemplateError):
+            engine.text(template, CONTEXT)
+        assert engine.text("${{ s | length }}", CONTEXT) == "1000"
