@@ -202,8 +202,8 @@ class Deeds:
                 assert SECRET.encode() not in file.read_bytes(), f"{file} has the secret"
 
     def pushed(self) -> None:
-        """Each repository has one commit, with what the workspace had."""
-        repositories = list((self.folder / "repositories").rglob("*.git"))
+        """Each repository has one commit, with what the workspace had. (Drafts of who was killed stay hidden for a day.)"""
+        repositories = list((self.folder / "repositories" / "team").glob("*.git"))
         assert len(repositories) >= len(self.done)
         for repository in repositories:
             git = ["git", f"--git-dir={repository}"]
