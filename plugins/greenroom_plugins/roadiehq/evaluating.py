@@ -36,10 +36,11 @@ class Outcome(msgspec.Struct, frozen=True, omit_defaults=True):
 
 def evaluated(job: Job) -> Outcome:
     """Never raises for what an expression may do, short of being ended by the system."""
-    from jsonata import JException, Jsonata
+    from jsonata import JException, Jsonata, Utils
 
     try:
         expression = Jsonata(job.expression)
+        expression.set_output_convert_nulls(False)
         result = expression.evaluate(job.data)
     except JException as error:
         return Outcome(error=str(error).strip() or "unknown JSONata evaluation error")
@@ -49,15 +50,17 @@ def evaluated(job: Job) -> Outcome:
         return Outcome(error="It is nested too deeply")
     except Exception as error:  # noqa: BLE001 - whatever the library makes of an odd expression
         return Outcome(error=f"{type(error).__name__}: {error}")
-    return Outcome() if result is None else Outcome(result=_plain(result))
+    return Outcome() if result is None else Outcome(result=_plain(result, Utils.NULL_VALUE))
 
 
-def _plain(value: Any) -> Any:
-    """Numbers as JavaScript has them: those without a fraction are whole."""
+def _plain(value: Any, null: object) -> Any:
+    """JSON of it, with numbers as JavaScript has them: those without a fraction are whole."""
+    if value is null:
+        return None
     if isinstance(value, dict):
-        return {str(key): _plain(one) for key, one in value.items()}
+        return {str(key): _plain(one, null) for key, one in value.items()}
     if isinstance(value, list | tuple):
-        return [_plain(one) for one in value]
+        return [_plain(one, null) for one in value]
     if isinstance(value, float) and value.is_integer() and abs(value) < 2**53:
         return int(value)
     return value

@@ -272,6 +272,8 @@ async def test_expressions_are_evaluated_over_data(ws: Workspace) -> None:
         "result": {"s": 3, "f": [1, 2], "h": 2}
     }
     assert await ws.run("jsonata", data=data, expression="nope") == {}
+    assert await ws.run("jsonata", data={"a": None}, expression="a") == {"result": None}
+    assert await ws.run("jsonata", data={"a": None}, expression="{'x': [a, null]}") == {"result": {"x": [None, None]}}
 
 
 async def test_expressions_are_evaluated_over_files(ws: Workspace) -> None:
