@@ -142,7 +142,9 @@ def catalog(config: CatalogConfig, host: Host) -> Iterable[Contribution]:
     explainer = Explainer(database, queries.sql, Reader(urls), _setup(config, host, rules, hide))
     yield greenroom_routes(runs, permissions=permissions, more=explain_routes(explainer, permissions))
     yield Provides(CatalogReader, LentReader(queries))
-    yield Provides(CatalogLocations, LentLocations(locations, host.get(Permissions), readonly=config.readonly))
+    yield Provides(
+        CatalogLocations, LentLocations(locations, host.get(Permissions), host.get(Auth), readonly=config.readonly)
+    )
     yield ConfigLocations(config.locations)
     yield locations
     yield RepositorySearch(

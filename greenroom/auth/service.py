@@ -16,10 +16,10 @@ import msgspec
 
 from greenroom.auth import external, tokens
 from greenroom.auth.barrier import COOKIE, PathPolicy, Shown
-from greenroom.auth.credentials import NOBODY, Credentials, UserPrincipal, require
+from greenroom.auth.credentials import NOBODY, Credentials, ServicePrincipal, UserPrincipal, require
 from greenroom.auth.external import ExternalToken
 from greenroom.auth.keys import Keyring, KeyStore
-from greenroom.errors import AuthenticationError
+from greenroom.errors import AuthenticationError, NotAllowedError
 
 REMEMBERED = 4096
 """Verified tokens that are remembered; the least recently seen go first."""
@@ -106,6 +106,20 @@ class Auth:
         if known is None:
             raise AuthenticationError("Illegal token")
         return Credentials(external.principal_on(known, plugin), token)
+
+    def delegated(self, credentials: Credentials, target: str) -> Credentials:
+        """As whom a plugin asks another one (`target`) on somebody's behalf: a user stays who they are, a service is without
+        restrictions there. Raises NotAllowedError for a service whose token is not for the target, or not for all of it."""
+        service = credentials.principal
+        if not isinstance(service, ServicePrincipal) or service.restrictions is None:
+            return credentials
+        known = external.find(self._external, credentials.token or "")
+        limits = (known.plugins or {}).get(target) if known else None
+        if limits is None:
+            raise NotAllowedError(f"Access to target plugin '{target}' is not included in token's access restrictions")
+        if limits.permissions is not None or limits.actions is not None:
+            raise NotAllowedError(f"Access to target plugin '{target}' is restricted and cannot be delegated")
+        return Credentials(ServicePrincipal(service.subject), credentials.token, credentials.expires_at)
 
     async def renew_cookie(self, shown: Shown, plugin: str) -> CookieRenewal:
         """Give the user who asks a cookie with their limited token, unless the one they have is good for a while.

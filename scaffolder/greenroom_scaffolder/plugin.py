@@ -11,6 +11,7 @@ from typing import Any
 
 import msgspec
 
+from greenroom.auth import Auth
 from greenroom.db import Database
 from greenroom.errors import ConfigError
 from greenroom.events import Events
@@ -81,6 +82,7 @@ def scaffolder(config: ScaffolderConfig, host: Host) -> Iterable[Contribution]:
         quota,
         catalog=host.get(CatalogReader),
         permissions=permissions,
+        auth=host.get(Auth),
         locations=host.get(CatalogLocations),
         only_with_user_token=config.require_scm_user_credentials,
     )
@@ -88,7 +90,7 @@ def scaffolder(config: ScaffolderConfig, host: Host) -> Iterable[Contribution]:
     yield Ready(lambda: workshop.open(working_directory(backend, host.get(DataFolder))))
     yield scaffolder_routes(
         Broker(store, followers, sealing),
-        Templates(host.get(CatalogReader), permissions),
+        Templates(host.get(CatalogReader), permissions, host.get(Auth)),
         workshop,
         permissions=permissions,
         actions=workshop.actions,

@@ -156,7 +156,7 @@ class Run:
         while True:
             raw = await self._ask(request)
             there = raw.status == 200 and all(lookup(raw.json(), at) == value for at, value in request.until.items())
-            if not request.until or there or asyncio.get_running_loop().time() > deadline:
+            if not request.until or there or raw.status != 200 or asyncio.get_running_loop().time() > deadline:
                 return raw
             await asyncio.sleep(0.05)
 

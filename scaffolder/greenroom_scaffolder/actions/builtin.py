@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from greenroom.auth import Auth
 from greenroom.permissions import Permissions
 from greenroom.plugin import Action, CatalogLocations, CatalogReader
 from greenroom.urls.service import Urls
@@ -26,13 +27,14 @@ def builtin_actions(
     *,
     catalog: CatalogReader | None = None,
     permissions: Permissions | None = None,
+    auth: Auth | None = None,
     locations: CatalogLocations | None = None,
     notifications: Notifications | None = None,
     only_with_user_token: bool = False,
 ) -> list[Action[Any]]:
     """All of them. What needs a service that is not there says so when it is run: templates can be tried out without any.
 
-    With a `catalog` there have to be `permissions`: entities are read as whoever started the task."""
+    With a `catalog` there have to be `permissions` and `auth`: entities are read as whoever started the task."""
     sources = Sources(urls, quota, only_with_user_token=only_with_user_token)
     return [
         *debug_actions(),
@@ -41,6 +43,6 @@ def builtin_actions(
         *cookiecutter_actions(sources, quota),
         *filesystem_actions(quota),
         *workspace_template_actions(templates, quota),
-        *catalog_actions(CatalogAsInitiator(catalog, permissions), locations, urls, quota),
+        *catalog_actions(CatalogAsInitiator(catalog, permissions, auth), locations, urls, quota),
         *notification_actions(notifications),
     ]

@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from greenroom.auth import NOBODY, Credentials
+from greenroom.auth import NOBODY, Auth, Credentials
 from greenroom.entity import Entity, parse_ref, ref_of
 from greenroom.errors import GreenroomError, InputError, NotFoundError, ServiceUnavailableError
 from greenroom.permissions import Permission, Permissions
@@ -17,8 +17,8 @@ from greenroom.urls.service import Urls
 from greenroom.urls.whatwg import is_url
 from greenroom.yaml_text import dump
 from greenroom_scaffolder.actions.interface import Interfaces
-from greenroom_scaffolder.actions.slices import in_thread
 from greenroom_scaffolder.workspace.quota import Quota
+from greenroom_scaffolder.workspace.threads import in_thread
 from greenroom_scaffolder.workspace.workspace import Workspace
 
 SOURCE_TEMPLATE = "backstage.io/source-template"
@@ -70,26 +70,27 @@ class NoReferenceError(InputError):
 class CatalogAsInitiator:
     """The catalog as whoever started the task may see it."""
 
-    def __init__(self, catalog: CatalogReader | None, permissions: Permissions | None) -> None:
-        """Without a catalog (templates that are tried out offline) every look at it is refused."""
+    def __init__(
+        self, catalog: CatalogReader | None, permissions: Permissions | None, auth: Auth | None = None
+    ) -> None:
+        """Without a catalog (templates that are tried out offline) every look at it is refused. Without `auth` no service's
+        token is restricted."""
         self._catalog = catalog
-        self._permissions = permissions
+        self._permissions, self._auth = permissions, auth
 
     async def entities(self, refs: Sequence[str], initiator: object) -> list[Entity | None]:
-        """One entity or None per canonical reference, in order. Raises ServiceUnavailableError."""
+        """One entity or None per canonical reference, in order.
+
+        Raises ServiceUnavailableError, and NotAllowedError for a service whose token is not for the catalog."""
         if self._catalog is None:
             raise ServiceUnavailableError("There is no catalog here to read entities from")
-        found = await self._catalog.by_refs(refs)
-        return [
-            one if one and await self._shows(initiator, ref) else None for ref, one in zip(refs, found, strict=True)
-        ]
-
-    async def _shows(self, initiator: object, ref: str) -> bool:
-        """A service's restrictions are of the plugin that it asked, which is this one."""
         who = initiator if isinstance(initiator, Credentials) else NOBODY
-        return (
-            self._permissions is None or who.kind == "service" or await self._permissions.allows(who, _ENTITY_READ, ref)
-        )
+        who = who if self._auth is None else self._auth.delegated(who, "catalog")
+        found = await self._catalog.by_refs(refs)
+        return [one if one and await self._shows(who, ref) else None for ref, one in zip(refs, found, strict=True)]
+
+    async def _shows(self, who: Credentials, ref: str) -> bool:
+        return self._permissions is None or await self._permissions.allows(who, _ENTITY_READ, ref)
 
 
 def catalog_actions(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from greenroom.auth import Credentials
+from greenroom.auth import Auth, Credentials
 from greenroom.entity import Entity, EntityRef
 from greenroom.errors import InputError, NotFoundError
 from greenroom.permissions import Permissions
@@ -14,9 +14,8 @@ from greenroom_scaffolder.templates import Template, read_template
 class Templates:
     """The catalog, as far as the scaffolder needs it."""
 
-    def __init__(self, catalog: CatalogReader, permissions: Permissions) -> None:
-        self._catalog = catalog
-        self._permissions = permissions
+    def __init__(self, catalog: CatalogReader, permissions: Permissions, auth: Auth) -> None:
+        self._catalog, self._permissions, self._auth = catalog, permissions, auth
 
     async def template(self, ref: EntityRef, credentials: Credentials) -> Template:
         """The template, without the parts of its form and the steps that the caller may not read.
@@ -33,8 +32,8 @@ class Templates:
         return template.readable_by(lambda _: blocks, lambda _: steps)
 
     async def entity(self, ref: str, credentials: Credentials) -> Entity | None:
-        """An entity that the caller may read. Restrictions of a service are of the plugin it asked: here, of this one."""
-        if credentials.kind != "service" and not await self._permissions.allows(credentials, ENTITY_READ, ref):
+        """An entity, if the caller may read it. Raises NotAllowedError for a service that is restricted to other plugins."""
+        if not await self._permissions.allows(self._auth.delegated(credentials, "catalog"), ENTITY_READ, ref):
             return None
         return (await self._catalog.by_refs([ref]))[0]
 

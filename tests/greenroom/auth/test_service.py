@@ -21,6 +21,7 @@ from greenroom.auth import (
 )
 from greenroom.auth import service as service_module
 from greenroom.auth import tokens as tokens_module
+from greenroom.auth.external import principal_on
 from greenroom.auth.tokens import limit
 from greenroom.errors import AuthenticationError, GreenroomError, NotAllowedError
 from greenroom.settings import AccessRestriction, ExternalAccess, StaticToken
@@ -273,3 +274,23 @@ async def test_ownership_travels_in_the_token_only_if_it_is_told_to(world: World
     ref, owned = "user:default/guest", ["user:default/guest", "group:default/team-a"]
     plain, with_ent = await world.issuer.issue(ref, owned), await telling.issue(ref, owned)
     assert len(with_ent.token) > len(plain.token)
+
+
+def test_a_service_is_lent_no_plugin_that_its_token_is_not_for() -> None:
+    world = World()
+    limits = [AccessRestriction("scaffolder"), AccessRestriction("catalog"), AccessRestriction("search", ["x"])]
+    tokens = read_tokens([ExternalAccess("static", StaticToken(RESTRICTED, "several"), limits)])
+    auth = World(external_tokens=tokens).auth
+    asking = Credentials(principal_on(tokens[0], "scaffolder"), RESTRICTED)
+    assert auth.delegated(asking, "catalog").principal == ServicePrincipal("several")
+    with pytest.raises(NotAllowedError, match="'search' is restricted and cannot be delegated"):
+        auth.delegated(asking, "search")
+    with pytest.raises(NotAllowedError, match="'events' is not included"):
+        auth.delegated(asking, "events")
+    with pytest.raises(NotAllowedError, match="'catalog' is not included"):  # by now it is not configured any more
+        world.auth.delegated(Credentials(asking.principal, "an-older-token"), "catalog")
+
+
+def test_a_user_and_a_service_of_its_own_are_lent_everything() -> None:
+    for who in (Credentials(UserPrincipal("user:default/jo")), Credentials(ServicePrincipal("tests"), STATIC)):
+        assert World().auth.delegated(who, "catalog") == who

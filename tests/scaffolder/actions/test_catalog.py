@@ -9,7 +9,7 @@ from typing import Any, cast
 import pytest
 
 from greenroom.auth import Credentials
-from greenroom.auth.credentials import ServicePrincipal, UserPrincipal
+from greenroom.auth.credentials import UserPrincipal
 from greenroom.entity import Entity, EntityRefError
 from greenroom.errors import ConflictError, GreenroomError, InputError, NotAllowedError, ServiceUnavailableError
 from greenroom.permissions import Permission, Permissions
@@ -20,7 +20,6 @@ from greenroom_scaffolder.workspace.quota import Quota
 from tests.scaffolder.actions.fakes import by_id, grown, run, told
 
 JO = Credentials(UserPrincipal("user:default/jo"))
-CI = Credentials(ServicePrincipal("ci"))
 REPOSITORY = "https://github.com/o/r/tree/main"
 FILE = "https://github.com/o/r/tree/main/catalog-info.yaml"
 
@@ -75,8 +74,6 @@ async def test_an_entity_that_the_user_may_not_read_is_missing(tmp_path: Path) -
     assert output["entities"] == [None]
     _, output = await run(actions()["catalog:fetch"], given, tmp_path)
     assert output["entities"] == [None]
-    _, output = await run(actions()["catalog:fetch"], given, tmp_path, initiator=CI)
-    assert output["entities"] != [None]
 
 
 async def test_a_step_without_references_is_told_so(tmp_path: Path) -> None:

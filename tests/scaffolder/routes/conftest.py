@@ -248,7 +248,7 @@ async def surface(streams: EventStreams) -> Surface:
     auth = Auth(base_url="http://test", keys=MemoryKeyStore(), external_tokens=[token])
     routes = scaffolder_routes(
         tasks,
-        Templates(catalog, policy),
+        Templates(catalog, policy, auth),
         dry_runs,
         permissions=policy,
         actions=lambda: b'[{"id":"debug:log"}]',

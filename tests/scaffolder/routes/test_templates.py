@@ -35,9 +35,13 @@ async def test_of_a_form_only_what_may_be_read_is_shown(surface: Surface) -> Non
     assert (await surface.http.get(FORM)).json == {"title": "service", "steps": []}
 
 
-async def test_a_service_reads_templates_whatever_it_is_restricted_to_here(surface: Surface) -> None:
+async def test_a_template_that_may_not_be_read_is_not_there(surface: Surface) -> None:
     surface.policy.denied.add("catalog.entity.read")
-    assert (await surface.http.get(FORM)).status == 200
+    assert error_of(await surface.http.get(FORM)) == (
+        404,
+        "NotFoundError",
+        "Template template:default/service not found",
+    )
 
 
 async def test_an_older_template_gets_upstreams_answer(surface: Surface) -> None:
