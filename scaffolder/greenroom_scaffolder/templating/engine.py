@@ -17,7 +17,7 @@ from greenroom_scaffolder.templating.references import References, referenced
 from greenroom_scaffolder.templating.scope import Evaluate, Execute, Run
 from greenroom_scaffolder.templating.statements import parse
 from greenroom_scaffolder.templating.units import position, well_formed
-from greenroom_scaffolder.templating.values import UNDEFINED, entries, private, public, rendered
+from greenroom_scaffolder.templating.values import UNDEFINED, as_json, entries, private, public, rendered
 
 __all__ = ["Engine"]
 
@@ -83,7 +83,7 @@ class Engine:
         if isinstance(tree, list | tuple):
             values = (self.resolve(each, context) for each in tree)
             return [None if value is UNDEFINED else value for value in values]
-        return tree
+        return as_json(tree) if type(tree) is float else tree
 
     def variables(self, template: str) -> References:
         """Everything the template names, with line and column. Raises TemplateError where it cannot be read."""
@@ -109,9 +109,9 @@ class Engine:
 
     def _read(self, template: str) -> _Program:
         parsed = parse(template, self._delimiters, self._world.limits)
-        compiler = TemplateCompiler(self._world, parsed.traits, self._shared)
         traits, body = parsed.traits, parsed.body
-        mutates = traits.mutates or (traits.dynamic_lookup and traits.indirect_call)
+        traits.mutates = mutates = traits.mutates or (traits.dynamic_lookup and traits.indirect_call)
+        compiler = TemplateCompiler(self._world, traits, self._shared)
         if len(body) == 1 and isinstance(body[0], nodes.Output):
             evaluate = compiler.output(body[0], Region({}))
             return _Expression(template, self._world.limits, evaluate, body[0], mutates=mutates)

@@ -24,6 +24,7 @@ __all__ = [
     "Template",
     "Undefined",
     "add",
+    "as_json",
     "compare",
     "contained",
     "entries",
@@ -338,11 +339,18 @@ def concatenated(left: str, right: str, budget: Budget) -> str:
     return text_of(left + right)
 
 
+def as_json(value: float) -> Number:
+    """As JavaScript's JSON has it: 2.0 is 2, and so is no zero negative. NaN and infinities stay."""
+    return 0 if value == 0 else numerals.number(value)
+
+
 def public(value: Any, budget: Budget) -> Any:
     """A copy for the world outside of templates: plain JSON. Undefined stays so at the top, and is null or left out within."""
     kind = type(value)
-    if kind is str or kind is int or kind is float or kind is bool or value is None or value is UNDEFINED:
+    if kind is str or kind is int or kind is bool or value is None or value is UNDEFINED:
         return value
+    if kind is float:
+        return as_json(value)
     if kind is Safe:
         return value.text
     if kind is list:

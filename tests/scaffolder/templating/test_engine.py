@@ -60,7 +60,13 @@ def test_an_action_that_changes_its_input_does_not_change_the_parameters() -> No
 
 
 @pytest.mark.parametrize(
-    "template", ["${{ parameters.list.sort() }}", "${{ parameters.list['pu' + 'sh']('c') }}", "${{ g.push(1) }}"]
+    "template",
+    [
+        "${{ parameters.list.sort() }}",
+        "${{ parameters.list['pu' + 'sh']('c') }}",
+        "${{ g.push(1) }}",
+        "{% set f = g['pu' + 'sh'] %}${{ f(1) }}",
+    ],
 )
 def test_a_template_that_changes_a_list_changes_its_own_copy(template: str) -> None:
     shared = [1]
@@ -169,6 +175,16 @@ def test_not_a_number_is_nan_for_the_caller() -> None:
 def test_half_an_emoji_is_written_as_node_writes_it() -> None:
     assert Engine().text("${{ x.charAt(0) }}${{ x.slice(0, 1) ~ x.slice(1) }}", {"x": "😀"}) == "\ufffd😀"
     Engine().text("${{ x.charAt(0) }}", {"x": "😀"}).encode()
+
+
+def test_a_whole_number_is_written_without_a_point() -> None:
+    engine, context = Engine(), {"n": 2.0, "list": [1.0, -0.0, 0.5]}
+    found = [
+        engine.value("${{ n }}", context),
+        engine.value("${{ list }}", context),
+        engine.resolve({"a": 3.0}, context),
+    ]
+    assert repr(found) == "[2, [1, 0, 0.5], {'a': 3}]"
 
 
 def test_cookiecutter_templates_have_their_own_delimiters_and_methods() -> None:
