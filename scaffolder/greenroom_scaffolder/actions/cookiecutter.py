@@ -14,9 +14,9 @@ from greenroom.errors import InputError
 from greenroom.plugin import Action, ActionContext
 from greenroom_scaffolder.actions.cookies import Job, Outcome
 from greenroom_scaffolder.actions.interface import Interfaces
-from greenroom_scaffolder.actions.slices import in_thread
 from greenroom_scaffolder.actions.sources import Sources
 from greenroom_scaffolder.workspace.quota import Quota
+from greenroom_scaffolder.workspace.threads import in_thread
 from greenroom_scaffolder.workspace.workspace import Workspace
 
 _INTERFACES = Interfaces("cookiecutter")

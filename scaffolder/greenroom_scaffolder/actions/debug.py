@@ -11,10 +11,10 @@ import msgspec
 from greenroom.errors import InputError, NotAllowedError
 from greenroom.plugin import Action, ActionContext
 from greenroom_scaffolder.actions.interface import Interfaces
-from greenroom_scaffolder.actions.slices import in_thread
 from greenroom_scaffolder.actions.telling import as_json
 from greenroom_scaffolder.workspace.quota import Quota
 from greenroom_scaffolder.workspace.scan import Entry
+from greenroom_scaffolder.workspace.threads import in_thread
 from greenroom_scaffolder.workspace.workspace import Workspace
 
 LONGEST_WAIT = 600.0

@@ -10,9 +10,9 @@ from greenroom.plugin import Action, ActionContext
 from greenroom_scaffolder.actions.filling import Filling, fill, fill_file, settle
 from greenroom_scaffolder.actions.interface import Interfaces
 from greenroom_scaffolder.actions.rendering import Templates
-from greenroom_scaffolder.actions.slices import in_thread
 from greenroom_scaffolder.actions.sources import Sources
 from greenroom_scaffolder.workspace.quota import Quota
+from greenroom_scaffolder.workspace.threads import in_thread
 from greenroom_scaffolder.workspace.workspace import Workspace
 
 _INTERFACES = Interfaces("fetch")

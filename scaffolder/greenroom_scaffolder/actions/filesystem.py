@@ -10,9 +10,9 @@ import msgspec
 from greenroom.errors import GreenroomError, InputError
 from greenroom.plugin import Action, ActionContext
 from greenroom_scaffolder.actions.interface import Interfaces
-from greenroom_scaffolder.actions.slices import in_thread
 from greenroom_scaffolder.workspace.quota import Quota
 from greenroom_scaffolder.workspace.scan import Entry
+from greenroom_scaffolder.workspace.threads import in_thread
 from greenroom_scaffolder.workspace.workspace import Workspace
 
 _INTERFACES = Interfaces("filesystem")

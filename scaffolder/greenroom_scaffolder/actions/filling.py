@@ -12,9 +12,10 @@ from greenroom.errors import InputError
 from greenroom.plugin import ActionContext
 from greenroom_scaffolder.actions.rendering import Templates
 from greenroom_scaffolder.actions.skeletons import Plan, Render, lay_out, list_skeleton
-from greenroom_scaffolder.actions.slices import in_thread, told
+from greenroom_scaffolder.actions.slices import told
 from greenroom_scaffolder.actions.telling import with_values
 from greenroom_scaffolder.workspace.quota import Quota
+from greenroom_scaffolder.workspace.threads import in_thread
 from greenroom_scaffolder.workspace.workspace import Workspace
 
 

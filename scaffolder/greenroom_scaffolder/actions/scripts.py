@@ -23,8 +23,8 @@ import yaml
 
 from greenroom.errors import ConfigError, GreenroomError, InputError
 from greenroom.plugin import Action, ActionContext, Example
-from greenroom_scaffolder.actions.slices import in_thread
 from greenroom_scaffolder.schemas import validate
+from greenroom_scaffolder.workspace.threads import in_thread
 
 MOST_OUTPUT = 1024 * 1024
 """Bytes of a program's outputs."""

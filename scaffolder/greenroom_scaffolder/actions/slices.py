@@ -2,29 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
-from collections.abc import Callable, Iterator
-from typing import TypeVar
+from collections.abc import Iterator
 
 from greenroom.plugin import ActionLog
-
-T = TypeVar("T")
+from greenroom_scaffolder.workspace.threads import in_thread
 
 SLICE = 0.1
 """Seconds for which a thread works before it tells what it did, and hears whether to go on."""
-
-
-async def in_thread(work: Callable[[], T]) -> T:
-    """Call it in a thread. When the step is cancelled, that waits for the call to end: nothing writes behind its back."""
-    running = asyncio.ensure_future(asyncio.to_thread(work))
-    try:
-        return await asyncio.shield(running)
-    except asyncio.CancelledError:
-        await asyncio.wait([running])
-        if not running.cancelled():
-            running.exception()  # looked at; the cancellation is what counts
-        raise
 
 
 async def told(log: ActionLog, lines: Iterator[str]) -> None:

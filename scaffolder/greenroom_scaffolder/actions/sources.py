@@ -15,9 +15,9 @@ from greenroom.errors import InputError
 from greenroom.plugin import ActionContext, TreeFile
 from greenroom.urls.service import Urls
 from greenroom.urls.whatwg import InvalidUrlError, is_url, parse
-from greenroom_scaffolder.actions.slices import in_thread
 from greenroom_scaffolder.workspace.descent import FileError, open_to_read, place
 from greenroom_scaffolder.workspace.quota import Quota
+from greenroom_scaffolder.workspace.threads import in_thread
 from greenroom_scaffolder.workspace.workspace import Workspace
 
 _WITH_USER_TOKENS = ("github", "gitlab")

@@ -11,10 +11,11 @@ import msgspec
 
 from greenroom.errors import GreenroomError, error_name
 from greenroom_scaffolder.tasks.answers import said
-from greenroom_scaffolder.tasks.keeping import Keeper, in_thread
+from greenroom_scaffolder.tasks.keeping import Keeper
 from greenroom_scaffolder.tasks.runner import Run, Runner
 from greenroom_scaffolder.tasks.task import Checkpoint, EventType, StepState, Task, TaskState
 from greenroom_scaffolder.workspace.redaction import Redactor
+from greenroom_scaffolder.workspace.threads import in_thread
 from greenroom_scaffolder.workspace.workspace import Content
 
 

@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 from hashlib import blake2b
 from itertools import count
 from pathlib import Path
-from typing import TypeVar
 
 import msgspec
 
 from greenroom_scaffolder.tasks.task import Checkpoint, Journal
 from greenroom_scaffolder.workspace.quota import Quota, QuotaError
+from greenroom_scaffolder.workspace.threads import in_thread
 from greenroom_scaffolder.workspace.workspace import Workspace
-
-T = TypeVar("T")
 
 Print = bytes
 """What a folder looked like at some time."""
@@ -105,18 +102,6 @@ class Keeper:
             return Change(workspace.pack())
         except QuotaError:
             return Change(None)
-
-
-async def in_thread(work: Callable[[], T]) -> T:
-    """Call what blocks in a thread. Who is cancelled waits for its end: nothing shall write behind a run's back."""
-    running = asyncio.ensure_future(asyncio.to_thread(work))
-    try:
-        return await asyncio.shield(running)
-    except asyncio.CancelledError:
-        await asyncio.wait([running])
-        if not running.cancelled():
-            running.exception()
-        raise
 
 
 def _print(folder: Path) -> Print:

@@ -22,7 +22,7 @@ from greenroom_scaffolder.tasks import steps
 from greenroom_scaffolder.tasks.answers import converted, measured, plain, said
 from greenroom_scaffolder.tasks.context import Frame, StepContext
 from greenroom_scaffolder.tasks.expressions import Renderer, quick
-from greenroom_scaffolder.tasks.keeping import TOO_LARGE, Keeper, in_thread
+from greenroom_scaffolder.tasks.keeping import TOO_LARGE, Keeper
 from greenroom_scaffolder.tasks.meters import Meters, Result, template_of
 from greenroom_scaffolder.tasks.programs import ProgramLimits
 from greenroom_scaffolder.tasks.scribe import LogLimits, Scribe, StepLog, error_body
@@ -32,6 +32,7 @@ from greenroom_scaffolder.templates.options import StepOptions, step_options
 from greenroom_scaffolder.templating import Engine
 from greenroom_scaffolder.workspace.quota import Quota
 from greenroom_scaffolder.workspace.redaction import Redactor
+from greenroom_scaffolder.workspace.threads import in_thread
 
 T = TypeVar("T")
 
