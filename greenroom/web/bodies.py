@@ -17,7 +17,16 @@ from greenroom.web.json_errors import explain, unexpected
 MOST_DRAINED = 16 * 1024 * 1024
 """Bytes of a body that is too large which are read and dropped, so that the client gets to read why it was refused."""
 
-_decode = msgspec.json.Decoder().decode
+_EXACT = 2.0**53
+
+
+def _number(text: str) -> int | float:
+    """To JavaScript, `1.0` and `1e9` are whole numbers: they are checked as such, and printed without a fraction."""
+    value = float(text)
+    return int(value) if value.is_integer() and abs(value) < _EXACT else value
+
+
+_decode = msgspec.json.Decoder(float_hook=_number).decode
 
 _SURROGATE = re.compile(r"\\u[dD][89a-fA-F]|[\ud800-\udfff]")
 _FIRST = re.compile(r"[ \t\n\r]*([^ \t\n\r])")
