@@ -10,7 +10,7 @@ import msgspec
 
 from greenroom.auth import NOBODY, Auth, Credentials
 from greenroom.entity import Entity, parse_ref, ref_of
-from greenroom.errors import GreenroomError, InputError, NotFoundError, ServiceUnavailableError
+from greenroom.errors import ConflictError, GreenroomError, InputError, NotFoundError, ServiceUnavailableError
 from greenroom.permissions import Permission, Permissions
 from greenroom.plugin import Action, ActionContext, CatalogLocations, CatalogReader
 from greenroom.urls.service import Urls
@@ -133,7 +133,7 @@ async def _read(
 
 
 def _register(locations: CatalogLocations | None, urls: Urls) -> Action[Any]:
-    @_INTERFACES.action("catalog:register")
+    @_INTERFACES.action("catalog:register", idempotent=True)
     async def register(ctx: ActionContext[Registering]) -> Mapping[str, Any]:
         """Register a catalog file, so that the catalog follows it, and tell which entity it describes."""
         url = _catalog_file(urls, ctx.input)
@@ -142,7 +142,7 @@ def _register(locations: CatalogLocations | None, urls: Urls) -> Action[Any]:
             raise ServiceUnavailableError("There is no catalog here to register anything in")
         described: Sequence[Entity] = ()
         try:
-            await ctx.checkpoint("register", partial(_registered, locations, url, ctx.initiator))
+            await ctx.checkpoint("register", partial(_registered, ctx, locations, url))
         except GreenroomError:
             if not ctx.input.optional:
                 raise
@@ -157,6 +157,49 @@ def _register(locations: CatalogLocations | None, urls: Urls) -> Action[Any]:
     return register
 
 
+async def _registered(ctx: ActionContext[Registering], locations: CatalogLocations, url: str) -> bool:
+    """Register it. What this step has registered before it was interrupted, unable to say so, is no conflict.
+
+    It is this step's own if it was not there when an earlier attempt looked (`free`), and nobody was told since that it is
+    another's (`taken`). Raises ConflictError for another's, and what else the catalog raises."""
+    first = not await _remembered(ctx, "free")
+    if first and await _is_free(locations, url, ctx.initiator):
+        await ctx.checkpoint("free", _yes)
+    try:
+        await locations.register(url, initiator=ctx.initiator)
+    except ConflictError:
+        if first:
+            await ctx.checkpoint("taken", _yes)
+        if first or await _remembered(ctx, "taken"):
+            raise
+    return True
+
+
+async def _is_free(locations: CatalogLocations, url: str, initiator: object) -> bool:
+    """Whether nobody has registered it yet, as far as one can see: what cannot be read can be registered all the same."""
+    try:
+        return not (await locations.register(url, dry_run=True, initiator=initiator)).exists
+    except GreenroomError:
+        return False
+
+
+async def _remembered(ctx: ActionContext[Any], key: str) -> bool:
+    """Whether there is such a checkpoint. To ask makes none: what raises is not remembered."""
+    try:
+        await ctx.checkpoint(key, _unknown)
+    except LookupError:
+        return False
+    return True
+
+
+async def _yes() -> bool:
+    return True
+
+
+async def _unknown() -> bool:
+    raise LookupError
+
+
 def _write(quota: Quota) -> Action[Any]:
     @_INTERFACES.action("catalog:write", dry_run=True, idempotent=True)
     async def write(ctx: ActionContext[Writing]) -> None:
@@ -166,12 +209,6 @@ def _write(quota: Quota) -> Action[Any]:
         await in_thread(lambda: Workspace(ctx.workspace, quota).write(ctx.input.file_path, text.encode()))
 
     return write
-
-
-async def _registered(locations: CatalogLocations, url: str, initiator: object) -> bool:
-    """A step that is run again does not stumble over what it has registered itself."""
-    await locations.register(url, initiator=initiator)
-    return True
 
 
 def _catalog_file(urls: Urls, wanted: Registering) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, cast
@@ -13,9 +14,10 @@ from greenroom.auth.credentials import UserPrincipal
 from greenroom.entity import Entity, EntityRefError
 from greenroom.errors import ConflictError, GreenroomError, InputError, NotAllowedError, ServiceUnavailableError
 from greenroom.permissions import Permission, Permissions
-from greenroom.testing import RecordingLocations
+from greenroom.plugin import CatalogRegistration
+from greenroom.testing import FakeActionContext, RecordingLocations
 from greenroom.urls.service import Urls
-from greenroom_scaffolder.actions.catalog import CatalogAsInitiator, catalog_actions
+from greenroom_scaffolder.actions.catalog import CatalogAsInitiator, Registering, catalog_actions
 from greenroom_scaffolder.workspace.quota import Quota
 from tests.scaffolder.actions.fakes import by_id, grown, run, told
 
@@ -131,6 +133,62 @@ async def test_a_step_that_is_run_again_does_not_stumble_over_its_own_location(t
     assert (await register.run(second))["entityRef"] == "component:default/shop"
     with pytest.raises(ConflictError):
         await run(register, {"catalogInfoUrl": FILE}, tmp_path)
+
+
+class Dying(RecordingLocations):
+    """Registers, and dies before it can say so."""
+
+    async def register(self, url: str, *, dry_run: bool = False, initiator: object = None) -> CatalogRegistration:
+        answer = await super().register(url, dry_run=dry_run, initiator=initiator)
+        if not dry_run:
+            raise asyncio.CancelledError
+        return answer
+
+
+async def test_what_a_step_registered_when_its_process_died_is_no_conflict(tmp_path: Path) -> None:
+    dying = Dying({FILE: [entity("shop")]})
+    ctx = FakeActionContext(Registering(FILE), tmp_path)
+    with pytest.raises(asyncio.CancelledError):
+        await actions(dying)["catalog:register"].run(ctx)
+    living = RecordingLocations({FILE: [entity("shop")]})
+    living.registered = dying.registered
+    assert await actions(living)["catalog:register"].run(ctx) == {
+        "entityRef": "component:default/shop",
+        "catalogInfoUrl": FILE,
+    }
+    assert living.registered == [FILE]
+
+
+class Raced(RecordingLocations):
+    """Another registers in the moment after one has looked."""
+
+    async def register(self, url: str, *, dry_run: bool = False, initiator: object = None) -> CatalogRegistration:
+        answer = await super().register(url, dry_run=dry_run, initiator=initiator)
+        self.registered.append(url)
+        return answer
+
+
+@pytest.mark.parametrize("raced", [True, False])
+async def test_what_another_registered_is_a_conflict_however_often_it_is_tried(tmp_path: Path, raced: bool) -> None:
+    locations = Raced({FILE: []}) if raced else RecordingLocations({FILE: []})
+    locations.registered = [] if raced else [FILE]
+    ctx = FakeActionContext(Registering(FILE), tmp_path)
+    for _ in range(3):
+        with pytest.raises(ConflictError):
+            await actions(locations)["catalog:register"].run(ctx)
+
+
+async def test_what_cannot_be_read_yet_is_registered_all_the_same(tmp_path: Path) -> None:
+    class Later(RecordingLocations):
+        async def register(self, url: str, *, dry_run: bool = False, initiator: object = None) -> CatalogRegistration:
+            if dry_run:
+                raise InputError("Unable to read")
+            return await super().register(url, initiator=initiator)
+
+    locations = Later({FILE: []})
+    with pytest.raises(InputError, match="Unable to read"):
+        await run(actions(locations)["catalog:register"], {"catalogInfoUrl": FILE}, tmp_path)
+    assert locations.registered == [FILE]
 
 
 async def test_a_repository_on_an_unknown_host_is_refused(tmp_path: Path) -> None:
