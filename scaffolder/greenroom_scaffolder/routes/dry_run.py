@@ -19,6 +19,7 @@ from greenroom_scaffolder.routes.services import DryFile, DryRuns
 from greenroom_scaffolder.routes.tasks import refused
 from greenroom_scaffolder.templates import (
     DRY_RUN_REF,
+    check_options,
     check_secrets,
     check_template,
     check_values,
@@ -60,6 +61,7 @@ def dry_run_routes(dry_runs: DryRuns, templates: Templates, permissions: Permiss
         values, secrets = body["values"], body.get("secrets") or {}
         if wrong := check_values(template, values) or check_secrets(template, secrets):
             return refused(wrong)
+        check_options(template.steps)
         spec = task_spec(template, values, ref=DRY_RUN_REF, user_ref=user_ref, user_entity=user)
         files = [(one["path"], decoded(one["base64Content"])) for one in body["directoryContents"]]
         result = await dry_runs.run(spec, files=files, secrets=secrets, initiator=ask.credentials)

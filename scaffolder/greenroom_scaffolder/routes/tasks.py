@@ -17,7 +17,7 @@ from greenroom_scaffolder.routes.reading import Templates
 from greenroom_scaffolder.routes.services import Tasks
 from greenroom_scaffolder.routes.wire import task_json
 from greenroom_scaffolder.schemas import Problem
-from greenroom_scaffolder.templates import check_secrets, check_values, task_spec
+from greenroom_scaffolder.templates import check_options, check_secrets, check_values, task_spec
 
 log = logging.getLogger("greenroom.scaffolder")
 
@@ -35,6 +35,7 @@ def task_routes(tasks: Tasks, templates: Templates, permissions: Permissions) ->
         template = await templates.template(ref, ask.credentials)
         if wrong := check_values(template, values) or check_secrets(template, secrets):
             return refused(wrong)
+        check_options(template.steps)
         log.info("Scaffolding task for %s%s", ask.body["templateRef"], f" created by {creator}" if creator else "")
         spec = task_spec(template, values, ref=ref, user_ref=creator, user_entity=user, base_url=template.base_url())
         task_id = await tasks.create(spec, created_by=creator, secrets=secrets, initiator=ask.credentials)

@@ -3,7 +3,7 @@
 shape  template  parameters  options  generate  lint
 """
 
-from greenroom_scaffolder.templates.options import Retry, StepOptions, step_options
+from greenroom_scaffolder.templates.options import Retry, StepOptions, check_options, step_options
 from greenroom_scaffolder.templates.parameters import check_secrets, check_values, parameter_schema
 from greenroom_scaffolder.templates.shape import TemplateShapeError, check_template
 from greenroom_scaffolder.templates.template import (
@@ -23,6 +23,7 @@ __all__ = [
     "TaskSpec",
     "Template",
     "TemplateShapeError",
+    "check_options",
     "check_secrets",
     "check_template",
     "check_values",

@@ -12,7 +12,8 @@ at a template says what another backend would ignore. Upstream accepts, stores a
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice
 from typing import Any, Final
 
 import msgspec
@@ -22,6 +23,9 @@ from greenroom.settings.durations import EXAMPLES, parse_duration
 
 KEY: Final = "greenroom"
 MOST_ATTEMPTS: Final = 100
+KNOWN: Final = "{timeout: 5m, retry: {attempts: 3, delay: 10s, backoff: 2, maxDelay: 1m}}"
+"""All that can be said, by example."""
+_TOLD = 10
 
 
 class Retry(msgspec.Struct, frozen=True):
@@ -68,6 +72,18 @@ def step_options(step: Mapping[str, Any]) -> StepOptions:
         timeout=None if timeout is None else _seconds(timeout),
         retry=Retry(attempts=1) if retry is None else _retry(retry),
     )
+
+
+def check_options(steps: Sequence[Mapping[str, Any]]) -> None:
+    """Look at the options of all steps before the first is run. Raises InputError with what is wrong, and where; of very
+    much, the beginning."""
+    wrong = (
+        f"steps[{number}].{'.'.join((KEY, *flaw.path))} {flaw.message}"
+        for number, step in enumerate(steps)
+        for flaw in option_flaws(step)
+    )
+    if told := list(islice(wrong, _TOLD)):
+        raise InputError(f"Invalid options of steps: {'; '.join(told)}. All there is: {KEY}: {KNOWN}")
 
 
 def option_flaws(step: Mapping[str, Any]) -> Iterator[OptionFlaw]:

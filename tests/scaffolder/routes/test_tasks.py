@@ -88,6 +88,18 @@ async def test_wrong_secrets_are_not_told_back(surface: Surface) -> None:
     assert "hunter2" not in reply.text
 
 
+async def test_bad_options_of_a_step_make_no_task(surface: Surface) -> None:
+    steps = [{**TEMPLATE["spec"]["steps"][0], "greenroom": {"retry": {"attempts": 0}}}]
+    bad = {**TEMPLATE, "spec": {**TEMPLATE["spec"], "steps": steps}}
+    surface.catalog.entities["template:default/service"] = bad
+    for path, body in (("/v2/tasks", WISH), ("/v2/dry-run", {**WISH, "template": bad, "directoryContents": []})):
+        reply = await surface.http.post(path, body)
+        assert error_of(reply)[:2] == (400, "InputError")
+        assert "steps[0].greenroom.retry.attempts must be a whole number" in error_of(reply)[2]
+    assert not surface.tasks.created
+    assert not surface.dry_runs.asked
+
+
 async def test_who_may_not_create_is_not_even_told_whether_there_is_such_a_template(surface: Surface) -> None:
     surface.policy.denied.add("scaffolder.task.create")
     assert error_of(await surface.http.post("/v2/tasks", {**WISH, "templateRef": "no"})) == (403, "NotAllowedError", "")

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from greenroom.errors import InputError
-from greenroom_scaffolder.templates import Retry, StepOptions, step_options
+from greenroom_scaffolder.templates import Retry, StepOptions, check_options, step_options
 
 
 def step(options: Any) -> dict[str, Any]:
@@ -45,3 +45,21 @@ def test_delays_grow_up_to_the_longest() -> None:
 def test_what_makes_no_sense_is_refused_with_its_place(options: Any, message: str) -> None:
     with pytest.raises(InputError, match=f"^Invalid options of step publish, {message}"):
         step_options(step(options))
+
+
+def test_all_steps_are_looked_at_before_the_first_runs() -> None:
+    check_options([step({"timeout": "5m"}), {"action": "a"}])
+    with pytest.raises(InputError) as refused:
+        check_options([step(None), step({"timeout": 5}), step({"retry": {"attempts": 0}, "x": 1})])
+    assert "steps[1].greenroom.timeout must be a duration" in refused.value.message
+    assert "steps[2].greenroom.x is unknown" in refused.value.message
+    assert "steps[2].greenroom.retry.attempts must be a whole number from 1 to 100" in refused.value.message
+    assert refused.value.message.endswith(
+        "greenroom: {timeout: 5m, retry: {attempts: 3, delay: 10s, backoff: 2, maxDelay: 1m}}"
+    )
+
+
+def test_a_refusal_has_an_end() -> None:
+    with pytest.raises(InputError) as refused:
+        check_options([step("?")] * 10_000)
+    assert len(refused.value.message) < 1000
