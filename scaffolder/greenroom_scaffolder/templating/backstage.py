@@ -132,16 +132,18 @@ def pick(value: Any, path: Any = UNDEFINED, default: Any = UNDEFINED, *_: Any) -
     """The member at `a.b[0].c`; `default`, or UNDEFINED, where there is none. As lodash's `get`."""
     if value is None or value is UNDEFINED:
         return default
-    steps = _steps(path, value)
+    steps = path if isinstance(path, list) else _steps(path, value)
     found = value
     for step in steps:
-        found = own(found, step)
-    return default if not steps or found is UNDEFINED else found
+        if found is None:
+            return default
+        found = own(found, _as_text(step))
+        if found is UNDEFINED:
+            return default
+    return found if steps else default
 
 
 def _steps(path: Any, value: Any) -> list[str]:
-    if isinstance(path, list):
-        return [_as_text(step) for step in path]
     name = _as_text(path)
     if type(path) is not str or not _DEEP.search(name) or (isinstance(value, dict) and name in value):
         return [name]

@@ -91,6 +91,9 @@ def test_pick_walks_paths_and_sees_no_python() -> None:
     assert pick(value, "a[0].b") == 1
     assert pick(value, "x.y") == 2
     assert pick(value, "n") is None
+    assert pick(value, ["a", 0, "b"]) == 1
+    assert pick(value, ["nope", {}], "d") == "d"
+    assert pick(value, [], "d") == "d"
     assert pick(value, "nope.deep", "d") == "d"
     for path in ("__class__", "a.__len__", "a.append", "keys", "constructor", "a[0].__class__.__mro__"):
         assert pick(value, path) is UNDEFINED
