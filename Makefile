@@ -69,6 +69,7 @@ faults: .venv/.dev ## Kill, cut, fill, stop the clock: nothing may be lost (a qu
 conformance: .venv/.dev ## Ask a live upstream and Greenroom the same, known and generated (needs Node and GREENROOM_SHARED)
 	$(BIN)/python -m tests.conformance.record live
 	$(BIN)/python -m tests.conformance.corpus
+	$(BIN)/python -m tests.conformance.templating.live
 	$(BIN)/python -m tests.conformance.fuzz.run --seconds $(FUZZ_SECONDS)
 	$(BIN)/python -m tests.conformance.fuzz.descriptors --count $(FUZZ_DESCRIPTORS)
 	GREENROOM_NGINX=1 $(BIN)/pytest tests/conformance/nginx
