@@ -88,7 +88,7 @@ async def frames(feed: Feed, ending: asyncio.Event, heartbeat: float) -> AsyncGe
                 if not (events := coming.result()):
                     return
                 yield b"".join(map(frame, events))
-                if events[-1].last:
+                if any(one.last for one in events):
                     return
                 coming = asyncio.create_task(_next(feed))
             elif not closed.done():

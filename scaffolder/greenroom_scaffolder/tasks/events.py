@@ -121,7 +121,7 @@ class TaskEvents:
                 if batch:
                     last = max(last, batch[-1].id)
                     yield batch
-                    if batch[-1].last:
+                    if any(event.last for event in batch):  # a task that is done can be cancelled, which comes after it
                         return
                 changed = watched.changed
                 new = watched.since(last)

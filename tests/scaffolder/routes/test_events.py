@@ -93,6 +93,12 @@ async def test_an_event_is_with_the_client_at_once_and_the_last_one_ends_it(hous
         assert await answer.content.read() == b""
 
 
+async def test_a_task_that_was_cancelled_when_it_was_done_is_done(house: Served) -> None:
+    house.tasks.add(DONE, FakeEvent(4, "cancelled", "too late"))
+    async with house.stream() as answer:
+        assert "too late" in await asyncio.wait_for(answer.text(), 5)
+
+
 async def test_the_completion_of_a_task_that_may_begin_anew_is_not_the_end(house: Served) -> None:
     async with house.stream() as answer:
         await frame(answer)
