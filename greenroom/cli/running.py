@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import os
+import sys
+import threading
 from collections.abc import Callable, Coroutine, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
@@ -16,6 +18,9 @@ from greenroom.errors import ConfigError
 from greenroom.settings import AppConfig, BackendConfig
 
 T = TypeVar("T")
+
+LEAVING = 10.0
+"""Seconds for what is left behind to end, once all that was to be done is done."""
 
 more_layers = click.argument("more", nargs=-1, metavar="[FILE]...", type=click.Path(path_type=Path, dir_okay=False))
 
@@ -137,9 +142,42 @@ def _with_config(layers: Sequence[Path], work: Callable[[AppConfig], Coroutine[A
 
 
 def run(work: Coroutine[Any, Any, T]) -> T:
-    """On uvloop where there is one: it serves a third more."""
+    """On uvloop where there is one: it serves a third more.
+
+    When the work is done, what it has left behind - an action that does not heed its end, a thread - may hold the process up for
+    so long, and no longer."""
+    haste: list[threading.Timer] = []
+    try:
+        return _run(_hastened(work, haste))
+    finally:
+        for timer in haste:
+            timer.cancel()
+
+
+def _run(work: Coroutine[Any, Any, T]) -> T:
     try:
         import uvloop
     except ImportError:  # Windows
         return asyncio.run(work)
     return uvloop.run(work)
+
+
+def _leave(status: int) -> None:
+    """At once, after the last word."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(status)
+
+
+async def _hastened(work: Coroutine[Any, Any, T], haste: list[threading.Timer]) -> T:
+    """From the end of the work on, the time of the process is counted."""
+    status = 1
+    try:
+        done = await work
+        status = 0
+        return done
+    finally:
+        timer = threading.Timer(LEAVING, _leave, [status])
+        timer.daemon = True
+        timer.start()
+        haste.append(timer)
