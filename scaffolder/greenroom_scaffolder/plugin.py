@@ -50,6 +50,7 @@ from greenroom_scaffolder.tasks.broker import Broker
 from greenroom_scaffolder.tasks.dry_run import DryRuns
 from greenroom_scaffolder.tasks.events import TaskEvents
 from greenroom_scaffolder.tasks.meters import Audit, Meters
+from greenroom_scaffolder.tasks.removals import Removals
 from greenroom_scaffolder.tasks.runner import Bounds, Runner
 from greenroom_scaffolder.tasks.sweeping import Sweeper
 from greenroom_scaffolder.tasks.task import Journal, Outcome, Task
@@ -61,6 +62,8 @@ from greenroom_scaffolder.workspace.sealing import Keyring, configured, keys_fro
 
 CENSUS = 15.0
 """Seconds between two counts of the tasks."""
+REMOVALS = 64
+"""Workspaces that may wait for being deleted; whoever comes then deletes their own first."""
 
 
 @plugin("scaffolder", ScaffolderConfig, needs=(CatalogReader, CatalogLocations))
@@ -105,6 +108,7 @@ def scaffolder(config: ScaffolderConfig, host: Host) -> Iterable[Contribution]:
 
     async def part() -> None:
         followers.close()
+        await workshop.removals.close()
 
     yield Loop("scaffolder.followers", follow, runs_in="every", close=part)
     audit = Audit(host.log, config.auditor.task_parameter_max_length)
@@ -115,9 +119,15 @@ def scaffolder(config: ScaffolderConfig, host: Host) -> Iterable[Contribution]:
         presence=host.get(Presence),
         sealing=sealing,
         slots=config.concurrent_tasks_limit,
+        refused=workshop.refused(audit),
     )
+
+    async def lay_down() -> None:
+        await worker.close()
+        await workshop.removals.close()
+
     if config.concurrent_tasks_limit:
-        yield Loop("scaffolder.tasks", worker.step, wakes=(TO_CLAIM,), close=worker.close)
+        yield Loop("scaffolder.tasks", worker.step, wakes=(TO_CLAIM,), close=lay_down)
         yield Check("scaffolder.journal", worker.trouble, serious=True)
     yield Loop("scaffolder.lookout", Lookout(store, host.get(Presence), stale=config.stale_after).look)
     janitor = Janitor(store, config.task_timeout, config.task_timeout_janitor_frequency)
@@ -125,7 +135,7 @@ def scaffolder(config: ScaffolderConfig, host: Host) -> Iterable[Contribution]:
     yield Loop("scaffolder.sweep", Sweeper(store, lambda: working_directory(backend, host.get(DataFolder))).step)
     gauge = host.get(Metrics).gauge("scaffolder_tasks", "Tasks, by what became of them", ("status",))
     yield Loop("scaffolder.census", Census(store, gauge).count)
-    yield Status("Scaffolder", lambda: _status(store, worker, config.concurrent_tasks_limit))
+    yield Status("Scaffolder", lambda: _status(store, worker, workshop, config.concurrent_tasks_limit))
 
 
 class Workshop:
@@ -136,6 +146,7 @@ class Workshop:
     ) -> None:
         self._config, self._host, self._permissions = config, host, permissions
         self._meters, self._bounds = meters, bounds
+        self.removals = Removals(most=REMOVALS)
         self._engines: Engines | None = None
         self._runner: Runner | None = None
         self._listing = b""
@@ -152,6 +163,7 @@ class Workshop:
             permissions=self._permissions,
             meters=self._meters,
             bounds=self._bounds,
+            removals=self.removals,
         )
 
     @property
@@ -159,6 +171,11 @@ class Workshop:
         if self._runner is None:
             raise RuntimeError("the scaffolder is asked to run something before all plugins are built")
         return self._runner
+
+    @property
+    def left(self) -> int:
+        """Calls of actions that do not heed their end."""
+        return len(self._runner.left) if self._runner else 0
 
     def actions(self) -> bytes:
         """The list of all actions, in JSON: there are no others until the next start."""
@@ -190,6 +207,16 @@ class Workshop:
             return outcome
 
         return attend
+
+    def refused(self, audit: Audit) -> Callable[[Task, Outcome], None]:
+        """Writes down of a task that it failed before it could be run."""
+
+        def refuse(task: Task, outcome: Outcome) -> None:
+            audit.claimed(task)
+            audit.ended(task, outcome, 0.0)
+            self._meters.ended(task, outcome, 0.0)
+
+        return refuse
 
     def _vocabulary(self) -> tuple[dict[str, Callable[..., Any]], dict[str, Any]]:
         filters = {one.name: one.apply for one in self._host.all(TemplateFilter)}
@@ -237,12 +264,14 @@ def _keyring(config: ScaffolderConfig, backend: BackendConfig, data: DataFolder)
     return keys_from(configured(own, upstream), data.path / "scaffolder.key")
 
 
-async def _status(store: Store, worker: Worker, slots: int) -> Mapping[str, Any]:
-    counts = await store.tally()
+async def _status(store: Store, worker: Worker, workshop: Workshop, slots: int) -> Mapping[str, Any]:
+    counts, left = await store.tally(), workshop.left
+    deaf = {"actions that do not heed their end": left} if left else {}
     return {
         "tasks waiting": counts.get("open", 0),
         "tasks running": counts.get("processing", 0),
         "running in this process": f"{worker.busy} of {slots}" if slots else "none: concurrentTasksLimit is 0",
         "tasks done": counts.get("completed", 0),
         "tasks failed": counts.get("failed", 0),
+        **deaf,
     }

@@ -80,7 +80,7 @@ class DryRuns:
             base = (self._runner.root.resolve() / name / "template.yaml").as_uri()
             found = await self.rehearse(spec, base=base, secrets=secrets, initiator=initiator)
         finally:
-            await beside.remove()
+            await self._runner.removals.remove(beside)
         if found.error is not None:
             raise found.error
         return found

@@ -25,6 +25,8 @@ class Meters:
         self._task_time = metrics.histogram("scaffolder.task.duration", "Duration of a task run", task)
         self._steps = metrics.counter("scaffolder.step.count", "Count of step runs", step)
         self._step_time = metrics.histogram("scaffolder.step.duration", "Duration of a step runs", step)
+        left = "Calls of actions that did not end when they were told to"
+        self._left = metrics.counter("scaffolder.action.left.count", left, ("action",))
 
     def task(self, template: str, result: Result, seconds: float) -> None:
         """A run has ended."""
@@ -43,6 +45,10 @@ class Meters:
         if result != "skipped":
             self._steps.inc(template=template, step=name, result=result)
         self._step_time.observe(seconds, template=template, step=name, result=result)
+
+    def left_behind(self, action: str) -> None:
+        """A call of an action did not end when it was told to."""
+        self._left.inc(action=action)
 
 
 class Audit:

@@ -8,7 +8,7 @@ import traceback
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 from time import perf_counter
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -19,12 +19,14 @@ from greenroom.plugin import TemplateInfo
 from greenroom_scaffolder.actions.registry import Registry
 from greenroom_scaffolder.settings import Environment
 from greenroom_scaffolder.tasks import steps
+from greenroom_scaffolder.tasks.acting import GRACE, Act
 from greenroom_scaffolder.tasks.answers import converted, measured, plain, said
 from greenroom_scaffolder.tasks.context import Frame, StepContext
 from greenroom_scaffolder.tasks.expressions import Renderer, quick
 from greenroom_scaffolder.tasks.keeping import TOO_LARGE, Keeper
 from greenroom_scaffolder.tasks.meters import Meters, Result, template_of
 from greenroom_scaffolder.tasks.programs import ProgramLimits
+from greenroom_scaffolder.tasks.removals import Removals
 from greenroom_scaffolder.tasks.scribe import LogLimits, Scribe, StepLog, error_body
 from greenroom_scaffolder.tasks.steps import Call, Round, Scope, Skip, StandIn, Step
 from greenroom_scaffolder.tasks.task import Checkpoint, Journal, Outcome, StepState, StepStatus, Task
@@ -72,6 +74,8 @@ class Bounds(msgspec.Struct, frozen=True):
     """Characters of what one step answers, or the task itself."""
     answers: int = 50 * 1024 * 1024
     """Characters of what all steps answer."""
+    grace: float = GRACE
+    """Seconds for an action to end once it is told to."""
 
 
 class Runner:
@@ -87,15 +91,19 @@ class Runner:
         permissions: Permissions | None = None,
         meters: Meters | None = None,
         bounds: Bounds | None = None,
+        removals: Removals | None = None,
         verbose: bool = False,
     ) -> None:
-        """`root` is where workspaces are made. Without `permissions` everybody may run every action. `verbose`: what actions log
-        at level debug is shown too."""
+        """`root` is where workspaces are made. Without `permissions` everybody may run every action. Without `removals` a run ends
+        when its workspace is gone. `verbose`: what actions log at level debug is shown too."""
         self.registry, self.engine, self.root = registry, engine, root
         self.environment = environment or Environment()
         self.permissions, self.meters = permissions, meters
         self.bounds = bounds or Bounds()
+        self.removals = removals or Removals()
         self.verbose = verbose
+        self.left: set[asyncio.Task[Any]] = set()
+        """Calls of actions that did not end when they were told to, and are still at it."""
 
     async def run(self, task: Task, journal: Journal, cancelled: asyncio.Event | None = None) -> Outcome:
         """Run a task to its end; the caller writes the outcome down. Setting `cancelled` ends it soon.
@@ -147,8 +155,9 @@ class Run:
         self._unsettled = False
         """Whether something was finished that must not be done again, and is not yet known to be written down."""
         self._broken = False
-        self._acting: asyncio.Task[Any] | None = None
-        self._interrupted = False
+        self._acting: Act[Any] | None = None
+        self._left: list[asyncio.Task[Any]] = []
+        """Calls of this run that were left behind: they may still use the workspace."""
 
     async def outcome(self) -> Outcome:
         """All of it. What was made for it is gone then."""
@@ -163,7 +172,7 @@ class Run:
         finally:
             if watch is not None:
                 watch.cancel()
-            await self.keeper.remove()
+            await self._runner.removals.remove(self.keeper, self._left)
 
     async def _all(self) -> Outcome:
         spec = self._task.spec
@@ -320,7 +329,8 @@ class Run:
                 answer = await self._within(step, options.timeout, lambda: call.action.run(context))
                 return self._answer(answer)
             except Exception as error:
-                if attempt >= options.retry.attempts or self._broken or isinstance(error, CancelledStepError):
+                final = attempt >= options.retry.attempts or isinstance(error, CancelledStepError)
+                if final or self._broken or self._left:  # two attempts at a time are none
                     raise
                 await self._pause(step, options, attempt, error)
                 attempt += 1
@@ -406,35 +416,46 @@ class Run:
     async def _watch(self) -> None:
         await self._cancelled.wait()
         if self._acting is not None:
-            self._interrupted = True
-            self._acting.cancel()
+            self._acting.stop()
 
     async def _within(self, step: Step, seconds: float | None, work: Callable[[], Awaitable[T]]) -> T:
         """Do what may take long. Raises CancelledStepError, SlowStepError; being cancelled from outside is passed on."""
         self._refuse_cancelled(step)
-        acting = self._acting = cast("asyncio.Task[Any]", asyncio.current_task())
-        clock = asyncio.timeout(seconds)
+        act: Act[T] = Act(work)
+        self._acting = act
         try:
-            async with clock:
-                done = await work()
-            if clock.expired():  # it would not hear of it
-                raise TimeoutError
-            return done
-        except TimeoutError:
-            if clock.expired():
-                raise SlowStepError(f"Step {step['id']} ({step['name']}) took longer than {seconds:g} s") from None
-            raise
-        except asyncio.CancelledError:
-            if self._interrupted and acting.cancelling() == 1:
-                self._refuse_cancelled(step)
-            if acting.cancelling():
-                raise
-            raise GreenroomError("The action was cancelled from within") from None
+            await act.over(seconds)
+            if act.done:
+                return act.answer()
         finally:
             self._acting = None
-            if self._interrupted:
-                self._interrupted = False
-                acting.uncancel()
+            if not act.done:
+                await self._end(step, act)
+        self._refuse_cancelled(step)
+        raise SlowStepError(f"Step {step['id']} ({step['name']}) took longer than {seconds:g} s")
+
+    async def _end(self, step: Step, act: Act[Any]) -> None:
+        """What does not end keeps its workspace, but neither the task nor its slot."""
+        try:
+            await act.end(self._runner.bounds.grace)
+        finally:
+            if not act.done:
+                self._leave(step, act.job)
+        if not act.done:
+            told = (
+                f"{step['action']} does not end although it was told to. It is left behind, and may still do something"
+            )
+            StepLog(self._scribe, step["id"]).warn(told)
+
+    def _leave(self, step: Step, job: asyncio.Task[Any]) -> None:
+        log.error(
+            "Task %s: %s of step %s does not heed its end: left behind", self._task.id, step["action"], step["id"]
+        )
+        self._left.append(job)
+        self._runner.left.add(job)
+        job.add_done_callback(self._runner.left.discard)
+        if self._runner.meters:
+            self._runner.meters.left_behind(step["action"])
 
 
 class UnsupportedTemplateError(GreenroomError):

@@ -12,6 +12,7 @@ from uuid import UUID
 
 import msgspec
 
+from greenroom.auth import NOBODY
 from greenroom.errors import GreenroomError, error_name
 from greenroom.events import Events, Waiter
 from greenroom.presence import Presence
@@ -65,11 +66,12 @@ class Worker:
         sealing: Sealing,
         slots: int = 10,
         grace: float = 10.0,
+        refused: Callable[[Task, Outcome], None] | None = None,
     ) -> None:
         """At most `slots` tasks at a time. A process that stops waits `grace` seconds for those that run, and leaves the rest to
-        be gone on with by others."""
+        be gone on with by others. `refused` is told of tasks that fail before they can be run."""
         self._store, self._run, self._presence, self._sealing = store, run, presence, sealing
-        self._slots, self._grace = slots, grace
+        self._slots, self._grace, self._refused = slots, grace, refused
         self._writer = Writer(store.database, store.sql, lambda: presence.number)
         self._running: dict[UUID, _Running] = {}
         self._woken: Waiter = events.waiter(TO_CLAIM)
@@ -164,13 +166,17 @@ class Worker:
 
     async def _outcome(self, claim: Claim, journal: TaskJournal, cancel: asyncio.Event) -> Outcome:
         """What breaks is the outcome of the task, and not the worker's end."""
+        task = None
         try:
             task = await self._patiently(claim)
             return await self._run(task, journal, cancel)
         except LostTaskError:
             raise
         except GreenroomError as error:
-            return _failed(error)
+            outcome = _failed(error)
+            if task is None and self._refused is not None:
+                self._refused(_unopened(claim), outcome)
+            return outcome
         except Exception as error:
             log.exception("the run of the task %s broke", claim.id)
             return _failed(error)
@@ -221,6 +227,12 @@ class Worker:
             await self._store.free([(id_, running.attempt) for id_, running in left], lost=False)
             log.info("%d tasks are left for another worker to go on with", len(left))
         self._woken.close()
+
+
+def _unopened(claim: Claim) -> Task:
+    """What can be told of a task without its secrets."""
+    spec = msgspec.json.decode(claim.spec)
+    return Task(str(claim.id), spec, claim.created_by or None, {}, NOBODY, TaskState())
 
 
 def _failed(error: Exception) -> Outcome:

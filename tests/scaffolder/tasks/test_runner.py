@@ -6,6 +6,7 @@ import asyncio
 import logging
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from greenroom.permissions import Permissions
 from greenroom.plugin import ActionContext
 from greenroom.telemetry import Metrics
 from greenroom_scaffolder.tasks.meters import Audit, Meters
+from greenroom_scaffolder.tasks.removals import Removals
 from greenroom_scaffolder.tasks.runner import Bounds
 from greenroom_scaffolder.tasks.scribe import LogLimits
 from greenroom_scaffolder.tasks.task import Checkpoint, Outcome, StepState, TaskState, retried
@@ -270,6 +272,54 @@ async def test_cancelling_reaches_an_action_that_will_not_hear_of_it(tmp_path: P
 
     outcome, _ = await _cancelled(tmp_path, stubborn, {"id": "w", "name": "W", "action": "x:y"})
     assert outcome.error == {"name": "Error", "message": "Step w (W) of task task-1 has been cancelled."}
+
+
+@pytest.mark.parametrize("longest", [None, "10ms"])
+async def test_an_action_that_never_ends_keeps_its_workspace_but_neither_task_nor_slot(
+    tmp_path: Path, longest: str | None
+) -> None:
+    begun, cancelled, free = asyncio.Event(), asyncio.Event(), asyncio.Event()
+    called = 0
+
+    async def deaf(ctx: ActionContext[Any]) -> None:
+        nonlocal called
+        called += 1
+        ctx.inside("a.txt").write_text("")
+        begun.set()
+        while not free.is_set():
+            with suppress(asyncio.CancelledError):
+                await free.wait()
+
+    metrics = Metrics()
+    bounds = Bounds(grace=0.01)
+    runner = runner_of(tmp_path, made("x:y", deaf), bounds=bounds, meters=Meters(metrics))
+    options = {"timeout": longest, "retry": {"attempts": 3, "delay": "0s"}} if longest else {}
+    step = {"id": "w", "name": "W", "action": "x:y", "greenroom": options}
+    notebook = Notebook()
+    running = asyncio.ensure_future(runner.run(task_of(spec_of(step)), notebook, cancelled))
+    await begun.wait()
+    if not longest:
+        cancelled.set()
+    outcome = await asyncio.wait_for(running, 10)
+    assert (outcome.error or {})["name"] == ("TimeoutError" if longest else "Error")
+    assert called == 1
+    assert any("x:y does not end although it was told to" in line for line in notebook.lines)
+    assert 'scaffolder_action_left_count{action="x:y"} 1.0' in metrics.render().decode()
+    assert (len(runner.left), _left(tmp_path)) == (1, ["task-1"])
+    free.set()
+    await runner.removals.close()
+    assert (len(runner.left), _left(tmp_path)) == (0, [])
+
+
+async def test_what_is_behind_ones_back_is_gone_when_the_process_ends(tmp_path: Path) -> None:
+    runner = runner_of(tmp_path, removals=Removals(most=1))
+    step = {"action": "test:write", "input": {"path": "a.txt"}}
+    await runner.run(task_of(spec_of(step)), Notebook())
+    assert _left(tmp_path) == ["task-1"]
+    await runner.run(task_of(spec_of(step)), Notebook())
+    assert "task-1.1" not in _left(tmp_path)  # there is one under way already
+    await runner.removals.close()
+    assert _left(tmp_path) == []
 
 
 async def test_cancelling_ends_programs_with_all_that_they_started(

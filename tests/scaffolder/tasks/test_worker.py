@@ -14,7 +14,8 @@ from greenroom.db import Database
 from greenroom_scaffolder.storage.store import MIGRATIONS
 from greenroom_scaffolder.storage.writer import LostTaskError
 from greenroom_scaffolder.tasks.task import Checkpoint, Journal, Outcome, StepState, Task
-from tests.scaffolder.tasks.house import SPEC, Process, cut, nothing, process, until
+from greenroom_scaffolder.workspace.sealing import SealError
+from tests.scaffolder.tasks.house import SPEC, Process, Reversed, cut, nothing, process, until
 from tests.support.postgres import MigratedDatabase
 
 
@@ -104,6 +105,27 @@ async def test_a_run_that_breaks_fails_its_task_and_no_other(database: Database)
         broken, good = await one.create({**SPEC, "broken": True}), await one.create()
         assert (await one.ended(broken), await one.ended(good)) == ("failed", "completed")
         assert b"what was that" in bytes((await one.broker.events(broken))[-1].body)
+
+
+async def test_of_a_task_that_fails_before_it_can_be_run_somebody_is_told(database: Database) -> None:
+    told: list[tuple[Task, Outcome]] = []
+    async with process(database, refused=lambda task, outcome: told.append((task, outcome))) as one:
+        broken, good = await one.create(), await one.create()
+        await database.execute(
+            "UPDATE task_secrets SET sealed = $2 WHERE task_id = $1", UUID(broken), b"gr1.of-a-key-that-is-gone"
+        )
+        one.worker._sealing = _Pickier()
+        one.work()
+        assert (await one.ended(broken), await one.ended(good)) == ("failed", "completed")
+    ((task, outcome),) = told
+    assert (task.id, task.spec, task.created_by, outcome.status) == (broken, SPEC, "user:default/jo", "failed")
+
+
+class _Pickier(Reversed):
+    def open(self, sealed: str, task_id: str) -> bytes:
+        if sealed.startswith("gr1"):
+            raise SealError
+        return super().open(sealed, task_id)
 
 
 async def test_what_postgres_cannot_hold_fails_its_task_and_no_other(database: Database) -> None:
