@@ -28,6 +28,8 @@ def _harmless(message: str) -> str:
 class TemplateError(InputError):
     """The template cannot be rendered"""
 
+    name = "TemplateRenderError"
+
     def __init__(
         self, problem: str, *, line: int | None = None, column: int | None = None, limit: bool = False
     ) -> None:
