@@ -57,7 +57,6 @@ class MissingEntityError(NotFoundError):
     """There is no such entity"""
 
     name = "Error"
-    status = 500
 
 
 class NoReferenceError(InputError):

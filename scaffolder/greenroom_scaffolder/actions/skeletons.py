@@ -24,6 +24,12 @@ Render = Callable[[str], str]
 _CHUNK = 1024 * 1024
 
 
+class NoFolderError(InputError):
+    """The `cwd` option must be a path to a directory"""
+
+    name = "Error"
+
+
 class Plan(msgspec.Struct, frozen=True):
     """How a skeleton is laid out."""
 
@@ -43,8 +49,10 @@ def list_skeleton(folder: Path) -> list[Entry]:
     """Folder by folder, level by level, by name: the order in which upstream (globby) goes through a skeleton.
 
     Links that lead out of it are left out. Raises FileError, also for what is neither file, folder nor link."""
+    if not folder.exists():
+        raise FileError(errno.ENOENT, "lstat", folder)
     if not folder.is_dir():
-        raise FileError(errno.ENOTDIR if folder.exists() else errno.ENOENT, "lstat", folder)
+        raise NoFolderError
     found = [entry for entry in scan(folder) if entry.kind != "link" or _stays(folder, entry)]
     for entry in found:
         if entry.kind == "other":

@@ -72,6 +72,11 @@ async def test_lone_surrogates_and_numbers_without_end_are_read_as_node_reads_th
     assert reply.error["message"] == "request/body/limit must be number"
 
 
+async def test_whole_numbers_are_whole_however_they_are_spelled(door: Client) -> None:
+    body = (await door.post(QUERY, b'{"query":{"a":[1.0,-0.0,1e9,1.5,1e21]}}')).json["body"]
+    assert json.dumps(body["query"]["a"]) == "[1, 0, 1000000000, 1.5, 1e+21]"
+
+
 async def test_bytes_that_are_not_utf_8_do_not_fail_the_request(door: Client) -> None:
     assert (await door.post(QUERY, b'{"cursor":"\xff"}')).json["body"] == {"cursor": "\ufffd"}
 

@@ -290,3 +290,27 @@ async def test_one_file_is_taken_over_as_it_is(home: Path, workspace: Path) -> N
     plant(home, {"s.bin": b"\0\1"})
     await run(fetching()["fetch:plain:file"], {"url": "./s.bin", "targetPath": "x/y"}, workspace, template=beside(home))
     assert grown(workspace) == {"x/y": b"\0\1"}
+
+
+async def test_a_file_is_no_skeleton(home: Path, workspace: Path) -> None:
+    plant(home, {"a.json": "{}"})
+    with pytest.raises(InputError, match=r"^The `cwd` option must be a path to a directory$"):
+        await run(fetching()["fetch:template"], {"url": "./a.json", "values": {}}, workspace, template=beside(home))
+
+
+async def test_what_is_taken_over_turns_no_folder_into_a_file_and_no_file_into_a_folder(
+    home: Path, workspace: Path
+) -> None:
+    plant(home, {"a.json": "{}", "s/b.txt": "b"})
+    plant(workspace, {"there": "it"})
+    plain = fetching()["fetch:plain"]
+    with pytest.raises(
+        InputError, match=f"^Cannot overwrite directory '{workspace}' with non-directory '{home}/a.json'"
+    ):
+        await run(plain, {"url": "./a.json"}, workspace, template=beside(home))
+    with pytest.raises(
+        InputError, match=f"^Cannot overwrite non-directory '{workspace}/there' with directory '{home}/s'"
+    ):
+        await run(plain, {"url": "./s", "targetPath": "there"}, workspace, template=beside(home))
+    await run(plain, {"url": "./a.json", "targetPath": "there"}, workspace, template=beside(home))
+    assert (workspace / "there").read_text() == "{}"
