@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import traceback
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from time import perf_counter
 from typing import Any, TypeVar
@@ -98,12 +98,20 @@ class Runner:
         when its workspace is gone. `verbose`: what actions log at level debug is shown too."""
         self.registry, self.engine, self.root = registry, engine, root
         self.environment = environment or Environment()
+        self._redactor = Redactor(self.environment.secrets.values())
         self.permissions, self.meters = permissions, meters
         self.bounds = bounds or Bounds()
         self.removals = removals or Removals()
         self.verbose = verbose
         self.left: set[asyncio.Task[Any]] = set()
         """Calls of actions that did not end when they were told to, and are still at it."""
+
+    def redactor(self, secrets: Iterable[str]) -> Redactor:
+        """One that knows the secrets of the environment, and these."""
+        known = self._redactor.copy()
+        for secret in secrets:
+            known.add_secret(secret)
+        return known
 
     async def run(self, task: Task, journal: Journal, cancelled: asyncio.Event | None = None) -> Outcome:
         """Run a task to its end; the caller writes the outcome down. Setting `cancelled` ends it soon.
@@ -124,8 +132,9 @@ class Run:
         self._runner, self._task, self._journal, self._cancelled, self._dry = runner, task, journal, cancelled, dry
         environment, bounds = runner.environment, runner.bounds
         self._name = f"dry-run-{task.id}" if dry else task.id
-        self._secrets = [*task.secrets.values(), *environment.secrets.values()]
-        self.redactor = Redactor(self._secrets)
+        self._outputs = runner.redactor(task.secrets.values())
+        """Takes secrets in all their forms out of a text, and nothing else."""
+        self.redactor = self._outputs.copy()
         self._scope = Scope(self._name, task.spec, task.secrets, environment)
         self._scribe = Scribe(journal, self.redactor, bounds.log, guarded=self._scope.guarded, verbose=runner.verbose)
         self.keeper = Keeper(runner.root, self._name, bounds.quota)
@@ -206,7 +215,7 @@ class Run:
         else:
             rendered = await in_thread(lambda: steps.output(template, self._scope, renderer))
         answer = plain(rendered, self._runner.bounds.answer, "The output of the task")
-        told: Mapping[str, Any] = Redactor(self._secrets).redact_tree(answer) if answer else {}
+        told: Mapping[str, Any] = self._outputs.redact_tree(answer) if answer else {}
         return told
 
     async def _restore(self) -> None:

@@ -53,11 +53,19 @@ class Redactor:
         self._forms: list[str] = []
         self._longest = 0
         self._first: set[str] = set()
-        self._by_gram: dict[str, list[tuple[int, str]]] = {}
+        self._by_gram: dict[str, tuple[tuple[int, str], ...]] = {}
         for secret in secrets:
             self.add_secret(secret)
         for text in rendered:
             self.add(text)
+
+    def copy(self) -> Redactor:
+        """One that knows the same, and may learn more: to know a secret in all its forms takes a third of a millisecond."""
+        other = Redactor()
+        other._exact, other._secrets = self._exact.copy(), self._secrets.copy()
+        other._forms, other._longest = self._forms, self._longest
+        other._first, other._by_gram = self._first.copy(), self._by_gram.copy()
+        return other
 
     def add(self, text: str) -> None:
         """A text that was rendered with a secret: it is taken out whole, as it is written. One character does not count (upstream
@@ -122,7 +130,8 @@ class Redactor:
         self._first |= {form[:_GRAM] for form in new}
         for form in new:
             for offset in range(_STRIDE):
-                self._by_gram.setdefault(form[offset : offset + _GRAM], []).append((offset, form))
+                gram = form[offset : offset + _GRAM]
+                self._by_gram[gram] = (*self._by_gram.get(gram, ()), (offset, form))
 
     def _form_beginning(self, tail: str) -> str | None:
         at = bisect_right(self._forms, tail)

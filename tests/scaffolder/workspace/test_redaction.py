@@ -265,3 +265,15 @@ def test_megabytes_without_secrets_and_hostile_repetitions_take_no_time() -> Non
         began = time.process_time()
         redactor.redact(text)
         assert time.process_time() - began < 5
+
+
+def test_a_copy_learns_for_itself_alone() -> None:
+    base = Redactor(["correct-horse-1"])
+    one, other = base.copy(), base.copy()
+    one.add_secret("battery-staple-2")
+    one.add("rendered text")
+    text = "Y29ycmVjdC1ob3JzZS0x battery-STAPLE-2 rendered text correct-horse-1"
+    assert one.redact(text) == "*** *** *** ***"
+    assert other.redact(text) == base.redact(text) == "*** battery-STAPLE-2 rendered text ***"
+    whole = Redactor(["correct-horse-1", "battery-staple-2"], ["rendered text"])
+    assert one.redact(text) == whole.redact(text)
