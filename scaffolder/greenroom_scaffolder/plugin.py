@@ -58,10 +58,12 @@ from greenroom_scaffolder.tasks.worker import Janitor, Lookout, Worker
 from greenroom_scaffolder.templating import Engine
 from greenroom_scaffolder.templating.backstage import backstage_filters
 from greenroom_scaffolder.workspace.quota import Quota
-from greenroom_scaffolder.workspace.sealing import Keyring, configured, keys_from
+from greenroom_scaffolder.workspace.sealing import CONFIGURED, Keyring, KeySource, configured, keys_from
 
 CENSUS = 15.0
 """Seconds between two counts of the tasks."""
+KEY_FILE = "scaffolder.key"
+"""In the data folder: what secrets are sealed with where no key is configured."""
 REMOVALS = 64
 """Workspaces that may wait for being deleted; whoever comes then deletes their own first."""
 
@@ -91,6 +93,7 @@ def scaffolder(config: ScaffolderConfig, host: Host) -> Iterable[Contribution]:
     )
     yield from script_actions(map(Path, config.scripts))
     yield Ready(lambda: workshop.open(working_directory(backend, host.get(DataFolder))))
+    yield Ready(lambda: lone_key(config, backend, host))
     yield scaffolder_routes(
         Broker(store, followers, sealing),
         Templates(host.get(CatalogReader), permissions, host.get(Auth)),
@@ -259,9 +262,26 @@ def working_directory(backend: BackendConfig, data: DataFolder) -> Path:
 
 def _keyring(config: ScaffolderConfig, backend: BackendConfig, data: DataFolder) -> Keyring:
     """The keys of the config, else one of this machine's own."""
+    return keys_from(_configured_keys(config, backend), data.path / KEY_FILE)
+
+
+def _configured_keys(config: ScaffolderConfig, backend: BackendConfig) -> list[KeySource]:
     own = [key.secret for key in config.secrets.keys]
     upstream = [key["secret"] for key in backend.auth.keys or () if isinstance(key, Mapping) and key.get("secret")]
-    return keys_from(configured(own, upstream), data.path / "scaffolder.key")
+    return configured(own, upstream)
+
+
+def lone_key(config: ScaffolderConfig, backend: BackendConfig, host: Host) -> None:
+    """An embedded database and the key file lie in one folder, and come and go together. Another database outlives the file."""
+    if backend.database.embedded or any(source.secrets for source in _configured_keys(config, backend)):
+        return
+    host.log.warning(
+        "%s: none is configured, so the secrets of tasks are sealed with %s, which this machine alone has. Where it is lost, or "
+        "another machine takes a task up, tasks that were under way fail. Configure scaffolder.secrets.keys[0].secret, the same on "
+        "every machine; make one with: openssl rand -base64 32",
+        CONFIGURED,
+        host.get(DataFolder).path / KEY_FILE,
+    )
 
 
 async def _status(store: Store, worker: Worker, workshop: Workshop, slots: int) -> Mapping[str, Any]:

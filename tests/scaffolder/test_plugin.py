@@ -1,0 +1,45 @@
+"""What the scaffolder says of its config at the start."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from greenroom.settings import BackendConfig
+from greenroom_scaffolder.plugin import lone_key
+from greenroom_scaffolder.settings import ScaffolderConfig
+
+OUTSIDE = {"database": {"client": "pg", "connection": "postgres://db.test/greenroom"}}
+KEY = {"secrets": {"keys": [{"secret": "0123456789abcdef"}]}}
+
+
+class Machine:
+    log = logging.getLogger("greenroom.scaffolder")
+
+    def get(self, service: type[Any]) -> Any:
+        return service(Path("/var/lib/greenroom"))
+
+
+@pytest.mark.parametrize(
+    ("backend", "config", "warned"),
+    [
+        (OUTSIDE, {}, True),
+        ({}, {}, False),
+        (OUTSIDE, KEY, False),
+        ({**OUTSIDE, "auth": {"keys": [{"secret": "s"}]}}, {}, False),
+    ],
+)
+def test_a_key_that_may_vanish_before_the_database_does_is_warned_of(
+    caplog: pytest.LogCaptureFixture, backend: Any, config: Any, warned: bool
+) -> None:
+    given = msgspec.convert(config, ScaffolderConfig), msgspec.convert(backend, BackendConfig)
+    lone_key(*given, Machine())  # type: ignore[arg-type]
+    assert bool(caplog.messages) is warned
+    if warned:
+        assert caplog.messages[0].startswith("scaffolder.secrets.keys: none is configured")
+        assert "/var/lib/greenroom/scaffolder.key" in caplog.messages[0]
+        assert "openssl rand -base64 32" in caplog.messages[0]
