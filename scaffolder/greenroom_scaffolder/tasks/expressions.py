@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from functools import lru_cache
+from itertools import islice
+from time import monotonic
 from typing import Any
 
 from greenroom.errors import InputError
@@ -13,8 +15,12 @@ from greenroom_scaffolder.templating import UNDEFINED, Engine
 
 MOST = 64 * 1024 * 1024
 """Characters of all that is rendered for one step, or for a task's output."""
+SECONDS = 10.0
+"""In which all of it has to be begun; each expression has its own limits besides. A thread that renders cannot be stopped."""
 _FEW = 50
 """Items of an `each` that are gone through in passing."""
+_LITTLE = 5_000
+"""Values of an input that are gone through in passing."""
 _SHORT = 4_000
 """Characters of a template that is read in passing."""
 _LEADS = re.compile(r"\$\{\{((?:[^}'\"]|'[^']*'|\"[^\"]*\")*)\}\}")
@@ -29,12 +35,15 @@ class TooMuchError(InputError):
 class Renderer:
     """Renders for one step, or for the output of a task."""
 
-    def __init__(self, engine: Engine, most: int = MOST) -> None:
+    def __init__(self, engine: Engine, most: int = MOST, seconds: float = SECONDS) -> None:
         self._engine, self._most, self._left = engine, most, most
+        self._seconds, self._deadline = seconds, monotonic() + seconds
 
     def resolve(self, tree: Any, context: Mapping[str, Any]) -> Any:
         """As `Engine.resolve`. Raises TooMuchError."""
         if type(tree) is str:
+            if monotonic() > self._deadline:
+                raise TooMuchError(f"The expressions of the step take longer than {self._seconds:g} seconds together")
             value = self._engine.resolve(tree, context)
             if value is not tree:
                 self._spend(len(value) if isinstance(value, str) else 8)
@@ -60,7 +69,8 @@ def quick(step: Mapping[str, Any]) -> bool:
     each = step.get("each")
     if each is not None and not (isinstance(each, list) and len(each) <= _FEW):
         return False
-    return all(map(_quick, _texts([step.get("if"), each, step.get("input"), step.get("output")])))
+    values = list(islice(_values([step.get("if"), each, step.get("input"), step.get("output")]), _LITTLE))
+    return len(values) < _LITTLE and all(_quick(value) for value in values if type(value) is str)
 
 
 @lru_cache(4096)
@@ -74,12 +84,8 @@ def _quick(template: str) -> bool:
     )
 
 
-def _texts(tree: Any) -> Iterator[str]:
-    if type(tree) is str:
-        yield tree
-    elif isinstance(tree, dict):
-        for value in tree.values():
-            yield from _texts(value)
-    elif isinstance(tree, list):
-        for value in tree:
-            yield from _texts(value)
+def _values(tree: Any) -> Iterator[Any]:
+    yield tree
+    if isinstance(tree, dict | list):
+        for value in tree.values() if isinstance(tree, dict) else tree:
+            yield from _values(value)

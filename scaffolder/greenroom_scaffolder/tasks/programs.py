@@ -13,6 +13,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import Any
+from uuid import uuid4
 
 import msgspec
 
@@ -22,8 +23,11 @@ GRACE = 5.0
 """Seconds from asking a program to end (TERM) to ending it (KILL)."""
 _KEPT = ("PATH", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "TMPDIR", "SSL_CERT_FILE", "SSL_CERT_DIR")
 """What a program needs to run at all. Never `HOME`: what stands there is the server's."""
+_MARK = "GREENROOM_RUN"
+"""By this variable those are known who left the session of their command."""
 _CHUNK = 64 * 1024
 _LAST_WORDS = 0.5
+_ROUNDS = 50
 _LIMITED = 'ulimit -c 0; ulimit -f "$1"; ulimit -n "$2"; shift 2; exec "$@"'
 
 
@@ -49,7 +53,9 @@ async def run_program(
 
     When this is cancelled, or ends otherwise, so does every process of the command. Raises NotFoundError for a program that is
     not there, InputError for a folder that is not there."""
+    mark = uuid4().hex
     around = {name: value for name, value in os.environ.items() if name in _KEPT} | {"HOME": str(cwd)} | dict(env or {})
+    around[_MARK] = mark
     program = _located(command, cwd, around)
     with _given(stdin) as given:
         output, process = await _start([program, *command[1:]], given, cwd, around, limits)
@@ -59,7 +65,10 @@ async def run_program(
         return await ending
     finally:
         output.transport.close()
-        await _end(process, ending)
+        try:
+            await _end(process, ending)
+        finally:
+            _end_marked(mark)
 
 
 class _Output(msgspec.Struct):
@@ -177,6 +186,32 @@ async def _end(process: Process, ending: asyncio.Future[int]) -> None:
         finally:
             _signal(process, signal.SIGKILL)
     await asyncio.wait({ending})
+
+
+def _end_marked(mark: str) -> None:
+    """End those who made a session of their own (daemons), and what they start meanwhile. Where there is no /proc they stay."""
+    wanted = f"{_MARK}={mark}".encode()
+    for _ in range(_ROUNDS):
+        found = [pid for pid in _processes() if wanted in _environment(pid)]
+        for pid in found:
+            with suppress(ProcessLookupError, PermissionError):
+                os.kill(pid, signal.SIGKILL)
+        if not found:
+            return
+
+
+def _processes() -> list[int]:
+    try:
+        return [int(one.name) for one in Path("/proc").iterdir() if one.name.isdigit()]
+    except OSError:
+        return []
+
+
+def _environment(pid: int) -> list[bytes]:
+    try:
+        return Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
+    except OSError:  # it has ended, or is somebody else's
+        return []
 
 
 def _signal(process: Process, number: signal.Signals) -> None:

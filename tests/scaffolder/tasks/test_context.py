@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -162,6 +163,17 @@ async def test_a_line_without_end_is_cut(tmp_path: Path) -> None:
 async def test_what_a_program_leaves_running_is_ended_with_it(tmp_path: Path) -> None:
     status, lines = await _ran(tmp_path, "sh", "-c", "sleep 60 & echo done")
     assert (status, lines) == (0, ["done"])
+
+
+async def test_a_daemon_that_a_program_makes_is_ended_with_it(tmp_path: Path) -> None:
+    """It is in another session, and nobody's child."""
+    alive = tmp_path / "alive"
+    daemon = f"setsid sh -c 'while :; do date >>{alive}; sleep 0.02; done' >/dev/null 2>&1 &"
+    talk = f"{daemon} while ! [ -e {alive} ]; do sleep 0.01; done; echo ready"
+    assert await _ran(tmp_path, "sh", "-c", talk) == (0, ["ready"])
+    alive.unlink()
+    await asyncio.sleep(0.2)
+    assert not alive.exists()
 
 
 async def test_a_program_that_does_not_read_its_input_is_fine(tmp_path: Path) -> None:

@@ -276,6 +276,19 @@ def test_an_each_of_unknown_length_is_rendered_aside() -> None:
     assert not quick({"each": [1] * 1000})
 
 
+def test_a_step_of_a_million_values_is_gone_through_aside() -> None:
+    assert quick({"input": {"a": [1] * 1_000}})
+    assert not quick({"input": {"a": [1] * 1_000_000}})
+
+
+def test_expressions_that_are_slow_together_are_refused() -> None:
+    """None of them takes long; and a thread that renders cannot be stopped."""
+    slow = "{% for a in range(300) %}{% for b in range(100) %}{% endfor %}{% endfor %}"
+    render = Renderer(ENGINE, seconds=0.05)
+    with pytest.raises(TooMuchError, match="seconds together"):
+        render.resolve([f"{slow}{number}" for number in range(1_000)], {})
+
+
 def test_inputs_that_would_fill_the_memory_are_refused() -> None:
     """Each of them is small; there are many."""
     scope = scope_of(parameters={"long": "x" * 1_000_000, "many": list(range(1_000))})
