@@ -67,13 +67,16 @@ def merging_actions() -> list[Action[Any]]:
 @util("serialize:json")
 async def serialize_json(ctx: ActionContext[Serialize]) -> Mapping[str, str]:
     """Write a value as JSON."""
-    return {"serialized": json_text.stringify(ctx.input.data, ctx.input.replacer or None, ctx.input.space)}
+    wanted = ctx.input
+    return {
+        "serialized": await asyncio.to_thread(json_text.stringify, wanted.data, wanted.replacer or None, wanted.space)
+    }
 
 
 @util("serialize:yaml")
 async def serialize_yaml(ctx: ActionContext[Serialize]) -> Mapping[str, str]:
     """Write a value as YAML."""
-    return {"serialized": yaml_text(ctx.input.data, ctx.input.options)}
+    return {"serialized": await asyncio.to_thread(yaml_text, ctx.input.data, ctx.input.options)}
 
 
 @util("json:merge", idempotent=False)
@@ -90,8 +93,12 @@ async def merge_json(ctx: ActionContext[JsonMerge]) -> Mapping[str, str]:
     step = (_indent(text) if wanted.match_file_indent else 0) or 2
     if wanted.match_file_indent and not _indent(text):
         ctx.log.info("Failed to detect source file indentation, using default value of 2.")
-    merged = merge(json_text.parse(text, wanted.path), new, arrays=wanted.merge_arrays)
-    await asyncio.to_thread(write, path, json_text.stringify(merged, None, step).encode())
+
+    def merged() -> bytes:
+        found = merge(json_text.parse(text, wanted.path), new, arrays=wanted.merge_arrays)
+        return json_text.stringify(found, None, step).encode()
+
+    await asyncio.to_thread(write, path, await asyncio.to_thread(merged))
     return {"path": str(path)}
 
 

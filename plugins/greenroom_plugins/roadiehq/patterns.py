@@ -10,6 +10,8 @@ from greenroom.errors import InputError
 
 SECONDS = 5.0
 MOST_CHARACTERS = 64 * 1024 * 1024
+MOST_REPEATED = 20_000
+"""All `{n}` of a pattern multiplied: `regex` lays them out, and nested ones would fill the memory."""
 
 _SIGNS = re.compile(
     r"\\(?P<escaped>[\s\S])|(?P<open>\[\^?\]?)|(?P<close>\])|(?P<sign>[.$^])|\(\?<(?P<name>[A-Za-z_$][\w$]*)>"
@@ -21,12 +23,15 @@ _EDGES = {
     "b": f"(?:(?<={_WORD})(?!{_WORD})|(?<!{_WORD})(?={_WORD}))",
     "B": f"(?:(?<={_WORD})(?={_WORD})|(?<!{_WORD})(?!{_WORD}))",
 }
+_REPEATED = re.compile(r"\{([0-9]+)(?:,[0-9]*)?\}")
 _MARK = re.compile(r"\$(?:\$|&|`|'|(\d{1,2})|<([^>]*)>)")
 
 
 def replace_all(content: str, find: str, replacement: str, *, is_pattern: bool) -> str:
     """Raises InputError for an expression that is none, takes too long, or makes too much of the text."""
     try:
+        if is_pattern:
+            _refuse_large(find)
         found = regex.compile(_translated(find) if is_pattern else regex.escape(find), regex.VERSION0)
         size = 0
 
@@ -41,8 +46,19 @@ def replace_all(content: str, find: str, replacement: str, *, is_pattern: bool) 
         return found.sub(fill, content, timeout=SECONDS)
     except regex.error as error:
         raise InputError(f"Invalid regular expression: /{find}/: {error}") from error
+    except RecursionError:
+        raise InputError("Invalid regular expression: its groups are nested too deeply") from None
     except TimeoutError:
         raise InputError(f"The regular expression /{find}/ takes longer than {SECONDS:g} seconds") from None
+
+
+def _refuse_large(pattern: str) -> None:
+    """Raises InputError for repetitions within repetitions that come to too much."""
+    laid_out = 1
+    for found in _REPEATED.finditer(pattern):
+        laid_out *= max(int(found[1][:9]), 1)
+        if laid_out * len(pattern) > MOST_REPEATED * 100 or laid_out > MOST_REPEATED:
+            raise InputError("Invalid regular expression: what it repeats is too large")
 
 
 def _translated(pattern: str) -> str:

@@ -141,6 +141,14 @@ async def test_a_replacement_is_checked_before_and_bounded_in_time(
         ({"file": "a.txt", "find": "x"}, "each file must have a find and replaceWith property"),
         ({"file": "a.txt", "find": "(", "replaceWith": "y", "matchRegex": True}, "Invalid regular expression"),
         (
+            {"file": "a.txt", "find": "((a{1000}){1000}){1000}", "replaceWith": "y", "matchRegex": True},
+            "what it repeats is too large",
+        ),
+        (
+            {"file": "a.txt", "find": "(" * 5000 + ")" * 5000, "replaceWith": "y", "matchRegex": True},
+            "nested too deeply",
+        ),
+        (
             {"file": "a.txt", "find": "(a|aa)+(?=b)(a|aa)+$", "replaceWith": "y", "matchRegex": True},
             "takes longer than",
         ),
