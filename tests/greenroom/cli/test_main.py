@@ -14,7 +14,17 @@ from greenroom.cli.main import catalog, cli
 from tests.greenroom.cli.conftest import Run
 from tests.support.processes import command, environment, run, run_on_terminal
 
-HEAVY = {"aiohttp", "asyncpg", "joserfc", "litestar", "prometheus_client", "uvicorn", "uvloop", "greenroom_catalog"}
+HEAVY = {
+    "aiohttp",
+    "asyncpg",
+    "joserfc",
+    "litestar",
+    "prometheus_client",
+    "uvicorn",
+    "uvloop",
+    "greenroom_catalog",
+    "greenroom_scaffolder",
+}
 
 
 def every_command(
@@ -56,6 +66,14 @@ def test_the_commands_are_those_of_the_manual() -> None:
         "catalog providers resume",
         "catalog providers confirm",
         "catalog validate",
+        "template run",
+        "template follow",
+        "template test",
+        "template dry-run",
+        "template lint",
+        "template parameters",
+        "template eval",
+        "template actions",
         "locations list",
         "locations add",
         "locations rm",
@@ -115,7 +133,7 @@ def test_the_version_is_told(greenroom: Run) -> None:
 def test_plugins_are_listed_in_every_form(greenroom: Run) -> None:
     rows = greenroom("plugins", "-o", "json").json
     catalog = next(row for row in rows if row["name"] == "catalog")
-    assert catalog["provides"] == ["CatalogReader", "CatalogProviders"]
+    assert catalog["provides"] == ["CatalogReader", "CatalogProviders", "CatalogLocations"]
     assert catalog["about"]
     assert yaml.safe_load(greenroom("plugins", "-o", "yaml").out) == rows
     assert [line.split()[0] for line in greenroom("plugins").out.splitlines()] == [
