@@ -52,6 +52,10 @@ class Auditing(msgspec.Struct, rename="camel"):
     task_parameter_max_length: int = 256
     """Characters; -1: any number."""
 
+    def __post_init__(self) -> None:
+        if self.task_parameter_max_length < -1:
+            raise FieldError("taskParameterMaxLength", "expected 0 or more", hint="-1: texts are not cut")
+
 
 class SealKey(msgspec.Struct):
     """`scaffolder.secrets.keys[]`"""
@@ -134,6 +138,8 @@ class ScaffolderConfig(msgspec.Struct, rename="camel"):
             raise FieldError("concurrentTasksLimit", "expected 0 or more", hint="0: this process runs no tasks")
         if self.task_timeout <= timedelta(0):
             raise FieldError("taskTimeout", "a task takes some time")
+        if self.task_timeout_janitor_frequency < timedelta(seconds=1):
+            raise FieldError("taskTimeoutJanitorFrequency", "expected at least a second", hint="such as `5m`")
 
     @property
     def stale_after(self) -> timedelta | None:

@@ -9,7 +9,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from greenroom.settings import BackendConfig
+from greenroom.errors import ConfigError
+from greenroom.settings import BackendConfig, load
 from greenroom_scaffolder.plugin import lone_key
 from greenroom_scaffolder.settings import ScaffolderConfig
 
@@ -43,3 +44,20 @@ def test_a_key_that_may_vanish_before_the_database_does_is_warned_of(
         assert caplog.messages[0].startswith("scaffolder.secrets.keys: none is configured")
         assert "/var/lib/greenroom/scaffolder.key" in caplog.messages[0]
         assert "openssl rand -base64 32" in caplog.messages[0]
+
+
+@pytest.mark.parametrize(
+    ("given", "place"),
+    [
+        ({"taskTimeoutJanitorFrequency": "0s"}, "taskTimeoutJanitorFrequency"),
+        ({"auditor": {"taskParameterMaxLength": -2}}, "auditor.taskParameterMaxLength"),
+        ({"concurrentTasksLimit": -1}, "concurrentTasksLimit"),
+        ({"workspace": {"maxFiles": 0}}, "workspace.maxFiles"),
+        ({"events": {"heartbeat": "1ms"}}, "events.heartbeat"),
+    ],
+)
+def test_what_cannot_be_meant_is_refused_by_its_place(tmp_path: Path, given: Any, place: str) -> None:
+    layer = tmp_path / "app-config.yaml"
+    layer.write_bytes(msgspec.yaml.encode({"scaffolder": given}))
+    with pytest.raises(ConfigError, match=f"scaffolder.{place}"):
+        load([layer], {}).section("scaffolder", ScaffolderConfig)

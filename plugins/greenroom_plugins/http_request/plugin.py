@@ -26,7 +26,7 @@ class HttpRequestConfig(msgspec.Struct, rename="camel"):
 
 @plugin("http-request", HttpRequestConfig, section="scaffolder.http")
 def http_request(config: HttpRequestConfig, host: Host) -> Iterable[Contribution]:
-    """One action, and nothing that is kept open between its runs."""
+    """The action `http:backstage:request`."""
     base = (config.base_url or host.get(BackendConfig).base_url).rstrip("/")
     bounds = Bounds(frozenset(config.allowed_methods), tuple(config.allowed_hosts))
     yield request_action(Sender(base, aiohttp.ClientSession), bounds)

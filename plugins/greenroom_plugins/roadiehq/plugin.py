@@ -12,7 +12,7 @@ from greenroom_plugins.roadiehq.merging import merging_actions
 
 @plugin("roadiehq")
 def roadiehq(_config: NoConfig, _host: Host) -> Iterable[Contribution]:
-    """All of them, always."""
+    """The actions `roadiehq:utils:*`."""
     yield from file_actions()
     yield from merging_actions()
     yield from expression_actions()
