@@ -188,13 +188,13 @@ def refused(reply: Reply, *statuses: int) -> str:
 
 
 @asynccontextmanager
-async def opened(postgres: TestServer, folder: Path) -> AsyncIterator[World]:
-    """Everything that is installed, in this process, with an API and a worker."""
+async def opened(postgres: TestServer, folder: Path, more: str = "") -> AsyncIterator[World]:
+    """Everything that is installed, in this process, with an API and a worker. `more`: other sections of the config."""
     host, other = Host(), Host()
     async with _serving(host) as first, _serving(other) as second:
 
         def config(address: str) -> str:
-            return CONFIG.format(address=address, token=TOKEN, host=first, other=second)
+            return CONFIG.format(address=address, token=TOKEN, host=first, other=second) + more
 
         async with at_an_address(postgres, folder, config) as house:
             yield World(house.address, Client(house.house.asgi), house.database, host, other, house.house)
