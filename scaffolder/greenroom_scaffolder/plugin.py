@@ -138,7 +138,7 @@ def scaffolder(config: ScaffolderConfig, host: Host) -> Iterable[Contribution]:
     yield Loop("scaffolder.sweep", Sweeper(store, lambda: working_directory(backend, host.get(DataFolder))).step)
     gauge = host.get(Metrics).gauge("scaffolder_tasks", "Tasks, by what became of them", ("status",))
     yield Loop("scaffolder.census", Census(store, gauge).count)
-    yield Status("Scaffolder", lambda: _status(store, worker, workshop, config.concurrent_tasks_limit))
+    yield Status("Scaffolder", lambda: _status(store, config.concurrent_tasks_limit))
 
 
 class Workshop:
@@ -174,11 +174,6 @@ class Workshop:
         if self._runner is None:
             raise RuntimeError("the scaffolder is asked to run something before all plugins are built")
         return self._runner
-
-    @property
-    def left(self) -> int:
-        """Calls of actions that do not heed their end."""
-        return len(self._runner.left) if self._runner else 0
 
     def actions(self) -> bytes:
         """The list of all actions, in JSON: there are no others until the next start."""
@@ -284,14 +279,13 @@ def lone_key(config: ScaffolderConfig, backend: BackendConfig, host: Host) -> No
     )
 
 
-async def _status(store: Store, worker: Worker, workshop: Workshop, slots: int) -> Mapping[str, Any]:
-    counts, left = await store.tally(), workshop.left
-    deaf = {"actions that do not heed their end": left} if left else {}
+async def _status(store: Store, slots: int) -> Mapping[str, Any]:
+    """Of all processes together: whoever asks is mostly another one than those that run tasks."""
+    counts = await store.tally()
     return {
         "tasks waiting": counts.get("open", 0),
         "tasks running": counts.get("processing", 0),
-        "running in this process": f"{worker.busy} of {slots}" if slots else "none: concurrentTasksLimit is 0",
+        "at most, in each process": slots or "none: scaffolder.concurrentTasksLimit is 0",
         "tasks done": counts.get("completed", 0),
         "tasks failed": counts.get("failed", 0),
-        **deaf,
     }

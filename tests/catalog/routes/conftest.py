@@ -10,13 +10,12 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from greenroom.auth import Auth, Credentials
+from greenroom.auth import Auth
 from greenroom.auth.external import ExternalToken
 from greenroom.auth.keys import MemoryKeyStore
 from greenroom.db import Database
 from greenroom.entity import Entity
 from greenroom.errors import ConflictError, GreenroomError, NotFoundError
-from greenroom.permissions import Decision, Permission, Permissions
 from greenroom.settings import BackendConfig
 from greenroom.web.door import build_asgi
 from greenroom.web.lifecycle import Lifecycle
@@ -25,24 +24,10 @@ from greenroom_catalog.query.tallies import PATIENCE
 from greenroom_catalog.routes import catalog_routes
 from greenroom_catalog.storage.store import MIGRATIONS
 from tests.support.asgi import Client, Reply
+from tests.support.policy import Policy
 from tests.support.postgres import MigratedDatabase
 
 TOKEN = "a-token-of-the-tests"
-
-
-class Policy(Permissions):
-    """Allows what is not denied, and remembers what it was asked."""
-
-    def __init__(self) -> None:
-        super().__init__(enabled=True)
-        self.denied: set[str] = set()
-        self.asked: list[tuple[str, str | None]] = []
-
-    async def authorize(
-        self, credentials: Credentials, permission: Permission, resource_ref: str | None = None
-    ) -> Decision:
-        self.asked.append((permission.name, resource_ref))
-        return Decision.DENY if permission.name in self.denied else Decision.ALLOW
 
 
 @dataclass

@@ -18,7 +18,6 @@ from greenroom.auth.external import ExternalToken
 from greenroom.auth.keys import MemoryKeyStore
 from greenroom.entity import Entity
 from greenroom.errors import ConflictError, InputError, NotFoundError
-from greenroom.permissions import Decision, Permission, Permissions
 from greenroom.plugin import Autocomplete, Suggestion
 from greenroom.settings import BackendConfig
 from greenroom.web.door import build_asgi
@@ -28,24 +27,10 @@ from greenroom_scaffolder.routes.reading import Templates
 from greenroom_scaffolder.settings import EventStreams
 from greenroom_scaffolder.tasks.task import EventType, TaskStatus
 from tests.support.asgi import App, Client, Reply
+from tests.support.policy import Policy
 
 TOKEN = "a-token-of-the-tests"
 NOON = datetime(2026, 11, 22, 12, 0, 0, 123456, tzinfo=UTC)
-
-
-class Policy(Permissions):
-    """Allows what is not denied, and remembers what it was asked."""
-
-    def __init__(self) -> None:
-        super().__init__(enabled=True)
-        self.denied: set[str] = set()
-        self.asked: list[tuple[str, str | None]] = []
-
-    async def authorize(
-        self, credentials: Credentials, permission: Permission, resource_ref: str | None = None
-    ) -> Decision:
-        self.asked.append((permission.name, resource_ref))
-        return Decision.DENY if permission.name in self.denied else Decision.ALLOW
 
 
 @dataclass
