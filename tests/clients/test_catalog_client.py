@@ -1,4 +1,4 @@
-"""Every method of upstream's own client gets from Greenroom what it gets from upstream."""
+"""Every method of upstream's own clients gets from Greenroom what it gets from upstream."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.clients.driving import FOLDER, PACKAGE, RECORDED, driven, driven_upstream
+from tests.clients.driving import CLIENTS, FOLDER, Driven, driven, driven_upstream
 from tests.conformance.client import serving
 from tests.conformance.oracle import shared_folder
 from tests.conformance.script import HERE
@@ -20,19 +20,27 @@ from tests.support.postgres import TestServer
 pytestmark = pytest.mark.skipif(not os.environ.get("GREENROOM_E2E"), reason="make e2e runs this")
 
 
+@pytest.fixture(scope="module", params=list(CLIENTS.values()), ids=list(CLIENTS))
+def client(request: pytest.FixtureRequest) -> Driven:
+    one: Driven = request.param
+    return one
+
+
 @pytest.fixture(scope="module")
-def recorded() -> dict[str, Any]:
-    answers: dict[str, Any] = json.loads(RECORDED.read_text())
+def recorded(client: Driven) -> dict[str, Any]:
+    answers: dict[str, Any] = json.loads(client.recorded.read_text())
     return answers
 
 
 @pytest.fixture(scope="module")
-async def found(postgres_server: TestServer, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+async def found(
+    client: Driven, postgres_server: TestServer, tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, Any]:
     """What the client got from Greenroom."""
-    modules = node_modules(PACKAGE)
+    modules = node_modules(client.package)
     folder: Path = tmp_path_factory.mktemp("client")
     async with serving(FOLDER / "files") as files, at_an_address(postgres_server, folder, _config) as greenroom:
-        return await driven(greenroom.address, files, modules)
+        return await driven(client, greenroom.address, files, modules)
 
 
 def _config(address: str) -> str:
@@ -53,10 +61,10 @@ def test_every_answer_is_upstreams(found: dict[str, Any], recorded: dict[str, An
         assert found["answers"][name] == answer, name
 
 
-async def test_upstream_still_answers_as_recorded(recorded: dict[str, Any]) -> None:
+async def test_upstream_still_answers_as_recorded(client: Driven, recorded: dict[str, Any]) -> None:
     if not (shared_folder() / "oracle" / "oracle.sh").exists():
         pytest.skip("there is no upstream here: see GREENROOM_SHARED")
-    theirs = await driven_upstream(node_modules(PACKAGE))
+    theirs = await driven_upstream(client, node_modules(client.package))
     assert (theirs["answers"], theirs["undriven"]) == (recorded, [])
 
 

@@ -1,0 +1,173 @@
+"""Both sides with the same templates and the same config, for what is generated about the scaffolder; and how they are asked."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+import tempfile
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import msgspec
+
+from greenroom.app import running
+from greenroom.db import Database
+from greenroom.entity import LOCATION, ORIGIN_LOCATION, Entity
+from greenroom.settings import AppConfig, load
+from greenroom.web import bind, serve
+from tests.conformance import server
+from tests.conformance.client import serving
+from tests.conformance.compare import Outcome, differences
+from tests.conformance.fuzz.sides import HOOK, Asking, Greenroom, Side, Upstream, asking, feed, rest, signed_in
+from tests.conformance.oracle import free_port, upstream
+from tests.conformance.script import HERE, TOKEN, fill
+from tests.conformance.scrub import Answer, in_order
+
+API = "/api/scaffolder/v2"
+TRIED_OUT = 1000
+"""Entities for one mutation."""
+
+Body = Mapping[str, Any] | None
+
+
+@asynccontextmanager
+async def both(layer: str) -> AsyncIterator[list[Side]]:
+    """Upstream and Greenroom, empty, with this layer of config; each knows `${guest}`, a user's token."""
+    async with AsyncExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        served, config = folder / "files", folder / "layer.yaml"
+        served.mkdir()
+        config.write_text(layer)
+        files = await stack.enter_async_context(serving(served))
+        session = await stack.enter_async_context(
+            aiohttp.ClientSession(connector=aiohttp.TCPConnector(force_close=True))
+        )
+        ask = asking(session, files, served)
+        database = await stack.enter_async_context(server.fresh_database())
+        ours = await stack.enter_async_context(_greenroom(folder, config, database, ask))
+        theirs = await stack.enter_async_context(_upstream(config, session, ask))
+        sides: list[Side] = [theirs, ours]
+        await signed_in(sides)
+        yield sides
+
+
+@asynccontextmanager
+async def _upstream(config: Path, session: aiohttp.ClientSession, ask: Asking) -> AsyncIterator[Upstream]:
+    port = free_port()
+    async with upstream(None, config, {"NODE_OPTIONS": f"--require {HOOK}", "FUZZ_PORT": str(port)}) as oracle:
+        yield Upstream(oracle, ask(oracle.base, oracle.settle), session, port)
+
+
+@asynccontextmanager
+async def _greenroom(folder: Path, config: Path, database: Database, ask: Asking) -> AsyncIterator[Greenroom]:
+    with bind("127.0.0.1", 0) as listening:
+        base = f"http://127.0.0.1:{listening.getsockname()[1]}"
+        environ = {"GREENROOM_DATA": str(folder / "data")}
+        async with running(_config(folder, config, base), environ, database=database) as house:
+            stop = asyncio.Event()
+            served = asyncio.create_task(serve(house.asgi, listening, house.asgi.state, stop=stop))
+            try:
+                yield Greenroom(house, ask(base, lambda: server.settle(house, database)), database)
+            finally:
+                stop.set()
+                await served
+
+
+def _config(folder: Path, layer: Path, base: str) -> AppConfig:
+    path = folder / "base.yaml"
+    path.write_text(fill((HERE / "base.yaml").read_text(), {"self": base}))
+    return load([path, layer], {})
+
+
+async def given(sides: Sequence[Side], templates: Sequence[Entity]) -> None:
+    """Both have these entities, and have come to rest."""
+    await feed(sides, templates, [])
+    await rest(sides)
+
+
+def placed(entity: Entity, name: str, where: str = "url:https://git.example.com/a/b/template.yaml") -> Entity:
+    """The entity by that name, as a provider gives it."""
+    metadata = entity.get("metadata") or {}
+    marks = {**(metadata.get("annotations") or {}), LOCATION: where, ORIGIN_LOCATION: where}
+    return {**entity, "metadata": {**metadata, "name": name, "annotations": marks}}
+
+
+async def asked(side: Side, method: str, path: str, body: Body = None, token: str | None = TOKEN) -> Outcome:
+    """One request under `/api/scaffolder/v2`. Nothing is filled into its body."""
+    headers = {"Authorization": f"Bearer {token}"} if token is not None else {}
+    send = side.run.session.request(method, f"{side.run.known['self']}{API}{path}", json=body, headers=headers)
+    async with send as answer:
+        found = {name.lower(): value for name, value in answer.headers.items()}
+        scrubbed = side.run.scrubber.answer(answer.status, found, await answer.read())
+    scrubbed.headers.pop("content-encoding", None)  # stacks, which only upstream tells, make answers longer
+    return Outcome(name=path, answer=_comparable(scrubbed))
+
+
+OUT_OF_REACH = [
+    (
+        re.compile(r'(?:FetchError: )?request to \S+ failed, reason: (?:(?!\\n)[^"])*'),
+        "a host out of reach",
+    ),
+    (re.compile(r'(?:Error: )?Unable to read \S+, Cannot connect to host (?:(?!\\n)[^"])*'), "a host out of reach"),
+]
+"""What either side says of a host that has no address here."""
+
+
+CANCELLED = re.compile(r'("message": "Step )[^" ]+( has been cancelled\.", "stepId": )"[^"]*"')
+"""Upstream names the step of the latest event, which may be a line that a step before has logged."""
+
+UNREACHED = '"name": "FetchError", "message": "a host out of reach"'
+"""What the library that upstream reads with calls its errors."""
+
+
+def _comparable(answer: Answer) -> Answer:
+    """Files of a tree come in the order in which upstream happens to find them, and so do the lines that tell of them."""
+    if answer.text is not None and answer.text.startswith("event: "):
+        answer = msgspec.structs.replace(answer, text=None, body=frames(answer.text))
+    text = CANCELLED.sub(r'\1…\2"…"', json.dumps(answer.body))
+    for found, said in OUT_OF_REACH:
+        text = found.sub(said, text)
+    body = json.loads(text.replace(UNREACHED, '"name": "Error", "message": "a host out of reach"'))
+    if isinstance(body, dict) and isinstance(tree := body.get("directoryContents"), list):
+        body["directoryContents"] = sorted(tree, key=lambda file: str(file.get("path")))
+        body["log"] = in_order([{"isTaskRecoverable": False, "type": "log", **line} for line in body["log"]])
+    return msgspec.structs.replace(answer, body=body)
+
+
+def frames(text: str) -> list[Any]:
+    """Server-sent events, as a list of them."""
+    parts = [frame.partition("\ndata: ") for frame in text.split("\n\n") if frame]
+    return [{"frame": name, "data": json.loads(data)} for name, _, data in parts]
+
+
+async def compared(sides: Sequence[Side], method: str, path: str, body: Body = None) -> tuple[Outcome, list[str]]:
+    """What upstream answers, and what differs in Greenroom's answer."""
+    theirs, ours = await asyncio.gather(*(asked(side, method, path, body) for side in sides))
+    return theirs, differing(theirs, ours)
+
+
+def differing(theirs: Outcome, ours: Outcome) -> list[str]:
+    """What differs, and is not meant to: a mistake of the template is told as upstream tells it, but not as a fault of ours."""
+    if theirs.answer.status == 500 and ours.answer.status in (400, 404):
+        before, after = (side.answer.body.get("error") for side in (theirs, ours))
+        if before == after or IN_A_FILE.sub("", after["message"]) == before["message"]:
+            return []
+    return [
+        line
+        for line in differences(theirs, ours)
+        if NAMES_HIDDEN not in line.partition(", answered ")[0] and not LAST_STEP.match(line)
+    ]
+
+
+NAMES_HIDDEN = '\\"***\\":'
+"""Upstream takes the name of an input for a secret, too, where there would be none without the secret."""
+
+LAST_STEP = re.compile(r"body\.output\..*<uuid>: recorded \{\"output\": \{\}\}, answered \"<absent>\"$")
+"""A dry run of upstream's has a last step of its own, which templates can see among the others."""
+
+IN_A_FILE = re.compile(r" \(in [^()]*\)$")
+"""Greenroom tells which file of a skeleton is wrong."""
