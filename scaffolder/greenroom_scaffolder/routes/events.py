@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Iterator, Sequence
 from typing import Any
 
 from litestar import Request, Response, get
@@ -26,6 +26,9 @@ HEARTBEAT = b": heartbeat\n\n"
 
 SOON = 0.2
 """Seconds in which the first events come, if there are any."""
+
+PIECE = 64 * 1024
+"""Bytes of frames, after which they are sent."""
 
 log = logging.getLogger("greenroom.scaffolder")
 
@@ -87,7 +90,8 @@ async def frames(feed: Feed, ending: asyncio.Event, heartbeat: float) -> AsyncGe
             if coming.done():
                 if not (events := coming.result()):
                     return
-                yield b"".join(map(frame, events))
+                for piece in pieces(events):
+                    yield piece
                 if any(one.last for one in events):
                     return
                 coming = asyncio.create_task(_next(feed))
@@ -96,6 +100,20 @@ async def frames(feed: Feed, ending: asyncio.Event, heartbeat: float) -> AsyncGe
             silence, comment = heartbeat, HEARTBEAT
     finally:
         await _let_go([coming, closed], feed)
+
+
+def pieces(events: Sequence[StoredEvent]) -> Iterator[bytes]:
+    """Frames, some together: few writes for short ones, no great copy of long ones while a slow client reads."""
+    piece: list[bytes] = []
+    size = 0
+    for one in events:
+        piece.append(frame(one))
+        size += len(piece[-1])
+        if size >= PIECE:
+            yield b"".join(piece)
+            piece, size = [], 0
+    if piece:
+        yield b"".join(piece)
 
 
 async def _next(feed: Feed) -> Sequence[StoredEvent] | None:

@@ -20,10 +20,12 @@ from greenroom_scaffolder.tasks.task import EventType
 
 log = logging.getLogger("greenroom.scaffolder")
 
-PAGE = 1000
-"""Events that are read at once."""
+PAGE = 200
+"""Events that are read at once: each follower who is behind holds as many while its client reads."""
 RECENT = 1000
 """Events of a task that are kept for its followers; who is further behind reads them from the database."""
+RECENT_BYTES = 1024 * 1024
+"""The same, in JSON."""
 REST = 1.0
 
 
@@ -51,7 +53,8 @@ class _Watched:
     def __init__(self, task_id: UUID, recoverable: bool, seen: int) -> None:
         """`seen`: the last event that there was before it was followed."""
         self.id, self.recoverable = task_id, recoverable
-        self.recent: deque[TaskEvent] = deque(maxlen=RECENT)
+        self.recent: deque[TaskEvent] = deque()
+        self._bytes = 0
         self.floor = seen
         """All events after this one are in `recent`."""
         self.seen = seen
@@ -59,10 +62,12 @@ class _Watched:
         self.changed = asyncio.Event()
 
     def add(self, event: TaskEvent) -> None:
-        if len(self.recent) == self.recent.maxlen:
-            self.floor = self.recent[0].id
         self.recent.append(event)
         self.seen = event.id
+        self._bytes += len(event.json)
+        while len(self.recent) > RECENT or (self._bytes > RECENT_BYTES and len(self.recent) > 1):
+            old = self.recent.popleft()
+            self.floor, self._bytes = old.id, self._bytes - len(old.json)
 
     def since(self, after: int) -> list[TaskEvent] | None:
         """The events past an id; None if they are not all here."""
