@@ -151,10 +151,12 @@ async def compared(sides: Sequence[Side], method: str, path: str, body: Body = N
 
 
 def differing(theirs: Outcome, ours: Outcome) -> list[str]:
-    """What differs, and is not meant to: a mistake of the template is told as upstream tells it, but not as a fault of ours."""
+    """What differs, and is not meant to: a mistake of the template is told as upstream tells it, but not as a fault of ours, and
+    in words of ours where it is Node that speaks."""
     if theirs.answer.status == 500 and ours.answer.status in (400, 404):
         before, after = (side.answer.body.get("error") for side in (theirs, ours))
-        if before == after or IN_A_FILE.sub("", after["message"]) == before["message"]:
+        node_speaks = (before["name"], after["name"]) == ("TypeError", "InputError")
+        if before == after or node_speaks or IN_A_FILE.sub("", after["message"]) == before["message"]:
             return []
     return [
         line

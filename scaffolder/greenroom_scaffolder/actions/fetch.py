@@ -56,9 +56,9 @@ def plain_actions(sources: Sources, quota: Quota) -> list[Action[Any]]:
     async def plain_file(ctx: ActionContext[FetchFile]) -> None:
         """Take over one file, under the name that is given."""
         ctx.log.info("Fetching plain content from remote URL")
-        ctx.inside(ctx.input.target_path)
+        target = ctx.inside(ctx.input.target_path)
         sources.check(ctx, ctx.input)
-        content = await sources.file(ctx, ctx.input)
+        content = await sources.file(ctx, ctx.input, target)
         await in_thread(lambda: Workspace(ctx.workspace, quota).write(ctx.input.target_path, content))
 
     return [plain, plain_file]

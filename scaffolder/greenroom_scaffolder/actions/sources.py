@@ -66,7 +66,7 @@ class Sources:
         Raises NotAllowedError for one outside the template's, FileError, and what `Urls.tree` raises."""
         beside = self._beside(ctx.template.base_url, wanted.url)
         if beside is not None:
-            yield beside
+            yield _existing(beside)
             return
         tree = await self._urls.tree(self._resolved(ctx.template.base_url, wanted.url), token=wanted.token)
         with tempfile.TemporaryDirectory(prefix="greenroom-skeleton-") as made:
@@ -82,11 +82,16 @@ class Sources:
         tree = await self._urls.tree(self._resolved(ctx.template.base_url, wanted.url), token=wanted.token)
         await in_thread(lambda: put(tree.files, workspace, target))
 
-    async def file(self, ctx: ActionContext[Any], wanted: Fetched) -> bytes:
-        """What a file contains. Raises as `folder` does."""
+    async def file(self, ctx: ActionContext[Any], wanted: Fetched, target: Path | None = None) -> bytes:
+        """What a file contains. Raises as `folder` does, and names the `target` where the file is to be copied there."""
         beside = self._beside(ctx.template.base_url, wanted.url)
         if beside is not None:
-            return await in_thread(lambda: _content(beside))
+            try:
+                return await in_thread(lambda: _content(beside))
+            except FileError as error:
+                if target is None:
+                    raise
+                raise FileError(error.number, "copyfile", f"{beside}' -> '{target}") from error
         document = await self._urls.read(self._resolved(ctx.template.base_url, wanted.url), token=wanted.token)
         return document.content
 

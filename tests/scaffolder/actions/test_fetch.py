@@ -8,11 +8,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from greenroom.errors import GreenroomError, InputError, NotAllowedError
 from greenroom.plugin import TemplateInfo
-from greenroom.testing import FakeUrlReader
+from greenroom.testing import FakeActionContext, FakeUrlReader
 from greenroom.urls.service import Urls
 from greenroom_scaffolder.actions.fetch import plain_actions, template_actions
 from greenroom_scaffolder.actions.rendering import Engines
@@ -314,3 +315,21 @@ async def test_what_is_taken_over_turns_no_folder_into_a_file_and_no_file_into_a
         await run(plain, {"url": "./s", "targetPath": "there"}, workspace, template=beside(home))
     await run(plain, {"url": "./a.json", "targetPath": "there"}, workspace, template=beside(home))
     assert (workspace / "there").read_text() == "{}"
+
+
+async def test_a_file_that_is_missing_is_told_with_where_it_was_to_go(home: Path, workspace: Path) -> None:
+    plant(home, {"a.json": "{}"})
+    given = {"url": "./nope", "targetPath": "b.json"}
+    told_so = f"^ENOENT: no such file or directory, copyfile '{home}/nope' -> '{workspace}/b.json'$"
+    with pytest.raises(InputError, match=told_so):
+        await run(fetching()["fetch:plain:file"], given, workspace, template=beside(home))
+
+
+async def test_a_skeleton_that_is_missing_is_not_said_to_be_listed(home: Path, workspace: Path) -> None:
+    plant(home, {"a.json": "{}"})
+    action = fetching()["fetch:template"]
+    given = msgspec.convert({"url": "./s", "values": {}}, action.input)
+    ctx: FakeActionContext[Any] = FakeActionContext(given, workspace, template=beside(home))
+    with pytest.raises(InputError, match=r"^ENOENT: .*, lstat"):
+        await action.run(ctx)
+    assert told(ctx) == ["Fetching template content from remote URL"]
