@@ -87,11 +87,14 @@ class Sources:
         beside = self._beside(ctx.template.base_url, wanted.url)
         if beside is not None:
             try:
-                return await in_thread(lambda: _content(beside))
+                content = await in_thread(lambda: _content(beside))
             except FileError as error:
                 if target is None:
                     raise
                 raise FileError(error.number, "copyfile", f"{beside}' -> '{target}") from error
+            if target is not None and target.is_dir():
+                raise FileError(errno.EISDIR, "copyfile", f"{beside}' -> '{target}")
+            return content
         document = await self._urls.read(self._resolved(ctx.template.base_url, wanted.url), token=wanted.token)
         return document.content
 

@@ -317,11 +317,14 @@ async def test_what_is_taken_over_turns_no_folder_into_a_file_and_no_file_into_a
     assert (workspace / "there").read_text() == "{}"
 
 
-async def test_a_file_that_is_missing_is_told_with_where_it_was_to_go(home: Path, workspace: Path) -> None:
+async def test_a_file_that_cannot_be_taken_over_is_told_with_where_it_was_to_go(home: Path, workspace: Path) -> None:
     plant(home, {"a.json": "{}"})
     given = {"url": "./nope", "targetPath": "b.json"}
     told_so = f"^ENOENT: no such file or directory, copyfile '{home}/nope' -> '{workspace}/b.json'$"
     with pytest.raises(InputError, match=told_so):
+        await run(fetching()["fetch:plain:file"], given, workspace, template=beside(home))
+    given = {"url": "./a.json", "targetPath": ""}
+    with pytest.raises(InputError, match=f"^EISDIR: .*, copyfile '{home}/a.json' -> '{workspace}'$"):
         await run(fetching()["fetch:plain:file"], given, workspace, template=beside(home))
 
 
