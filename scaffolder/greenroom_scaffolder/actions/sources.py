@@ -92,7 +92,7 @@ class Sources:
                 if target is None:
                     raise
                 raise FileError(error.number, "copyfile", f"{beside}' -> '{target}") from error
-            if target is not None and target.is_dir():
+            if target is not None and await in_thread(target.is_dir):
                 raise FileError(errno.EISDIR, "copyfile", f"{beside}' -> '{target}")
             return content
         document = await self._urls.read(self._resolved(ctx.template.base_url, wanted.url), token=wanted.token)
