@@ -154,7 +154,7 @@ def in_order(items: list[Any]) -> list[Any]:
             continue
         behind: list[Any] = []
         told.append(([item], behind))
-        if body.get("status") == "processing":
+        if body.get("status") == "processing" and step is not None:
             of_step[step] = behind
     return [one for first, behind in told for one in (*first, *sorted(behind, key=_message))]
 

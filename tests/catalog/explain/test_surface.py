@@ -31,9 +31,10 @@ from greenroom_catalog.routes.explain import explain_routes
 from greenroom_catalog.routes.own import greenroom_routes
 from greenroom_catalog.storage.runs import ProviderRuns
 from tests.catalog.explain.conftest import SHOP, World
-from tests.catalog.routes.conftest import TOKEN, Policy
+from tests.catalog.routes.conftest import TOKEN
 from tests.support.asgi import Client
 from tests.support.catalog import yaml_component
+from tests.support.policy import Policy
 
 REF = "component:default/shop"
 

@@ -11,7 +11,8 @@ from greenroom.auth.credentials import AccessRestrictions
 from greenroom.auth.external import ExternalToken
 from greenroom.errors import ConflictError, NotAllowedError
 from greenroom_catalog.routes.lent import LentLocations
-from tests.catalog.routes.conftest import Below, Policy
+from tests.catalog.routes.conftest import Below
+from tests.support.policy import Policy
 
 JO = Credentials(UserPrincipal("user:default/jo"))
 LIMITS = AccessRestrictions(frozenset({"scaffolder.task.create"}))

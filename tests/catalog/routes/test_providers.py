@@ -17,8 +17,9 @@ from greenroom_catalog.routes.own import greenroom_routes
 from greenroom_catalog.routes.providers import iso_duration
 from greenroom_catalog.storage.runs import Failure, ProviderRuns, Tally
 from greenroom_catalog.storage.store import MIGRATIONS
-from tests.catalog.routes.conftest import TOKEN, Policy, error_of
+from tests.catalog.routes.conftest import TOKEN, error_of
 from tests.support.asgi import Client, Reply
+from tests.support.policy import Policy
 from tests.support.postgres import MigratedDatabase
 
 HOUR = timedelta(hours=1)

@@ -334,6 +334,7 @@ def test_groups_and_urls_are_understood(tmp_path: Path) -> None:
     own = publisher(tmp_path, url="https://git.example.org/")
     target = own.by_repo_url("git.local?owner=a/b&repo=app.git")
     assert target.folder == tmp_path / "srv/a/b/app.git"
+    assert target.folder is not None
     assert target.url == "https://git.example.org/a/b/app.git"
     for url in (target.url, target.folder.as_uri()):
         assert own.by_remote_url(url) == target

@@ -299,7 +299,7 @@ def test_a_form_that_refers_to_itself_many_times_is_looked_at_once() -> None:
 
 def test_lint_never_raises() -> None:
     rng = random.Random(5)
-    lines = GOOD.splitlines()
+    lines = [str(line) for line in GOOD.splitlines()]
     odd = ["null", "5", "[]", "{}", "- x", "''", "true", "a: b", "  - 1", "${{", "*a", "!!str x", "? [a]"]
     for _ in range(400):
         mixed = list(lines)
