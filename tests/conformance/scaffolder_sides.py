@@ -131,6 +131,7 @@ def _comparable(answer: Answer) -> Answer:
     text = CANCELLED.sub(r'\1…\2"…"', json.dumps(answer.body))
     for found, said in OUT_OF_REACH:
         text = found.sub(said, text)
+    text = IN_A_FILE.sub(r"\1", FIELDS_OF_ERRORS.sub("", text))
     body = json.loads(text.replace(UNREACHED, '"name": "Error", "message": "a host out of reach"'))
     if isinstance(body, dict) and isinstance(tree := body.get("directoryContents"), list):
         body["directoryContents"] = sorted(tree, key=lambda file: str(file.get("path")))
@@ -156,7 +157,7 @@ def differing(theirs: Outcome, ours: Outcome) -> list[str]:
     if theirs.answer.status == 500 and ours.answer.status in (400, 404):
         before, after = (side.answer.body.get("error") for side in (theirs, ours))
         node_speaks = (before["name"], after["name"]) == ("TypeError", "InputError")
-        if before == after or node_speaks or IN_A_FILE.sub("", after["message"]) == before["message"]:
+        if before == after or node_speaks:
             return []
     return [
         line
@@ -171,5 +172,8 @@ NAMES_HIDDEN = re.compile(r'\\"\*\*\*\\":|instance\.\*\*\*')
 LAST_STEP = re.compile(r"body\.output\..*<uuid>: recorded \{\"output\": \{\}\}, answered \"<absent>\"$")
 """A dry run of upstream's has a last step of its own, which templates can see among the others."""
 
-IN_A_FILE = re.compile(r" \(in [^()]*\)$")
+IN_A_FILE = re.compile(r'(Template error at line (?:[^"\\]|\\.)*?) \(in (?:[^()"\\]|\\.)*\)(?="|\\n)')
 """Greenroom tells which file of a skeleton is wrong."""
+
+FIELDS_OF_ERRORS = re.compile(r' \{\\"code\\":(?:[^"\\]|\\.)*')
+"""What else an error of Node's has, with its stack, where upstream logs it."""

@@ -51,7 +51,7 @@ GOOD = (
 # not `secrets` itself: to upstream, the credentials of who asked are among them
 SECRET = (
     "secrets.KEY", "secrets.nothing", "environment.secrets.TOKEN", "secrets.KEY | upper", "secrets.other.length",
-    "secrets.KEY ~ parameters.name", "secrets.KEY == 's3cr3t-value'",
+    "secrets.KEY ~ parameters.name", "secrets.KEY == parameters.name",
 )  # fmt: skip
 BROKEN = (
     "parameters.", "nope(", "parameters.name | nosuchfilter", "parameters.nothing.deeper", "constructor", "a b", "x ? 1 : 2",
@@ -208,7 +208,7 @@ CONDITIONS = (
 OVER: tuple[Any, ...] = (
     "${{ parameters.list }}", "${{ parameters.rows }}", "${{ parameters.map }}", "${{ parameters.nothings }}", [1, 2], {"a": 1},
     "${{ parameters.name }}", "${{ parameters.nothing }}", "${{ nope( }}", "text", ["${{ parameters.name }}", "${{ secrets.KEY }}"],
-    "${{ parameters.count }}", "${{ parameters.none }}", {}, "${{ range(3) }}", "${{ secrets }}",
+    "${{ parameters.count }}", "${{ parameters.none }}", {}, "${{ range(3) }}", "${{ [secrets.KEY] }}",
 
     {"k": "${{ parameters.nothing }}"},
 )  # fmt: skip
