@@ -26,11 +26,18 @@ from tests.conformance.oracle import free_port, shared_folder
 
 FRONTEND = shared_folder() / "frontend"
 REFERENCE = FRONTEND / "reference"
+TEMPLATES = Path(__file__).parent / "templates"
+SCAFFOLDER = Path(__file__).parent / "scaffolder.js"
 LONGEST_START, LONGEST_DRIVE = 20.0, 1200.0
 """Seconds."""
 
 _PECULIAR = re.compile(r"[0-9a-f]{8}-[0-9a-f-]{27}|\b[0-9a-f]{40}\b|generated-[0-9a-f]{40}")
 _ADDRESS = re.compile(r"127\.0\.0\.1:\d+")
+_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d[\d.]*(?:Z|[+-]\d\d:\d\d)")
+_WORKSPACE = re.compile(r"(?<![\w.…/])/(?!api/|create/|catalog/)(?:[\w.-]+/)+(?=(?:dry-run-)?…)")
+_FRAME = re.compile(r"\n *(?:\d+\n *)?at [^\n]*\([^\n]*\)|\n *at async [^\n]*|\n *at file:[^\n]*")
+_NODE = re.compile(r' \{"code":"E[A-Z]+","errno":.*\}$')
+"""What Node adds to the line of an error of the file system."""
 _FIXTURES = re.compile(r"/(?:[\w.-]+/)*?(?:reference/entities|(reference/app/examples)|frontend/fixtures)/")
 _OWN = {"cursor", "nextCursor", "prevCursor", "etag", "uid"}
 """Members that only their own side understands: that they are there is compared."""
@@ -86,8 +93,10 @@ async def served(backend: str, ports: Ports, folder: Path) -> AsyncIterator[None
     told = {"OUT": str(folder / "raw.jsonl"), "LISTEN": str(ports.proxy), "TARGET": backend}
     shown = {"DIST": str(home / "frontend"), "PORT": str(ports.app), "BACKEND_URL": proxy}
     imports = ("-m", "http.server", str(ports.files), "--bind", "127.0.0.1", "--directory")
+    recorder = folder / "record-proxy.js"
+    recorder.write_text((home / "record-proxy.js").read_text().replace("MAX=4096", "MAX=1e6"))
     async with AsyncExitStack() as stack:
-        await stack.enter_async_context(_running(folder, "proxy", "node", str(home / "record-proxy.js"), **told))
+        await stack.enter_async_context(_running(folder, "proxy", "node", str(recorder), **told))
         await stack.enter_async_context(_running(folder, "app", "node", str(home / "serve-frontend.js"), **shown))
         files = str(FRONTEND / "fixtures" / "import-files")
         await stack.enter_async_context(_running(folder, "files", sys.executable, *imports, files))
@@ -96,19 +105,22 @@ async def served(backend: str, ports: Ports, folder: Path) -> AsyncIterator[None
         yield
 
 
-async def drive(backend: str, ports: Ports, folder: Path, steps: str) -> Visit:
-    """Go through the steps whose names match. Raises AssertionError, with what the driver printed, if it breaks off."""
+async def drive(backend: str, ports: Ports, folder: Path, steps: str, driver: Path | None = None) -> Visit:
+    """Go through the steps whose names match, of the reference's driver or another.
+
+    Raises AssertionError, with what the driver printed, if it breaks off."""
     home = frontend_home()
-    for name in ("drive.js", "lib.js"):
-        (folder / name).write_text((home / name).read_text().replace("127.0.0.1:8900", f"127.0.0.1:{ports.files}"))
+    for source in (driver or home / "drive.js", home / "lib.js"):
+        (folder / source.name).write_text(source.read_text().replace("127.0.0.1:8900", f"127.0.0.1:{ports.files}"))
     environ = {
         "NODE_PATH": str(home / "node_modules"),
         "FE": f"http://127.0.0.1:{ports.app}",
         "REC": f"http://127.0.0.1:{ports.proxy}",
         "BE": backend,
         "SHOTS": str(folder),
+        "TEMPLATES": str(TEMPLATES / "finished"),
     }
-    await _run(folder, "drive", "node", str(folder / "drive.js"), steps, **environ)
+    await _run(folder, "drive", "node", str(folder / (driver or home / "drive.js").name), steps, **environ)
     return read(folder, "raw.jsonl")
 
 
@@ -131,13 +143,16 @@ def _call(found: Mapping[str, Any]) -> Call:
 
 
 def plain(text: str) -> str:
-    """A text without what is peculiar to one run: ids, hashes, ports, folders."""
+    """A text without what is peculiar to one run: ids, hashes, times, ports, folders, frames of a stack."""
     text = _FIXTURES.sub(lambda found: "…/create-app-examples/" if found[1] else "…/", text)
-    return _ADDRESS.sub("127.0.0.1:…", _PECULIAR.sub("…", text))
+    text = _NODE.sub("", _FRAME.sub("", text))
+    return _ADDRESS.sub("127.0.0.1:…", _WORKSPACE.sub("…/", _TIME.sub("…", _PECULIAR.sub("…", text))))
 
 
 def _json(text: str) -> Any:
     """Decoded and comparable: lists of entities in one order, since generated names and ids differ. None if it was cut off."""
+    if text.startswith("event: "):
+        return _events(text)
     try:
         found = _without_peculiar(json.loads(text)) if text else ""
     except ValueError:
@@ -145,6 +160,17 @@ def _json(text: str) -> Any:
     if isinstance(found, dict) and isinstance(found.get("items"), list):
         return {**found, "items": sorted(found["items"], key=json.dumps)}
     return sorted(found, key=json.dumps) if isinstance(found, list) else found
+
+
+def _events(text: str) -> Any:
+    """What a stream said until its end, in one order: a step's own words and those about it overtake each other.
+
+    None if it was cut off."""
+    if not text.endswith("\n\n"):
+        return None
+    found = [json.loads(line[6:]) for line in text.splitlines() if line.startswith("data: ") and len(line) > 8]
+    told = [{**_without_peculiar(event), "id": "…"} if isinstance(event, dict) else event for event in found]
+    return sorted(told, key=json.dumps)
 
 
 def _without_peculiar(value: Any, key: str = "") -> Any:
