@@ -113,8 +113,9 @@ OUT_OF_REACH = [
         "a host out of reach",
     ),
     (re.compile(r'(?:Error: )?Unable to read \S+, Cannot connect to host (?:(?!\\n)[^"])*'), "a host out of reach"),
+    (re.compile(r"copyfile ('[^']*') -> '[^']*_step-[^']*'"), r"lstat \1"),
 ]
-"""What either side says of a host that has no address here."""
+"""What either side says of a host that has no address here, and of a file that upstream copies into a place of its own first."""
 
 
 CANCELLED = re.compile(r'("message": "Step )[^" ]+( has been cancelled\.", "stepId": )"[^"]*"')

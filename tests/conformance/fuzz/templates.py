@@ -130,7 +130,13 @@ def inputs(draw: st.DrawFn, action: str, each: bool) -> Any:
         ),
         "debug:wait": ({"milliseconds": mostly(st.integers(0, 20), anything(each=each), of=4)}, {}),
         "fetch:plain": ({"url": url}, {"targetPath": name}),
-        "fetch:plain:file": ({"url": st.sampled_from(("./plain.json", "./none")), "targetPath": name}, {}),
+        "fetch:plain:file": (
+            {
+                "url": st.sampled_from(("./plain.json", "./none")),
+                "targetPath": st.sampled_from(("a.txt", "n.json", "../out")),
+            },
+            {},
+        ),
         "fetch:template": (
             {"url": url, "values": usual | values},
             {
