@@ -163,14 +163,15 @@ def _json(text: str) -> Any:
 
 
 def _events(text: str) -> Any:
-    """What a stream said until its end, in one order: a step's own words and those about it overtake each other.
+    """What a stream said, in one order, since a step's own words and those about it overtake each other; and each thing
+    once, since upstream says a completion again every second to who waits for more.
 
     None if it was cut off."""
     if not text.endswith("\n\n"):
         return None
     found = [json.loads(line[6:]) for line in text.splitlines() if line.startswith("data: ") and len(line) > 8]
     told = [{**_without_peculiar(event), "id": "…"} if isinstance(event, dict) else event for event in found]
-    return sorted(told, key=json.dumps)
+    return [json.loads(event) for event in sorted({json.dumps(event, sort_keys=True) for event in told})]
 
 
 def _without_peculiar(value: Any, key: str = "") -> Any:
