@@ -15,6 +15,8 @@ from tests.conformance.oracle import upstream
 from tests.e2e.frontend import FRONTEND, SCAFFOLDER, TEMPLATES, Call, Visit, drive, free_ports, plain, served
 
 RECORDED = Path(__file__).parent / "scaffolder.jsonl"
+HERE_SAID = "${templates}"
+"""What stands in the recording for the folder of the templates."""
 COMPARED = ("auth", "catalog", "permission", "scaffolder")
 CONFIG = """
 organization: {name: RefCo}
@@ -36,7 +38,8 @@ async def record() -> None:
         config.write_text(CONFIG % {"fixtures": FRONTEND / "fixtures", "templates": TEMPLATES})
         async with upstream(None, config) as oracle, served(oracle.base, ports, folder):
             visit = await drive(oracle.base, ports, folder, "", SCAFFOLDER)
-    RECORDED.write_text("".join(json.dumps(line) + "\n" for line in _lines(visit)))
+    told = "".join(json.dumps(line) + "\n" for line in _lines(visit))
+    RECORDED.write_text(told.replace(str(TEMPLATES), HERE_SAID))
     failed = [name for name, step in visit.steps.items() if not step["ok"]]
     assert not failed, f"over upstream itself these failed: {failed}"
 
@@ -44,7 +47,7 @@ async def record() -> None:
 def recorded() -> Visit:
     """What was written down."""
     visit = Visit({}, {})
-    for line in RECORDED.read_text().splitlines():
+    for line in RECORDED.read_text().replace(HERE_SAID, str(TEMPLATES)).splitlines():
         found = json.loads(line)
         visit.steps[found["shown"]["step"]] = found["shown"]
         visit.calls[found["shown"]["step"]] = {
