@@ -6,6 +6,7 @@ import gzip
 import io
 import lzma
 import stat
+import struct
 import tarfile
 import zipfile
 import zlib
@@ -29,6 +30,10 @@ MAX_MEMBERS = 500_000
 """Of an archive, be they files or not."""
 MAX_LIST = 64 * 1024 * 1024
 """Bytes of the list of members in a zip file, which is read at once."""
+MAX_LISTED = 200_000
+"""Members in that list: each is an object of some 400 bytes, be it looked at or not."""
+_LISTED = struct.Struct("<28xHHH12x")
+"""One of them, as far as its length depends on it."""
 _MAX_LINK = 4096
 _BROKEN = (
     *(tarfile.TarError, zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, OSError, NotImplementedError),
@@ -171,9 +176,7 @@ def _same(content: IO[bytes]) -> IO[bytes]:
 
 
 def _in_zip(archive: IO[bytes]) -> Iterator[_Packed]:
-    end = zipfile._EndRecData(archive)  # type: ignore[attr-defined] # opening it would read all of its list at once
-    if end and end[zipfile._ECD_SIZE] > MAX_LIST:  # type: ignore[attr-defined]
-        raise UnreadableUrlError(f"The archive of the repository has a list of more than {MAX_LIST} bytes")
+    _refuse_long_list(archive)
     with zipfile.ZipFile(archive) as opened:
         for member in opened.infolist():
             if member.filename.endswith("/"):
@@ -185,3 +188,23 @@ def _in_zip(archive: IO[bytes]) -> Iterator[_Packed]:
                 link = opened.read(member).decode("utf-8", "surrogateescape")
                 packed = packed._replace(link=link)
             yield packed
+
+
+def _refuse_long_list(archive: IO[bytes]) -> None:
+    """To open a zip file is to read all of its list at once, however many it says that it holds."""
+    end = zipfile._EndRecData(archive)  # type: ignore[attr-defined]
+    if not end:
+        return
+    size, behind = end[zipfile._ECD_SIZE], end[zipfile._ECD_LOCATION]  # type: ignore[attr-defined]
+    if size > MAX_LIST:
+        raise UnreadableUrlError(f"The archive of the repository has a list of more than {MAX_LIST} bytes")
+    if end[zipfile._ECD_SIGNATURE] == zipfile.stringEndArchive64:  # type: ignore[attr-defined]
+        behind -= zipfile.sizeEndCentDir64 + zipfile.sizeEndCentDir64Locator  # type: ignore[attr-defined]
+    archive.seek(max(behind - size, 0))
+    listed = archive.read(size)
+    at = count = 0
+    while at + _LISTED.size <= len(listed):
+        at += _LISTED.size + sum(_LISTED.unpack_from(listed, at))
+        count += 1
+        if count > MAX_LISTED:
+            raise UnreadableUrlError(f"The archive of the repository has more than {MAX_LISTED} members")

@@ -139,15 +139,16 @@ def _made(files: Iterable[TreeFile], folder: str, quota: Quota) -> Path:
 
 def put(files: Iterable[TreeFile], workspace: Workspace, target: str) -> None:
     """Write the files of a tree into a folder of the workspace; links last, so that nothing is written through them."""
-    links: list[TreeFile] = []
+    links: list[tuple[str, str]] = []
     workspace.mkdir(target)
     for one in files:
+        path = posixpath.normpath(posixpath.join(target, one.path))
         if one.link is None:
-            workspace.write(posixpath.join(target, one.path), one.content, 0o777 if one.executable else 0o666)
+            workspace.write(path, one.content, 0o777 if one.executable else 0o666)
         else:
-            links.append(one)
-    for one in links:
-        workspace.symlink(posixpath.join(target, one.path), one.link or "")
+            links.append((path, one.link))
+    for path, link in links:
+        workspace.symlink(path, link)
 
 
 def _copy(source: Path, workspace: Workspace, target: str) -> None:

@@ -31,7 +31,7 @@ from greenroom_scaffolder.workspace.descent import (
     refusals,
 )
 from greenroom_scaffolder.workspace.globs import find_files
-from greenroom_scaffolder.workspace.quota import Ledger, Quota, Usage
+from greenroom_scaffolder.workspace.quota import Ledger, Quota, QuotaError, Usage
 from greenroom_scaffolder.workspace.removal import clear
 from greenroom_scaffolder.workspace.scan import Entry, entry_of, scan
 
@@ -181,8 +181,10 @@ class Workspace:
         with self._making(path) as there:
             descriptor, new = open_to_write(there, mode & 0o777, joined(self.path, path))
             with refusals("write", joined(self.path, path)), os.fdopen(descriptor, "wb", buffering=0) as file:
-                self._ledger.claim(-os.fstat(descriptor).st_size, int(new), made=int(new))
-                if not new:
+                if new:
+                    self._claim_made(there)
+                else:
+                    self._ledger.claim(-os.fstat(descriptor).st_size, 0)
                     os.ftruncate(descriptor, 0)
                 if not keep:
                     os.fchmod(descriptor, mode & 0o777)
@@ -214,7 +216,7 @@ class Workspace:
                 target = os.path.relpath(target, self.path.joinpath(*there.above))
             try:
                 os.symlink(target, there.name, dir_fd=there.folder)
-                self._ledger.claim(0, 1, made=1)
+                self._claim_made(there)
             except FileExistsError:
                 os.readlink(there.name, dir_fd=there.folder)
                 os.unlink(there.name, dir_fd=there.folder)
@@ -323,6 +325,14 @@ class Workspace:
 
     def _one_more(self) -> None:
         self._ledger.claim(0, 1)
+
+    def _claim_made(self, there: Place) -> None:
+        """Count a file or link that was just made; where there is no room for it, it does not stay."""
+        try:
+            self._ledger.claim(0, 1, made=1)
+        except QuotaError:
+            os.unlink(there.name, dir_fd=there.folder)
+            raise
 
     def _pour(self, file: IO[bytes], chunks: Iterable[bytes], path: str) -> None:
         size = 0

@@ -418,6 +418,12 @@ def test_an_archive_of_endless_empty_members_is_not_gone_through_to_its_end(monk
             archive_of_names.writestr(f"{n}", b"")
     with pytest.raises(UnreadableUrlError, match="a list of more than 1000 bytes"):
         gathered(names, "zip", "")
+    monkeypatch.undo()
+    monkeypatch.setattr("greenroom.urls.hosts.archives.MAX_LISTED", 49)
+    with pytest.raises(UnreadableUrlError, match="more than 49 members"):
+        gathered(names, "zip", "")
+    monkeypatch.setattr("greenroom.urls.hosts.archives.MAX_LISTED", 50)
+    assert len(list(gathered(names, "zip", ""))) == 50
 
 
 @pytest.mark.parametrize("kind", [tarfile.XHDTYPE, tarfile.GNUTYPE_LONGNAME])

@@ -398,9 +398,15 @@ def test_folders_and_links_count_too(workspace: Workspace) -> None:
     workspace.discard("d")
     for number in range(50):
         workspace.symlink(str(number), "x")
-    with pytest.raises(QuotaError):
-        workspace.mkdir("more")
+    for refused in (
+        lambda: workspace.mkdir("x"),
+        lambda: workspace.write("x", b""),
+        lambda: workspace.symlink("x", "y"),
+    ):
+        with pytest.raises(QuotaError):
+            refused()
     workspace.mkdir(".")
+    assert workspace.check().files == 50, "what is refused leaves nothing, which would fail the next step as well"
 
 
 def test_what_a_process_wrote_by_itself_is_seen_at_the_check(workspace: Workspace) -> None:
