@@ -58,13 +58,13 @@ class Shop:
         self.workspaces = folder / "workspaces"
         self.workspaces.mkdir()
         self.found: dict[str, str] = {}
-        """`{path: "<kind> <mode>"}` of all that stood in the workspace afterwards."""
+        """`{path: "-rw-r--r--"}` of all that stood in the workspace afterwards."""
 
     async def fetch(self, archive: bytes, form: Form, quota: Quota | None = None) -> str:
         """What was said of it, empty for what was taken: by both actions the same, but for the folder that is written to."""
-        memory, said = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, []
-        for action in ("fetch:plain", "fetch:template"):
-            said.append(await self._fetch(action, archive, form, quota or Quota()))
+        memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        actions = ("fetch:plain", "fetch:template")
+        said = [await self._fetch(action, archive, form, quota or Quota()) for action in actions]
         assert said[0][:9] == said[1][:9]
         assert os.listdir(self.workspaces) == []  # noqa: PTH208 - a glance
         assert os.listdir(self.workspaces.parent) == ["workspaces"]  # noqa: PTH208 - a glance
@@ -75,18 +75,18 @@ class Shop:
         sources = Sources(Urls([Host(archive, form)]), quota)
         actions: list[Action[Any]] = [*plain_actions(sources, quota), *template_actions(sources, Engines(), quota)]
         runner = runner_of(self.workspaces, *actions, made("test:look", self._look), bounds=Bounds(quota=quota))
-        steps = [{"action": action, "input": {"url": URL}}, {"action": "test:look", "if": "${{ always() }}"}]
+        fetch: dict[str, Any] = {"action": action, "input": {"url": URL}}
         notebook = Notebook()
-        outcome = await runner.run(task_of(spec_of(*steps)), notebook)
+        outcome = await runner.run(task_of(spec_of(fetch, {"action": "test:look", "if": "${{ always() }}"})), notebook)
         assert "Finished step test:look" in notebook.lines, notebook.lines
         return str((outcome.error or {}).get("message", ""))
 
     async def _look(self, ctx: ActionContext[Any]) -> None:
-        self.found = {}
-        for folder, folders, names in os.walk(ctx.workspace):
-            for name in [*folders, *names]:
-                path = Path(folder, name)
-                self.found[str(path.relative_to(ctx.workspace))] = stat.filemode(path.lstat().st_mode)
+        self.found = modes_in(ctx.workspace)
+
+
+def modes_in(root: Path) -> dict[str, str]:
+    return {str(path.relative_to(root)): stat.filemode(path.lstat().st_mode) for path in root.rglob("*")}
 
 
 @pytest.fixture

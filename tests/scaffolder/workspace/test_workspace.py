@@ -398,11 +398,12 @@ def test_folders_and_links_count_too(workspace: Workspace) -> None:
     workspace.discard("d")
     for number in range(50):
         workspace.symlink(str(number), "x")
-    for refused in (
+    tries: list[Callable[[], None]] = [
         lambda: workspace.mkdir("x"),
         lambda: workspace.write("x", b""),
         lambda: workspace.symlink("x", "y"),
-    ):
+    ]
+    for refused in tries:
         with pytest.raises(QuotaError):
             refused()
     workspace.mkdir(".")
