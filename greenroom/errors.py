@@ -32,14 +32,17 @@ class GreenroomError(Exception):
         *,
         cause: BaseException | None = None,
         details: Mapping[str, Any] | None = None,
+        retry_after: float | None = None,
     ) -> None:
-        """A `cause` is appended to the message as upstream does; `details` are extra members of the envelope's `error`.
+        """A `cause` is appended to the message as upstream does; `details` are extra members of the envelope's `error`;
+        `retry_after` are the seconds after which the same may go well, where a server said so.
 
         What is only raised `from` another error keeps that for the log: its text may name hosts or quote statements."""
         text = message if message is not None else (type(self).__doc__ or "").strip()
         self.message = f"{text}; caused by {describe(cause)}" if cause is not None else text
         self.cause = cause
         self.details = dict(details or {})
+        self.retry_after = retry_after
         super().__init__(self.message)
         self.__cause__ = cause
 

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from greenroom.errors import InputError, NotFoundError, NotModifiedError
 from greenroom.plugin import Document
 from greenroom.settings import AllowedHost, ReadingConfig
-from greenroom.urls.conditions import asking, mark
+from greenroom.urls.conditions import asking, mark, patience
 from greenroom.urls.outgoing import Outgoing
 from greenroom.urls.service import UnreadableUrlError
 from greenroom.urls.whatwg import PORTS, Url, parse
@@ -64,7 +64,9 @@ class HttpReader:
         if answer.status == 304:
             raise NotModifiedError
         message = f"could not read {answer.url}, {answer.said}"
-        raise NotFoundError(message) if answer.status == 404 else UnreadableUrlError(message)
+        if answer.status == 404:
+            raise NotFoundError(message)
+        raise UnreadableUrlError(message, retry_after=patience(answer.headers))
 
     async def search(self, url: str, etag: str | None = None) -> Sequence[tuple[str, Document]]:
         """One file, or none where the server says 404. Raises InputError for a pattern."""

@@ -161,6 +161,7 @@ async def test_github_without_a_raw_address_is_asked_through_the_api_in_any_case
         (403, {"x-ratelimit-remaining": "0"}, "403 Forbidden (rate limit exceeded)"),
         (403, {"x-ratelimit-remaining": "1"}, "403 Forbidden"),
         (429, {}, "429 Too Many Requests (rate limit exceeded)"),
+        (429, {"Retry-After": "30"}, "429 Too Many Requests (rate limit exceeded)"),
         (401, {}, "401 Unauthorized"),
         (500, {}, "500 Internal Server Error"),
     ],
@@ -172,6 +173,7 @@ async def test_github_says_that_it_was_asked_too_often(status: int, headers: dic
             await urls.read(f"{host.base}/o/r/blob/main/x.yaml")
         address = f"{host.base}/api/repos/o/r/contents/x.yaml?ref=main"
         assert caught.value.message == f"Request failed for {address}, {tail}"
+        assert caught.value.retry_after == (30 if "Retry-After" in headers else None)
 
 
 @pytest.mark.parametrize("path", ["/o/r", "/o/r/edit/main/x.yaml", "/o/r/issues/1", "/o"])

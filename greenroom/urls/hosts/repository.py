@@ -18,7 +18,7 @@ import msgspec
 
 from greenroom.errors import GreenroomError, NotFoundError, NotModifiedError
 from greenroom.plugin import Document, Tree
-from greenroom.urls.conditions import asking, mark
+from greenroom.urls.conditions import asking, mark, patience
 from greenroom.urls.globs import compile_globs
 from greenroom.urls.hosts.archives import Form, check_found, gathered, matching
 from greenroom.urls.integrations import Integrations
@@ -170,7 +170,8 @@ class RepositoryReader(ABC):
             raise NotModifiedError
         if answer.status == 404:
             raise NotFoundError(message)
-        raise UnreadableUrlError(f"{message} (rate limit exceeded)" if is_limited(answer) else message)
+        told = f"{message} (rate limit exceeded)" if is_limited(answer) else message
+        raise UnreadableUrlError(told, retry_after=patience(answer.headers))
 
     # --- requests
 

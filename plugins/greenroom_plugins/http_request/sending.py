@@ -11,6 +11,7 @@ import msgspec
 
 from greenroom.errors import GreenroomError
 from greenroom.plugin import ActionLog
+from greenroom.urls.conditions import patience
 from greenroom.urls.whatwg import InvalidUrlError, parse
 
 MAX_BYTES = 16 * 1024 * 1024
@@ -82,7 +83,7 @@ class Sender:
                 async with sent as response:
                     body = await _body(response)
                     found = {name.lower(): value for name, value in response.headers.items()}
-                    status = response.status
+                    status, pause = response.status, patience(response.headers)
         except TimeoutError:
             raise HttpError(f"Request was aborted as it took longer than {seconds:g} seconds") from None
         except (aiohttp.ClientError, OSError, ValueError) as error:
@@ -92,7 +93,7 @@ class Sender:
         told = msgspec.json.encode(body).decode()
         log.error(f"There was an issue with your request. Status code: {status} Response body: {told}")
         if not even_if_bad:
-            raise HttpError
+            raise HttpError(retry_after=pause)
         return Answer(status, {}, body)
 
 

@@ -36,6 +36,8 @@ class Backend:
             return web.Response(text="hello")
         if "broken" in request.path:
             return web.Response(body=b"{", content_type="application/json")
+        if "busy" in request.path:
+            return web.json_response({}, status=503, headers={"Retry-After": "7"})
         if "bad" in request.path:
             return web.json_response({"error": 1}, status=422)
         return web.json_response({"ok": [1]}, headers={"X-Seen": "yes"})
@@ -101,6 +103,14 @@ async def test_a_bad_answer_fails_the_step_unless_it_goes_on(backend: tuple[Back
         ("error", 'There was an issue with your request. Status code: 422 Response body: {"error":1}'),
     ]
     assert backend[0].asked[-1][2]["AUTHORIZATION"] == "x"
+
+
+async def test_a_service_that_asks_for_time_is_given_it_by_steps_that_are_tried_again(
+    backend: tuple[Backend, str], tmp_path: Path
+) -> None:
+    with pytest.raises(GreenroomError) as caught:
+        await ask(backend[1], tmp_path, path="proxy/busy")
+    assert caught.value.retry_after == 7
 
 
 async def test_bodies_are_sent_as_json(backend: tuple[Backend, str], tmp_path: Path) -> None:
