@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 
 import pytest
 
@@ -23,31 +24,42 @@ CASES = [
     for request in script.requests
 ]
 LINES = 12
+AT_ONCE = 4
 
 Replay = Callable[[Script], Awaitable[dict[str, Outcome]]]
 
 
 @pytest.fixture(scope="session")
-def replay(postgres_server: TestServer) -> Replay:
-    """All answers of one data set, by request name. A set runs once, whole and in order, when the first of its requests asks."""
-    answers: dict[str, dict[str, Outcome] | BaseException] = {}
+async def replay(request: pytest.FixtureRequest, postgres_server: TestServer) -> AsyncIterator[Replay]:
+    """All answers of one data set, by request name. A set runs once, whole and in order, on a server and a database of its own.
+
+    With the first all sets of this run begin, some at once, since a set mostly waits for the catalog to come to rest."""
+    turn = asyncio.Semaphore(AT_ONCE)
+    runs: dict[str, asyncio.Task[dict[str, Outcome]]] = {}
 
     async def run(script: Script) -> dict[str, Outcome]:
-        async with postgres_server.empty() as name, open_pool(postgres_server.to(name), size=5) as database:
+        async with turn, postgres_server.empty() as name, open_pool(postgres_server.to(name), size=5) as database:
             return {outcome.name: outcome for outcome in await ask_greenroom(script, database)}
 
     async def once(script: Script) -> dict[str, Outcome]:
-        if script.name not in answers:
-            try:
-                answers[script.name] = await run(script)
-            except Exception as error:  # noqa: BLE001  told to each of the set's tests, without another try
-                answers[script.name] = error
-        found = answers[script.name]
-        if isinstance(found, BaseException):
-            raise AssertionError(f"the data set {script.name} did not run: {found!r}") from found
-        return found
+        if not runs:
+            runs.update({name: asyncio.create_task(run(SCRIPTS[name])) for name in _asked_for(request.session.items)})
+        await asyncio.wait([runs[script.name]])
+        if error := runs[script.name].exception():  # told to each of the set's tests, without another try
+            raise AssertionError(f"the data set {script.name} did not run: {error!r}") from error
+        return runs[script.name].result()
 
-    return once
+    yield once
+    for task in runs.values():
+        task.cancel()
+    await asyncio.gather(*runs.values(), return_exceptions=True)
+
+
+def _asked_for(items: Sequence[pytest.Item]) -> list[str]:
+    """The data sets that the tests of this run are about."""
+    params = [item.callspec.params for item in items if isinstance(item, pytest.Function) and hasattr(item, "callspec")]
+    scripts = [script for one in params if isinstance(script := one.get("script"), Script)]
+    return list(dict.fromkeys(script.name for script in scripts))
 
 
 @pytest.fixture(scope="session")
