@@ -4,28 +4,21 @@ from __future__ import annotations
 
 import base64
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+import msgspec
 from litestar import Request, Response, post
 from litestar.handlers import HTTPRouteHandler
 
 from greenroom.errors import InputError
 from greenroom.permissions import Permissions
 from greenroom.web import asked, json_response, shapes
+from greenroom_scaffolder.routes.examining import LARGE, Examiner, examine
 from greenroom_scaffolder.routes.permissions import DRY_RUN, TASK_CREATE
 from greenroom_scaffolder.routes.reading import Templates
-from greenroom_scaffolder.routes.services import DryFile, DryRuns
-from greenroom_scaffolder.routes.tasks import refused
-from greenroom_scaffolder.templates import (
-    DRY_RUN_REF,
-    check_options,
-    check_secrets,
-    check_template,
-    check_values,
-    read_template,
-    task_spec,
-)
+from greenroom_scaffolder.routes.services import DryFile, DryRunResult, DryRuns
+from greenroom_scaffolder.templates import DRY_RUN_REF, Template, check_template, read_template, task_spec
 
 _FOREIGN = re.compile(r"[^A-Za-z0-9+/]")
 
@@ -44,7 +37,18 @@ _BODY = shapes.fields(
 )
 
 
-def dry_run_routes(dry_runs: DryRuns, templates: Templates, permissions: Permissions) -> list[HTTPRouteHandler]:
+class _Wish(msgspec.Struct, frozen=True):
+    """What is to be tried out, with what, beside which files."""
+
+    template: Template
+    values: Mapping[str, Any]
+    secrets: Mapping[str, str]
+    files: Sequence[tuple[str, bytes]]
+
+
+def dry_run_routes(
+    dry_runs: DryRuns, templates: Templates, permissions: Permissions, examiner: Examiner
+) -> list[HTTPRouteHandler]:
     """The route that tries a template out."""
 
     @post("/v2/dry-run", operation_id="DryRun", status_code=200)
@@ -52,28 +56,27 @@ def dry_run_routes(dry_runs: DryRuns, templates: Templates, permissions: Permiss
         ask = asked(request)
         await permissions.require(ask.credentials, TASK_CREATE)
         await permissions.require(ask.credentials, DRY_RUN)
-        body, issues = shapes.parse(_BODY, ask.body)
-        if issues:
-            raise InputError(f"Malformed request: {shapes.listed(issues)}")
-        check_template(ask.body["template"])
-        template = read_template(ask.body["template"])
+        wish = await examiner.do(lambda: _read(ask.body), large=len(ask.raw) > LARGE)
         user_ref, user = await templates.user(ask.credentials)
-        values, secrets = body["values"], body.get("secrets") or {}
-        if wrong := check_values(template, values) or check_secrets(template, secrets):
-            return refused(wrong)
-        check_options(template.steps)
+        template, values, secrets = wish.template, wish.values, wish.secrets
+        if refusal := await examiner.refusal(ask, template, lambda: examine(template, values, secrets)):
+            return refusal
         spec = task_spec(template, values, ref=DRY_RUN_REF, user_ref=user_ref, user_entity=user)
-        files = [(one["path"], decoded(one["base64Content"])) for one in body["directoryContents"]]
-        result = await dry_runs.run(spec, files=files, secrets=secrets, initiator=ask.credentials)
-        told = {
-            "log": result.log,
-            "directoryContents": _told(result.files),
-            "output": result.output,
-            "steps": spec["steps"],
-        }
-        return json_response(told)
+        result = await dry_runs.run(spec, files=wish.files, secrets=secrets, initiator=ask.credentials)
+        written = sum(len(one.content) for one in result.files)
+        return await examiner.do(lambda: _answer(result, spec), large=len(ask.raw) + written > LARGE)
 
     return [dry_run]
+
+
+def _read(body: Any) -> _Wish:
+    """Raises InputError, and TemplateShapeError for a template that is none."""
+    parsed, issues = shapes.parse(_BODY, body)
+    if issues:
+        raise InputError(f"Malformed request: {shapes.listed(issues)}")
+    check_template(body["template"])
+    files = [(one["path"], decoded(one["base64Content"])) for one in parsed["directoryContents"]]
+    return _Wish(read_template(body["template"]), parsed["values"], parsed.get("secrets") or {}, files)
 
 
 def decoded(text: str) -> bytes:
@@ -84,12 +87,19 @@ def decoded(text: str) -> bytes:
     return base64.b64decode(kept + "=" * (-len(kept) % 4))
 
 
-def _told(files: Sequence[DryFile]) -> list[dict[str, Any]]:
-    return [
-        {
-            "path": one.path,
-            "executable": one.executable,
-            "base64Content": base64.b64encode(one.content).decode(),
-        }
-        for one in files
-    ]
+def _answer(result: DryRunResult, spec: Mapping[str, Any]) -> Response[bytes]:
+    told = {
+        "log": result.log,
+        "directoryContents": [_told(one) for one in result.files],
+        "output": result.output,
+        "steps": spec["steps"],
+    }
+    return json_response(told)
+
+
+def _told(file: DryFile) -> dict[str, Any]:
+    return {
+        "path": file.path,
+        "executable": file.executable,
+        "base64Content": base64.b64encode(file.content).decode(),
+    }

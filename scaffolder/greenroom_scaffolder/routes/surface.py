@@ -13,6 +13,7 @@ from greenroom.plugin import Autocomplete
 from greenroom.web import Routes, json_response, load_document
 from greenroom_scaffolder.routes.dry_run import dry_run_routes
 from greenroom_scaffolder.routes.events import event_routes
+from greenroom_scaffolder.routes.examining import Examiner
 from greenroom_scaffolder.routes.permissions import metadata
 from greenroom_scaffolder.routes.reading import Templates
 from greenroom_scaffolder.routes.services import DryRuns, Tasks
@@ -36,12 +37,13 @@ def scaffolder_routes(
     streams: EventStreams,
 ) -> Routes:
     """Everything below `/api/scaffolder`. What plugins contribute is asked for once the house is built."""
+    examiner = Examiner()
     handlers = [
         *form_routes(templates),
         *vocabulary_routes(actions, extensions),
-        *task_routes(tasks, templates, permissions),
+        *task_routes(tasks, templates, permissions, examiner),
         *event_routes(tasks, permissions, streams),
-        *dry_run_routes(dry_runs, templates, permissions),
+        *dry_run_routes(dry_runs, templates, permissions, examiner),
         *autocomplete_routes(providers),
         _permissions_metadata(),
     ]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
 from typing import Any
 
 from litestar import Request, Response, get, post
@@ -12,17 +11,19 @@ from litestar.handlers import HTTPRouteHandler
 from greenroom.permissions import Permissions
 from greenroom.web import asked, json_response
 from greenroom_scaffolder.routes import requests
+from greenroom_scaffolder.routes.examining import Examiner, examine
 from greenroom_scaffolder.routes.permissions import TASK_CANCEL, TASK_CREATE, TASK_READ
 from greenroom_scaffolder.routes.reading import Templates
 from greenroom_scaffolder.routes.services import Tasks
 from greenroom_scaffolder.routes.wire import task_json
-from greenroom_scaffolder.schemas import Problem
-from greenroom_scaffolder.templates import check_options, check_secrets, check_values, task_spec
+from greenroom_scaffolder.templates import check_secrets, task_spec
 
 log = logging.getLogger("greenroom.scaffolder")
 
 
-def task_routes(tasks: Tasks, templates: Templates, permissions: Permissions) -> list[HTTPRouteHandler]:
+def task_routes(
+    tasks: Tasks, templates: Templates, permissions: Permissions, examiner: Examiner
+) -> list[HTTPRouteHandler]:
     """The routes of tasks, but for their events."""
 
     @post("/v2/tasks", operation_id="Scaffold", status_code=201)
@@ -33,9 +34,8 @@ def task_routes(tasks: Tasks, templates: Templates, permissions: Permissions) ->
         creator, user = await templates.user(ask.credentials)
         values, secrets = ask.body["values"], ask.body.get("secrets", {})
         template = await templates.template(ref, ask.credentials)
-        if wrong := check_values(template, values) or check_secrets(template, secrets):
-            return refused(wrong)
-        check_options(template.steps)
+        if refusal := await examiner.refusal(ask, template, lambda: examine(template, values, secrets)):
+            return refusal
         log.info("Scaffolding task for %s%s", ask.body["templateRef"], f" created by {creator}" if creator else "")
         spec = task_spec(template, values, ref=ref, user_ref=creator, user_entity=user, base_url=template.base_url())
         task_id = await tasks.create(spec, created_by=creator, secrets=secrets, initiator=ask.credentials)
@@ -82,16 +82,10 @@ def task_routes(tasks: Tasks, templates: Templates, permissions: Permissions) ->
         secrets = ask.body.get("secrets", {})
         if made_from := requests.template_of(task.spec):
             template = await templates.template(requests.template_ref(made_from), ask.credentials)
-            if wrong := check_secrets(template, secrets):
-                return refused(wrong)
+            if refusal := await examiner.refusal(ask, template, lambda: check_secrets(template, secrets)):
+                return refusal
         anew = ask.body.get("startOver") is True
         await tasks.retry(task_id, secrets=secrets, initiator=ask.credentials, start_over=anew)
         return json_response({"id": task_id}, 201)
 
     return [create, listed, one, cancel, retry]
-
-
-def refused(problems: Sequence[Problem]) -> Response[bytes]:
-    """What is wrong with values or secrets."""
-    told: Mapping[str, Any] = {"errors": problems}
-    return json_response(told, 400)
