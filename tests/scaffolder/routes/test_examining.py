@@ -23,7 +23,7 @@ def template(**spec: Any) -> Any:
 SHORT = {"type": "object", "additionalProperties": {"maxLength": 0}}
 WIDE = template(parameters={"properties": {"a": NUMBERS}}, secrets={"schema": SHORT})
 STEPS = template(steps=[{"action": "debug:log", "greenroom": {"timeout": "5m"}}] * 15_000)
-TRIED = {"values": {}, "secrets": {}, "directoryContents": []}
+TRIED: Any = {"values": {}, "secrets": {}, "directoryContents": []}
 
 
 @pytest.mark.parametrize(
@@ -51,6 +51,5 @@ async def test_others_are_answered_while_a_wish_is_gone_through(
         assert (await surface.http.get("/v2/actions")).status == 200
         answered += 1
         await asyncio.sleep(0)  # the client and the surface are one process, and may do without the loop
-    print("ANSWERED", answered)
     assert (await wished).status == status
     assert answered > 5
