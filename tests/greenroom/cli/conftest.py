@@ -4,22 +4,19 @@ from __future__ import annotations
 
 import http.server
 import json
-import os
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
 
-from greenroom.cli.main import main
 from tests.support.asgi import TOKEN
+from tests.support.called import Run
 from tests.support.catalog import component, yaml_component
 from tests.support.postgres import open_folder
-from tests.support.processes import Process, Result, environment, started
-
-Run = Callable[..., Result]
+from tests.support.processes import Process, Result, started
 
 
 class Pair(NamedTuple):
@@ -91,26 +88,6 @@ def pair(files: str) -> Iterator[Pair]:
         both.api.until_ready()
         both.worker.until_logged("Started")
         yield both
-
-
-@pytest.fixture
-def greenroom(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Run:
-    """Run the command line in this process, its output into pipes: `greenroom("catalog", "list", GREENROOM_SERVER=…)`."""
-
-    def run(*arguments: str | Path, **environ: str) -> Result:
-        with monkeypatch.context() as patch:
-            for name in set(os.environ) - set(environment()):
-                patch.delenv(name)
-            for name, value in environ.items():
-                patch.setenv(name, value)
-            patch.setattr("sys.argv", ["greenroom", *map(str, arguments)])
-            with pytest.raises(SystemExit) as end:
-                main()
-        out, err = capfd.readouterr()
-        code = end.value.code
-        return Result(code if isinstance(code, int) else 1, out, err)
-
-    return run
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.greenroom.cli.conftest import Run
+from tests.support.called import Run
 
 SECRET = "do-not-show-me"
 

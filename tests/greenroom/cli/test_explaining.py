@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
-from tests.greenroom.cli.conftest import Pair, Run, write_config
+from tests.greenroom.cli.conftest import Pair, write_config
+from tests.support.called import Run
 from tests.support.postgres import TestServer
 from tests.support.processes import until
 

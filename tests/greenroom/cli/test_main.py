@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from greenroom.cli.main import catalog, cli
-from tests.greenroom.cli.conftest import Run
+from tests.support.called import Run
 from tests.support.processes import command, environment, run, run_on_terminal
 
 HEAVY = {

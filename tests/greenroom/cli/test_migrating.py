@@ -8,7 +8,8 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from tests.greenroom.cli.conftest import Run, write_config
+from tests.greenroom.cli.conftest import write_config
+from tests.support.called import Run
 from tests.support.postgres import TestServer
 
 

@@ -12,7 +12,8 @@ import pytest
 
 from greenroom.cli import providers
 from greenroom.cli.providers import _schedule, _share, _so_far
-from tests.greenroom.cli.conftest import Pair, Run
+from tests.greenroom.cli.conftest import Pair
+from tests.support.called import Run
 from tests.support.catalog import component
 from tests.support.processes import until
 

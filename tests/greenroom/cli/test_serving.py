@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 
 from greenroom.errors import ServiceUnavailableError
-from tests.greenroom.cli.conftest import Run, write_config
+from tests.greenroom.cli.conftest import write_config
 from tests.support.asgi import TOKEN
+from tests.support.called import Run
 from tests.support.catalog import yaml_component
 from tests.support.postgres import open_folder
 from tests.support.processes import READINESS, run, started, until

@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.greenroom.cli.conftest import Pair, Run
+from tests.greenroom.cli.conftest import Pair
 from tests.support.asgi import TOKEN
+from tests.support.called import Run
 from tests.support.processes import run, until
 
 HOOKS = Path(__file__).parents[3] / ".pre-commit-hooks.yaml"

@@ -8,8 +8,9 @@ import urllib.request
 import pytest
 import yaml
 
-from tests.greenroom.cli.conftest import Pair, Run
+from tests.greenroom.cli.conftest import Pair
 from tests.support.asgi import TOKEN
+from tests.support.called import Run
 from tests.support.processes import until
 
 SHOP = "/api/catalog/entities/by-name/component/default/shop"

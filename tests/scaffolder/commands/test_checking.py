@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 from tests.scaffolder.commands.test_suites import TEMPLATE, written
+from tests.support.called import Run
 from tests.support.processes import run
 
 
@@ -21,17 +22,19 @@ def test_a_dry_run_shows_what_a_template_makes_and_writes_it_where_it_is_told(tm
     assert (out / "run.sh").stat().st_mode & 0o111
 
 
-def test_a_dry_run_does_not_write_over_what_is_there(tmp_path: Path) -> None:
+def test_a_dry_run_does_not_write_over_what_is_there(greenroom: Run, tmp_path: Path) -> None:
     written(tmp_path / "t")
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "mine.txt").write_text("mine")
-    result = run("template", "dry-run", tmp_path / "t" / "template.yaml", "-v", "name=a", "--out", tmp_path / "out")
+    result = greenroom(
+        "template", "dry-run", tmp_path / "t" / "template.yaml", "-v", "name=a", "--out", tmp_path / "out"
+    )
     assert (result.code, "is not empty" in result.err) == (2, True)
 
 
-def test_a_dry_run_says_what_values_are_missing(tmp_path: Path) -> None:
+def test_a_dry_run_says_what_values_are_missing(greenroom: Run, tmp_path: Path) -> None:
     written(tmp_path)
-    result = run("template", "dry-run", tmp_path / "template.yaml")
+    result = greenroom("template", "dry-run", tmp_path / "template.yaml")
     assert (result.code, "missing: name" in result.err) == (2, True)
 
 
@@ -45,19 +48,19 @@ def test_lint_names_the_line_of_what_is_wrong(tmp_path: Path) -> None:
     assert run("template", "lint", written(tmp_path / "good").with_name("template.yaml")).code == 0
 
 
-def test_lint_speaks_to_programs_too(tmp_path: Path) -> None:
+def test_lint_speaks_to_programs_too(greenroom: Run, tmp_path: Path) -> None:
     file = tmp_path / "template.yaml"
     file.write_text(TEMPLATE.replace("parameters.name != 'local'", "parameters.nmae != 'local'"))
-    found = json.loads(run("template", "lint", "--format", "json", file).out)
+    found = json.loads(greenroom("template", "lint", "--format", "json", file).out)
     assert [(one["line"], one["severity"]) for one in found] == [(16, "error")]
-    assert run("template", "lint", "--format", "github", file).out.startswith(f"::error file={file},line=16,")
+    assert greenroom("template", "lint", "--format", "github", file).out.startswith(f"::error file={file},line=16,")
 
 
-def test_the_form_is_printed_and_values_that_it_takes(tmp_path: Path) -> None:
+def test_the_form_is_printed_and_values_that_it_takes(greenroom: Run, tmp_path: Path) -> None:
     file = written(tmp_path).with_name("template.yaml")
-    form = json.loads(run("template", "parameters", file).out)
+    form = json.loads(greenroom("template", "parameters", file).out)
     assert [step["schema"]["required"] for step in form["steps"]] == [["name"]]
-    assert run("template", "parameters", file, "--example").out.startswith("name: ")
+    assert greenroom("template", "parameters", file, "--example").out.startswith("name: ")
 
 
 def test_expressions_are_answered_line_by_line(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from tests.support.called import Run
 from tests.support.processes import run
 
 REPOSITORY = Path(__file__).resolve().parents[3]
@@ -15,9 +16,9 @@ def test_the_page_of_the_actions_is_of_the_actions_there_are() -> None:
     assert told == page, "write it anew: make docs"
 
 
-def test_an_action_is_told_with_its_inputs_and_an_example() -> None:
-    told = run("template", "actions", "debug:log").out
+def test_an_action_is_told_with_its_inputs_and_an_example(greenroom: Run) -> None:
+    told = greenroom("template", "actions", "debug:log").out
     assert "| `message` | string |" in told
     assert "action: debug:log" in told
-    missing = run("template", "actions", "debug:lgo")
+    missing = greenroom("template", "actions", "debug:lgo")
     assert (missing.code, "there is no action debug:lgo" in missing.err) == (2, True)

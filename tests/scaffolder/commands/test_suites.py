@@ -12,6 +12,7 @@ import pytest
 from greenroom.errors import InputError
 from greenroom_scaffolder.commands.cases import Case, Expected, FileWanted, read_suite
 from greenroom_scaffolder.commands.comparing import Made, Result, against_snapshot, problems, write_snapshot
+from tests.support.called import Run
 from tests.support.processes import run
 
 TEMPLATE = """
@@ -73,20 +74,20 @@ def test_cases_pass_without_a_server_or_a_database(tmp_path: Path) -> None:
     assert (result.code, result.out.splitlines()[-1]) == (0, "3 passed, 0 failed")
 
 
-def test_what_a_change_breaks_is_shown_line_by_line(tmp_path: Path) -> None:
+def test_what_a_change_breaks_is_shown_line_by_line(greenroom: Run, tmp_path: Path) -> None:
     written(tmp_path)
     (tmp_path / "skeleton" / "hello.txt").write_text("Goodbye ${{ values.name }}\n")
-    result = run("template", "test", tmp_path)
+    result = greenroom("template", "test", tmp_path)
     assert result.code == 1
     assert "hello.txt is not as expected" in result.out
     assert "-Hello ada" in result.out
     assert "+Goodbye ada" in result.out
 
 
-def test_an_action_that_is_called_otherwise_is_noticed(tmp_path: Path) -> None:
+def test_an_action_that_is_called_otherwise_is_noticed(greenroom: Run, tmp_path: Path) -> None:
     cases = GOOD.replace("repo=ada'}", "repo=bob'}")
     written(tmp_path, cases)
-    result = run("template", "test", tmp_path, "-k", "A greeting")
+    result = greenroom("template", "test", tmp_path, "-k", "A greeting")
     assert result.code == 1
     assert 'publish:git was called with {"repoUrl":"git.example?owner=a&repo=ada"}, never with' in result.out
 
@@ -110,17 +111,17 @@ def test_pytest_collects_the_same_cases(tmp_path: Path) -> None:
     assert "Traceback" not in told
 
 
-def test_a_snapshot_is_written_once_and_held_to_from_then_on(tmp_path: Path) -> None:
+def test_a_snapshot_is_written_once_and_held_to_from_then_on(greenroom: Run, tmp_path: Path) -> None:
     cases = "cases:\n  - {name: All of it, values: {name: local}, snapshot: true}\n"
     written(tmp_path, cases)
-    first = run("template", "test", tmp_path)
+    first = greenroom("template", "test", tmp_path)
     assert first.code == 1
     assert "there is no snapshot yet" in first.out
-    assert run("template", "test", tmp_path, "--update").code == 0
+    assert greenroom("template", "test", tmp_path, "--update").code == 0
     assert (tmp_path / "snapshots" / "all-of-it" / "files" / "hello.txt").read_text() == "Hello local\n"
-    assert run("template", "test", tmp_path).code == 0
+    assert greenroom("template", "test", tmp_path).code == 0
     (tmp_path / "skeleton" / "new.txt").write_text("new")
-    changed = run("template", "test", tmp_path)
+    changed = greenroom("template", "test", tmp_path)
     assert changed.code == 1
     assert "files/new.txt is new" in changed.out
 
