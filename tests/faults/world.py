@@ -50,12 +50,13 @@ long = pytest.mark.skipif(not LONG, reason="one of the long ones: make faults")
 
 
 def short_leases(seconds: int) -> str:
-    """Python that makes a process believe sooner that another is dead."""
+    """Python that makes a process believe sooner that another is dead, and sooner try again what failed."""
     return f"""
 from datetime import timedelta
 from greenroom_catalog.ingestion import engine, runner
 engine.LEASE = timedelta(seconds={seconds})
 runner.LEASE = timedelta(seconds={seconds})
+runner.TRY_AGAIN = timedelta(seconds={seconds})
 """
 
 
