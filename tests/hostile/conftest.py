@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import resource
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -162,6 +163,15 @@ async def breathes(bound: float = BOUND) -> AsyncIterator[None]:
         over.set()
         await beating
     assert max(gaps) < bound, f"nothing else was done for {max(gaps):.2f} s"
+
+
+@contextmanager
+def memory_of(most: int) -> Iterator[None]:
+    """The block makes this process no larger than so many bytes beyond what it ever was."""
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    yield
+    taken = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * 1024
+    assert taken < most, f"{taken} bytes more than before"
 
 
 def _now() -> float:

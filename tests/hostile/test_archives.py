@@ -5,7 +5,6 @@ from __future__ import annotations
 import gzip
 import io
 import os
-import resource
 import stat
 import struct
 import tarfile
@@ -24,6 +23,7 @@ from greenroom_scaffolder.actions.rendering import Engines
 from greenroom_scaffolder.actions.sources import Sources
 from greenroom_scaffolder.tasks.runner import Bounds
 from greenroom_scaffolder.workspace.quota import Quota
+from tests.hostile.conftest import memory_of
 from tests.scaffolder.tasks.rehearsal import Notebook, made, runner_of, spec_of, task_of
 
 MB = 1024**2
@@ -62,13 +62,12 @@ class Shop:
 
     async def fetch(self, archive: bytes, form: Form, quota: Quota | None = None) -> str:
         """What was said of it, empty for what was taken: by both actions the same, but for the folder that is written to."""
-        memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         actions = ("fetch:plain", "fetch:template")
-        said = [await self._fetch(action, archive, form, quota or Quota()) for action in actions]
+        with memory_of(MEMORY):
+            said = [await self._fetch(action, archive, form, quota or Quota()) for action in actions]
         assert said[0][:9] == said[1][:9]
         assert os.listdir(self.workspaces) == []  # noqa: PTH208 - a glance
         assert os.listdir(self.workspaces.parent) == ["workspaces"]  # noqa: PTH208 - a glance
-        assert (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - memory) * 1024 < MEMORY
         return said[0]
 
     async def _fetch(self, action: str, archive: bytes, form: Form, quota: Quota) -> str:

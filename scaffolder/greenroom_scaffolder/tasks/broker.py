@@ -24,6 +24,7 @@ from greenroom_scaffolder.storage.store import Store
 from greenroom_scaffolder.tasks.events import TaskEvent, TaskEvents
 from greenroom_scaffolder.tasks.journal import Sealing
 from greenroom_scaffolder.tasks.task import TaskStatus
+from greenroom_scaffolder.workspace.redaction import refuse_large
 
 _encode = msgspec.json.Encoder().encode
 
@@ -62,7 +63,8 @@ class Broker:
     async def create(
         self, spec: Mapping[str, Any], *, created_by: str | None, secrets: Mapping[str, str], initiator: Credentials
     ) -> str:
-        """Have a task run. Returns its id once it is safe in the database."""
+        """Have a task run. Returns its id once it is safe in the database. Raises LargeSecretsError."""
+        refuse_large(secrets)
         id_ = uuid4()
         sealed = seal_trust(self._sealing, str(id_), Trust(secrets, initiator))
         await self._store.create(NewTask(id_, created_by or "", _strategy(spec), _encode(spec), sealed))
@@ -95,7 +97,8 @@ class Broker:
     ) -> None:
         """Go on from the step that failed, or begin anew. A completed task begins anew, as one whose template says so.
 
-        Raises NotFoundError, ConflictError (`Task with taskId … cannot be retried`)."""
+        Raises NotFoundError, ConflictError (`Task with taskId … cannot be retried`), LargeSecretsError."""
+        refuse_large(secrets)
         sealed = seal_trust(self._sealing, str(read_id(task_id)), Trust(secrets, initiator))
         await self._store.retry(task_id, sealed, start_over=start_over)
 

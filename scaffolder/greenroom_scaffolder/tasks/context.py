@@ -12,7 +12,7 @@ import msgspec
 
 from greenroom.errors import NotAllowedError
 from greenroom.plugin import TemplateInfo
-from greenroom_scaffolder.tasks.answers import plain
+from greenroom_scaffolder.tasks.answers import AnswerError, measured
 from greenroom_scaffolder.tasks.keeping import Keeper
 from greenroom_scaffolder.tasks.programs import ProgramLimits, run_program
 from greenroom_scaffolder.tasks.scribe import Scribe, StepLog
@@ -23,8 +23,17 @@ I = TypeVar("I")  # noqa: E741 - of an action: its input
 
 _KEYS = UUID("5e4c6d1c-6a57-4dd1-9d8f-6c0f2f2a7a10")
 """Where the keys of calls come from."""
+MOST_CHECKPOINTS = 10_000
+"""Of one run."""
 _BREATH = 200
 """Lines of a program's output after which it waits until they are written down."""
+
+
+class Allowance:
+    """What the checkpoints of a run may still remember, in characters."""
+
+    def __init__(self, left: int) -> None:
+        self.left = left
 
 
 class Frame(msgspec.Struct, frozen=True):
@@ -45,6 +54,7 @@ class Frame(msgspec.Struct, frozen=True):
     durable: Callable[[], Awaitable[None]]
     most: int
     """Characters of what a checkpoint may remember."""
+    allowance: Allowance
     programs: ProgramLimits
 
 
@@ -104,7 +114,7 @@ class StepContext(Generic[I]):
         name = f"{self._place}.{key}"
         if (known := self._frame.checkpoints.get(name)) is not None:
             return known.value
-        made = Checkpoint(plain(await make(), self._frame.most, f"The checkpoint '{key}'"))
+        made = self._remembered(key, await make())
         self._frame.checkpoints[name] = made
         change = None if self._frame.dry_run else await self._frame.keeper.changes()
         if change is not None:
@@ -112,6 +122,15 @@ class StepContext(Generic[I]):
         self._frame.journal.checkpoint(name, made)
         await self._frame.durable()
         return made.value
+
+    def _remembered(self, key: str, value: Any) -> Checkpoint:
+        """Raises AnswerError for more than a run may remember."""
+        frame = self._frame
+        if len(frame.checkpoints) >= MOST_CHECKPOINTS:
+            raise AnswerError(f"The task has more than {MOST_CHECKPOINTS} checkpoints")
+        kept, size = measured(value, min(frame.most, frame.allowance.left), f"The checkpoint '{key[:200]}'")
+        frame.allowance.left -= size + len(key)
+        return Checkpoint(kept)
 
     async def run(
         self, *command: str, env: Mapping[str, str] | None = None, cwd: Path | None = None, stdin: bytes | None = None

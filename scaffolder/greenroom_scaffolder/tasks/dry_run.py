@@ -13,8 +13,8 @@ from greenroom.errors import GreenroomError, error_name
 from greenroom_scaffolder.tasks.answers import said
 from greenroom_scaffolder.tasks.keeping import Keeper
 from greenroom_scaffolder.tasks.runner import Run, Runner
-from greenroom_scaffolder.tasks.task import Checkpoint, EventType, StepState, Task, TaskState
-from greenroom_scaffolder.workspace.redaction import Redactor
+from greenroom_scaffolder.tasks.task import Checkpoint, EventType, Outcome, StepState, Task, TaskState
+from greenroom_scaffolder.workspace.redaction import Redactor, refuse_large
 from greenroom_scaffolder.workspace.threads import in_thread
 from greenroom_scaffolder.workspace.workspace import Content
 
@@ -71,7 +71,9 @@ class DryRuns:
         """`files` are what lies beside the template, by their paths from there; `spec` is of a template there (what it says of
         `templateInfo.baseUrl` does not count).
 
-        Raises the error of the first step that fails, without secrets, and NotAllowedError for files that lie elsewhere."""
+        Raises the error of the first step that fails, without secrets, NotAllowedError for files that lie elsewhere, and
+        LargeSecretsError."""
+        refuse_large(secrets or {})
         name = f"dry-run-content-{uuid4()}"
         beside = Keeper(self._runner.root, name, self._runner.bounds.quota)
         try:
@@ -98,7 +100,7 @@ class DryRuns:
         journal = MemoryJournal()
         task = Task(str(uuid4()), {**spec, "templateInfo": info}, None, secrets or {}, initiator, TaskState())
         run = _Rehearsal(self._runner, task, journal, asyncio.Event(), dry=True)
-        outcome = await run.outcome()
+        outcome = await _ended(run)
         error = shown(run.error or GreenroomError(), run.redactor) if outcome.status == "failed" else None
         return DryRun(journal.log, run.files, outcome.output or {}, error)
 
@@ -113,6 +115,17 @@ class _Rehearsal(Run):
     async def _wind_up(self) -> None:
         if self.keeper.made:
             self.files = await in_thread(self.keeper.workspace.contents)
+
+
+async def _ended(run: Run) -> Outcome:
+    """What an action raises that is no Exception is its failure, too, and not the end of who asked for it."""
+    try:
+        return await run.outcome()
+    except (asyncio.CancelledError, KeyboardInterrupt, Exception):
+        raise
+    except BaseException as error:  # noqa: BLE001 - told as the error of the run
+        run.error = error
+        return Outcome("failed")
 
 
 def _lay_out(beside: Keeper, files: Sequence[tuple[str, bytes]]) -> None:

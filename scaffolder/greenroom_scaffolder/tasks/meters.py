@@ -16,6 +16,14 @@ _LONGEST_PARAMETER = 256
 """Characters of a text that an audit record quotes: upstream's `scaffolder.auditor.taskParameterMaxLength`, unless it says."""
 
 
+_LONGEST_NAME = 200
+"""Characters."""
+_MOST_TEMPLATES, _MOST_STEPS = 1_000, 100
+"""Templates, and steps of each, that are told apart in figures; `other` stands for those that come later. Who tries templates out
+may name them as he likes, and each figure is kept for as long as the process lives."""
+_OTHER = "other"
+
+
 class Meters:
     """Counts what is run."""
 
@@ -27,9 +35,12 @@ class Meters:
         self._step_time = metrics.histogram("scaffolder.step.duration", "Duration of a step runs", step)
         left = "Calls of actions that did not end when they were told to"
         self._left = metrics.counter("scaffolder.action.left.count", left, ("action",))
+        self._known: dict[str, set[str]] = {}
+        """Templates, and their steps, that there are figures of."""
 
     def task(self, template: str, result: Result, seconds: float) -> None:
         """A run has ended."""
+        template, _ = self._named(template, "")
         self._tasks.inc(template=template, result=result)
         self._task_time.observe(seconds, template=template, result=result)
 
@@ -42,9 +53,21 @@ class Meters:
 
     def step(self, template: str, name: str, result: Result, seconds: float) -> None:
         """A step has. What is skipped is not counted, only timed, as upstream does."""
+        template, name = self._named(template, name)
         if result != "skipped":
             self._steps.inc(template=template, step=name, result=result)
         self._step_time.observe(seconds, template=template, step=name, result=result)
+
+    def _named(self, template: str, step: str) -> tuple[str, str]:
+        """Names as they are told in figures."""
+        template, step = template[:_LONGEST_NAME], step[:_LONGEST_NAME]
+        if template not in self._known and len(self._known) >= _MOST_TEMPLATES:
+            return _OTHER, _OTHER
+        steps = self._known.setdefault(template, set())
+        if step not in steps and len(steps) >= _MOST_STEPS:
+            return template, _OTHER
+        steps.add(step)
+        return template, step
 
     def left_behind(self, action: str) -> None:
         """A call of an action did not end when it was told to."""

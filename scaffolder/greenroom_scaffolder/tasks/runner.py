@@ -21,13 +21,13 @@ from greenroom_scaffolder.settings import Environment
 from greenroom_scaffolder.tasks import steps
 from greenroom_scaffolder.tasks.acting import GRACE, Act
 from greenroom_scaffolder.tasks.answers import converted, measured, plain, said
-from greenroom_scaffolder.tasks.context import Frame, StepContext
+from greenroom_scaffolder.tasks.context import Allowance, Frame, StepContext
 from greenroom_scaffolder.tasks.expressions import Renderer, quick
 from greenroom_scaffolder.tasks.keeping import TOO_LARGE, Keeper
 from greenroom_scaffolder.tasks.meters import Meters, Result, template_of
 from greenroom_scaffolder.tasks.programs import ProgramLimits
 from greenroom_scaffolder.tasks.removals import Removals
-from greenroom_scaffolder.tasks.scribe import LogLimits, Scribe, StepLog, error_body
+from greenroom_scaffolder.tasks.scribe import LONGEST_MESSAGE, LogLimits, Scribe, StepLog, error_body, shortened
 from greenroom_scaffolder.tasks.steps import Call, Round, Scope, Skip, StandIn, Step
 from greenroom_scaffolder.tasks.task import Checkpoint, Journal, Outcome, StepState, StepStatus, Task
 from greenroom_scaffolder.templates.options import StepOptions, step_options
@@ -73,7 +73,7 @@ class Bounds(msgspec.Struct, frozen=True):
     answer: int = 10 * 1024 * 1024
     """Characters of what one step answers, or the task itself."""
     answers: int = 50 * 1024 * 1024
-    """Characters of what all steps answer."""
+    """Characters of what all steps answer, and as many of what their checkpoints remember."""
     grace: float = GRACE
     """Seconds for an action to end once it is told to."""
 
@@ -152,6 +152,7 @@ class Run:
             task.state.checkpoints,
             self._durable,
             bounds.answer,
+            Allowance(bounds.answers),
             bounds.programs,
         )
         self._template = template_of(task.spec)
@@ -391,7 +392,8 @@ class Run:
         status: StepStatus = "cancelled" if isinstance(error, CancelledStepError) else "failed"
         self._journal.step(place, StepState(status, error=told))
         if not isinstance(error, GreenroomError):
-            trace = self.redactor.redact("".join(traceback.format_exception(error)))
+            trace = shortened("".join(traceback.format_exception(error)), LONGEST_MESSAGE, self.redactor)
+            trace = self.redactor.redact(trace)
             log.warning("Task %s: step %s failed\n%s", self._task.id, step["id"], trace)
 
     def _failed(self, step: Step, error: BaseException) -> None:

@@ -20,7 +20,7 @@ _PATIENCE = 0.05
 """Seconds for which a line waits for the next."""
 
 
-_LONGEST_MESSAGE = 64 * 1024
+LONGEST_MESSAGE = 64 * 1024
 """Characters of an error's message."""
 
 
@@ -50,6 +50,8 @@ class Scribe:
         self._loop, self._thread = asyncio.get_running_loop(), threading.get_ident()
         self._left = limits.total
         self._full = False
+        self._brought, self._lines_brought = 0, 0
+        """Characters and lines that came from other threads."""
 
     def tell(self, message: str, step_id: str | None = None, status: StepStatus | None = None) -> None:
         """An event about the task or a step."""
@@ -64,10 +66,10 @@ class Scribe:
     def line(self, level: str, message: str, step_id: str) -> None:
         """A line that an action logs, from any thread. One whose end may be the beginning of a secret waits for what follows, but
         not long."""
-        if threading.get_ident() != self._thread:
-            self._loop.call_soon_threadsafe(self.line, level, message, step_id)
-            return
         if self._full or (level == "debug" and not self._verbose):
+            return
+        if threading.get_ident() != self._thread:
+            self._bring(level, message, step_id)
             return
         self.written += 1
         message = shortened(message, self._limits.line, self._redactor)
@@ -80,6 +82,15 @@ class Scribe:
             self._write(told, text, step)
         if self._held and self._soon is None:
             self._soon = self._loop.call_later(_PATIENCE, self.flush)
+
+    def _bring(self, level: str, message: str, step_id: str) -> None:
+        """To the thread that writes; what would not be written any more does not even wait there."""
+        if self._brought > self._limits.total or self._lines_brought > self._limits.lines:
+            return
+        message = shortened(message, self._limits.line, self._redactor)
+        self._brought += len(message)
+        self._lines_brought += 1
+        self._loop.call_soon_threadsafe(self.line, level, message, step_id)
 
     def flush(self) -> None:
         """Write what waits."""
@@ -145,5 +156,5 @@ def shortened(text: str, longest: int, redactor: Redactor) -> str:
 
 def error_body(name: str, message: str, redactor: Redactor) -> Mapping[str, str]:
     """How a failed step or task tells its error."""
-    told = shortened(message, _LONGEST_MESSAGE, redactor)
+    told = shortened(message, LONGEST_MESSAGE, redactor)
     return {"name": sound(redactor.redact(name)), "message": sound(redactor.redact(told))}

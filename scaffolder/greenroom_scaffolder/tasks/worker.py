@@ -177,7 +177,9 @@ class Worker:
             if task is None and self._refused is not None:
                 self._refused(_unopened(claim), outcome)
             return outcome
-        except Exception as error:
+        except asyncio.CancelledError:
+            raise
+        except BaseException as error:  # such as an action's library may have of its own
             log.exception("the run of the task %s broke", claim.id)
             return _failed(error)
 
@@ -235,7 +237,7 @@ def _unopened(claim: Claim) -> Task:
     return Task(str(claim.id), spec, claim.created_by or None, {}, NOBODY, TaskState())
 
 
-def _failed(error: Exception) -> Outcome:
+def _failed(error: BaseException) -> Outcome:
     message = error.message if isinstance(error, GreenroomError) else str(error)
     return Outcome("failed", error={"name": error_name(error), "message": message})
 

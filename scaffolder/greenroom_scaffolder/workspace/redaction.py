@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from itertools import accumulate
 from typing import Any, Generic, TypeVar
 
+from greenroom.errors import InputError
 from greenroom_scaffolder.workspace.variants import (
     SHORTEST,
     dropped,
@@ -26,12 +27,19 @@ About = TypeVar("About")
 MASK = "***"
 """Upstream's."""
 
+MOST_SECRET = 64 * 1024
+"""Characters of all secrets of a task: to know one in all its forms takes 5 µs and 300 bytes for each."""
+
 _GRAM = 4
 _STRIDE = 3
 """A form of at least `_GRAM + _STRIDE - 1` characters has a whole gram at one of every `_STRIDE` places of a text."""
 
 _SIGHT = 3
 """How far back a stream looks, in lengths of the longest form: white space takes some of it."""
+_MOST_BEGINNINGS = 1_000
+"""Places, the last ones, where a secret may have begun that are looked at: only texts that are made for it have more."""
+_SPARE = 1_000_000
+"""Characters of secrets that may be found beyond four times what a text is long: more, and they all overlap."""
 _TELLING = 8
 """Characters of the beginning of a secret that are too many to be shown when nothing follows."""
 
@@ -40,6 +48,16 @@ _DEEPEST = 400
 
 Span = tuple[int, int]
 """From and to, in characters."""
+
+
+class LargeSecretsError(InputError):
+    """The secrets are too large"""
+
+
+def refuse_large(secrets: Mapping[str, str]) -> None:
+    """Raises LargeSecretsError for secrets that nobody could look for in all that a task says."""
+    if sum(map(len, secrets.values())) > MOST_SECRET:
+        raise LargeSecretsError(f"The secrets of a task may have {MOST_SECRET} characters together, and no more")
 
 
 class Redactor:
@@ -111,7 +129,8 @@ class Redactor:
         Less than `_GRAM` characters of one say nothing."""
         tail = folded(squeezed(text[-self.sight :])) if self._forms else ""
         places = range(max(0, len(tail) - self._longest + 1), len(tail) - _GRAM + 1)
-        for start in [place for place in places if tail[place : place + _GRAM] in self._first]:
+        likely = [place for place in places if tail[place : place + _GRAM] in self._first]
+        for start in likely[-_MOST_BEGINNINGS:]:
             form = self._form_beginning(tail[start:])
             if form is not None:
                 count = len(tail) - start
@@ -150,13 +169,18 @@ class Redactor:
         plain = folded(squeezed(text))
         grams = self._by_gram
         places = range(0, len(plain) - _GRAM + 1, _STRIDE)
-        found = [
-            (place - offset, place - offset + len(form))
-            for place in [place for place in places if plain[place : place + _GRAM] in grams]
-            for offset, form in grams[plain[place : place + _GRAM]]
-            if place >= offset and plain.startswith(form, place - offset)
-        ]
-        return _unsqueezed(text, found)
+        likely = [place for place in places if plain[place : place + _GRAM] in grams]
+        found: list[Span] = []
+        left = 4 * len(plain) + _SPARE
+        for place in likely:
+            for offset, form in grams[plain[place : place + _GRAM]]:
+                if place >= offset and plain.startswith(form, place - offset):
+                    found.append((place - offset, place - offset + len(form)))
+                    left -= len(form)
+            if left < 0:  # a secret such as `aaaa…` in a text such as `aaaa…`
+                found.append((place, len(plain)))
+                break
+        return _unsqueezed(text, _merged(found))
 
     def _tree(self, value: Any, depth: int) -> Any:
         if isinstance(value, str):
@@ -189,7 +213,8 @@ class Stream(Generic[About]):
         self._held.append((text, about))
         whole = self._whole()
         begun = self._redactor.beginning(whole)
-        return self._release(whole, self._redactor.spans(whole), len(whole) if begun is None else begun[0])
+        place = len(whole) if begun is None else begun[0]
+        return self._release(whole, self._redactor.spans(whole), place, place)
 
     def flush(self) -> list[tuple[str, About]]:
         """What is still held back, as nothing follows, or not soon: a long beginning of a secret is masked as well."""
@@ -198,12 +223,13 @@ class Stream(Generic[About]):
         begun = self._redactor.beginning(whole)
         if begun is not None and begun[1]:
             spans = _merged([*spans, (begun[0], len(whole))])
-        return self._release(whole, spans, len(whole))
+        return self._release(whole, spans, len(whole), len(whole) if begun is None else begun[0])
 
     def _whole(self) -> str:
         return self._separator.join([self._seen, *(text for text, _ in self._held)])
 
-    def _release(self, whole: str, spans: list[Span], until: int) -> list[tuple[str, About]]:
+    def _release(self, whole: str, spans: list[Span], until: int, begun: int) -> list[tuple[str, About]]:
+        """What ends before `until`. From `begun` on it may be that a secret is being written."""
         shown, start = [], len(self._seen) + len(self._separator)
         for text, about in self._held:
             end = start + len(text)
@@ -213,14 +239,18 @@ class Stream(Generic[About]):
             shown.append((self._redactor.masked(text, inside), about))
             start = end + len(self._separator)
         self._held = self._held[len(shown) :]
-        self._seen = self._remembered(whole[: start - len(self._separator)])
+        self._seen = self._remembered(whole[: start - len(self._separator)], begun)
         return shown
 
-    def _remembered(self, seen: str) -> str:
-        """As much as a secret that goes on may have left there. What is written in one piece is not over two lines."""
+    def _remembered(self, seen: str, begun: int) -> str:
+        """As much as a secret that goes on may have left there: mostly next to nothing, so that a line costs what it is long.
+        What is written in one piece is not over two lines."""
         sight = self._redactor.sight
-        last = seen[-sight:] if sight else ""
-        return squeezed(last)[-sight // _SIGHT :] if self._separator else last
+        if not self._separator or not sight:
+            return seen[-sight:] if sight else ""
+        if begun < len(seen):
+            return squeezed(seen[-sight:])[-sight // _SIGHT :]
+        return squeezed(seen[-sight:])[-_GRAM + 1 :]
 
 
 def _merged(spans: list[Span]) -> list[Span]:

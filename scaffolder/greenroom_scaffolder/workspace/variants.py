@@ -7,12 +7,20 @@ import html
 import json
 import re
 from collections.abc import Iterator
+from itertools import islice
 from urllib.parse import quote, quote_plus
 
 SHORTEST = 6
 """Characters, white space aside, from which a secret is looked for in any form. A shorter one - a PIN, `dev`, `true` - is looked
 for as it is written and escaped, no more: three letters in either case or reversed stand in any text by chance, and replacing
 those would make logs unreadable, and tell what the secret is."""
+
+_LONG = 4096
+"""Characters from which a secret is looked for piece by piece, and not in what was escaped or encoded twice: each form takes time
+and memory, and long ones that are all alike take time at each place of a text."""
+_PIECE, _OVERLAP = 1024, 64
+_MOST_LINES = 500
+"""Of one secret that are looked for one by one."""
 
 _LEAST = 6
 """Characters of a form that is looked for: what is left of a base64 text between its alignments, for example."""
@@ -48,12 +56,16 @@ def loose_forms(secret: str) -> set[str]:
 
 
 def _forms(secret: str) -> Iterator[str]:
-    for one in (secret, *_lines(secret)):
+    is_long = len(secret) > _LONG
+    for one in (*(_pieces(secret) if is_long else (secret,)), *_lines(secret)):
         cases = {one, one.upper(), one.lower(), one.title(), one.capitalize(), one.swapcase(), one.casefold()}
         yield from cases
         yield from (case[::-1] for case in cases)
         escaped = _escaped(one)
         yield from escaped
+        if is_long:
+            yield from _encoded(one)
+            continue
         for text in {one, one.upper(), one.lower(), *_in_json(one)}:
             yield from _encoded(text)
         for text in escaped:
@@ -61,10 +73,17 @@ def _forms(secret: str) -> Iterator[str]:
             yield quote(text, safe="", errors="surrogatepass")
 
 
+def _pieces(secret: str) -> Iterator[str]:
+    """They overlap by more than what an encoding makes of the ends of a piece, which depends on what stands beside it."""
+    for start in range(0, len(secret), _PIECE - _OVERLAP):
+        yield secret[start : start + _PIECE]
+
+
 def _lines(secret: str) -> list[str]:
     """Those of a key in PEM form, which may be logged one by one; its first and last say nothing."""
-    lines = [line.strip() for line in secret.splitlines()]
-    return [line for line in lines if len(squeezed(line)) >= 2 * SHORTEST and not line.startswith("--")]
+    lines = dict.fromkeys(line.strip() for line in secret.splitlines())
+    telling = (line for line in lines if len(squeezed(line)) >= 2 * SHORTEST and not line.startswith("--"))
+    return list(islice(telling, _MOST_LINES))
 
 
 def _escaped(text: str) -> set[str]:

@@ -31,10 +31,12 @@ from greenroom_scaffolder.workspace.descent import (
     refusals,
 )
 from greenroom_scaffolder.workspace.globs import find_files
-from greenroom_scaffolder.workspace.quota import Ledger, Quota, QuotaError, Usage
+from greenroom_scaffolder.workspace.quota import Ledger, Quota, QuotaError, Usage, in_words
 from greenroom_scaffolder.workspace.removal import clear
 from greenroom_scaffolder.workspace.scan import Entry, entry_of, scan
 
+MOST_SHOWN = 64 * 1024 * 1024
+"""Bytes of all files that a dry run shows: its answer is made in memory, and is a third larger."""
 _CHUNK = 1024 * 1024
 _TASK_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 _ATTEMPTS = 3
@@ -158,16 +160,22 @@ class Workspace:
         """For after a step, whose processes may have written by themselves. Raises QuotaError."""
         return self._ledger.check()
 
-    def contents(self) -> list[Content]:
+    def contents(self, most: int = MOST_SHOWN) -> list[Content]:
         """Every file as a dry run shows it: all but `.git`, no folders, and of links only the broken ones (upstream's
-        serializeDirectoryContents). Raises NotAllowedError when a link leads outside."""
-        return [
-            self._content(entry)
+        serializeDirectoryContents). Raises NotAllowedError when a link leads outside, QuotaError for more than `most` bytes."""
+        shown = [
+            entry
             for entry in self.entries()
             if entry.kind in ("file", "link")
             and entry.path.split("/", 1)[0] != ".git"
             and (entry.kind == "file" or not self.exists(entry.path))
         ]
+        size = sum(entry.size for entry in shown)
+        if size > most:
+            raise QuotaError(
+                f"The files of the dry run are {in_words(size)}, more than the {in_words(most)} that are shown"
+            )
+        return [self._content(entry) for entry in shown]
 
     # --- changing ------------------------------------------------------------------------------------------------
 

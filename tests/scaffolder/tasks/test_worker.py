@@ -94,10 +94,12 @@ async def test_no_more_tasks_run_at_a_time_than_there_are_slots(database: Databa
     assert most == 3
 
 
-async def test_a_run_that_breaks_fails_its_task_and_no_other(database: Database) -> None:
+@pytest.mark.parametrize("kind", [ValueError, BaseException, BaseExceptionGroup])
+async def test_a_run_that_breaks_fails_its_task_and_no_other(database: Database, kind: type[BaseException]) -> None:
     async def run(task: Task, journal: Journal, cancel: asyncio.Event) -> Outcome:
         if task.spec.get("broken"):
-            raise ValueError("what was that")
+            more = [[KeyboardInterrupt()]] if kind is BaseExceptionGroup else []
+            raise kind("what was that", *more)
         return Outcome("completed")
 
     async with process(database, run) as one:

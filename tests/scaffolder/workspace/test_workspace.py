@@ -421,6 +421,14 @@ def test_what_a_process_wrote_by_itself_is_seen_at_the_check(workspace: Workspac
         workspace.check()
 
 
+def test_a_dry_run_shows_no_more_than_memory_bears(workspace: Workspace) -> None:
+    workspace.write("a", b"x" * 2000)
+    workspace.write("b", b"x" * 1000)
+    assert len(workspace.contents(most=3000)) == 2
+    with pytest.raises(QuotaError, match=r"are 2\.93 kB, more than the 2\.929 kB that are shown"):
+        workspace.contents(most=2999)
+
+
 def test_an_endless_source_is_stopped(workspace: Workspace) -> None:
     with pytest.raises(QuotaError):
         workspace.pour("endless", iter(lambda: b"x" * 1000, b""))
