@@ -8,6 +8,9 @@ from typing import Any, Final
 
 from msgspec import UNSET
 
+from greenroom_scaffolder.javascript.json_text import json_text
+from greenroom_scaffolder.javascript.numbers import as_double
+from greenroom_scaffolder.javascript.objects import truthy
 from greenroom_scaffolder.schemas.checking import NOTHING, Check, Found, Run, Site, schema_at
 from greenroom_scaffolder.schemas.problems import (
     Path,
@@ -16,10 +19,9 @@ from greenroom_scaffolder.schemas.problems import (
     identity,
     property_text,
     schema_or_id,
-    truthy,
 )
 from greenroom_scaffolder.schemas.references import Scope
-from greenroom_scaffolder.schemas.values import as_double, is_number, joined, json_text, text_of
+from greenroom_scaffolder.schemas.values import is_number, joined, text_of
 
 
 def type_(site: Site) -> Check:

@@ -10,8 +10,10 @@ import math
 import re
 from collections.abc import Callable
 
+from greenroom_scaffolder.javascript.numbers import parse_float, read_number
+from greenroom_scaffolder.javascript.texts import WHITESPACE
 from greenroom_scaffolder.schemas.patterns import Matcher, is_pattern, matcher
-from greenroom_scaffolder.schemas.values import SPACES, as_double, number_of, text_of
+from greenroom_scaffolder.schemas.values import text_of
 
 _DATE = r"\d{4}-(?:0\d|1[0-2])-(?:3[01]|0[1-9]|[12]\d)"
 _CLOCK = r"(?:2[0-4]|[01]\d):[0-5]\d:(?:60|[0-5]\d)"
@@ -105,8 +107,7 @@ _PATTERNS = {
     "alphanumeric": "^[a-zA-Z0-9]+$",
 }  # fmt: skip
 
-_LEADING_NUMBER = re.compile(rf"[{SPACES}]*([+-]?(?:Infinity|(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?))")
-_LEADING_INTEGER = re.compile(rf"[{SPACES}]*([+-]?[0-9]+)")
+_LEADING_INTEGER = re.compile(rf"[{WHITESPACE}]*([+-]?[0-9]+)")
 
 
 def format_check(name: object) -> Matcher | None:
@@ -116,11 +117,11 @@ def format_check(name: object) -> Matcher | None:
 
 
 def _is_whole_milliseconds(text: str) -> bool:
-    """A number, whole and finite, and nothing else; texts that only begin like one are none."""
-    number, integer = _LEADING_NUMBER.match(text), _LEADING_INTEGER.match(text)
-    if not number or not integer or math.isnan(number_of(text)):
+    """A whole number and nothing else; texts that only begin like one are none."""
+    integer = _LEADING_INTEGER.match(text)
+    if integer is None or math.isnan(read_number(text)):
         return False
-    return float(number[1]) == as_double(int(integer[1]))
+    return parse_float(text) == float(integer[1])
 
 
 _CHECKS: dict[str, Callable[[str], bool]] = {

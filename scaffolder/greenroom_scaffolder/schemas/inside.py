@@ -7,10 +7,13 @@ from typing import Any
 
 from msgspec import UNSET
 
+from greenroom_scaffolder.javascript.json_text import json_text
+from greenroom_scaffolder.javascript.numbers import as_double
+from greenroom_scaffolder.javascript.objects import truthy
 from greenroom_scaffolder.schemas.checking import NOTHING, Check, Found, Run, Site, schema_at
 from greenroom_scaffolder.schemas.patterns import matcher
-from greenroom_scaffolder.schemas.problems import Path, Problem, SchemaError, property_text, truthy
-from greenroom_scaffolder.schemas.values import ON_EVERY_OBJECT, json_text, keys_of, same, text_of
+from greenroom_scaffolder.schemas.problems import Path, Problem, SchemaError, property_text
+from greenroom_scaffolder.schemas.values import ON_EVERY_OBJECT, is_number, keys_of, kind_of, same, text_of
 
 
 def property_names(site: Site) -> Check:
@@ -190,7 +193,7 @@ def _fingerprint(value: Any) -> Any:
         value = dict(zip(keys_of(value), value, strict=True))
     if isinstance(value, Mapping):
         return frozenset((key, _fingerprint(member)) for key, member in value.items())
-    return isinstance(value, bool), value
+    return as_double(value) if is_number(value) else (kind_of(value), value)
 
 
 def dependencies(site: Site) -> Check:

@@ -8,11 +8,13 @@ from typing import Any
 
 from msgspec import UNSET
 
+from greenroom_scaffolder.javascript.json_text import json_text
+from greenroom_scaffolder.javascript.numbers import as_double, number_text
 from greenroom_scaffolder.schemas.checking import NOTHING, Check, Found, Keyword, Run, Site
 from greenroom_scaffolder.schemas.formats import format_check
 from greenroom_scaffolder.schemas.patterns import matcher
 from greenroom_scaffolder.schemas.problems import Path, SchemaError, WrongTypeError
-from greenroom_scaffolder.schemas.values import as_double, is_number, json_text, number_of, number_text, same, text_of
+from greenroom_scaffolder.schemas.values import is_number, number_of, same, text_of
 
 
 def enum(site: Site) -> Check:

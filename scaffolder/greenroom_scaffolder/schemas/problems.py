@@ -9,11 +9,12 @@ from typing import Any, TypeAlias
 import msgspec
 
 from greenroom.errors import GreenroomError, InputError
-from greenroom_scaffolder.schemas.values import SPACES, json_text
+from greenroom_scaffolder.javascript.objects import truthy
+from greenroom_scaffolder.javascript.texts import WHITESPACE, quoted
 
 Path: TypeAlias = tuple[str | int, ...]
 
-_NEEDS_QUOTES = re.compile(rf"[.\[\]{SPACES}]|^[0-9]")
+_NEEDS_QUOTES = re.compile(rf"[.\[\]{WHITESPACE}]|^[0-9]")
 _DIGITS = re.compile(r"[0-9]+")
 
 
@@ -91,7 +92,7 @@ def _suffix(step: str | int) -> str:
     text = str(step)
     if not _NEEDS_QUOTES.search(text):
         return f".{text}"
-    return f"[{text}]" if _DIGITS.fullmatch(text) else f"[{json_text(text)}]"
+    return f"[{text}]" if _DIGITS.fullmatch(text) else f"[{quoted(text)}]"
 
 
 def schema_or_id(schema: Any) -> Any:
@@ -106,10 +107,3 @@ def identity(schema: Any) -> Any:
         return None
     new, old = schema.get("$id"), schema.get("id")
     return new if truthy(new) else old if truthy(old) else None
-
-
-def truthy(value: Any) -> bool:
-    """Whether JavaScript takes the value for true, as it does empty lists and objects."""
-    if value is None or value is False or value is msgspec.UNSET or value == "":
-        return False
-    return not (isinstance(value, int | float) and value == 0)

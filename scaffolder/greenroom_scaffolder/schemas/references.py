@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 from urllib.parse import unquote_to_bytes
 
 from greenroom.urls.whatwg import InvalidUrlError, parse
+from greenroom_scaffolder.javascript.objects import truthy
 from greenroom_scaffolder.schemas.problems import (
     InvalidReferenceError,
     MalformedReferenceError,
@@ -21,9 +22,8 @@ from greenroom_scaffolder.schemas.problems import (
     WrongKeywordError,
     WrongTypeError,
     identity,
-    truthy,
 )
-from greenroom_scaffolder.schemas.values import keys_of, number_text, same, text_of
+from greenroom_scaffolder.schemas.values import keys_of, same, text_of
 
 _INVENTED = "resolve"
 _LONE_PERCENT = re.compile("%(?![0-9A-Fa-f]{2})")
@@ -170,7 +170,7 @@ class _Scan:
     def visit_list(self, base: str, schemas: Any) -> None:
         if isinstance(schemas, list):
             for index, schema in enumerate(schemas):
-                self.visit(f"{base}/{number_text(index)}", schema)
+                self.visit(f"{base}/{index}", schema)
 
     def visit_members(self, base: str, schemas: Any) -> None:
         for key in keys_of(schemas) if isinstance(schemas, Mapping | list) else ():

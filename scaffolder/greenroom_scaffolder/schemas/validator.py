@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 from msgspec import UNSET
 
+from greenroom_scaffolder.javascript.objects import truthy
 from greenroom_scaffolder.schemas.checking import (
     MOST_TOLD,
     NOTHING,
@@ -27,7 +28,6 @@ from greenroom_scaffolder.schemas.problems import (
     TooMuchError,
     WrongKeywordError,
     WrongTypeError,
-    truthy,
 )
 from greenroom_scaffolder.schemas.references import Scope, root_scope
 from greenroom_scaffolder.schemas.values import keys_of, kind_of, text_of

@@ -1,4 +1,4 @@
-"""JSON values as JavaScript sees them: their types, texts, numbers, order of keys and equality.
+"""JSON values as JavaScript sees them: their types, texts, keys and equality.
 
 Upstream's validator puts values into its messages by JavaScript's rules, and compares them by those rules. A value that is not
 there (`undefined`) is `msgspec.UNSET` here; `None` is `null`.
@@ -6,26 +6,20 @@ there (`undefined`) is `msgspec.UNSET` here; `None` is `null`.
 
 from __future__ import annotations
 
-import json
 import math
-import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 from msgspec import UNSET
+
+from greenroom_scaffolder.javascript.numbers import as_double, number_text, read_number
+from greenroom_scaffolder.javascript.objects import entries
 
 ON_EVERY_OBJECT = frozenset(
     {"constructor", "hasOwnProperty", "isPrototypeOf", "propertyIsEnumerable", "toLocaleString", "toString", "valueOf"}
     | {"__proto__", "__defineGetter__", "__defineSetter__", "__lookupGetter__", "__lookupSetter__"}
 )
 """Keys that `object[key]` finds on any JavaScript object: upstream takes them for declared properties."""
-
-_INDEX = re.compile(r"0|[1-9][0-9]{0,9}")
-_NUMBER = re.compile(r"[+-]?(?:Infinity|(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?)")
-_RADIX = re.compile(r"0[xX][0-9a-fA-F]+|0[oO][0-7]+|0[bB][01]+")
-SPACES = "\t\n\v\f\r \u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000\ufeff"
-"""The inside of a character class: what `\\s` matches in JavaScript, and what `Number()` trims."""
-_AROUND = re.compile(f"^[{SPACES}]+|[{SPACES}]+$")
 
 
 def is_number(value: Any) -> bool:
@@ -66,51 +60,6 @@ def joined(values: Iterable[Any]) -> str:
     return ",".join("" if value is None or value is UNSET else text_of(value) for value in values)
 
 
-def number_text(value: float) -> str:
-    """A number as JavaScript prints it: the shortest form, `1` for 1.0, an exponent from 1e21 on and below 1e-6."""
-    if isinstance(value, int) and abs(value) < 2**53:
-        return str(value)
-    number = as_double(value)
-    if math.isnan(number):
-        return "NaN"
-    if math.isinf(number):
-        return "Infinity" if number > 0 else "-Infinity"
-    if number == 0:
-        return "0"
-    sign, digits, exponent = _shortest(number)
-    return sign + _placed(digits, exponent)
-
-
-def _shortest(number: float) -> tuple[str, str, int]:
-    """The sign, the digits, and where the point stands, counted from their beginning."""
-    mantissa, _, exponent = f"{number!r}".partition("e")
-    sign = "-" if mantissa.startswith("-") else ""
-    whole, _, fraction = mantissa.lstrip("-").partition(".")
-    digits = (whole + fraction).lstrip("0")
-    point = len(whole) + int(exponent or 0) - (len(whole + fraction) - len(digits))
-    return sign, digits.rstrip("0"), point
-
-
-def _placed(digits: str, point: int) -> str:
-    count = len(digits)
-    if count <= point <= 21:
-        return digits + "0" * (point - count)
-    if 0 < point <= 21:
-        return f"{digits[:point]}.{digits[point:]}"
-    if -6 < point <= 0:
-        return f"0.{'0' * -point}{digits}"
-    mantissa = digits if count == 1 else f"{digits[0]}.{digits[1:]}"
-    return f"{mantissa}e{'+' if point > 0 else '-'}{abs(point - 1)}"
-
-
-def as_double(value: float) -> float:
-    """The nearest double: JavaScript has no other numbers, and what is too large is infinite."""
-    try:
-        return float(value)
-    except OverflowError:
-        return math.inf if value > 0 else -math.inf
-
-
 def number_of(value: Any) -> float:
     """`Number(value)`, as comparisons take it: texts are read, null is 0, and what makes no sense is NaN."""
     if isinstance(value, bool):
@@ -120,44 +69,15 @@ def number_of(value: Any) -> float:
     if value is None:
         return 0.0
     if isinstance(value, str):
-        return _read_number(_AROUND.sub("", value))
-    return _read_number(joined(value)) if isinstance(value, list | tuple) else math.nan
-
-
-def _read_number(text: str) -> float:
-    if not text:
-        return 0.0
-    if _RADIX.fullmatch(text):
-        return as_double(int(text, 0))
-    return float(text) if _NUMBER.fullmatch(text) else math.nan
-
-
-def json_text(value: Any) -> str:
-    """`JSON.stringify(value)`, for messages; halves of surrogate pairs are escaped."""
-    if isinstance(value, str):
-        text = json.dumps(value, ensure_ascii=False)
-        return re.sub("[\ud800-\udfff]", lambda half: f"\\u{ord(half[0]):04x}", text)
-    if isinstance(value, list | tuple):
-        return f"[{','.join(map(json_text, value))}]"
-    if isinstance(value, Mapping):
-        return f"{{{','.join(f'{json_text(key)}:{json_text(value[key])}' for key in keys_of(value))}}}"
-    number = is_number(value)
-    return "null" if number and not math.isfinite(as_double(value)) else text_of(value)
+        return read_number(value)
+    return read_number(joined(value)) if isinstance(value, list | tuple) else math.nan
 
 
 def keys_of(value: Any) -> list[str]:
     """The keys in JavaScript's order: array indices first and ascending, then the others as they were written."""
     if isinstance(value, Mapping):
-        keys = list(value)
-        if any(key[:1].isdigit() for key in keys):
-            indices = [key for key in keys if _is_index(key)]
-            return sorted(indices, key=int) + [key for key in keys if not _is_index(key)]
-        return keys
+        return [key for key, _ in entries(value)]
     return [str(index) for index in range(len(value))] if isinstance(value, str | list | tuple) else []
-
-
-def _is_index(key: str) -> bool:
-    return _INDEX.fullmatch(key) is not None and int(key) < 2**32 - 1
 
 
 def same(left: Any, right: Any) -> bool:
@@ -173,4 +93,7 @@ def same(left: Any, right: Any) -> bool:
             return False
         members = right if isinstance(right, Mapping) else dict(zip(keys_of(right), right, strict=True))
         return len(left) == len(members) and all(key in members and same(left[key], members[key]) for key in left)
-    return kind_of(left) == kind_of(right) and bool(left == right)
+    kind = kind_of(left)
+    if kind != kind_of(right):
+        return False
+    return as_double(left) == as_double(right) if kind == "number" else bool(left == right)

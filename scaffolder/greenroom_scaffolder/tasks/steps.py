@@ -12,7 +12,8 @@ from greenroom.errors import InputError, NotAllowedError
 from greenroom.plugin import Action
 from greenroom_scaffolder.actions.registry import Registry
 from greenroom_scaffolder.actions.telling import as_json
-from greenroom_scaffolder.schemas.values import json_text, keys_of, text_of
+from greenroom_scaffolder.javascript.json_text import json_text
+from greenroom_scaffolder.schemas.values import keys_of, text_of
 from greenroom_scaffolder.settings import Environment
 from greenroom_scaffolder.tasks.expressions import Renderer
 from greenroom_scaffolder.templating import UNDEFINED

@@ -2,7 +2,6 @@
 
 from greenroom_scaffolder.templating.engine import Engine
 from greenroom_scaffolder.templating.limits import Limits, TemplateError
-from greenroom_scaffolder.templating.references import Reference, References
 from greenroom_scaffolder.templating.values import UNDEFINED, Undefined, sees_undefined
 
-__all__ = ["UNDEFINED", "Engine", "Limits", "Reference", "References", "TemplateError", "Undefined", "sees_undefined"]
+__all__ = ["UNDEFINED", "Engine", "Limits", "TemplateError", "Undefined", "sees_undefined"]

@@ -13,11 +13,15 @@ from typing import Any
 from greenroom.errors import InputError
 from greenroom.plugin import Example, TemplateFilter
 from greenroom.urls.whatwg import InvalidUrlError, Url, parse
-from greenroom_scaffolder.templating import numerals
+from greenroom_scaffolder.javascript.numbers import number_text
+from greenroom_scaffolder.javascript.objects import truthy
 from greenroom_scaffolder.templating.json_text import stringified
 from greenroom_scaffolder.templating.limits import Budget, Limits
 from greenroom_scaffolder.templating.members import own
-from greenroom_scaffolder.templating.values import UNDEFINED, sees_undefined, truthy
+from greenroom_scaffolder.templating.values import (
+    UNDEFINED,
+    sees_undefined,
+)
 
 __all__ = ["backstage_filters", "parse_entity_ref", "parse_repo_url", "pick", "project_slug"]
 
@@ -46,7 +50,7 @@ def _as_text(value: Any) -> str:
     if isinstance(value, dict):
         raise InputError("Cannot convert object to primitive value")
     if type(value) in (int, float):
-        return numerals.written(value)
+        return number_text(value)
     return {UNDEFINED: "undefined", None: "null", True: "true", False: "false"}[value]
 
 

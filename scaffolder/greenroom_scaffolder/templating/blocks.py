@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from greenroom_scaffolder.javascript.objects import entries, truthy
+from greenroom_scaffolder.javascript.texts import split_units
 from greenroom_scaffolder.templating import nodes
 from greenroom_scaffolder.templating.callables import Macro, MacroCode
 from greenroom_scaffolder.templating.interpreter import Compiler, Region, World, located
@@ -18,8 +20,13 @@ from greenroom_scaffolder.templating.members import own
 from greenroom_scaffolder.templating.nodes import Statement
 from greenroom_scaffolder.templating.parser import Traits
 from greenroom_scaffolder.templating.scope import Evaluate, Execute, Run, Scope
-from greenroom_scaffolder.templating.units import split_units
-from greenroom_scaffolder.templating.values import UNDEFINED, Safe, entries, number_of, rendered, same, truthy
+from greenroom_scaffolder.templating.values import (
+    UNDEFINED,
+    Safe,
+    number_of,
+    rendered,
+    same,
+)
 
 __all__ = ["TemplateCompiler"]
 

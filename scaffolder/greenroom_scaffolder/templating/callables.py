@@ -7,9 +7,10 @@ from typing import Any
 
 import msgspec
 
+from greenroom_scaffolder.javascript.objects import truthy
+from greenroom_scaffolder.templating.diagnostics import quote_diagnostic
 from greenroom_scaffolder.templating.limits import RenderError
 from greenroom_scaffolder.templating.scope import Evaluate, Execute, Run, Scope
-from greenroom_scaffolder.templating.units import quote_diagnostic
 from greenroom_scaffolder.templating.values import (
     UNDEFINED,
     Safe,
@@ -18,7 +19,6 @@ from greenroom_scaffolder.templating.values import (
     compare,
     public,
     refuse_callables,
-    truthy,
 )
 
 __all__ = [

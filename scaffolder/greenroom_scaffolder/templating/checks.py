@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable
 from typing import Any
 
+from greenroom_scaffolder.javascript.objects import truthy
 from greenroom_scaffolder.templating.limits import RenderError
 from greenroom_scaffolder.templating.numerals import Number
 from greenroom_scaffolder.templating.scope import Run
@@ -18,7 +19,6 @@ from greenroom_scaffolder.templating.values import (
     number_of,
     refuse_callables,
     same,
-    truthy,
 )
 
 __all__ = ["TESTS", "apply"]

@@ -7,17 +7,24 @@ from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import Any
 
+from greenroom_scaffolder.javascript.objects import entries
+from greenroom_scaffolder.javascript.texts import well_formed
 from greenroom_scaffolder.templating import callables, lexer, members, nodes
 from greenroom_scaffolder.templating.blocks import TemplateCompiler
+from greenroom_scaffolder.templating.diagnostics import position
 from greenroom_scaffolder.templating.interpreter import Compiler, Region, World
 from greenroom_scaffolder.templating.lexer import Delimiters
 from greenroom_scaffolder.templating.limits import Limits, RenderError, TemplateError
 from greenroom_scaffolder.templating.parser import read_expression
-from greenroom_scaffolder.templating.references import References, referenced
 from greenroom_scaffolder.templating.scope import Evaluate, Execute, Run
 from greenroom_scaffolder.templating.statements import parse
-from greenroom_scaffolder.templating.units import position, well_formed
-from greenroom_scaffolder.templating.values import UNDEFINED, as_json, entries, private, public, rendered
+from greenroom_scaffolder.templating.values import (
+    UNDEFINED,
+    as_json,
+    private,
+    public,
+    rendered,
+)
 
 __all__ = ["Engine"]
 
@@ -84,14 +91,6 @@ class Engine:
             values = (self.resolve(each, context) for each in tree)
             return [None if value is UNDEFINED else value for value in values]
         return as_json(tree) if type(tree) is float else tree
-
-    def variables(self, template: str) -> References:
-        """Everything the template names, with line and column. Raises TemplateError where it cannot be read."""
-        try:
-            parsed = parse(template, self._delimiters, self._world.limits)
-            return referenced(parsed, template, self._world)
-        except RenderError as failure:
-            raise _told(failure, template) from failure
 
     def _program(self, template: str, longest: int) -> _Program:
         return self._remembered(template) if len(template) <= longest else self._compile(template)

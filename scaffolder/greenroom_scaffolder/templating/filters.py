@@ -10,6 +10,9 @@ from functools import cmp_to_key
 from typing import Any
 from urllib.parse import quote
 
+from greenroom_scaffolder.javascript.numbers import SAFE, parse_float
+from greenroom_scaffolder.javascript.objects import entries, truthy
+from greenroom_scaffolder.javascript.texts import WHITESPACE, from_units, split_units, trim, units
 from greenroom_scaffolder.templating import numerals, patterns
 from greenroom_scaffolder.templating.checks import TESTS
 from greenroom_scaffolder.templating.checks import apply as apply_test
@@ -18,7 +21,6 @@ from greenroom_scaffolder.templating.limits import RenderError
 from greenroom_scaffolder.templating.members import has_own, own
 from greenroom_scaffolder.templating.numerals import Number, number, whole
 from greenroom_scaffolder.templating.scope import Run
-from greenroom_scaffolder.templating.units import WHITESPACE, escape_html, split_units, text_of, trim, units
 from greenroom_scaffolder.templating.values import (
     RESERVED,
     UNDEFINED,
@@ -26,19 +28,19 @@ from greenroom_scaffolder.templating.values import (
     Safe,
     add,
     compare,
-    entries,
     joined,
     number_of,
     rendered,
     same,
     text,
-    truthy,
 )
 
 __all__ = ["FILTERS", "KEYWORDS"]
 
 _MAXIMUM_SPACES = 16 * 1024 * 1024
 _LINE_BREAK = re.compile("\r\n|\n")
+_HTML = re.compile(r"[&\"'<>\\]")
+_ENTITIES = {"&": "&amp;", '"': "&quot;", "'": "&#39;", "<": "&lt;", ">": "&gt;", "\\": "&#92;"}
 _WORD = re.compile(r"[A-Za-z0-9_]+")
 _SPACES = re.compile(f"[{WHITESPACE}]+")
 
@@ -111,7 +113,7 @@ def _batch(run: Run, value: Any, size: Any = UNDEFINED, fill: Any = UNDEFINED) -
 
 def _count(run: Run, value: Any, what: str) -> int:
     count = whole(number_of(value, run))
-    if not 0 < count < numerals.SAFE or number_of(value, run) != number_of(value, run):
+    if not 0 < count < SAFE or number_of(value, run) != number_of(value, run):
         raise RenderError(f"{what} must be a positive integer")
     return int(count)
 
@@ -122,7 +124,7 @@ def _capitalize(run: Run, value: Any) -> Any:
 
 def _capital(word: str) -> str:
     word = units(word.lower())
-    return text_of(word[:1].upper() + word[1:])
+    return from_units(word[:1].upper() + word[1:])
 
 
 def _center(run: Run, value: Any, width: Any = UNDEFINED) -> Any:
@@ -206,7 +208,7 @@ def _escape(run: Run, value: Any) -> Any:
 
 
 def _force_escape(run: Run, value: Any) -> Safe:
-    escaped = escape_html(rendered(value, run))
+    escaped = _HTML.sub(lambda match: _ENTITIES[match[0]], rendered(value, run))
     run.fits(len(escaped))
     return Safe(escaped)
 
@@ -216,7 +218,7 @@ def _safe(run: Run, value: Any) -> Safe:
 
 
 def _float(run: Run, value: Any, default: Any = UNDEFINED) -> Any:
-    found = numerals.parse_float(text(value, run))
+    found = number(parse_float(text(value, run)))
     return default if found != found else found
 
 
@@ -376,7 +378,7 @@ def _replaced(run: Run, value: Any, given: Any, old: str, replacement: Any, most
     if not old:
         between = "," if replacement is UNDEFINED else new
         run.fits(len(subject) * (len(between) + 1) + 2 * len(new))
-        return _like(given, text_of(new + between.join(split_units(subject)) + new))
+        return _like(given, from_units(new + between.join(split_units(subject)) + new))
     if same(most, 0) or old not in subject:
         return given
     limit = math.inf if most is UNDEFINED or same(most, -1) else number_of(most, run)
@@ -384,12 +386,12 @@ def _replaced(run: Run, value: Any, given: Any, old: str, replacement: Any, most
     if limit != limit or limit == -math.inf:
         count = 0
     run.fits(len(subject) + int(count) * max(len(new) - len(old), 0))
-    return _like(value, text_of(subject.replace(old, new, int(count))))
+    return _like(value, from_units(subject.replace(old, new, int(count))))
 
 
 def _reverse(run: Run, value: Any) -> Any:
     if type(value) in (str, Safe):
-        return _like(value, text_of(units(_text_of(value))[::-1]))
+        return _like(value, from_units(units(_text_of(value))[::-1]))
     items = _sequence(run, value) if type(value) is list else _mapped(run, value) if type(value) is dict else []
     return list(reversed(items or []))
 
@@ -496,7 +498,7 @@ def _slices(run: Run, value: Any, count: Any = UNDEFINED, fill: Any = UNDEFINED)
             if type(part) is str:
                 raise RenderError("slice cannot append a fill value to a string")
             part.append(fill)
-        found.append(text_of(part) if type(part) is str else part)
+        found.append(from_units(part) if type(part) is str else part)
         at = end
     return found
 
@@ -587,7 +589,7 @@ def _truncate(run: Run, value: Any, length: Any = UNDEFINED, words: Any = UNDEFI
         cut = _cut(most, len(subject)) if space < 0 else space
     ending = "..." if end is UNDEFINED or end is None else text(end, run)
     run.fits(cut + len(ending))
-    return _like(value, text_of(subject[:cut] + ending))
+    return _like(value, from_units(subject[:cut] + ending))
 
 
 def _cut(position: Number, length: int) -> int:
@@ -640,7 +642,7 @@ def _urlize(run: Run, value: Any, length: Any = UNDEFINED, nofollow: Any = UNDEF
 def _linked(word: str, most: int | None, relation: str) -> str:
     found = _PUNCTUATION.fullmatch(word)
     possible = found[1] if found else word
-    short = possible if most is None else text_of(units(possible)[:most])
+    short = possible if most is None else from_units(units(possible)[:most])
     if possible.startswith(("https://", "http://")):
         return f'<a href="{possible}"{relation}>{short}</a>'
     if possible.startswith("www."):

@@ -8,8 +8,10 @@ from typing import Any
 
 import msgspec
 
+from greenroom_scaffolder.javascript.objects import truthy
 from greenroom_scaffolder.templating import callables, checks, members, nodes
 from greenroom_scaffolder.templating.callables import Invocable
+from greenroom_scaffolder.templating.diagnostics import quote_diagnostic
 from greenroom_scaffolder.templating.filters import FILTERS, KEYWORDS, divide, power
 from greenroom_scaffolder.templating.limits import Limits, RenderError
 from greenroom_scaffolder.templating.members import Methods
@@ -18,7 +20,6 @@ from greenroom_scaffolder.templating.numerals import Number, number
 from greenroom_scaffolder.templating.parser import Traits
 from greenroom_scaffolder.templating.scope import MISSING, Evaluate, Run, Scope
 from greenroom_scaffolder.templating.suggestions import unknown
-from greenroom_scaffolder.templating.units import quote_diagnostic
 from greenroom_scaffolder.templating.values import (
     RESERVED,
     UNDEFINED,
@@ -36,7 +37,6 @@ from greenroom_scaffolder.templating.values import (
     refuse_callables,
     same,
     text,
-    truthy,
 )
 
 __all__ = ["Compiler", "Region", "World", "located"]

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import math
-from json.encoder import encode_basestring
 from typing import Any
 
+from greenroom_scaffolder.javascript.numbers import number_text
+from greenroom_scaffolder.javascript.objects import entries
+from greenroom_scaffolder.javascript.texts import quoted
 from greenroom_scaffolder.templating.limits import Budget, RenderError
-from greenroom_scaffolder.templating.numerals import written
-from greenroom_scaffolder.templating.values import UNDEFINED, Safe, Tainted, Template, entries
+from greenroom_scaffolder.templating.values import (
+    UNDEFINED,
+    Safe,
+    Tainted,
+    Template,
+)
 
 __all__ = ["indentation", "stringified"]
 
@@ -40,7 +46,7 @@ class _Writer:
         if kind is bool:
             return "true" if value else "false"
         if kind is int or kind is float:
-            return written(value) if math.isfinite(value) else "null"
+            return number_text(value) if math.isfinite(value) else "null"
         if value is None or value is UNDEFINED:
             return "null"
         if kind is Safe:
@@ -76,10 +82,3 @@ class _Writer:
         self.size += own or len(text)
         self.budget.fits(max(self.size, len(text)))
         return text
-
-
-def quoted(text: str) -> str:
-    written_text: str = encode_basestring(text)
-    if written_text.isascii():
-        return written_text
-    return "".join(f"\\u{ord(each):04x}" if "\ud800" <= each <= "\udfff" else each for each in written_text)

@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 from typing import Literal, NamedTuple
 
+from greenroom_scaffolder.javascript.texts import WHITESPACE
+from greenroom_scaffolder.templating.diagnostics import quote_diagnostic
 from greenroom_scaffolder.templating.limits import RenderError
-from greenroom_scaffolder.templating.patterns import InvalidPatternError, check
-from greenroom_scaffolder.templating.units import WHITESPACE, quote_diagnostic
+from greenroom_scaffolder.templating.patterns import is_valid
 
 __all__ = ["CODE_SPACE", "Delimiters", "Piece", "Token", "has_delimiters", "pieces", "skip_code", "tokens"]
 
@@ -211,10 +212,8 @@ def _regex(source: str, start: int) -> tuple[str, int]:
     if len(pattern) > _MAXIMUM_PATTERN:
         raise RenderError("Regular-expression literal exceeds the maximum length", start)
     flags = _flags(source, start, at + 1)
-    try:
-        check(pattern, flags)
-    except InvalidPatternError as error:
-        raise RenderError("Invalid regular-expression literal", start) from error
+    if not is_valid(pattern, flags):
+        raise RenderError("Invalid regular-expression literal", start)
     return f"{pattern}/{flags}", at + 1 + len(flags)
 
 

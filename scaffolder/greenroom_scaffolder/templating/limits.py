@@ -2,27 +2,17 @@
 
 from __future__ import annotations
 
-import re
 import time
 
 import msgspec
 
 from greenroom.errors import InputError
+from greenroom_scaffolder.templating.diagnostics import harmless
 
 __all__ = ["Budget", "Limits", "RenderError", "TemplateError"]
 
 _SLICE = 1024
 """Steps between two looks at the clock."""
-
-
-_LONGEST = 1024
-_UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
-
-
-def _harmless(message: str) -> str:
-    """Without what would rearrange a log or a terminal, and of bounded length: parts of it are a template's own text."""
-    escaped = _UNSAFE.sub(lambda match: f"\\u{ord(match[0]):04x}", message)
-    return escaped if len(escaped) <= _LONGEST else f"{escaped[:_LONGEST]}…"
 
 
 class TemplateError(InputError):
@@ -35,7 +25,7 @@ class TemplateError(InputError):
     ) -> None:
         """`line` and `column` are counted from one, in the text that was rendered; `limit` says that it cost too much."""
         where = f"Template error at line {line}, column {column}: " if line is not None and not limit else ""
-        super().__init__(_harmless(where + problem))
+        super().__init__(harmless(where + problem))
         self.problem, self.line, self.column, self.limit = problem, line, column, limit
 
 

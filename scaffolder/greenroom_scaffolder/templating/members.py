@@ -10,12 +10,13 @@ import math
 from collections.abc import Callable
 from typing import Any
 
+from greenroom_scaffolder.javascript.objects import entries, index_of
+from greenroom_scaffolder.javascript.texts import from_units, split_units, trim, trim_end, trim_start, units
 from greenroom_scaffolder.templating import numerals, patterns
 from greenroom_scaffolder.templating.callables import Bound
 from greenroom_scaffolder.templating.limits import RenderError
 from greenroom_scaffolder.templating.numerals import Number, whole
 from greenroom_scaffolder.templating.scope import Run
-from greenroom_scaffolder.templating.units import split_units, text_of, trim, trim_end, trim_start, units
 from greenroom_scaffolder.templating.values import (
     RESERVED,
     UNDEFINED,
@@ -23,8 +24,6 @@ from greenroom_scaffolder.templating.values import (
     Safe,
     Template,
     add,
-    entries,
-    index_of,
     joined,
     number_of,
     same,
@@ -158,19 +157,19 @@ def _replace(run: Run, subject: str, search: Any, replacement: Any) -> str:
     subject, old = units(subject), units(old)
     new = patterns.expand(units(new), subject, at, [old], {})
     run.fits(len(subject) + len(new))
-    return text_of(subject[:at] + new + subject[at + len(old) :])
+    return from_units(subject[:at] + new + subject[at + len(old) :])
 
 
 def _slice(run: Run, subject: str, start: Any = UNDEFINED, end: Any = UNDEFINED) -> str:
     subject = units(subject)
     length = len(subject)
-    return text_of(subject[_bounded(run, start, 0, length) : _bounded(run, end, length, length)])
+    return from_units(subject[_bounded(run, start, 0, length) : _bounded(run, end, length, length)])
 
 
 def _substring(run: Run, subject: str, start: Any = UNDEFINED, end: Any = UNDEFINED) -> str:
     subject = units(subject)
     low, high = sorted((_clamped(run, start, 0, len(subject)), _clamped(run, end, len(subject), len(subject))))
-    return text_of(subject[low:high])
+    return from_units(subject[low:high])
 
 
 def _split(run: Run, subject: str, separator: Any = UNDEFINED, limit: Any = UNDEFINED) -> list[Any]:

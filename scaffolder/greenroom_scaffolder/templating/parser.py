@@ -8,12 +8,13 @@ from typing import Any, NoReturn, cast
 
 import msgspec
 
+from greenroom_scaffolder.javascript.numbers import number_text
 from greenroom_scaffolder.templating import nodes
+from greenroom_scaffolder.templating.diagnostics import quote_diagnostic
 from greenroom_scaffolder.templating.lexer import Token, tokens
 from greenroom_scaffolder.templating.limits import RenderError
 from greenroom_scaffolder.templating.nodes import Arguments, Expression
-from greenroom_scaffolder.templating.numerals import number, written
-from greenroom_scaffolder.templating.units import quote_diagnostic
+from greenroom_scaffolder.templating.numerals import number
 from greenroom_scaffolder.templating.values import RESERVED
 
 __all__ = ["MUTATING", "Parser", "Traits", "read_expression"]
@@ -486,5 +487,5 @@ def _plain_name(node: Expression) -> str:
     if isinstance(value, tuple):
         return "/".join(("", *value))
     if type(value) in (int, float):
-        return written(value)
+        return number_text(value)
     return {None: "null", True: "true", False: "false"}.get(value) or str(value)

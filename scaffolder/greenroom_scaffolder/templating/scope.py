@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from greenroom_scaffolder.templating.limits import Budget, Limits
-from greenroom_scaffolder.templating.values import RESERVED, UNDEFINED, private
+from greenroom_scaffolder.templating.values import private
 
 __all__ = ["MISSING", "Evaluate", "Execute", "Run", "Scope"]
 
@@ -78,8 +78,3 @@ class Run(Budget):
 
 Evaluate = Callable[[Run], Any]
 Execute = Callable[[Run], None]
-
-
-def by_key(record: dict[str, Any], key: str) -> Any:
-    """`record[key]`."""
-    return UNDEFINED if key in RESERVED else record.get(key, UNDEFINED)

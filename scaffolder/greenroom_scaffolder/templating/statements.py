@@ -10,12 +10,12 @@ from typing import NoReturn
 import msgspec
 
 from greenroom_scaffolder.templating import nodes
+from greenroom_scaffolder.templating.diagnostics import position, quote_diagnostic
 from greenroom_scaffolder.templating.lexer import CODE_SPACE, Delimiters, Piece, pieces, skip_code
 from greenroom_scaffolder.templating.limits import Limits, RenderError
 from greenroom_scaffolder.templating.nodes import Expression, Statement
 from greenroom_scaffolder.templating.parser import Parser, Traits, read_expression
 from greenroom_scaffolder.templating.suggestions import unknown
-from greenroom_scaffolder.templating.units import position, quote_diagnostic
 
 __all__ = ["Parsed", "parse"]
 

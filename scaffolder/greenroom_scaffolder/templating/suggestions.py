@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from greenroom_scaffolder.templating.units import quote_diagnostic
+from greenroom_scaffolder.templating.diagnostics import quote_diagnostic
 
 __all__ = ["distance", "nearest", "unknown"]
 

@@ -7,13 +7,15 @@ attribute of a Python object is ever looked up by a name from a template: member
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any, Final, TypeVar
 
+from greenroom_scaffolder.javascript.numbers import number_text, read_number
+from greenroom_scaffolder.javascript.objects import entries
+from greenroom_scaffolder.javascript.texts import from_units, units
 from greenroom_scaffolder.templating import numerals
 from greenroom_scaffolder.templating.limits import Budget, RenderError
 from greenroom_scaffolder.templating.numerals import Number
-from greenroom_scaffolder.templating.units import text_of, units
 
 __all__ = [
     "RESERVED",
@@ -27,9 +29,6 @@ __all__ = [
     "as_json",
     "compare",
     "contained",
-    "entries",
-    "index_of",
-    "is_container",
     "kind_of",
     "loosely_equal",
     "number_of",
@@ -39,7 +38,6 @@ __all__ = [
     "same",
     "sees_undefined",
     "text",
-    "truthy",
 ]
 
 
@@ -127,10 +125,6 @@ def sees_undefined(function: _F) -> _F:
     return function
 
 
-def is_container(value: Any) -> bool:
-    return isinstance(value, list | dict)
-
-
 def contained(values: list[Any]) -> list[Any]:
     """A list made by a template, which may hold what can only be called."""
     for value in values:
@@ -150,38 +144,6 @@ def refuse_callables(*values: Any) -> None:
     for value in values:
         if isinstance(value, Template | Tainted):
             raise RenderError(_UNCALLABLE)
-
-
-def index_of(key: str) -> int | None:
-    """The array index that a property key names: digits, as JavaScript would print them."""
-    if key.isascii() and key.isdecimal() and (key[0] != "0" or len(key) == 1) and len(key) < 17:
-        return int(key)
-    return None
-
-
-def entries(record: dict[str, Any]) -> list[tuple[str, Any]]:
-    """Members in JavaScript's order: array indices first, by number, then the rest as it was written."""
-    for key in record:
-        if key and key[0] in "0123456789":
-            break
-    else:
-        return list(record.items())
-    return sorted(record.items(), key=_entry_order)
-
-
-def _entry_order(entry: tuple[str, Any]) -> int:
-    index = index_of(entry[0])
-    return index if index is not None and index < 2**32 - 1 else 2**32
-
-
-def truthy(value: Any) -> bool:
-    """Whether `if` goes on: empty lists and objects count as something."""
-    kind = type(value)
-    if kind is bool or kind is str or kind is int:
-        return bool(value)
-    if value is None or value is UNDEFINED:
-        return False
-    return value == value and value != 0 if kind is float else True
 
 
 def kind_of(value: Any) -> str:
@@ -228,7 +190,7 @@ def joined(items: list[Any], separator: str, budget: Budget) -> str:
         "" if item is None or item is UNDEFINED else item if type(item) is str else text(item, budget) for item in items
     ]
     budget.fits(sum(map(len, parts)) + len(separator) * len(parts))
-    return text_of(separator.join(parts))
+    return from_units(separator.join(parts))
 
 
 def text(value: Any, budget: Budget) -> str:
@@ -242,7 +204,7 @@ def text(value: Any, budget: Budget) -> str:
         return "undefined"
     if type(value) is bool:
         return "true" if value else "false"
-    return numerals.written(value)
+    return number_text(value)
 
 
 def rendered(value: Any, budget: Budget) -> str:
@@ -266,7 +228,7 @@ def number_of(value: Any, budget: Budget) -> Number:
     read = str(primitive(value, budget))
     if len(read) > _SHORT:
         budget.spend(len(read) >> 6)
-    return numerals.read(read)
+    return numerals.number(read_number(read))
 
 
 def same(left: Any, right: Any) -> bool:
@@ -302,7 +264,7 @@ def _equal_primitives(left: Any, right: Any) -> bool:
 
 def _numeric(value: Any) -> Number:
     if type(value) is str:
-        return numerals.read(value)
+        return numerals.number(read_number(value))
     return numerals.number(int(value) if type(value) is bool else value)
 
 
@@ -336,7 +298,7 @@ def concatenated(left: str, right: str, budget: Budget) -> str:
     if length > _SHORT:
         budget.fits(length)
         budget.spend(length >> 6)
-    return text_of(left + right)
+    return from_units(left + right)
 
 
 def as_json(value: float) -> Number:
@@ -384,7 +346,3 @@ def private(value: Any, budget: Budget) -> Any:
         return made
 
     return copied(value)
-
-
-def characters(value: str) -> Iterator[str]:
-    return iter(units(value))

@@ -89,8 +89,12 @@ def test_a_bomb_among_property_names_does_not_hang_either() -> None:
 
 
 @pytest.mark.parametrize(
-    "pattern", ["(" * 5000, "[" * 15_000, "a{1,99999}" * 1000, "(?:" * 90 + "a" + "){9}" * 90, "x" * 50_000]
-)
+    "pattern",
+    [
+        "(" * 5000, "[" * 15_000, "a{1,99999}" * 1000, "(?:" * 90 + "a" + "){9}" * 90, "x" * 50_000, "a{99999999}",
+        "a{" + "9" * 5000 + "}",
+    ],
+)  # fmt: skip
 def test_a_monstrous_pattern_is_refused_quickly(pattern: str) -> None:
     within(4, "a" * 100, {"pattern": pattern})
 
@@ -155,3 +159,12 @@ def test_problems_that_quote_each_other_are_weighed_before_they_are_told() -> No
     for _ in range(40):
         schema = {"allOf": [schema]}
     assert within(1, 1, schema) == ["What is wrong with the value would take more than 20000000 characters to tell"]
+
+
+def test_a_giant_among_the_values_that_are_to_be_patterns_is_refused() -> None:
+    [message] = within(1, "a{1}" * 500_000, {"format": "regex"})
+    assert message == "The pattern is longer than 16384 characters"
+
+
+def test_a_time_of_very_many_digits_is_one() -> None:
+    assert within(1, "1" * 5000, {"format": "utc-millisec"}) == []

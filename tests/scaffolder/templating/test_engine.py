@@ -212,3 +212,7 @@ def test_the_same_engine_renders_in_many_threads() -> None:
     with ThreadPoolExecutor(4) as pool:
         for number, text in enumerate(pool.map(render, range(40))):
             assert text == "".join(f"{index}{number}{number} " for index in range(1, 51))
+
+
+def test_a_number_of_very_many_digits_is_infinite() -> None:
+    assert Engine().text("${{ digits | int }} ${{ digits | int(0, 7) }}", {"digits": "1" * 5000}) == "Infinity Infinity"

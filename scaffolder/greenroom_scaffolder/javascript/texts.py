@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import re
+from json.encoder import encode_basestring
 
 __all__ = [
     "WHITESPACE",
-    "escape_html",
-    "position",
-    "quote_diagnostic",
+    "from_units",
+    "quoted",
     "split_units",
-    "text_of",
     "trim",
     "trim_end",
     "trim_start",
@@ -22,15 +21,10 @@ WHITESPACE = (
     "\t\n\v\f\r \xa0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007"
     "\u2008\u2009\u200a\u2028\u2029\u202f\u205f\u3000\ufeff"
 )
-"""What `trim()` and `\\s` take for white space in JavaScript."""
+"""What `trim()`, `Number()` and `\\s` take for white space; also fit for the inside of a character class."""
 
 _ASTRAL = re.compile("[\U00010000-\U0010ffff]")
 _SURROGATE = re.compile("[\ud800-\udfff]")
-_UNSAFE = re.compile(
-    "[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]",
-)
-_HTML = re.compile(r"[&\"'<>\\]")
-_ENTITIES = {"&": "&amp;", '"': "&quot;", "'": "&#39;", "<": "&lt;", ">": "&gt;", "\\": "&#92;"}
 
 
 def units(text: str) -> str:
@@ -41,7 +35,7 @@ def units(text: str) -> str:
     return "".join(map(chr, memoryview(raw).cast("H")))
 
 
-def text_of(code_units: str) -> str:
+def from_units(code_units: str) -> str:
     """The opposite of `units`; halves of a pair that stand alone stay as they are."""
     if code_units.isascii() or not _SURROGATE.search(code_units):
         return code_units
@@ -55,14 +49,8 @@ def well_formed(text: str) -> str:
     return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
 
 
-def position(source: str, at: int) -> tuple[int, int]:
-    """The line and column of an offset, both from one, columns in code units."""
-    before = source[:at]
-    line = before[before.rfind("\n") + 1 :]
-    return before.count("\n") + 1, len(units(line)) + 1
-
-
 def split_units(text: str) -> list[str]:
+    """`text.split("")`."""
     return list(units(text))
 
 
@@ -78,15 +66,9 @@ def trim_end(text: str) -> str:
     return text.rstrip(WHITESPACE)
 
 
-def escape_html(text: str) -> str:
-    return _HTML.sub(lambda match: _ENTITIES[match[0]], text)
-
-
-def quote_diagnostic(value: str) -> str:
-    """`value` in quotes as error messages show it: cut after 200 characters, nothing that could rearrange a terminal."""
-    if len(value) > 200:
-        value = value[:200] + "…"
-    quoted = '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
-    for character, short in (("\n", "\\n"), ("\r", "\\r"), ("\t", "\\t"), ("\b", "\\b"), ("\f", "\\f")):
-        quoted = quoted.replace(character, short)
-    return _UNSAFE.sub(lambda match: f"\\u{ord(match[0]):04x}", quoted)
+def quoted(text: str) -> str:
+    """`JSON.stringify(text)`: halves of pairs that stand alone are escaped."""
+    written: str = encode_basestring(text)
+    if written.isascii():
+        return written
+    return _SURROGATE.sub(lambda half: f"\\u{ord(half[0]):04x}", from_units(written))

@@ -1,0 +1,42 @@
+"""JSON value -> its text, as `JSON.stringify` writes it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, TypeAlias
+
+from greenroom_scaffolder.javascript.numbers import as_double, number_text
+from greenroom_scaffolder.javascript.objects import entries
+from greenroom_scaffolder.javascript.texts import quoted
+
+__all__ = ["json_text"]
+
+Order: TypeAlias = Callable[[Mapping[str, Any]], Iterable[tuple[str, Any]]]
+
+
+def json_text(value: Any, indent: str = "", *, order: Order = entries) -> str:
+    """`JSON.stringify(value, null, indent)`; `order` gives the members of objects. Raises TypeError for what is no JSON."""
+    return _written(value, indent, "\n", order)
+
+
+def _written(value: Any, step: str, margin: str, order: Order) -> str:
+    if isinstance(value, str):
+        return quoted(value)
+    if value is None or isinstance(value, bool):
+        return {None: "null", True: "true", False: "false"}[value]
+    if isinstance(value, int | float):
+        return number_text(value) if math.isfinite(as_double(value)) else "null"
+    if isinstance(value, list | tuple):
+        return _bracketed("[]", [_written(one, step, margin + step, order) for one in value], step, margin)
+    if isinstance(value, Mapping):
+        colon = ": " if step else ":"
+        parts = [f"{quoted(key)}{colon}{_written(one, step, margin + step, order)}" for key, one in order(value)]
+        return _bracketed("{}", parts, step, margin)
+    raise TypeError(f"{type(value).__name__} is not JSON")
+
+
+def _bracketed(brackets: str, parts: list[str], step: str, margin: str) -> str:
+    if not parts or not step:
+        return brackets[0] + ",".join(parts) + brackets[1]
+    return brackets[0] + margin + step + f",{margin}{step}".join(parts) + margin + brackets[1]

@@ -1,0 +1,40 @@
+"""Numbers as JavaScript writes and reads them."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from greenroom_scaffolder.javascript.numbers import number_text, parse_float, read_number
+
+
+@pytest.mark.parametrize(
+    ("number", "text"),
+    [
+        (1.0, "1"), (-0.0, "0"), (0.1, "0.1"), (1e21, "1e+21"), (1e20, "100000000000000000000"), (1e-6, "0.000001"),
+        (1e-7, "1e-7"), (1.5e-9, "1.5e-9"), (123456789012345680000, "123456789012345680000"), (2**70, "1.1805916207174113e+21"),
+        (10**400, "Infinity"), (-1.25e30, "-1.25e+30"), (5e-324, "5e-324"), (123.456, "123.456"), (2**53 + 1, "9007199254740992"),
+        (math.nan, "NaN"),
+    ],
+)  # fmt: skip
+def test_numbers_are_printed_as_javascript_prints_them(number: float, text: str) -> None:
+    assert number_text(number) == text
+
+
+def test_numbers_in_texts_are_read_as_javascript_reads_them() -> None:
+    assert [read_number(text) for text in ("", " 5 ", "0x1F", "0b11", "1e3", "-.5", "-Infinity")] == [
+        0, 5, 31, 3, 1000, -0.5, -math.inf,
+    ]  # fmt: skip
+    assert all(math.isnan(read_number(text)) for text in ("5 5", "abc", "1_000", "٣", "-0x1", "0x", "inf", "nan"))
+
+
+def test_a_number_of_very_many_digits_is_read_although_python_would_not() -> None:
+    assert read_number("9" * 5000) == math.inf
+    assert read_number("0x" + "f" * 5000) == math.inf
+    assert read_number("0" * 5000 + "7") == 7
+
+
+def test_what_a_text_begins_with_is_enough_for_parse_float() -> None:
+    assert [parse_float(text) for text in (" 42.50px", "-1e2e", ".5.5")] == [42.5, -100, 0.5]
+    assert math.isnan(parse_float("px"))

@@ -1,0 +1,24 @@
+"""Truth and order of members as JavaScript has them."""
+
+from __future__ import annotations
+
+import math
+
+from msgspec import UNSET
+
+from greenroom_scaffolder.javascript.objects import entries, index_of, truthy
+from greenroom_scaffolder.templating import UNDEFINED
+
+
+def test_empty_lists_and_objects_count_as_something() -> None:
+    assert all(map(truthy, ([], {}, "0", 1, -0.5)))
+    assert not any(map(truthy, (None, UNSET, UNDEFINED, "", 0, -0.0, math.nan, False)))
+
+
+def test_keys_that_look_like_indices_come_first() -> None:
+    record = dict.fromkeys(["b", "10", "a", "9", "01", "-1", "4294967295", ""])
+    assert [key for key, _ in entries(record)] == ["9", "10", "b", "a", "01", "-1", "4294967295", ""]
+
+
+def test_only_what_is_printed_so_is_an_index() -> None:
+    assert [index_of(key) for key in ("0", "12", "01", "", "-1", "1.0", "٣")] == [0, 12, None, None, None, None, None]
