@@ -6,7 +6,7 @@ each expression against what there is where it stands.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
 import msgspec
@@ -196,9 +196,7 @@ class _Lint:
         self, step: _Step, given: Located | None, schema: Mapping[str, Any], path: tuple[str | int, ...]
     ) -> None:
         """The input against the action's schema; what is not known before it is rendered is passed over."""
-        for problem in _problems({} if given is None else given.value, schema):
-            if not _is_certain(problem):
-                continue
+        for problem in _certain(_problems({} if given is None else given.value, schema)):
             place = step.located.place_of("action") if given is None else _place_of_problem(given, problem)
             message = f"{step.action}: {problem.property.replace('instance', 'input', 1)} {problem.message}"
             self.report.error("invalid-input", place, message, _nearest_member(problem), (*path, *problem.path))
@@ -341,18 +339,30 @@ def _outputs(backend: Backend, action: str) -> frozenset[str] | None:
     return frozenset(declared(schema)) or None
 
 
-def _problems(value: Any, schema: Mapping[str, Any]) -> list[Problem]:
+def _problems(value: Any, schema: Mapping[str, Any], name: str = "instance") -> list[Problem]:
     try:
-        return validate(value, schema)
+        return validate(value, schema, name=name)
     except (SchemaError, TooMuchError):
         return []  # the action's own fault, or too large to be told in time
 
 
-def _is_certain(problem: Problem) -> bool:
-    """Whether rendering cannot mend it. Keys are not rendered; a missing one stays missing."""
-    if problem.name in {"required", "additionalProperties"}:
-        return True
-    return not _has_expression(problem.instance)
+def _certain(problems: Iterable[Problem]) -> Iterator[Problem]:
+    """Those that rendering cannot mend. Keys are not rendered; a missing one stays missing."""
+    for problem in problems:
+        if problem.name in {"required", "additionalProperties"} or not _has_expression(problem.instance):
+            yield from _closest(problem) or [problem]
+        else:
+            yield from _closest(problem)
+
+
+def _closest(problem: Problem) -> list[Problem]:
+    """Where there are alternatives, and none can be met: what is certainly wrong by the one that is met best."""
+    if problem.name not in {"anyOf", "oneOf"} or not isinstance(problem.schema, Mapping):
+        return []
+    alternatives = problem.schema[problem.name]
+    tried = [list(_certain(_problems(problem.instance, one, problem.property))) for one in alternatives]
+    closest = min(tried, key=len, default=[])
+    return [msgspec.structs.replace(one, path=[*problem.path, *one.path]) for one in closest]
 
 
 def _has_expression(value: Any) -> bool:

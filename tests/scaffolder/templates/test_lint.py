@@ -241,6 +241,44 @@ def test_inputs_that_are_not_known_yet_are_passed_over() -> None:
     assert found(changed('${{ parameters.extra == "yes" }}', "yes!")) == ["22:18 error invalid-input"]
 
 
+REGISTER = """\
+apiVersion: scaffolder.backstage.io/v1beta3
+kind: Template
+metadata: { name: service }
+spec:
+  type: service
+  steps:
+    - action: catalog:register
+      input: %s
+"""
+URL = {"type": "string"}
+EITHER = Shape(
+    {
+        "anyOf": [
+            {"properties": {"url": URL, "optional": {"type": "boolean"}}, "required": ["url"]},
+            {"properties": {"path": URL, "base": URL, "optional": {"type": "boolean"}}, "required": ["path", "base"]},
+        ]
+    }
+)
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ("{ url: '${{ parameters.url }}', optional: '${{ parameters.optional }}' }", []),
+        ("{ url: '${{ parameters.url }}', optional: 5 }", ["input.optional is not of a type(s) boolean"]),
+        ("{ path: '${{ parameters.url }}' }", ['input requires property "url"']),
+        ("{ optional: '${{ parameters.optional }}' }", ['input requires property "url"']),
+        ("{ optional: 5 }", ["input.optional is not of a type(s) boolean", 'input requires property "url"']),
+    ],
+)
+def test_where_no_alternative_can_be_met_the_closest_says_why(given: str, told: list[str]) -> None:
+    template = REGISTER % given
+    findings = lint(template, Backend({"catalog:register": EITHER}))
+    said = [one.message.removeprefix("catalog:register: ") for one in findings if one.rule == "invalid-input"]
+    assert sorted(said) == sorted(told)
+
+
 def test_a_file_without_templates_is_told_so() -> None:
     assert found("kind: Component\n") == ["1:1 error no-template"]
     assert found("") == ["1:1 error no-template"]
