@@ -6,7 +6,6 @@ import asyncio
 import os
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from time import perf_counter
 from typing import Any
 
 import msgspec
@@ -49,7 +48,7 @@ from greenroom_scaffolder.storage.store import MIGRATIONS, TO_CLAIM, Store
 from greenroom_scaffolder.tasks.broker import Broker
 from greenroom_scaffolder.tasks.dry_run import DryRuns
 from greenroom_scaffolder.tasks.events import TaskEvents
-from greenroom_scaffolder.tasks.meters import Audit, Meters
+from greenroom_scaffolder.tasks.meters import Audit, Meters, watch
 from greenroom_scaffolder.tasks.removals import Removals
 from greenroom_scaffolder.tasks.runner import Bounds, Runner
 from greenroom_scaffolder.tasks.sweeping import Sweeper
@@ -77,7 +76,8 @@ def scaffolder(config: ScaffolderConfig, host: Host) -> Iterable[Contribution]:
     store, events = Store(host.get(Database)), host.get(Events)
     followers = TaskEvents(store, events)
     sealing = _keyring(config, backend, host.get(DataFolder))
-    workshop = Workshop(config, host, permissions, Meters(host.get(Metrics)), Bounds(quota=quota))
+    meters = Meters(host.get(Metrics))
+    workshop = Workshop(config, host, permissions, meters, Bounds(quota=quota))
 
     yield MIGRATIONS
     yield from backstage_filters(type_of(urls.integrations))
@@ -117,12 +117,12 @@ def scaffolder(config: ScaffolderConfig, host: Host) -> Iterable[Contribution]:
     audit = Audit(host.log, config.auditor.task_parameter_max_length)
     worker = Worker(
         store,
-        workshop.attended(audit),
+        workshop.run_task,
         events=events,
         presence=host.get(Presence),
         sealing=sealing,
         slots=config.concurrent_tasks_limit,
-        refused=workshop.refused(audit),
+        watch=lambda task: watch(task, meters, audit),
     )
 
     async def lay_down() -> None:
@@ -192,29 +192,9 @@ class Workshop:
         """A dry run (`routes.services.DryRuns`)."""
         return await DryRuns(self.runner).run(spec, **about)
 
-    def attended(self, audit: Audit) -> Callable[[Task, Journal, asyncio.Event], Any]:
-        """Runs a task, and writes down outside that it was run."""
-
-        async def attend(task: Task, journal: Journal, cancelled: asyncio.Event) -> Outcome:
-            began = perf_counter()
-            audit.claimed(task)
-            outcome = await self.runner.run(task, journal, cancelled)
-            seconds = perf_counter() - began
-            audit.ended(task, outcome, seconds)
-            self._meters.ended(task, outcome, seconds)
-            return outcome
-
-        return attend
-
-    def refused(self, audit: Audit) -> Callable[[Task, Outcome], None]:
-        """Writes down of a task that it failed before it could be run."""
-
-        def refuse(task: Task, outcome: Outcome) -> None:
-            audit.claimed(task)
-            audit.ended(task, outcome, 0.0)
-            self._meters.ended(task, outcome, 0.0)
-
-        return refuse
+    async def run_task(self, task: Task, journal: Journal, cancelled: asyncio.Event) -> Outcome:
+        """A run of a task (`tasks.worker.Run`)."""
+        return await self.runner.run(task, journal, cancelled)
 
     def _vocabulary(self) -> tuple[dict[str, Callable[..., Any]], dict[str, Any]]:
         filters = {one.name: one.apply for one in self._host.all(TemplateFilter)}

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
+from time import perf_counter
 from typing import Any, Literal
 
 from greenroom.telemetry import Metrics
@@ -44,13 +46,6 @@ class Meters:
         self._tasks.inc(template=template, result=result)
         self._task_time.observe(seconds, template=template, result=result)
 
-    def claimed(self, task: Task) -> None:
-        """As a watcher of the worker."""
-
-    def ended(self, task: Task, outcome: Outcome, seconds: float) -> None:
-        """As a watcher of the worker."""
-        self.task(template_of(task.spec), "ok" if outcome.status == "completed" else "failed", seconds)
-
     def step(self, template: str, name: str, result: Result, seconds: float) -> None:
         """A step has. What is skipped is not counted, only timed, as upstream does."""
         template, name = self._named(template, name)
@@ -81,13 +76,13 @@ class Audit:
         """`longest`: characters of a text that is quoted; -1: all."""
         self._log, self._longest = log, longest
 
-    def claimed(self, task: Task) -> None:
-        """As a watcher of the worker."""
-        self._write("initiated", self._about(task))
-
-    def ended(self, task: Task, outcome: Outcome, seconds: float) -> None:
-        """As a watcher of the worker."""
+    def claimed(self, task: Task) -> Callable[[Outcome], None]:
+        """A run begins; returns what is to be told how it ended."""
         about = self._about(task)
+        self._write("initiated", about)
+        return partial(self._ended, about)
+
+    def _ended(self, about: Mapping[str, Any], outcome: Outcome) -> None:
         if outcome.status == "completed":
             return self._write("succeeded", about)
         error = dict(outcome.error or {})
@@ -116,6 +111,18 @@ class Audit:
             "meta": about,
         }
         self._log.info("scaffolder.task%s", told, extra={**record, **(more or {})})
+
+
+def watch(task: Task, meters: Meters, audit: Audit) -> Callable[[Outcome], None]:
+    """A run begins (`worker.Watch`); both are told how it ended."""
+    began, audited = perf_counter(), audit.claimed(task)
+
+    def ended(outcome: Outcome) -> None:
+        audited(outcome)
+        result: Result = "ok" if outcome.status == "completed" else "failed"
+        meters.task(template_of(task.spec), result, perf_counter() - began)
+
+    return ended
 
 
 def shortened(value: Any, longest: int) -> Any:

@@ -43,6 +43,8 @@ ENDING = 5.0
 Run = Callable[[Task, Journal, asyncio.Event], Awaitable[Outcome]]
 """Runs a task (`tasks.runner`). The event is set when somebody cancels the task. When the run itself is cancelled, the process
 stops, or has lost the task: then nothing more is to be written down, since another worker goes on from where it was."""
+Watch = Callable[[Task], Callable[[Outcome], None]]
+"""Is told that a task is claimed; what it returns is told how that attempt ended, once it is written down."""
 
 
 class _Running(msgspec.Struct):
@@ -66,12 +68,12 @@ class Worker:
         sealing: Sealing,
         slots: int = 10,
         grace: float = 10.0,
-        refused: Callable[[Task, Outcome], None] | None = None,
+        watch: Watch | None = None,
     ) -> None:
         """At most `slots` tasks at a time. A process that stops waits `grace` seconds for those that run, and leaves the rest to
-        be gone on with by others. `refused` is told of tasks that fail before they can be run."""
+        be gone on with by others."""
         self._store, self._run, self._presence, self._sealing = store, run, presence, sealing
-        self._slots, self._grace, self._refused = slots, grace, refused
+        self._slots, self._grace, self._watch = slots, grace, watch or _unwatched
         self._writer = Writer(store.database, store.sql, lambda: presence.number)
         self._running: dict[UUID, _Running] = {}
         self._woken: Waiter = events.waiter(TO_CLAIM)
@@ -151,37 +153,50 @@ class Worker:
             if before is not None:
                 await asyncio.wait([before], timeout=2 * ENDING)
             journal = TaskJournal(str(claim.id), book, self._sealing)
-            outcome = await self._outcome(claim, journal, cancel)
-            journal.complete(outcome)
-            try:
-                await journal.durable()
-            except UnstorableError as error:  # what it came to: then this is the outcome
-                book.forgive()
-                journal.complete(_failed(error))
-                await journal.durable()
+            task, refusal = await self._opened(claim)
+            tell = self._watch(task)
+            outcome = refusal or await self._outcome(task, journal, cancel)
+            tell(await self._written(outcome, journal, book))
         except LostTaskError:
             log.warning("the task %s is another worker's by now: what it still did here is not written down", claim.id)
         except Exception:
             log.exception("the task %s could not be brought to an end", claim.id)
 
-    async def _outcome(self, claim: Claim, journal: TaskJournal, cancel: asyncio.Event) -> Outcome:
-        """What breaks is the outcome of the task, and not the worker's end."""
-        task = None
+    async def _opened(self, claim: Claim) -> tuple[Task, Outcome | None]:
+        """The task, and how it ended if it cannot even be begun."""
         try:
-            task = await self._patiently(claim)
+            return await self._patiently(claim), None
+        except GreenroomError as error:
+            return _unopened(claim), _failed(error)
+        except Exception as error:
+            log.exception("the task %s cannot be begun", claim.id)
+            return _unopened(claim), _failed(error)
+
+    async def _outcome(self, task: Task, journal: Journal, cancel: asyncio.Event) -> Outcome:
+        """What breaks is the outcome of the task, and not the worker's end."""
+        try:
             return await self._run(task, journal, cancel)
         except LostTaskError:
             raise
         except GreenroomError as error:
-            outcome = _failed(error)
-            if task is None and self._refused is not None:
-                self._refused(_unopened(claim), outcome)
-            return outcome
+            return _failed(error)
         except asyncio.CancelledError:
             raise
         except BaseException as error:  # such as an action's library may have of its own
-            log.exception("the run of the task %s broke", claim.id)
+            log.exception("the run of the task %s broke", task.id)
             return _failed(error)
+
+    async def _written(self, outcome: Outcome, journal: TaskJournal, book: Book) -> Outcome:
+        """The end of a task is in the database; returns what it says there."""
+        journal.complete(outcome)
+        try:
+            await journal.durable()
+        except UnstorableError as error:  # what it came to: then this is the outcome
+            book.forgive()
+            outcome = _failed(error)
+            journal.complete(outcome)
+            await journal.durable()
+        return outcome
 
     async def _patiently(self, claim: Claim) -> Task:
         """While the database is away, nothing else can happen to the task either."""
@@ -229,6 +244,10 @@ class Worker:
             await self._store.free([(id_, running.attempt) for id_, running in left], lost=False)
             log.info("%d tasks are left for another worker to go on with", len(left))
         self._woken.close()
+
+
+def _unwatched(_task: Task) -> Callable[[Outcome], None]:
+    return lambda _outcome: None
 
 
 def _unopened(claim: Claim) -> Task:

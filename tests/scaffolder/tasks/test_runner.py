@@ -18,7 +18,7 @@ from greenroom.errors import ConflictError, NotFoundError
 from greenroom.permissions import Permissions
 from greenroom.plugin import ActionContext
 from greenroom.telemetry import Metrics
-from greenroom_scaffolder.tasks.meters import Audit, Meters
+from greenroom_scaffolder.tasks.meters import Audit, Meters, watch
 from greenroom_scaffolder.tasks.removals import Removals
 from greenroom_scaffolder.tasks.runner import Bounds
 from greenroom_scaffolder.tasks.scribe import LogLimits
@@ -728,14 +728,15 @@ async def test_figures_have_upstreams_names(tmp_path: Path) -> None:
     task = task_of(
         spec_of(log("a", name="A"), log("b", name="B", **{"if": False}), {"name": "C", "action": "test:fail"})
     )
-    meters.ended(task, await runner.run(task, Notebook()), 0.5)
+    ended = watch(task, meters, Audit(logging.getLogger("greenroom.scaffolder")))
+    ended(await runner.run(task, Notebook()))
     text = metrics.render().decode()
     for line in (
         'scaffolder_step_count{result="ok",step="A",template="template:default/test"} 1.0',
         'scaffolder_step_duration_count{result="skipped",step="B",template="template:default/test"} 1.0',
         'scaffolder_step_count{result="failed",step="C",template="template:default/test"} 1.0',
         'scaffolder_task_count{result="failed",template="template:default/test"} 1.0',
-        'scaffolder_task_duration_sum{result="failed",template="template:default/test"} 0.5',
+        'scaffolder_task_duration_count{result="failed",template="template:default/test"} 1.0',
     ):
         assert line in text.splitlines(), line
     assert not any("scaffolder_step_count" in line and '"B"' in line for line in text.splitlines())
@@ -744,10 +745,9 @@ async def test_figures_have_upstreams_names(tmp_path: Path) -> None:
 def test_a_run_is_audited_without_secrets_and_without_essays(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("INFO")
     task = task_of(spec_of(parameters={"a": "x" * 300, "b": ["s3cr3t-value"]}), {"S": "s3cr3t-value"})
-    audit = Audit(logging.getLogger("greenroom.scaffolder"))
-    audit.claimed(task)
-    audit.ended(task, Outcome("failed", error={"name": "Error", "message": "no"}), 1.0)
-    begun, ended = ({**vars(record)} for record in caplog.records)
+    ended = Audit(logging.getLogger("greenroom.scaffolder")).claimed(task)
+    ended(Outcome("failed", error={"name": "Error", "message": "no"}))
+    begun, over = ({**vars(record)} for record in caplog.records)
     assert (begun["isAuditEvent"], begun["eventId"], begun["severityLevel"], begun["status"]) == (
         True,
         "task",
@@ -760,7 +760,7 @@ def test_a_run_is_audited_without_secrets_and_without_essays(caplog: pytest.LogC
         "taskParameters": {"a": "x" * 256 + "...<truncated>", "b": ["***"]},
         "templateRef": "template:default/test",
     }
-    assert (ended["status"], ended["error"]) == ("failed", {"name": "Error", "message": "no"})
+    assert (over["status"], over["error"]) == ("failed", {"name": "Error", "message": "no"})
     assert [record.getMessage() for record in caplog.records] == ["scaffolder.task", "scaffolder.task no"]
 
 

@@ -14,6 +14,7 @@ from greenroom.db import Database
 from greenroom_scaffolder.storage.store import MIGRATIONS
 from greenroom_scaffolder.storage.writer import LostTaskError
 from greenroom_scaffolder.tasks.task import Checkpoint, Journal, Outcome, StepState, Task
+from greenroom_scaffolder.tasks.worker import Watch
 from greenroom_scaffolder.workspace.sealing import SealError
 from tests.scaffolder.tasks.house import SPEC, Process, Reversed, cut, nothing, process, until
 from tests.support.postgres import MigratedDatabase
@@ -109,9 +110,14 @@ async def test_a_run_that_breaks_fails_its_task_and_no_other(database: Database,
         assert b"what was that" in bytes((await one.broker.events(broken))[-1].body)
 
 
+def told(to: list[tuple[Task, Outcome]]) -> Watch:
+    """Writes down how runs end."""
+    return lambda task: lambda outcome: to.append((task, outcome))
+
+
 async def test_of_a_task_that_fails_before_it_can_be_run_somebody_is_told(database: Database) -> None:
-    told: list[tuple[Task, Outcome]] = []
-    async with process(database, refused=lambda task, outcome: told.append((task, outcome))) as one:
+    heard: list[tuple[Task, Outcome]] = []
+    async with process(database, watch=told(heard)) as one:
         broken, good = await one.create(), await one.create()
         await database.execute(
             "UPDATE task_secrets SET sealed = $2 WHERE task_id = $1", UUID(broken), b"gr1.of-a-key-that-is-gone"
@@ -119,8 +125,40 @@ async def test_of_a_task_that_fails_before_it_can_be_run_somebody_is_told(databa
         one.worker._sealing = _Pickier()
         one.work()
         assert (await one.ended(broken), await one.ended(good)) == ("failed", "completed")
-    ((task, outcome),) = told
-    assert (task.id, task.spec, task.created_by, outcome.status) == (broken, SPEC, "user:default/jo", "failed")
+    task, outcome = next((task, outcome) for task, outcome in heard if task.id == broken)
+    assert (task.spec, task.created_by, outcome.status) == (SPEC, "user:default/jo", "failed")
+    assert [outcome.status for task, outcome in heard if task.id == good] == ["completed"]
+
+
+async def test_who_audits_is_told_what_the_task_itself_says_in_the_end(database: Database) -> None:
+    heard: list[tuple[Task, Outcome]] = []
+
+    async def run(task: Task, journal: Journal, cancel: asyncio.Event) -> Outcome:
+        journal.step("a\0b", StepState("completed"))
+        return Outcome("completed")
+
+    async with process(database, run, watch=told(heard)) as one:
+        one.work()
+        assert await one.ended(await one.create()) == "failed"
+    assert [outcome.status for _, outcome in heard] == ["failed"]
+
+
+async def test_of_a_run_whose_task_went_on_elsewhere_nobody_hears_that_it_ended(database: Database) -> None:
+    heard: list[tuple[Task, Outcome]] = []
+
+    async def run(task: Task, journal: Journal, cancel: asyncio.Event) -> Outcome:
+        await database.execute("UPDATE tasks SET attempt = attempt + 1")
+        return Outcome("completed")
+
+    async with process(database, run, watch=told(heard)) as one:
+        one.work()
+        id_ = await one.create()
+
+        async def is_lost() -> bool:
+            return (await one.broker.get(id_)).status == "processing" and not one.worker.busy
+
+        await until(is_lost)
+    assert heard == []
 
 
 class _Pickier(Reversed):
