@@ -39,6 +39,7 @@ class SchemaError(GreenroomError):
     """The schema is not one that values can be held against"""
 
     name = "SchemaError"
+    status = 400  # the template's mistake; upstream takes it for its own
 
     def __init__(self, message: str, schema: Any = msgspec.UNSET) -> None:
         """`schema` is the part that is wrong, which upstream tells too."""
