@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import resource
-import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
@@ -20,10 +19,10 @@ from greenroom.db import Database
 from tests.support.asgi import TOKEN, Client, Reply
 from tests.support.house import at_an_address
 from tests.support.postgres import TestServer
+from tests.support.waiting import Wait
 
 BOUND = 1.0
 """Seconds in which others are answered, whatever is going on. A quiet machine needs a hundredth."""
-SCHEDULE = Path("/proc/thread-self/schedstat")
 PATIENCE = 60.0
 """Seconds until an attack has to be over."""
 OTHERS = "/api/catalog/locations"
@@ -133,16 +132,16 @@ class World(NamedTuple):
     async def _ask_on(self, over: asyncio.Event) -> list[float]:
         """Seconds from when each question was to be asked, be the server too busy even to hear it, to its answer."""
         waits: list[float] = []
-        due = _now()
+        wait, early = Wait(), 0.0
         while True:
             last = over.is_set()
             reply = await self.client.get(OTHERS)
             assert reply.status == 200, reply.text
-            waits.append(_now() - due)
+            waits.append(wait.seconds() - early)
             if last:
                 return waits
-            due = _now() + 0.02
-            await asyncio.sleep(0.02)
+            wait, early = Wait(), 0.02
+            await asyncio.sleep(early)
 
 
 @asynccontextmanager
@@ -152,9 +151,9 @@ async def breathes(bound: float = BOUND) -> AsyncIterator[None]:
 
     async def beat() -> None:
         while not over.is_set():
-            began = _now()
+            wait = Wait()
             await asyncio.sleep(0.01)
-            gaps.append(_now() - began)
+            gaps.append(wait.seconds())
 
     beating = asyncio.create_task(beat())
     try:
@@ -172,15 +171,6 @@ def memory_of(most: int) -> Iterator[None]:
     yield
     taken = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * 1024
     assert taken < most, f"{taken} bytes more than before"
-
-
-def _now() -> float:
-    """A clock that stands still while this thread could run and was not let: what else the machine does is no fault of ours."""
-    try:
-        delayed = int(SCHEDULE.read_text().split()[1])
-    except OSError:
-        delayed = 0
-    return time.monotonic() - delayed / 1e9
 
 
 def _json(content: Any) -> Any:

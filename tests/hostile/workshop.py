@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
-import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from itertools import count
@@ -17,6 +16,7 @@ import pytest
 from tests.hostile.conftest import PATIENCE, World, opened
 from tests.support.asgi import Reply
 from tests.support.postgres import TestServer
+from tests.support.waiting import Wait
 
 BOUND = 2.0
 """Seconds in which somebody else's task is done, whatever is going on. A quiet machine needs a twentieth."""
@@ -138,10 +138,10 @@ class Workshop:
     async def _work_on(self, over: asyncio.Event) -> list[float]:
         waits = []
         while True:
-            last, began = over.is_set(), time.monotonic()
+            last, wait = over.is_set(), Wait()
             ended = await self.ended(await self.start(self._honest))
             assert ended.status == "completed", ended.text[-1000:]
-            waits.append(time.monotonic() - began)
+            waits.append(wait.seconds())
             if last:
                 return waits
             await asyncio.sleep(0.05)
