@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,7 +15,7 @@ from greenroom_scaffolder.actions.cookies import Job, Outcome
 from greenroom_scaffolder.actions.interface import Interfaces
 from greenroom_scaffolder.actions.sources import Sources
 from greenroom_scaffolder.workspace.quota import Quota
-from greenroom_scaffolder.workspace.threads import in_thread
+from greenroom_scaffolder.workspace.threads import folder_for, in_thread
 from greenroom_scaffolder.workspace.workspace import Workspace
 
 _INTERFACES = Interfaces("cookiecutter")
@@ -46,10 +45,9 @@ def cookiecutter_actions(sources: Sources, quota: Quota) -> list[Action[Any]]:
         ctx.log.info("Fetching and then templating using cookiecutter")
         ctx.inside(ctx.input.target_path)
         sources.check(ctx, ctx.input)
-        async with sources.folder(ctx, ctx.input) as folder:
-            with tempfile.TemporaryDirectory(prefix="greenroom-cookiecutter-") as made:
-                result = await _baked(ctx, Job.of(ctx.input, folder, made, quota, SECONDS))
-                await in_thread(lambda: Workspace(ctx.workspace, quota).copy_tree(result, ctx.input.target_path))
+        async with sources.folder(ctx, ctx.input) as folder, folder_for("cookiecutter") as made:
+            result = await _baked(ctx, Job.of(ctx.input, folder, str(made), quota, SECONDS))
+            await in_thread(lambda: Workspace(ctx.workspace, quota).copy_tree(result, ctx.input.target_path))
         ctx.log.info(f"Template result written to {ctx.inside(ctx.input.target_path)}")
 
     return [bake]

@@ -13,8 +13,9 @@ writes as a JSON object to the file that `GREENROOM_OUTPUT` names. A status othe
 from __future__ import annotations
 
 import asyncio
-import tempfile
+import os
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -24,10 +25,12 @@ import yaml
 from greenroom.errors import ConfigError, GreenroomError, InputError
 from greenroom.plugin import Action, ActionContext, Example
 from greenroom_scaffolder.schemas import validate
-from greenroom_scaffolder.workspace.threads import in_thread
+from greenroom_scaffolder.workspace.descent import open_to_read, place
+from greenroom_scaffolder.workspace.threads import folder_for, in_thread
 
 MOST_OUTPUT = 1024 * 1024
 """Bytes of a program's outputs."""
+_ANSWER = "output.json"
 _LIMITED = 'ulimit -t "$1" && ulimit -v "$2" && shift 2 && exec "$@"'
 
 
@@ -80,10 +83,9 @@ def script_action(script: Script, folder: Path) -> Action[Any]:
     """The action of one program."""
 
     async def run(ctx: ActionContext[Mapping[str, Any]]) -> Mapping[str, Any]:
-        with tempfile.TemporaryDirectory(prefix="greenroom-script-") as made:
-            answer = Path(made, "output.json")
-            await _run(ctx, script, folder, answer)
-            return await in_thread(lambda: _outputs(script, answer))
+        async with folder_for("script") as made:
+            await _run(ctx, script, folder, made / _ANSWER)
+            return await in_thread(lambda: _outputs(script, made))
 
     return Action(
         script.id,
@@ -119,13 +121,14 @@ async def _run(ctx: ActionContext[Mapping[str, Any]], script: Script, folder: Pa
         raise ScriptError(f"The program of {script.id} failed with status {status}: the log has what it said")
 
 
-def _outputs(script: Script, answer: Path) -> Mapping[str, Any]:
-    """Raises ScriptError for outputs that are no JSON object, too large, or not what the schema says."""
-    try:
-        with answer.open("rb") as file:
+def _outputs(script: Script, made: Path) -> Mapping[str, Any]:
+    """Raises ScriptError for outputs that are no JSON object, too large, or not what the schema says; FileError for what is no
+    plain file, and might keep its reader waiting."""
+    content = b""
+    with place(made, _ANSWER, follow=False) as there, suppress(FileNotFoundError):
+        os.stat(there.name, dir_fd=there.folder, follow_symlinks=False)
+        with os.fdopen(open_to_read(there, _ANSWER), "rb") as file:
             content = file.read(MOST_OUTPUT + 1)
-    except FileNotFoundError:
-        content = b""
     if len(content) > MOST_OUTPUT:
         raise ScriptError(f"The outputs of {script.id} are larger than {MOST_OUTPUT} bytes")
     try:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import os
 import posixpath
-import tempfile
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -17,7 +16,7 @@ from greenroom.urls.service import Urls
 from greenroom.urls.whatwg import InvalidUrlError, is_url, parse
 from greenroom_scaffolder.workspace.descent import FileError, open_to_read, place
 from greenroom_scaffolder.workspace.quota import Quota
-from greenroom_scaffolder.workspace.threads import in_thread
+from greenroom_scaffolder.workspace.threads import folder_for, in_thread
 from greenroom_scaffolder.workspace.workspace import Workspace
 
 _WITH_USER_TOKENS = ("github", "gitlab")
@@ -69,8 +68,9 @@ class Sources:
             yield _existing(beside)
             return
         tree = await self._urls.tree(self._resolved(ctx.template.base_url, wanted.url), token=wanted.token)
-        with tempfile.TemporaryDirectory(prefix="greenroom-skeleton-") as made:
-            yield await in_thread(lambda: _made(tree.files, made, self._quota))
+        async with folder_for("skeleton") as made:
+            await in_thread(lambda: put(tree.files, Workspace(made, self._quota), ""))
+            yield made
 
     async def fetch_folder(self, ctx: ActionContext[Any], wanted: Fetched, target: str) -> None:
         """Put all that stands there into a folder of the workspace, over what it has. Raises as `folder` does."""
@@ -129,12 +129,6 @@ class Sources:
             return self._urls.reads_folders(base)
         except InvalidUrlError:
             return False
-
-
-def _made(files: Iterable[TreeFile], folder: str, quota: Quota) -> Path:
-    workspace = Workspace(Path(folder).resolve(), quota)
-    put(files, workspace, "")
-    return workspace.path
 
 
 def put(files: Iterable[TreeFile], workspace: Workspace, target: str) -> None:

@@ -135,10 +135,23 @@ class StepContext(Generic[I]):
     async def run(
         self, *command: str, env: Mapping[str, str] | None = None, cwd: Path | None = None, stdin: bytes | None = None
     ) -> int:
-        """Raises NotFoundError for a program that is not there."""
-        return await run_program(
-            command, self._tell, cwd=cwd or self.workspace, env=env, stdin=stdin, limits=self._frame.programs
+        """Raises NotFoundError for a program that is not there, QuotaError for one that fills the workspace: it is ended."""
+        running = asyncio.ensure_future(
+            run_program(
+                command, self._tell, cwd=cwd or self.workspace, env=env, stdin=stdin, limits=self._frame.programs
+            )
         )
+        watching = asyncio.ensure_future(self._frame.keeper.overflow())
+        both: set[asyncio.Future[Any]] = {running, watching}
+        try:
+            await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
+            if not running.done():
+                await watching
+            return await running
+        finally:
+            for one in both:
+                one.cancel()
+            await asyncio.wait(both)
 
     async def _tell(self, line: str) -> None:
         """A program that talks faster than the log is written waits."""

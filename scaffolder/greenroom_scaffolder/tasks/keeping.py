@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from collections.abc import Iterator
 from contextlib import suppress
 from hashlib import blake2b
 from itertools import count
 from pathlib import Path
+from time import monotonic
 
 import msgspec
 
 from greenroom_scaffolder.tasks.task import Checkpoint, Journal
+from greenroom_scaffolder.workspace.descent import refusals
 from greenroom_scaffolder.workspace.quota import Quota, QuotaError
 from greenroom_scaffolder.workspace.threads import in_thread
 from greenroom_scaffolder.workspace.workspace import Workspace
+
+LOOK = 1.0
+"""Seconds from one look at what a program writes to the next; more where a look takes long."""
+PATIENCE = 20
+"""So many times as long as the look took."""
 
 Print = bytes
 """What a folder looked like at some time."""
@@ -72,6 +80,14 @@ class Keeper:
         workspace = self._workspace
         return None if workspace is None else await in_thread(lambda: self._changes(workspace))
 
+    async def overflow(self) -> None:
+        """Look at it again and again while a program writes into it by itself; ends only by QuotaError, or cancelled."""
+        while True:
+            began = monotonic()
+            if self._workspace is not None:
+                await in_thread(self._workspace.check)
+            await asyncio.sleep(max(LOOK, PATIENCE * (monotonic() - began)))
+
     async def remove(self) -> None:
         """Delete it."""
         if self._workspace is not None:
@@ -107,19 +123,23 @@ class Keeper:
 def _print(folder: Path) -> Print:
     """By names, kinds, sizes and times of change, which any write moves."""
     seen = blake2b(digest_size=16)
-    for line in _lines(os.fspath(folder)):
-        seen.update(line)
+    left = [os.fspath(folder)]
+    while left:
+        for line, below in _lines(left.pop()):
+            seen.update(line)
+            if below:
+                left.append(below)
     return seen.digest()
 
 
-def _lines(folder: str) -> Iterator[bytes]:
-    with os.scandir(folder) as found:
+def _lines(folder: str) -> Iterator[tuple[bytes, str]]:
+    """A line for each entry, with its path if it is a folder."""
+    with refusals("scandir", folder), os.scandir(folder) as found:
         for entry in sorted(found, key=lambda one: one.name):
             about = entry.stat(follow_symlinks=False)
             facts = f"{about.st_mode} {about.st_ino} {about.st_size} {about.st_ctime_ns}"
-            yield os.fsencode(entry.path) + b"\0" + facts.encode() + b"\0"
-            if entry.is_dir(follow_symlinks=False):
-                yield from _lines(entry.path)
+            line = os.fsencode(entry.path) + b"\0" + facts.encode() + b"\0"
+            yield line, entry.path if entry.is_dir(follow_symlinks=False) else ""
 
 
 _EMPTY = blake2b(digest_size=16).digest()

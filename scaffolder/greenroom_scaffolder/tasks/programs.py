@@ -18,6 +18,7 @@ from uuid import uuid4
 import msgspec
 
 from greenroom.errors import InputError, NotFoundError
+from greenroom_scaffolder.workspace.threads import in_thread
 
 GRACE = 5.0
 """Seconds from asking a program to end (TERM) to ending it (KILL)."""
@@ -26,9 +27,17 @@ _KEPT = ("PATH", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "TMPDIR", "SSL_CERT_FILE", 
 _MARK = "GREENROOM_RUN"
 """By this variable those are known who left the session of their command."""
 _CHUNK = 64 * 1024
+PLENTY = 32 * 1024 * 1024
+"""Bytes of output that are read as fast as they come, and told. What follows is left out, and read at leisure."""
+_LEISURE = 0.002
+"""Seconds after each chunk."""
 _LAST_WORDS = 0.5
 _ROUNDS = 50
-_LIMITED = 'ulimit -c 0; ulimit -f "$1"; ulimit -n "$2"; shift 2; exec "$@"'
+_LIMITED = """
+ulimit -c 0; ulimit -f "$1"; ulimit -n "$2"; ulimit -u "$3" 2>/dev/null || ulimit -p "$3" 2>/dev/null
+shift 3; exec "$@"
+"""
+"""Shells call the number of processes by one letter or the other."""
 
 
 class ProgramLimits(msgspec.Struct, frozen=True):
@@ -36,6 +45,8 @@ class ProgramLimits(msgspec.Struct, frozen=True):
 
     file_bytes: int = 1024**3
     open_files: int = 1024
+    processes: int = 4096
+    """Processes and threads of the server's user together, beyond which a command can start no more. Root has no such limit."""
     line: int = 32 * 1024
     """Characters of a line of output; the rest of it is left out."""
 
@@ -68,7 +79,7 @@ async def run_program(
         try:
             await _end(process, ending)
         finally:
-            _end_marked(mark)
+            await in_thread(lambda: _end_marked(mark))
 
 
 class _Output(msgspec.Struct):
@@ -105,7 +116,7 @@ def _located(command: Sequence[str], cwd: Path, env: Mapping[str, str]) -> str:
 async def _start(
     command: Sequence[str], stdin: int, cwd: Path, env: Mapping[str, str], limits: ProgramLimits
 ) -> tuple[_Output, Process]:
-    bounds = (str(limits.file_bytes // 512), str(limits.open_files))
+    bounds = (str(limits.file_bytes // 512), str(limits.open_files), str(limits.processes))
     reading, writing = os.pipe()
     output = await _reading(reading)
     try:
@@ -145,8 +156,12 @@ async def _lines(
     output: asyncio.StreamReader, ending: asyncio.Future[int], tell: Callable[[str], Awaitable[None]], longest: int
 ) -> None:
     decoder = codecs.getincrementaldecoder("utf-8")("replace")
-    rest, cut = "", False
+    rest, cut, size = "", False, 0
     while chunk := await _read(output, ending):
+        size += len(chunk)
+        if size > PLENTY:
+            await tell(f"(what the program says from here on is left out: it is more than {PLENTY // 1024**2} MB)")
+            return await _drain(output, ending)
         *whole, rest = (rest + decoder.decode(chunk)).split("\n")
         for line in whole:
             await tell(_shown(line, longest, cut=cut))
@@ -156,6 +171,13 @@ async def _lines(
     rest += decoder.decode(b"", final=True)
     if rest:
         await tell(_shown(rest, longest, cut=cut))
+    return None
+
+
+async def _drain(output: asyncio.StreamReader, ending: asyncio.Future[int]) -> None:
+    """Nobody is told of what comes: the program must not wait for that, nor others for the reading of it."""
+    while await _read(output, ending):
+        await asyncio.sleep(_LEISURE)  # noqa: ASYNC110 - to be slow is what it is for
 
 
 async def _read(output: asyncio.StreamReader, ending: asyncio.Future[int]) -> bytes:

@@ -2,15 +2,31 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import uuid
 from contextlib import suppress
 from pathlib import Path
 
-from greenroom_scaffolder.workspace.descent import Walk
+from greenroom_scaffolder.workspace.descent import LONGEST, FileError, Walk
 
 _DEEP = 64
 """Folders below each other. What is deeper is first moved up, so that the way there stays short."""
+_ATTEMPTS = 3
+
+
+def delete(folder: Path) -> None:
+    """Delete a folder with all that it holds. It is fine when it is gone already. Raises FileError."""
+    for attempt in range(_ATTEMPTS):
+        try:
+            clear(folder, [])
+            folder.rmdir()
+            return
+        except FileNotFoundError:
+            return
+        except OSError as error:  # perhaps a process that still writes
+            if error.errno != errno.ENOTEMPTY or attempt == _ATTEMPTS - 1:
+                raise FileError(error.errno or errno.EIO, "rmdir", folder) from error
 
 
 def clear(root: Path, under: list[str]) -> None:
@@ -35,8 +51,9 @@ def _folders(walk: Walk, top: list[str], tops: list[list[str]]) -> list[list[str
         found.append(folder)
         with suppress(FileNotFoundError):
             for name in _folders_in(walk.go(folder)):
-                if len(folder) - len(top) < _DEEP:
-                    left.append([*folder, name])
+                below = [*folder, name]
+                if len(folder) - len(top) < _DEEP and len("/".join(below)) <= LONGEST:
+                    left.append(below)
                 else:
                     tops.append([_moved_up(walk, folder, name)])
     return found

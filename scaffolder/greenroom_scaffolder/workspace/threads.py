@@ -3,10 +3,26 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from tempfile import mkdtemp
 from typing import TypeVar
 
+from greenroom_scaffolder.workspace.removal import delete
+
 T = TypeVar("T")
+
+
+@asynccontextmanager
+async def folder_for(what: str) -> AsyncIterator[Path]:
+    """An empty folder, in no workspace, for as long as the context lasts. To delete what it holds may take long, and is
+    done in a thread, however deep it is."""
+    made = await in_thread(lambda: Path(mkdtemp(prefix=f"greenroom-{what}-")).resolve())
+    try:
+        yield made
+    finally:
+        await in_thread(lambda: delete(made))
 
 
 async def in_thread(work: Callable[[], T]) -> T:

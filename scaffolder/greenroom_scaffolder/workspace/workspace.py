@@ -32,14 +32,13 @@ from greenroom_scaffolder.workspace.descent import (
 )
 from greenroom_scaffolder.workspace.globs import find_files
 from greenroom_scaffolder.workspace.quota import Ledger, Quota, QuotaError, Usage, in_words
-from greenroom_scaffolder.workspace.removal import clear
+from greenroom_scaffolder.workspace.removal import clear, delete
 from greenroom_scaffolder.workspace.scan import Entry, entry_of, scan
 
 MOST_SHOWN = 64 * 1024 * 1024
 """Bytes of all files that a dry run shows: its answer is made in memory, and is a third larger."""
 _CHUNK = 1024 * 1024
 _TASK_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
-_ATTEMPTS = 3
 
 
 class Content(msgspec.Struct, frozen=True):
@@ -80,16 +79,8 @@ class Workspace:
         return cls(path, limits or Quota())
 
     def remove(self) -> None:
-        """Delete it with all that it holds. It is fine when it is gone already."""
-        for attempt in range(_ATTEMPTS):
-            try:
-                clear(self.path, [])
-                self.path.rmdir()
-            except FileNotFoundError:
-                return
-            except OSError as error:  # perhaps a process that still writes
-                if error.errno != errno.ENOTEMPTY or attempt == _ATTEMPTS - 1:
-                    raise FileError(error.errno or errno.EIO, "rmdir", self.path) from error
+        """Delete it with all that it holds. It is fine when it is gone already. Raises FileError."""
+        delete(self.path)
 
     # --- looking -------------------------------------------------------------------------------------------------
 

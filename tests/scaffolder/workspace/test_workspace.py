@@ -421,6 +421,19 @@ def test_what_a_process_wrote_by_itself_is_seen_at_the_check(workspace: Workspac
         workspace.check()
 
 
+def test_a_tree_of_long_names_goes_away(tmp_path: Path) -> None:
+    """Beyond what can be named at once, long before it is deep."""
+    workspace = Workspace.create(tmp_path, "task-2", Quota())
+    here = os.open(workspace.path, os.O_RDONLY)
+    for _ in range(40):
+        os.mkdir("n" * 200, dir_fd=here)
+        above, here = here, os.open("n" * 200, os.O_RDONLY, dir_fd=here)
+        os.close(above)
+    os.close(here)
+    workspace.remove()
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_dry_run_shows_no_more_than_memory_bears(workspace: Workspace) -> None:
     workspace.write("a", b"x" * 2000)
     workspace.write("b", b"x" * 1000)
