@@ -176,8 +176,8 @@ async def _lines(
 
 async def _drain(output: asyncio.StreamReader, ending: asyncio.Future[int]) -> None:
     """Nobody is told of what comes: the program must not wait for that, nor others for the reading of it."""
-    while await _read(output, ending):
-        await asyncio.sleep(_LEISURE)  # noqa: ASYNC110 - to be slow is what it is for
+    while await _read(output, ending):  # noqa: ASYNC110 - to be slow is what it is for
+        await asyncio.sleep(_LEISURE)
 
 
 async def _read(output: asyncio.StreamReader, ending: asyncio.Future[int]) -> bytes:
