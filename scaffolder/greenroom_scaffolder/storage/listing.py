@@ -13,10 +13,11 @@ Field = Literal["created_at", "status", "created_by"]
 Direction = Literal["asc", "desc"]
 Order = Sequence[tuple[Field, Direction]]
 
-STATUSES = ("open", "processing", "completed", "failed", "cancelled", "skipped")
 MOST_CREATORS = 200
 """Of more than so many, tasks are looked at one by one: their lists have too many heads."""
 
+# $1 creators, $2 statuses (null: any), $3 limit, $4 offset; {way} is that of the time of creation.
+STATUSES = "coalesce($2::text[], ARRAY['open', 'processing', 'completed', 'failed', 'cancelled', 'skipped'])"
 COLUMNS = "t.id, t.created_by, t.created_at, t.status, t.heartbeat_at"
 PAGE = """
 SELECT t.*, s.spec FROM (
@@ -26,16 +27,26 @@ SELECT t.*, s.spec FROM (
 ALL = f"""SELECT {COLUMNS} FROM tasks t
     WHERE ($1::text[] IS NULL OR created_by = ANY($1)) AND ($2::text[] IS NULL OR status = ANY($2))"""  # noqa: S608
 NEWEST = f"SELECT {COLUMNS} FROM tasks t WHERE $1::text[] IS NULL AND $2::text[] IS NULL"  # noqa: S608
-BY_STATUS = f"""SELECT h.* FROM unnest($2::text[]) AS s (status)
-    CROSS JOIN LATERAL (
-        SELECT {COLUMNS} FROM tasks t WHERE t.status = s.status AND $1::text[] IS NULL
-        ORDER BY t.created_at {{way}}, t.id {{way}} LIMIT $3::bigint + $4::bigint
+HEADS = f"""SELECT h.* FROM {{lists}} CROSS JOIN LATERAL (
+        SELECT {COLUMNS} FROM tasks t WHERE {{one}} ORDER BY t.created_at {{way}}, t.id {{way}} LIMIT $3::bigint + $4::bigint
     ) h"""  # noqa: S608
-BY_CREATOR = f"""SELECT h.* FROM unnest($1::text[]) AS c (created_by) CROSS JOIN unnest($2::text[]) AS s (status)
-    CROSS JOIN LATERAL (
-        SELECT {COLUMNS} FROM tasks t WHERE t.created_by = c.created_by AND t.status = s.status
-        ORDER BY t.created_at {{way}}, t.id {{way}} LIMIT $3::bigint + $4::bigint
-    ) h"""  # noqa: S608
+BY_STATUS = HEADS.format(
+    lists=f"unnest({STATUSES}) AS l (status)", one="t.status = l.status AND $1::text[] IS NULL", way="{way}"
+)
+BY_CREATOR = HEADS.format(
+    lists=f"unnest($1::text[]) AS c (created_by) CROSS JOIN unnest({STATUSES}) AS l (status)",
+    one="t.created_by = c.created_by AND t.status = l.status",
+    way="{way}",
+)
+BY_TALLY = HEADS.format(
+    lists="""(
+        SELECT created_by, status, sum(n) OVER (ORDER BY {groups}) - sum(n) OVER (PARTITION BY {fields}) AS before
+        FROM task_tallies t WHERE n > 0 AND $1::text[] IS NULL AND ($2::text[] IS NULL OR status = ANY($2))
+    ) l""",
+    one="t.created_by = l.created_by AND t.status = l.status AND l.before < $3::bigint + $4::bigint",
+    way="{way}",
+)
+"""Where creators come in an order: the lists that the page can reach, for the tallies say how many tasks come before each."""
 
 
 class Listing:
@@ -58,39 +69,28 @@ class Listing:
         total: int = await self._db.fetchval(self._sql.count_tasks, creators, wanted)
         if limit == 0 or offset >= total:
             return [], total
-        query, arguments = await self._plan(creators, wanted, _needed(order), limit, offset)
-        return [_read(row) for row in await self._db.fetch(query, *arguments)], total
+        query = plan(creators, wanted, order, limit)
+        return [_read(row) for row in await self._db.fetch(query, creators, wanted, limit, offset)], total
 
-    async def _plan(
-        self,
-        creators: Sequence[str] | None,
-        statuses: Sequence[str] | None,
-        order: Order,
-        limit: int | None,
-        offset: int,
-    ) -> tuple[str, tuple[object, ...]]:
-        """The query, and its arguments."""
-        fields = [field for field, _ in order]
-        if limit is not None and creators is None and fields[0] == "created_by":
-            creators = await self._first(order[0][1], statuses or STATUSES, limit + offset)
-        if limit is None or (creators is not None and len(creators) > MOST_CREATORS):
-            found = ALL
-        elif creators is not None:
-            found, statuses = BY_CREATOR, statuses or STATUSES
-        elif statuses is None and fields == ["created_at"]:
-            found = NEWEST
-        elif "created_by" not in fields:
-            found, statuses = BY_STATUS, statuses or STATUSES
-        else:
-            found = ALL
-        keys = ", ".join(_key(field, way) for field, way in order)
-        way = order[-1][1] if fields[-1] == "created_at" else "desc"
-        text = PAGE.format(found=found.format(way=way), keys=keys + f", t.id {way}")
-        return text, (creators, statuses, limit, offset)
 
-    async def _first(self, way: Direction, statuses: Sequence[str], count: int) -> list[str]:
-        query = self._sql.first_creators if way == "asc" else self._sql.last_creators
-        return [row["created_by"] for row in await self._db.fetch(query, statuses, count)]
+def plan(creators: Sequence[str] | None, statuses: Sequence[str] | None, order: Order, limit: int | None) -> str:
+    """The query for a page; its arguments are creators, statuses, limit and offset."""
+    needed = _needed(order)
+    fields = [field for field, _ in needed]
+    groups = [(field, way) for field, way in needed if field != "created_at"]
+    if limit is None or (creators is not None and len(creators) > MOST_CREATORS):
+        found = ALL
+    elif creators is not None:
+        found = BY_CREATOR
+    elif "created_by" in fields:
+        found = BY_TALLY
+    elif statuses is None and not groups:
+        found = NEWEST
+    else:
+        found = BY_STATUS
+    way = needed[-1][1] if fields[-1] == "created_at" else "desc"
+    text = found.format(way=way, groups=_keys(groups), fields=", ".join(field for field, _ in groups))
+    return PAGE.format(found=text, keys=f"{_keys(needed)}, t.id {way}")
 
 
 def _needed(order: Order) -> Order:
@@ -102,6 +102,10 @@ def _needed(order: Order) -> Order:
         if field == "created_at":
             return keys
     return [*keys, ("created_at", "desc")]
+
+
+def _keys(order: Order) -> str:
+    return ", ".join(_key(field, way) for field, way in order)
 
 
 def _key(field: Field, way: Direction) -> str:
