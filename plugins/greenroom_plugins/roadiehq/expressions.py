@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from greenroom.errors import GreenroomError
+from greenroom.errors import InputError
 from greenroom.plugin import Action, ActionContext
 from greenroom_plugins.roadiehq import json_text, yaml_documents
 from greenroom_plugins.roadiehq.evaluating import MEMORY, Job, Outcome
@@ -50,8 +50,10 @@ class YamlTransform(msgspec.Struct, frozen=True, rename={"wanted": "as", "load_a
     wanted: str = "string"
 
 
-class ExpressionError(GreenroomError):
+class ExpressionError(InputError):
     """The expression cannot be evaluated"""
+
+    name = "Error"
 
 
 def expression_actions() -> list[Action[Any]]:

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from greenroom.auth import NOBODY, Auth, Credentials
-from greenroom.entity import Entity, parse_ref, ref_of
+from greenroom.entity import Entity, EntityRefError, EntityRefFormError, parse_ref, ref_of
 from greenroom.errors import ConflictError, GreenroomError, InputError, NotFoundError, ServiceUnavailableError
 from greenroom.permissions import Permission, Permissions
 from greenroom.plugin import Action, ActionContext, CatalogLocations, CatalogReader
@@ -63,7 +63,18 @@ class NoReferenceError(InputError):
     """Missing entity reference or references"""
 
     name = "Error"
-    status = 500
+
+
+class WrongReferenceError(InputError):
+    """A reference is none"""
+
+    name = "Error"
+
+
+class MalformedReferenceError(WrongReferenceError):
+    """A reference is not even of the form of one"""
+
+    name = "TypeError"
 
 
 class CatalogAsInitiator:
@@ -118,13 +129,19 @@ def _fetch(catalog: CatalogAsInitiator) -> Action[Any]:
     return fetch
 
 
+def _canonical(ref: str, wanted: Reading) -> str:
+    try:
+        return str(parse_ref(ref, default_kind=wanted.default_kind, default_namespace=wanted.default_namespace))
+    except EntityRefFormError as error:
+        raise MalformedReferenceError(error.message) from error
+    except EntityRefError as error:
+        raise WrongReferenceError(error.message) from error
+
+
 async def _read(
     catalog: CatalogAsInitiator, wanted: Reading, refs: Sequence[str], initiator: object
 ) -> list[Entity | None]:
-    kind, namespace = wanted.default_kind, wanted.default_namespace
-    found = await catalog.entities(
-        [str(parse_ref(ref, default_kind=kind, default_namespace=namespace)) for ref in refs], initiator
-    )
+    found = await catalog.entities([_canonical(ref, wanted) for ref in refs], initiator)
     for ref, entity in zip(refs, found, strict=True):
         if entity is None and not wanted.optional:
             raise MissingEntityError(f"Entity {ref} not found")

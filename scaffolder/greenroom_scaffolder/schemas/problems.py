@@ -35,10 +35,10 @@ class Problem(msgspec.Struct):
     stack: str
 
 
-class SchemaError(GreenroomError):
+class SchemaError(InputError):
     """The schema is not one that values can be held against"""
 
-    name = "SchemaError"
+    name = "SchemaError"  # and 400: to upstream it is a fault of its own (500), here the template's
     status = 400  # the template's mistake; upstream takes it for its own
 
     def __init__(self, message: str, schema: Any = msgspec.UNSET) -> None:

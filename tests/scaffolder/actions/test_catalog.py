@@ -11,7 +11,7 @@ import pytest
 
 from greenroom.auth import Credentials
 from greenroom.auth.credentials import UserPrincipal
-from greenroom.entity import Entity, EntityRefError
+from greenroom.entity import Entity
 from greenroom.errors import ConflictError, GreenroomError, InputError, NotAllowedError, ServiceUnavailableError
 from greenroom.permissions import Permission, Permissions
 from greenroom.plugin import CatalogRegistration
@@ -79,11 +79,16 @@ async def test_an_entity_that_the_user_may_not_read_is_missing(tmp_path: Path) -
 
 
 async def test_a_step_without_references_is_told_so(tmp_path: Path) -> None:
-    with pytest.raises(GreenroomError, match="Missing entity reference or references"):
+    with pytest.raises(InputError, match="Missing entity reference or references"):
         await run(actions()["catalog:fetch"], {"entityRef": ""}, tmp_path)
     assert (await run(actions()["catalog:fetch"], {"optional": True}, tmp_path))[1] == {}
-    with pytest.raises(EntityRefError, match='Entity reference "x" had missing or empty kind'):
-        await run(actions()["catalog:fetch"], {"entityRef": "x"}, tmp_path)
+
+
+async def test_what_is_no_reference_is_the_templates_mistake_under_upstreams_name(tmp_path: Path) -> None:
+    for ref, name in (("x", "Error"), ("a/", "TypeError"), (":", "TypeError")):
+        with pytest.raises(InputError) as told:
+            await run(actions()["catalog:fetch"], {"entityRefs": [ref]}, tmp_path)
+        assert told.value.name == name, ref
 
 
 async def test_without_a_catalog_the_step_says_so(tmp_path: Path) -> None:
