@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
@@ -122,6 +123,7 @@ def scaffolder(config: ScaffolderConfig, host: Host) -> Iterable[Contribution]:
         presence=host.get(Presence),
         sealing=sealing,
         slots=config.concurrent_tasks_limit,
+        grace=config.shutdown_grace.total_seconds(),
         watch=lambda task: watch(task, meters, audit),
     )
 
@@ -166,6 +168,7 @@ class Workshop:
             permissions=self._permissions,
             meters=self._meters,
             bounds=self._bounds,
+            verbose=self._host.log.isEnabledFor(logging.DEBUG),
             removals=self.removals,
         )
 

@@ -1,6 +1,6 @@
 """The section `scaffolder` of `app-config.yaml`, as far as this part of the house reads it.
 
-Names and defaults are upstream's, but for `secrets`, `workspace`, `events` and `scripts`, which are our own."""
+Names and defaults are upstream's, but for `secrets`, `workspace`, `events`, `scripts` and `shutdownGrace`, which are our own."""
 
 from __future__ import annotations
 
@@ -132,12 +132,16 @@ class ScaffolderConfig(msgspec.Struct, rename="camel"):
     actions: dict[str, Any] = {}
     scripts: list[str] = []
     """Folders of programs that are actions, each with its description beside it."""
+    shutdown_grace: timedelta = timedelta(seconds=10)
+    """How long a process that stops waits for the tasks that it runs, before it leaves them to others."""
 
     def __post_init__(self) -> None:
         if self.concurrent_tasks_limit < 0:
             raise FieldError("concurrentTasksLimit", "expected 0 or more", hint="0: this process runs no tasks")
         if self.task_timeout <= timedelta(0):
             raise FieldError("taskTimeout", "a task takes some time")
+        if self.shutdown_grace < timedelta(0):
+            raise FieldError("shutdownGrace", "expected 0 or more", hint="such as `10s`")
         if self.task_timeout_janitor_frequency < timedelta(seconds=1):
             raise FieldError("taskTimeoutJanitorFrequency", "expected at least a second", hint="such as `5m`")
 

@@ -11,8 +11,12 @@ import pytest
 
 from greenroom.errors import ConfigError
 from greenroom.settings import BackendConfig, load
-from greenroom_scaffolder.plugin import lone_key
+from greenroom.telemetry import Metrics
+from greenroom_scaffolder.plugin import Workshop, lone_key
 from greenroom_scaffolder.settings import ScaffolderConfig
+from greenroom_scaffolder.tasks.meters import Meters
+from greenroom_scaffolder.tasks.runner import Bounds
+from tests.support.policy import Policy
 
 OUTSIDE = {"database": {"client": "pg", "connection": "postgres://db.test/greenroom"}}
 KEY = {"secrets": {"keys": [{"secret": "0123456789abcdef"}]}}
@@ -23,6 +27,9 @@ class Machine:
 
     def get(self, service: type[Any]) -> Any:
         return service(Path("/var/lib/greenroom"))
+
+    def all(self, kind: type[Any]) -> list[Any]:
+        return []
 
 
 @pytest.mark.parametrize(
@@ -38,7 +45,7 @@ def test_a_key_that_may_vanish_before_the_database_does_is_warned_of(
     caplog: pytest.LogCaptureFixture, backend: Any, config: Any, warned: bool
 ) -> None:
     given = msgspec.convert(config, ScaffolderConfig), msgspec.convert(backend, BackendConfig)
-    lone_key(*given, Machine())  # type: ignore[arg-type]
+    lone_key(*given, Machine())
     assert bool(caplog.messages) is warned
     if warned:
         assert caplog.messages[0].startswith("scaffolder.secrets.keys: none is configured")
@@ -54,6 +61,7 @@ def test_a_key_that_may_vanish_before_the_database_does_is_warned_of(
         ({"concurrentTasksLimit": -1}, "concurrentTasksLimit"),
         ({"workspace": {"maxFiles": 0}}, "workspace.maxFiles"),
         ({"events": {"heartbeat": "1ms"}}, "events.heartbeat"),
+        ({"shutdownGrace": "-1s"}, "shutdownGrace"),
     ],
 )
 def test_what_cannot_be_meant_is_refused_by_its_place(tmp_path: Path, given: Any, place: str) -> None:
@@ -61,3 +69,13 @@ def test_what_cannot_be_meant_is_refused_by_its_place(tmp_path: Path, given: Any
     layer.write_bytes(msgspec.yaml.encode({"scaffolder": given}))
     with pytest.raises(ConfigError, match=f"scaffolder.{place}"):
         load([layer], {}).section("scaffolder", ScaffolderConfig)
+
+
+@pytest.mark.parametrize(("level", "shown"), [(logging.DEBUG, True), (logging.INFO, False)])
+def test_what_actions_log_for_debugging_is_shown_where_the_whole_house_tells_that_much(
+    caplog: pytest.LogCaptureFixture, tmp_path: Path, level: int, shown: bool
+) -> None:
+    caplog.set_level(level, "greenroom.scaffolder")
+    workshop = Workshop(ScaffolderConfig(), Machine(), Policy(), Meters(Metrics()), Bounds())
+    workshop.open(tmp_path)
+    assert workshop.runner.verbose is shown

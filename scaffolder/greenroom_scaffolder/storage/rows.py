@@ -49,7 +49,7 @@ class Claim(msgspec.Struct, frozen=True):
 
 
 class Progress(msgspec.Struct, frozen=True):
-    """How far a task had come: steps in the order in which they began, checkpoints, and what its workspace held; all sealed."""
+    """How far a task had come: its steps, checkpoints, and what its workspace held; all sealed."""
 
     steps: dict[str, tuple[int, bytes]]
     """With the attempt of which the state is."""

@@ -46,9 +46,8 @@ class Kept(msgspec.Struct, frozen=True):
 
 
 class StepNote(msgspec.Struct, frozen=True):
-    """What is known of a step. `position` is its place in the order in which steps began; `state` is sealed."""
+    """What is known of a step; `state` is sealed."""
 
-    position: int
     status: str
     state: bytes
 
@@ -323,7 +322,7 @@ def _columns(batch: Sequence[Written]) -> tuple[list[Any], ...]:
     now = monotonic()
     tasks = [(w.book.id, w.book.attempt, w.batch, w.leaf.ended, w.leaf.gets_on) for w in batch]
     events = [(w.book.id, type_, body, now - at) for w in batch for type_, body, at in w.leaf.events]
-    steps = [(w.book.id, id_, s.position, s.status, s.state) for w in batch for id_, s in w.leaf.steps.items()]
+    steps = [(w.book.id, id_, s.status, s.state) for w in batch for id_, s in w.leaf.steps.items()]
     checkpoints = [(w.book.id, key, value) for w in batch for key, value in w.leaf.checkpoints.items()]
     workspaces = [
         (w.book.id, w.leaf.workspace.archive)
@@ -333,7 +332,7 @@ def _columns(batch: Sequence[Written]) -> tuple[list[Any], ...]:
     return (
         *_turned(tasks, 5),
         *_turned(events, 4),
-        *_turned(steps, 5),
+        *_turned(steps, 4),
         *_turned(checkpoints, 3),
         *_turned(workspaces, 2),
     )

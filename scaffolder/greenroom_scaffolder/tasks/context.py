@@ -11,14 +11,16 @@ from uuid import UUID, uuid5
 import msgspec
 
 from greenroom.errors import NotAllowedError
-from greenroom.plugin import TemplateInfo
+from greenroom.plugin import Files, TemplateInfo
 from greenroom_scaffolder.tasks.answers import AnswerError, measured
 from greenroom_scaffolder.tasks.keeping import Keeper
 from greenroom_scaffolder.tasks.programs import ProgramLimits, run_program
 from greenroom_scaffolder.tasks.scribe import Scribe, StepLog
 from greenroom_scaffolder.tasks.task import Checkpoint, Journal
 from greenroom_scaffolder.workspace.descent import OUTSIDE
+from greenroom_scaffolder.workspace.threads import in_thread
 
+T = TypeVar("T")
 I = TypeVar("I")  # noqa: E741 - of an action: its input
 
 _KEYS = UUID("5e4c6d1c-6a57-4dd1-9d8f-6c0f2f2a7a10")
@@ -71,6 +73,13 @@ class StepContext(Generic[I]):
     @property
     def workspace(self) -> Path:
         return self._frame.keeper.workspace.path
+
+    @property
+    def files(self) -> Files:
+        return self._frame.keeper.workspace
+
+    async def in_thread(self, work: Callable[[], T]) -> T:
+        return await in_thread(work)
 
     @property
     def secrets(self) -> Mapping[str, str]:

@@ -15,7 +15,7 @@ from greenroom_scaffolder.tasks.keeping import Keeper
 from greenroom_scaffolder.tasks.runner import Run, Runner
 from greenroom_scaffolder.tasks.task import Checkpoint, EventType, Outcome, StepState, Task, TaskState
 from greenroom_scaffolder.workspace.redaction import Redactor, refuse_large
-from greenroom_scaffolder.workspace.threads import in_thread
+from greenroom_scaffolder.workspace.threads import in_thread, working_in
 from greenroom_scaffolder.workspace.workspace import Content
 
 
@@ -78,7 +78,8 @@ class DryRuns:
         beside = Keeper(self._runner.root, name, self._runner.bounds.quota)
         try:
             if files:
-                await in_thread(lambda: _lay_out(beside, files))
+                with working_in(self._runner.dry_threads):
+                    await in_thread(lambda: _lay_out(beside, files))
             base = (self._runner.root.resolve() / name / "template.yaml").as_uri()
             found = await self.rehearse(spec, base=base, secrets=secrets, initiator=initiator)
         finally:

@@ -15,9 +15,6 @@ from greenroom_scaffolder.tasks.task import Checkpoint, EventType, Outcome, Step
 
 _encode = msgspec.json.Encoder().encode
 
-MOST_STEPS = 10_000
-"""Of one attempt, whose steps come after those of the attempts before it."""
-
 
 class Sealing(Protocol):
     """Encrypts what a task keeps, for nobody but this task (`workspace.sealing.Keyring`)."""
@@ -34,17 +31,13 @@ class TaskJournal:
 
     def __init__(self, task_id: str, book: Book, sealing: Sealing) -> None:
         self._id, self._book, self._sealing = task_id, book, sealing
-        self._positions: dict[str, int] = {}
         self._kept: bytes | None = None
 
     def event(self, body: Mapping[str, Any], kind: EventType = "log") -> None:
         self._book.leaf.events.append((kind, _encode(body), monotonic()))
 
     def step(self, step_id: str, state: StepState) -> None:
-        if step_id not in self._positions:
-            self._positions[step_id] = self._book.attempt * MOST_STEPS + len(self._positions)
-        note = StepNote(self._positions[step_id], state.status, self._seal(_encode(state)))
-        self._book.leaf.steps[step_id] = note
+        self._book.leaf.steps[step_id] = StepNote(state.status, self._seal(_encode(state)))
 
     def workspace(self, archive: bytes | None) -> None:
         digest = blake2b(archive or b"", digest_size=16).digest()

@@ -6,6 +6,7 @@ import asyncio
 import logging
 import traceback
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from time import perf_counter
 from typing import Any, TypeVar
@@ -34,7 +35,7 @@ from greenroom_scaffolder.templates.options import StepOptions, step_options
 from greenroom_scaffolder.templating import Engine
 from greenroom_scaffolder.workspace.quota import Quota
 from greenroom_scaffolder.workspace.redaction import Redactor
-from greenroom_scaffolder.workspace.threads import in_thread
+from greenroom_scaffolder.workspace.threads import in_thread, working_in
 
 T = TypeVar("T")
 
@@ -42,6 +43,8 @@ log = logging.getLogger("greenroom.scaffolder")
 
 EXECUTE = Permission("scaffolder.action.execute", resource_type="scaffolder-action")
 """May who started the task have actions run?"""
+THREADS, DRY_THREADS = 10, 4
+"""For what tasks do, all together, and for what is tried out."""
 LONGEST_PAUSE = 3600.0
 """Seconds: no service that asks for more time before the next attempt is waited for longer."""
 
@@ -103,6 +106,9 @@ class Runner:
         self.bounds = bounds or Bounds()
         self.removals = removals or Removals()
         self.verbose = verbose
+        self.threads = ThreadPoolExecutor(THREADS, "greenroom-task")
+        self.dry_threads = ThreadPoolExecutor(DRY_THREADS, "greenroom-dry-run")
+        """Who tries templates out must not keep those waiting whose tasks are run."""
         self.left: set[asyncio.Task[Any]] = set()
         """Calls of actions that did not end when they were told to, and are still at it."""
 
@@ -171,6 +177,10 @@ class Run:
 
     async def outcome(self) -> Outcome:
         """All of it. What was made for it is gone then."""
+        with working_in(self._runner.dry_threads if self._dry else self._runner.threads):
+            return await self._outcome()
+
+    async def _outcome(self) -> Outcome:
         watch = None if self._dry else asyncio.ensure_future(self._watch())
         try:
             return await self._all()
@@ -197,7 +207,7 @@ class Run:
             self._scribe.tell(
                 f"Task recovered - resuming from last known good state. {finished} step(s) already completed."
             )
-        for number, (step, place) in enumerate(zip(todo, _places(todo), strict=True), 1):
+        for number, (step, place) in enumerate(zip(todo, steps.places(todo), strict=True), 1):
             await self._step(step, place, last=number == len(todo))
         if self._first is not None:
             return Outcome("failed", error=self._first)
@@ -311,7 +321,7 @@ class Run:
         return _gathered(answers) if call.each else answers[0]
 
     async def _round(self, step: Step, place: str, call: Call, one: Round, options: StepOptions) -> Mapping[str, Any]:
-        here = place if one.key is None else f"{place}[{one.key}]"
+        here = place if one.key is None else steps.place_of_round(place, one.key)
         if one.key is not None and (finished := self._task.state.checkpoints.get(here)) is not None:
             answer: Mapping[str, Any] = finished.value
             return answer
@@ -471,16 +481,6 @@ class Run:
 
 class UnsupportedTemplateError(GreenroomError):
     """The template is of a version that cannot be run"""
-
-
-def _places(todo: Sequence[Step]) -> list[str]:
-    """What each step is remembered by: its id, with a number behind it where an id comes again."""
-    seen: dict[str, int] = {}
-    places = []
-    for step in todo:
-        count = seen[step["id"]] = seen.get(step["id"], 0) + 1
-        places.append(step["id"] if count == 1 else f"{step['id']}#{count}")
-    return places
 
 
 def _gathered(rounds: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

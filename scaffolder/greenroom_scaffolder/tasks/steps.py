@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, TypeAlias
 
@@ -184,6 +185,31 @@ def truthy(value: Any) -> bool:
     if isinstance(value, float) and math.isnan(value):
         return False
     return value is not UNDEFINED and value is not None and value is not False and value != 0
+
+
+def places(todo: Sequence[Step]) -> list[str]:
+    """What each step is remembered by: its id, with a number where an id comes again. No two are equal, nor is one the beginning of
+    what another's rounds and checkpoints are remembered by."""
+    seen: dict[str, int] = {}
+    found = []
+    for step in todo:
+        name = _SEPARATORS.sub(_escaped, step["id"])
+        count = seen[name] = seen.get(name, 0) + 1
+        found.append(name if count == 1 else f"{name}#{count}")
+    return found
+
+
+def place_of_round(place: str, key: str) -> str:
+    """What a round of a step is remembered by: `<place>[<key>]`. (A checkpoint: `<place>.<its key>`, of a step or of a round.)"""
+    return f"{place}[{_SEPARATORS.sub(_escaped, key)}]"
+
+
+def _escaped(found: re.Match[str]) -> str:
+    return f"%{ord(found[0]):02X}"
+
+
+_SEPARATORS = re.compile(r"[%.#\[\]]")
+"""What has a meaning in a place."""
 
 
 # --- parts of a plan ---------------------------------------------------------------------------------------------

@@ -34,9 +34,9 @@ class TaskState(msgspec.Struct, omit_defaults=True):
     """All that a run needs to go on where another has ended."""
 
     steps: dict[str, StepState] = {}
-    """By step id, in the order in which they began."""
+    """By place (see `steps.places`)."""
     checkpoints: dict[str, Checkpoint] = {}
-    """By `<step id>.<key>` (with `[item]` after the id in a round of an `each`); by `<step id>[item]` the output of a finished
+    """By `<place>.<key>`, with `[item]` behind the place in a round of an `each`; by `<place>[item]` the output of a finished
     round."""
 
 

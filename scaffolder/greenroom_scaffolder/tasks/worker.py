@@ -66,8 +66,8 @@ class Worker:
         events: Events,
         presence: Presence,
         sealing: Sealing,
-        slots: int = 10,
-        grace: float = 10.0,
+        slots: int,
+        grace: float,
         watch: Watch | None = None,
     ) -> None:
         """At most `slots` tasks at a time. A process that stops waits `grace` seconds for those that run, and leaves the rest to

@@ -129,7 +129,7 @@ async def test_a_task_that_begins_anew_knows_nothing_of_its_past(
 ) -> None:
     task = await create(store, strategy=strategy)
     await finish(store, task, status)
-    await store.database.execute("INSERT INTO task_steps VALUES ($1, 'a', 0, 1, 'completed', 'x')", UUID(task))
+    await store.database.execute("INSERT INTO task_steps VALUES ($1, 'a', 1, 'completed', 'x')", UUID(task))
     await store.retry(task, b"new", start_over=start_over)
     assert (await events(store, task))[-1] == ("recovered", {"recoverStrategy": "startOver"})
     (claim,) = await store.claim(1, None)

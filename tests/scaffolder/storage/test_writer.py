@@ -133,7 +133,7 @@ async def test_a_worker_that_was_silent_learns_that_it_has_lost_the_task(store: 
 
 async def test_what_cannot_be_stored_is_the_trouble_of_its_own_task(store: Store, writer: Writer) -> None:
     bad, good = await open_book(store, writer), await open_book(store, writer)
-    bad.leaf.steps["a\0"] = StepNote(0, "completed", b"")
+    bad.leaf.steps["a\0"] = StepNote("completed", b"")
     log(good, '"good"')
     results = await asyncio.gather(bad.durable(), good.durable(), return_exceptions=True)
     assert isinstance(results[0], UnstorableError)

@@ -45,7 +45,14 @@ class Process:
         self.store = Store(database)
         self.feed = TaskEvents(self.store, events)
         self.broker = Broker(self.store, self.feed, Reversed())
-        self.worker = Worker(self.store, run, events=events, presence=presence, sealing=Reversed(), **options)
+        self.worker = Worker(
+            self.store,
+            run,
+            events=events,
+            presence=presence,
+            sealing=Reversed(),
+            **{"slots": 10, "grace": 10.0, **options},
+        )
         self.lookout = Lookout(self.store, presence, gone=0.2)
         self.loop: asyncio.Task[None] | None = None
 

@@ -303,3 +303,14 @@ def test_inputs_that_would_fill_the_memory_are_refused() -> None:
             },
             scope,
         )
+
+
+def test_no_two_steps_rounds_or_checkpoints_are_remembered_by_one_name() -> None:
+    ids = ["a", "a", "a#2", "a.b", "a[0]", "a%2Eb", "a[0].b", "a#2", *(str(number % 7) for number in range(12_000))]
+    found = steps.places([{"id": id_, "name": "A", "action": "test:answer"} for id_ in ids])
+    assert len(set(found)) == len(ids)
+    assert found[:2] == ["a", "a#2"]
+    rounds = [steps.place_of_round(place, key) for place in found[:8] for key in ("0", "0]", "0].b", "b")]
+    places = [*found[:8], *rounds]
+    checkpoints = [f"{place}.{key}" for place in places for key in ("b", "b]", "[0]", "0].b", "b.b")]
+    assert len({*places, *checkpoints}) == len(places) + len(checkpoints)

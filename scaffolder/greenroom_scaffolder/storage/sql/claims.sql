@@ -18,8 +18,8 @@ FROM claimed c JOIN task_specs s ON s.task_id = c.id LEFT JOIN task_secrets x ON
 ORDER BY c.created_at, c.id
 
 -- name: steps_of
--- What is known of the steps of a task, in the order in which they began.
-SELECT step_id, attempt, state FROM task_steps WHERE task_id = $1 ORDER BY position
+-- What is known of the steps of a task.
+SELECT step_id, attempt, state FROM task_steps WHERE task_id = $1
 
 -- name: checkpoints_of
 -- What its checkpoints answered.

@@ -13,18 +13,18 @@ WITH mine AS (
     ORDER BY e.nr
     RETURNING task_id, id
 ), stepped AS (
-    INSERT INTO task_steps (task_id, step_id, position, attempt, status, state)
-    SELECT s.id, s.step_id, s.position, mine.attempt, s.status, s.state
-    FROM unnest($11::uuid[], $12::text[], $13::integer[], $14::text[], $15::bytea[]) AS s (id, step_id, position, status, state)
+    INSERT INTO task_steps (task_id, step_id, attempt, status, state)
+    SELECT s.id, s.step_id, mine.attempt, s.status, s.state
+    FROM unnest($11::uuid[], $12::text[], $13::text[], $14::bytea[]) AS s (id, step_id, status, state)
     JOIN mine ON mine.id = s.id
     ON CONFLICT (task_id, step_id) DO UPDATE SET attempt = excluded.attempt, status = excluded.status, state = excluded.state
 ), checked AS (
     INSERT INTO task_checkpoints (task_id, key, value)
-    SELECT c.* FROM unnest($16::uuid[], $17::text[], $18::bytea[]) AS c (id, key, value) JOIN mine ON mine.id = c.id
+    SELECT c.* FROM unnest($15::uuid[], $16::text[], $17::bytea[]) AS c (id, key, value) JOIN mine ON mine.id = c.id
     ON CONFLICT (task_id, key) DO UPDATE SET value = excluded.value
 ), kept AS (
     INSERT INTO task_workspaces (task_id, archive)
-    SELECT w.* FROM unnest($19::uuid[], $20::bytea[]) AS w (id, archive) JOIN mine ON mine.id = w.id
+    SELECT w.* FROM unnest($18::uuid[], $19::bytea[]) AS w (id, archive) JOIN mine ON mine.id = w.id
     ON CONFLICT (task_id) DO UPDATE SET archive = excluded.archive
 ), wiped AS (
     DELETE FROM task_secrets USING mine WHERE task_id = mine.id AND mine.ended IS NOT NULL
