@@ -98,7 +98,7 @@ def scaffolder(config: ScaffolderConfig, host: Host) -> Iterable[Contribution]:
     yield scaffolder_routes(
         Broker(store, followers, sealing),
         Templates(host.get(CatalogReader), permissions, host.get(Auth)),
-        workshop,
+        workshop.dry_runs,
         permissions=permissions,
         actions=workshop.actions,
         extensions=lambda: extensions(host.all(TemplateFilter), host.all(TemplateGlobal)),
@@ -191,9 +191,9 @@ class Workshop:
             raise RuntimeError("the scaffolder is asked to render something before all plugins are built")
         return self._engines(context, cookiecutter=cookiecutter, trim_blocks=trim_blocks, lstrip_blocks=lstrip_blocks)
 
-    async def run(self, spec: Mapping[str, Any], **about: Any) -> Any:
-        """A dry run (`routes.services.DryRuns`)."""
-        return await DryRuns(self.runner).run(spec, **about)
+    def dry_runs(self) -> DryRuns:
+        """What tries templates out."""
+        return DryRuns(self.runner)
 
     async def run_task(self, task: Task, journal: Journal, cancelled: asyncio.Event) -> Outcome:
         """A run of a task (`tasks.worker.Run`)."""

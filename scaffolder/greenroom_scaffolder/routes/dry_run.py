@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -17,8 +17,9 @@ from greenroom.web import asked, json_response, shapes
 from greenroom_scaffolder.routes.examining import LARGE, Examiner, examine
 from greenroom_scaffolder.routes.permissions import DRY_RUN, TASK_CREATE
 from greenroom_scaffolder.routes.reading import Templates
-from greenroom_scaffolder.routes.services import DryFile, DryRunResult, DryRuns
+from greenroom_scaffolder.tasks.dry_run import DryRun, DryRuns
 from greenroom_scaffolder.templates import DRY_RUN_REF, Template, check_template, read_template, task_spec
+from greenroom_scaffolder.workspace.workspace import Content
 
 _FOREIGN = re.compile(r"[^A-Za-z0-9+/]")
 
@@ -47,7 +48,7 @@ class _Wish(msgspec.Struct, frozen=True):
 
 
 def dry_run_routes(
-    dry_runs: DryRuns, templates: Templates, permissions: Permissions, examiner: Examiner
+    dry_runs: Callable[[], DryRuns], templates: Templates, permissions: Permissions, examiner: Examiner
 ) -> list[HTTPRouteHandler]:
     """The route that tries a template out."""
 
@@ -62,7 +63,7 @@ def dry_run_routes(
         if refusal := await examiner.refusal(ask, template, lambda: examine(template, values, secrets)):
             return refusal
         spec = task_spec(template, values, ref=DRY_RUN_REF, user_ref=user_ref, user_entity=user)
-        result = await dry_runs.run(spec, files=wish.files, secrets=secrets, initiator=ask.credentials)
+        result = await dry_runs().run(spec, files=wish.files, secrets=secrets, initiator=ask.credentials)
         written = sum(len(one.content) for one in result.files)
         return await examiner.do(lambda: _answer(result, spec), large=len(ask.raw) + written > LARGE)
 
@@ -87,7 +88,7 @@ def decoded(text: str) -> bytes:
     return base64.b64decode(kept + "=" * (-len(kept) % 4))
 
 
-def _answer(result: DryRunResult, spec: Mapping[str, Any]) -> Response[bytes]:
+def _answer(result: DryRun, spec: Mapping[str, Any]) -> Response[bytes]:
     told = {
         "log": result.log,
         "directoryContents": [_told(one) for one in result.files],
@@ -97,7 +98,7 @@ def _answer(result: DryRunResult, spec: Mapping[str, Any]) -> Response[bytes]:
     return json_response(told)
 
 
-def _told(file: DryFile) -> dict[str, Any]:
+def _told(file: Content) -> dict[str, Any]:
     return {
         "path": file.path,
         "executable": file.executable,

@@ -15,9 +15,10 @@ from greenroom.permissions import Permissions
 from greenroom.web import EventStream, asked, closing, gone, json_response, sent_method
 from greenroom_scaffolder.routes import requests
 from greenroom_scaffolder.routes.permissions import TASK_READ
-from greenroom_scaffolder.routes.services import StoredEvent, Tasks
 from greenroom_scaffolder.routes.wire import frame
 from greenroom_scaffolder.settings import EventStreams
+from greenroom_scaffolder.tasks.broker import Broker
+from greenroom_scaffolder.tasks.events import TaskEvent
 
 HELLO = b": here\n\n"
 """Sent when there is nothing to tell yet, so that the head of the answer is on its way."""
@@ -32,10 +33,10 @@ PIECE = 64 * 1024
 
 log = logging.getLogger("greenroom.scaffolder")
 
-Feed = AsyncGenerator[Sequence[StoredEvent], None]
+Feed = AsyncGenerator[Sequence[TaskEvent], None]
 
 
-def event_routes(tasks: Tasks, permissions: Permissions, limits: EventStreams) -> list[HTTPRouteHandler]:
+def event_routes(tasks: Broker, permissions: Permissions, limits: EventStreams) -> list[HTTPRouteHandler]:
     """The routes that tell of events."""
 
     @get("/v2/tasks/{taskId:str}/eventstream")
@@ -54,17 +55,18 @@ def event_routes(tasks: Tasks, permissions: Permissions, limits: EventStreams) -
         ask = asked(request)
         await tasks.get(ask.path["taskId"])
         await permissions.require(ask.credentials, TASK_READ, ask.path["taskId"])
-        after = ask.query.get("after")
-        events = await tasks.events(ask.path["taskId"], after if isinstance(after, int) else None)
+        given = ask.query.get("after")
+        after = given if isinstance(given, int) else None
+        events = await tasks.events(ask.path["taskId"], after)
         if not events and sent_method(request) != "HEAD":
-            feed = tasks.follow(ask.path["taskId"], after if isinstance(after, int) else None)
+            feed = tasks.follow(ask.path["taskId"], after)
             events = await first(feed, request, limits.long_poll.total_seconds())
         return json_response(b"[" + b",".join(one.json for one in events) + b"]")
 
     return [stream, poll]
 
 
-async def first(feed: Feed, request: Request[Any, Any, Any], patience: float) -> Sequence[StoredEvent]:
+async def first(feed: Feed, request: Request[Any, Any, Any], patience: float) -> Sequence[TaskEvent]:
     """What a feed brings first; nothing once patience, client or server are gone."""
     waits: list[asyncio.Task[Any]] = [
         asyncio.create_task(_next(feed)),
@@ -102,7 +104,7 @@ async def frames(feed: Feed, ending: asyncio.Event, heartbeat: float) -> AsyncGe
         await _let_go([coming, closed], feed)
 
 
-def pieces(events: Sequence[StoredEvent]) -> Iterator[bytes]:
+def pieces(events: Sequence[TaskEvent]) -> Iterator[bytes]:
     """Frames, some together: few writes for short ones, no great copy of long ones while a slow client reads."""
     piece: list[bytes] = []
     size = 0
@@ -116,7 +118,7 @@ def pieces(events: Sequence[StoredEvent]) -> Iterator[bytes]:
         yield b"".join(piece)
 
 
-async def _next(feed: Feed) -> Sequence[StoredEvent] | None:
+async def _next(feed: Feed) -> Sequence[TaskEvent] | None:
     """None at the end, which is also where the database is lost: the client comes back and asks for what it has not had."""
     try:
         return await anext(feed, None)

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal, cast
+from typing import Any, cast, get_args
 
 import msgspec
 
 from greenroom.entity import EntityRef, EntityRefError, parse_ref
 from greenroom.errors import InputError
-
-Order = tuple[str, Literal["asc", "desc"]]
+from greenroom_scaffolder.storage.listing import Direction, Field, Order
 
 
 def template_ref(text: str) -> EntityRef:
@@ -30,7 +29,6 @@ class _Spec(msgspec.Struct):
     info: _Info | None = msgspec.field(name="templateInfo", default=None)
 
 
-FIELDS = ("created_at", "status", "created_by")
 _ORDER = re.compile(r"(asc|desc):(.+)")
 
 
@@ -39,20 +37,19 @@ class TaskQuery(msgspec.Struct, frozen=True):
 
     created_by: Sequence[str] | None = None
     status: Sequence[str] | None = None
-    order: Sequence[Order] | None = None
+    order: Order = ()
     limit: int | None = None
-    offset: int | None = None
+    offset: int = 0
 
 
 def task_query(query: Mapping[str, Any]) -> TaskQuery:
     """Raises InputError for an order that is none."""
-    order = query.get("order")
     return TaskQuery(
         created_by=_given(query.get("createdBy")) or None,
         status=_given(query.get("status")),
-        order=None if order is None else [_order(one) for one in order],
+        order=[_order(one) for one in query.get("order") or ()],
         limit=query.get("limit"),
-        offset=query.get("offset"),
+        offset=query.get("offset") or 0,
     )
 
 
@@ -61,13 +58,13 @@ def _given(values: Sequence[str] | None) -> Sequence[str] | None:
     return None if values is None else [value for value in values if value]
 
 
-def _order(text: str) -> Order:
+def _order(text: str) -> tuple[Field, Direction]:
     found = _ORDER.match(text)
     if found is None or found.end() != len(text):
         raise InputError(f'Invalid order parameter "{text}", expected "<asc or desc>:<field name>"')
-    if found[2] not in FIELDS:
+    if found[2] not in get_args(Field):
         raise InputError(f'Invalid order field "{found[2]}"')
-    return found[2], cast("Literal['asc', 'desc']", found[1])
+    return cast(Field, found[2]), cast(Direction, found[1])
 
 
 def after(query: Mapping[str, Any]) -> int | None:
@@ -80,7 +77,7 @@ def after(query: Mapping[str, Any]) -> int | None:
     return int(value)
 
 
-def template_of(spec: Any) -> str | None:
+def template_of(spec: msgspec.Raw) -> str | None:
     """The reference of the template that a TaskSpec was made from."""
-    read = msgspec.json.decode(spec, type=_Spec) if isinstance(spec, msgspec.Raw) else msgspec.convert(spec, _Spec)
+    read = msgspec.json.decode(spec, type=_Spec)
     return None if read.info is None else read.info.entity_ref

@@ -16,19 +16,20 @@ from greenroom_scaffolder.routes.events import event_routes
 from greenroom_scaffolder.routes.examining import Examiner
 from greenroom_scaffolder.routes.permissions import metadata
 from greenroom_scaffolder.routes.reading import Templates
-from greenroom_scaffolder.routes.services import DryRuns, Tasks
 from greenroom_scaffolder.routes.tasks import task_routes
 from greenroom_scaffolder.routes.templates import autocomplete_routes, form_routes, vocabulary_routes
 from greenroom_scaffolder.settings import EventStreams
+from greenroom_scaffolder.tasks.broker import Broker
+from greenroom_scaffolder.tasks.dry_run import DryRuns
 
 BODY_LIMIT = 10 * 1024 * 1024
 """Bytes: a dry run brings the files of its template along."""
 
 
 def scaffolder_routes(
-    tasks: Tasks,
+    tasks: Broker,
     templates: Templates,
-    dry_runs: DryRuns,
+    dry_runs: Callable[[], DryRuns],
     *,
     permissions: Permissions,
     actions: Callable[[], bytes],

@@ -14,17 +14,24 @@ from greenroom_scaffolder.routes import requests
 from greenroom_scaffolder.routes.examining import Examiner, examine
 from greenroom_scaffolder.routes.permissions import TASK_CANCEL, TASK_CREATE, TASK_READ
 from greenroom_scaffolder.routes.reading import Templates
-from greenroom_scaffolder.routes.services import Tasks
 from greenroom_scaffolder.routes.wire import task_json
+from greenroom_scaffolder.tasks.broker import Broker
 from greenroom_scaffolder.templates import check_secrets, task_spec
 
 log = logging.getLogger("greenroom.scaffolder")
 
 
 def task_routes(
-    tasks: Tasks, templates: Templates, permissions: Permissions, examiner: Examiner
+    tasks: Broker, templates: Templates, permissions: Permissions, examiner: Examiner
 ) -> list[HTTPRouteHandler]:
     """The routes of tasks, but for their events."""
+    return [*_wishes(tasks, templates, permissions, examiner), *_known(tasks, permissions)]
+
+
+def _wishes(
+    tasks: Broker, templates: Templates, permissions: Permissions, examiner: Examiner
+) -> list[HTTPRouteHandler]:
+    """What has a template run: for the first time, or again."""
 
     @post("/v2/tasks", operation_id="Scaffold", status_code=201)
     async def create(request: Request[Any, Any, Any]) -> Response[bytes]:
@@ -39,7 +46,29 @@ def task_routes(
         log.info("Scaffolding task for %s%s", ask.body["templateRef"], f" created by {creator}" if creator else "")
         spec = task_spec(template, values, ref=ref, user_ref=creator, user_entity=user, base_url=template.base_url())
         task_id = await tasks.create(spec, created_by=creator, secrets=secrets, initiator=ask.credentials)
-        return json_response({"id": str(task_id)}, 201)
+        return json_response({"id": task_id}, 201)
+
+    @post("/v2/tasks/{taskId:str}/retry", operation_id="Retry", status_code=201)
+    async def retry(request: Request[Any, Any, Any]) -> Response[bytes]:
+        ask = asked(request)
+        task_id = ask.path["taskId"]
+        task = await tasks.get(task_id)
+        await permissions.require(ask.credentials, TASK_CREATE)
+        await permissions.require(ask.credentials, TASK_READ, task_id)
+        secrets = ask.body.get("secrets", {})
+        if made_from := requests.template_of(task.spec):
+            template = await templates.template(requests.template_ref(made_from), ask.credentials)
+            if refusal := await examiner.refusal(ask, template, lambda: check_secrets(template, secrets)):
+                return refusal
+        anew = ask.body.get("startOver") is True
+        await tasks.retry(task_id, secrets=secrets, initiator=ask.credentials, start_over=anew)
+        return json_response({"id": task_id}, 201)
+
+    return [create, retry]
+
+
+def _known(tasks: Broker, permissions: Permissions) -> list[HTTPRouteHandler]:
+    """Tasks that there are: looked at, or stopped."""
 
     @get("/v2/tasks", operation_id="ListTasks")
     async def listed(request: Request[Any, Any, Any]) -> Response[bytes]:
@@ -72,20 +101,4 @@ def task_routes(
         await tasks.cancel(task_id)
         return json_response({"status": "cancelled"})
 
-    @post("/v2/tasks/{taskId:str}/retry", operation_id="Retry", status_code=201)
-    async def retry(request: Request[Any, Any, Any]) -> Response[bytes]:
-        ask = asked(request)
-        task_id = ask.path["taskId"]
-        task = await tasks.get(task_id)
-        await permissions.require(ask.credentials, TASK_CREATE)
-        await permissions.require(ask.credentials, TASK_READ, task_id)
-        secrets = ask.body.get("secrets", {})
-        if made_from := requests.template_of(task.spec):
-            template = await templates.template(requests.template_ref(made_from), ask.credentials)
-            if refusal := await examiner.refusal(ask, template, lambda: check_secrets(template, secrets)):
-                return refusal
-        anew = ask.body.get("startOver") is True
-        await tasks.retry(task_id, secrets=secrets, initiator=ask.credentials, start_over=anew)
-        return json_response({"id": task_id}, 201)
-
-    return [create, listed, one, cancel, retry]
+    return [listed, one, cancel]

@@ -5,13 +5,14 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-from greenroom_scaffolder.routes.services import StoredEvent, StoredTask
+from greenroom_scaffolder.tasks.broker import StoredTask
+from greenroom_scaffolder.tasks.events import TaskEvent
 
 
 def task_json(task: StoredTask) -> dict[str, Any]:
     """`{"id", "spec", "status", "createdAt", "lastHeartbeatAt", "createdBy"?}`: null before the first heartbeat."""
     told: dict[str, Any] = {
-        "id": str(task.id),
+        "id": task.id,
         "spec": task.spec,
         "status": task.status,
         "createdAt": iso(task.created_at),
@@ -20,7 +21,7 @@ def task_json(task: StoredTask) -> dict[str, Any]:
     return told if task.created_by is None else {**told, "createdBy": task.created_by}
 
 
-def frame(event: StoredEvent) -> bytes:
+def frame(event: TaskEvent) -> bytes:
     """An event as server-sent events have it, without an `id`, as upstream."""
     return b"event: %s\ndata: %s\n\n" % (event.type.encode(), event.json)
 

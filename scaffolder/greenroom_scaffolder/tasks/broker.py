@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from datetime import datetime
-from typing import Any, Literal, cast
+from typing import Any, cast
 from uuid import uuid4
 
 import msgspec
@@ -34,6 +34,7 @@ class StoredTask(msgspec.Struct, frozen=True):
 
     id: str
     spec: msgspec.Raw
+    """The TaskSpec, as JSON."""
     status: TaskStatus
     created_at: datetime
     last_heartbeat_at: datetime | None
@@ -55,7 +56,7 @@ class Trust(msgspec.Struct, frozen=True):
 
 
 class Broker:
-    """All that routes need (`routes.services.Tasks`)."""
+    """All that routes need of tasks."""
 
     def __init__(self, store: Store, events: TaskEvents, sealing: Sealing) -> None:
         self._store, self._events, self._sealing = store, events, sealing
@@ -79,13 +80,12 @@ class Broker:
         *,
         created_by: Sequence[str] | None = None,
         status: Sequence[str] | None = None,
-        order: Sequence[tuple[str, Literal["asc", "desc"]]] | None = None,
+        order: Order = (),
         limit: int | None = None,
-        offset: int | None = None,
+        offset: int = 0,
     ) -> TaskPage:
-        """Fields of `order` are `created_at`, `status` and `created_by`; without one, the newest come first."""
-        keys = cast(Order, order or ())
-        rows, total = await self._store.listing.page(created_by, status, keys, limit, offset or 0)
+        """Without an order, the newest come first."""
+        rows, total = await self._store.listing.page(created_by, status, order, limit, offset)
         return TaskPage([_stored(row) for row in rows], total)
 
     async def cancel(self, task_id: str) -> None:
@@ -107,7 +107,9 @@ class Broker:
         return await self._events.now(task_id, after)
 
     def follow(self, task_id: str, after: int | None = None) -> AsyncGenerator[Sequence[TaskEvent], None]:
-        """`events`, and then what comes, as it comes: lists that are never empty. It ends when the process stops."""
+        """`events`, and then what comes, as it comes: lists that are never empty. It ends when the process stops.
+
+        Close it to let go of everything."""
         return self._events.follow(task_id, after)
 
 

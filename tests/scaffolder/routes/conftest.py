@@ -25,7 +25,11 @@ from greenroom.web.lifecycle import Lifecycle
 from greenroom_scaffolder.routes import scaffolder_routes
 from greenroom_scaffolder.routes.reading import Templates
 from greenroom_scaffolder.settings import EventStreams
+from greenroom_scaffolder.tasks.broker import Broker, StoredTask, TaskPage
+from greenroom_scaffolder.tasks.dry_run import DryRun, DryRuns
+from greenroom_scaffolder.tasks.events import TaskEvent
 from greenroom_scaffolder.tasks.task import EventType, TaskStatus
+from greenroom_scaffolder.workspace.workspace import Content
 from tests.support.asgi import App, Client, Reply
 from tests.support.policy import Policy
 
@@ -33,76 +37,58 @@ TOKEN = "a-token-of-the-tests"
 NOON = datetime(2026, 11, 22, 12, 0, 0, 123456, tzinfo=UTC)
 
 
-@dataclass
-class FakeTask:
-    """A task."""
-
-    id: str
-    spec: Any
-    status: TaskStatus = "open"
-    created_at: datetime = NOON
-    last_heartbeat_at: datetime | None = None
-    created_by: str | None = None
+def a_task(id_: str, spec: Any, created_by: str | None = None, status: TaskStatus = "open") -> StoredTask:
+    """A task as the store has it."""
+    return StoredTask(id_, msgspec.Raw(msgspec.json.encode(spec)), status, NOON, None, created_by)
 
 
-@dataclass
-class Page:
-    """Some tasks."""
-
-    tasks: Sequence[FakeTask]
-    total: int
+def an_event(id_: int, type_: EventType, message: str, *, last: bool = False) -> TaskEvent:
+    """An event; `last`: nothing comes after it."""
+    body = msgspec.Raw(msgspec.json.encode({"message": message}))
+    json = msgspec.json.encode({"id": id_, "body": body, "type": type_})
+    return TaskEvent(id_, type_, body, NOON, not last, json)
 
 
 @dataclass
-class FakeEvent:
-    """An event, and its JSON."""
-
-    id: int
-    type: EventType
-    message: str
-    last: bool = False
-
-    @property
-    def json(self) -> bytes:
-        return msgspec.json.encode({"id": self.id, "body": {"message": self.message}, "type": self.type})
-
-
-@dataclass
-class FakeTasks:
+class FakeTasks(Broker):
     """Tasks in memory, whose events come when a test adds them."""
 
-    known: dict[str, FakeTask] = field(default_factory=dict)
+    known: dict[str, StoredTask] = field(default_factory=dict)
     created: list[dict[str, Any]] = field(default_factory=list)
     listed: list[dict[str, Any]] = field(default_factory=list)
     cancelled: list[str] = field(default_factory=list)
     retried: list[tuple[str, Mapping[str, str], bool]] = field(default_factory=list)
-    past: list[FakeEvent] = field(default_factory=list)
+    past: list[TaskEvent] = field(default_factory=list)
     followers: int = 0
     news: asyncio.Event = field(default_factory=asyncio.Event)
     broken: Exception | None = None
 
-    def add(self, *events: FakeEvent) -> None:
+    def add(self, *new: TaskEvent) -> None:
         """Something happens."""
-        self.past += events
+        self.past += new
         news, self.news = self.news, asyncio.Event()
         news.set()
+
+    def become(self, task_id: str, status: TaskStatus) -> None:
+        """Something became of a task."""
+        self.known[task_id] = msgspec.structs.replace(self.known[task_id], status=status)
 
     async def create(
         self, spec: Mapping[str, Any], *, created_by: str | None, secrets: Mapping[str, str], initiator: Credentials
     ) -> str:
         id_ = str(uuid4())
-        self.known[id_] = FakeTask(id_, spec, created_by=created_by)
+        self.known[id_] = a_task(id_, spec, created_by)
         self.created.append({"spec": spec, "created_by": created_by, "secrets": secrets, "initiator": initiator})
         return id_
 
-    async def get(self, task_id: str) -> FakeTask:
+    async def get(self, task_id: str) -> StoredTask:
         if task_id not in self.known:
             raise NotFoundError(f"No task with id '{task_id}' found")
         return self.known[task_id]
 
-    async def list(self, **asked: Any) -> Page:
+    async def list(self, **asked: Any) -> TaskPage:
         self.listed.append(asked)
-        return Page(list(self.known.values())[: asked["limit"]], len(self.known))
+        return TaskPage(list(self.known.values())[: asked["limit"]], len(self.known))
 
     async def cancel(self, task_id: str) -> None:
         self.cancelled.append(task_id)
@@ -114,10 +100,10 @@ class FakeTasks:
             raise ConflictError(f"Task with taskId {task_id} cannot be retried")
         self.retried.append((task_id, secrets, start_over))
 
-    async def events(self, task_id: str, after: int | None = None) -> Sequence[FakeEvent]:
+    async def events(self, task_id: str, after: int | None = None) -> Sequence[TaskEvent]:
         return [one for one in self.past if one.id > (after or 0) or (after is not None and one.type == "completion")]
 
-    async def follow(self, task_id: str, after: int | None = None) -> AsyncGenerator[Sequence[FakeEvent], None]:
+    async def follow(self, task_id: str, after: int | None = None) -> AsyncGenerator[Sequence[TaskEvent], None]:
         self.followers += 1
         last = after or 0
         try:
@@ -135,25 +121,7 @@ class FakeTasks:
 
 
 @dataclass
-class WrittenFile:
-    """A file of a dry run."""
-
-    path: str
-    content: bytes
-    executable: bool = False
-
-
-@dataclass
-class TriedOut:
-    """What became of a dry run."""
-
-    log: Sequence[Mapping[str, Any]]
-    files: Sequence[WrittenFile]
-    output: Mapping[str, Any]
-
-
-@dataclass
-class FakeDryRuns:
+class FakeDryRuns(DryRuns):
     """Writes the files that it is given."""
 
     asked: list[dict[str, Any]] = field(default_factory=list)
@@ -162,15 +130,15 @@ class FakeDryRuns:
         self,
         spec: Mapping[str, Any],
         *,
-        files: Sequence[tuple[str, bytes]],
-        secrets: Mapping[str, str],
-        initiator: Credentials,
-    ) -> TriedOut:
+        files: Sequence[tuple[str, bytes]] = (),
+        secrets: Mapping[str, str] | None = None,
+        initiator: object = None,
+    ) -> DryRun:
         self.asked.append({"spec": spec, "files": files, "secrets": secrets, "initiator": initiator})
         if any(step["action"] == "no:such" for step in spec["steps"]):
             raise NotFoundError("Template action with ID 'no:such' is not registered.")
-        written = [WrittenFile(path, content) for path, content in files]
-        return TriedOut([{"body": {"message": "Starting"}}], written, {"done": True})
+        written = [Content(path, content, executable=False) for path, content in files]
+        return DryRun([{"body": {"message": "Starting"}}], written, {"done": True})
 
 
 @dataclass
@@ -234,7 +202,7 @@ async def surface(streams: EventStreams) -> Surface:
     routes = scaffolder_routes(
         tasks,
         Templates(catalog, policy, auth),
-        dry_runs,
+        lambda: dry_runs,
         permissions=policy,
         actions=lambda: b'[{"id":"debug:log"}]',
         extensions=lambda: {"filters": {}, "globals": {"functions": {}, "values": {}}},

@@ -15,10 +15,10 @@ import pytest
 from greenroom.errors import ServiceUnavailableError
 from greenroom.web import bind, serve
 from greenroom_scaffolder.settings import EventStreams
-from tests.scaffolder.routes.conftest import TOKEN, FakeEvent, FakeTask, FakeTasks, Surface, error_of
+from tests.scaffolder.routes.conftest import TOKEN, FakeTasks, Surface, a_task, an_event, error_of
 
 TASK = "/api/scaffolder/v2/tasks/1"
-DONE = FakeEvent(3, "completion", "Run completed", last=True)
+DONE = an_event(3, "completion", "Run completed", last=True)
 
 
 class Served:
@@ -37,7 +37,7 @@ class Served:
 
 @asynccontextmanager
 async def served(surface: Surface) -> AsyncIterator[Served]:
-    surface.tasks.known["1"] = FakeTask("1", {})
+    surface.tasks.known["1"] = a_task("1", {})
     with bind("127.0.0.1", 0) as listening:
         stop = asyncio.Event()
         server = asyncio.create_task(serve(surface.app, listening, surface.state, stop=stop))
@@ -69,7 +69,7 @@ async def until(surface: Surface, followers: int) -> None:
 
 
 async def test_frames_and_headers_are_upstreams(house: Served) -> None:
-    house.tasks.add(FakeEvent(1, "log", "a\nb"), FakeEvent(2, "cancelled", "c"), DONE)
+    house.tasks.add(an_event(1, "log", "a\nb"), an_event(2, "cancelled", "c"), DONE)
     async with house.stream() as answer:
         text = await answer.text()
     assert (answer.headers["content-type"], answer.headers["cache-control"]) == ("text/event-stream", "no-cache")
@@ -84,7 +84,7 @@ async def test_frames_and_headers_are_upstreams(house: Served) -> None:
 async def test_an_event_is_with_the_client_at_once_and_the_last_one_ends_it(house: Served) -> None:
     async with house.stream() as answer:
         assert (await frame(answer)).startswith(b":")  # the head has come, though there is nothing to tell
-        house.tasks.add(FakeEvent(1, "log", "first"))
+        house.tasks.add(an_event(1, "log", "first"))
         began = monotonic()
         assert b"first" in await frame(answer)
         assert monotonic() - began < 0.1
@@ -94,7 +94,7 @@ async def test_an_event_is_with_the_client_at_once_and_the_last_one_ends_it(hous
 
 
 async def test_a_task_that_was_cancelled_when_it_was_done_is_done(house: Served) -> None:
-    house.tasks.add(DONE, FakeEvent(4, "cancelled", "too late"))
+    house.tasks.add(DONE, an_event(4, "cancelled", "too late"))
     async with house.stream() as answer:
         assert "too late" in await asyncio.wait_for(answer.text(), 5)
 
@@ -102,14 +102,14 @@ async def test_a_task_that_was_cancelled_when_it_was_done_is_done(house: Served)
 async def test_the_completion_of_a_task_that_may_begin_anew_is_not_the_end(house: Served) -> None:
     async with house.stream() as answer:
         await frame(answer)
-        house.tasks.add(FakeEvent(1, "completion", "for now"))
+        house.tasks.add(an_event(1, "completion", "for now"))
         assert b"for now" in await frame(answer)
-        house.tasks.add(FakeEvent(2, "recovered", "again"))
+        house.tasks.add(an_event(2, "recovered", "again"))
         assert b"again" in await frame(answer)
 
 
 async def test_a_stream_goes_on_where_the_client_was(house: Served) -> None:
-    house.tasks.add(FakeEvent(1, "log", "known"), FakeEvent(2, "log", "new"), DONE)
+    house.tasks.add(an_event(1, "log", "known"), an_event(2, "log", "new"), DONE)
     async with house.stream("?after=1") as answer:
         text = await answer.text()
     assert ("known" in text, "new" in text) == (False, True)
@@ -120,7 +120,7 @@ async def test_a_packed_stream_can_be_unpacked_as_it_comes(house: Served) -> Non
         assert answer.headers["content-encoding"] == "gzip"
         unpacking, text = zlib.decompressobj(31), b""
         for number in range(1, 4):
-            house.tasks.add(FakeEvent(number, "log", f"number {number}"))
+            house.tasks.add(an_event(number, "log", f"number {number}"))
             while f"number {number}".encode() not in text:
                 text += unpacking.decompress(await asyncio.wait_for(answer.content.readany(), 5))
 
@@ -177,14 +177,14 @@ async def test_head_tells_of_a_stream_without_opening_one(house: Served) -> None
 
 @pytest.mark.parametrize("after", ["x", "1.5", "1&after=2"])
 async def test_a_stream_after_what_is_no_event(surface: Surface, after: str) -> None:
-    surface.tasks.known["1"] = FakeTask("1", {})
+    surface.tasks.known["1"] = a_task("1", {})
     reply = await surface.http.get(f"/v2/tasks/1/eventstream?after={after}")
     assert error_of(reply) == (400, "InputError", "request/query/after must be integer")
 
 
 async def test_a_poll_answers_what_there_is_and_the_completion_in_any_case(surface: Surface) -> None:
-    surface.tasks.known["1"] = FakeTask("1", {})
-    surface.tasks.add(FakeEvent(1, "log", "a"), DONE)
+    surface.tasks.known["1"] = a_task("1", {})
+    surface.tasks.add(an_event(1, "log", "a"), DONE)
     assert [one["id"] for one in (await surface.http.get("/v2/tasks/1/events")).json] == [1, 3]
     assert [one["id"] for one in (await surface.http.get("/v2/tasks/1/events?after=9")).json] == [3]
 
@@ -192,7 +192,7 @@ async def test_a_poll_answers_what_there_is_and_the_completion_in_any_case(surfa
 async def test_a_poll_waits_for_what_comes(house: Served) -> None:
     polled = asyncio.create_task(house.session.get(f"{TASK}/events?after=0").__aenter__())
     await until(house.surface, 1)
-    house.tasks.add(FakeEvent(1, "log", "a"))
+    house.tasks.add(an_event(1, "log", "a"))
     assert [one["id"] for one in await (await polled).json()] == [1]
     assert house.tasks.followers == 0
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.scaffolder.routes.conftest import TEMPLATE, FakeTask, Surface
+from tests.scaffolder.routes.conftest import TEMPLATE, Surface, a_task
 
 NUMBERS = {"type": "array", "items": {"type": "number"}}
 MANY = {"a": ["x"] * 20_000}
@@ -44,7 +44,7 @@ async def test_others_are_answered_while_a_wish_is_gone_through(
 ) -> None:
     surface.catalog.entities["template:default/wide"] = WIDE
     surface.catalog.entities["template:default/knot"] = template(parameters=KNOT)
-    surface.tasks.known["1"] = FakeTask("1", {"templateInfo": {"entityRef": "template:default/wide"}})
+    surface.tasks.known["1"] = a_task("1", {"templateInfo": {"entityRef": "template:default/wide"}})
     wished = asyncio.create_task(surface.http.post(path, wish))
     answered = 0
     while not wished.done():

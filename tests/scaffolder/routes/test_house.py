@@ -54,7 +54,9 @@ async def house(postgres_server: TestServer, tmp_path: Path) -> AsyncIterator[Op
 @pytest.fixture
 async def api(house: Opened) -> AsyncIterator[aiohttp.ClientSession]:
     headers = {"Authorization": f"Bearer {TOKEN}"}
-    async with aiohttp.ClientSession(f"{house.address}/api/scaffolder/v2/", headers=headers) as session:
+    async with aiohttp.ClientSession(
+        f"{house.address}/api/scaffolder/v2/", headers=headers, connector=aiohttp.TCPConnector(limit=0)
+    ) as session:
         async with asyncio.timeout(15):
             while (await session.get("templates/default/template/say/parameter-schema")).status != 200:
                 await asyncio.sleep(0.02)
@@ -121,6 +123,25 @@ async def test_an_event_comes_within_a_tenth_of_a_second(api: aiohttp.ClientSess
         rest = await asyncio.wait_for(answer.text(), 10)
     assert "(Wait) of task" in rest
     assert (await until_ended(api, task))["status"] == "failed"
+
+
+async def test_500_streams_hear_of_five_tasks_through_the_database(api: aiohttp.ClientSession) -> None:
+    tasks = [await create(api, what="x", slow=True) for _ in range(5)]
+    streams = await asyncio.gather(*(api.get(f"tasks/{tasks[number % 5]}/eventstream") for number in range(500)))
+    await asyncio.gather(*(heard(answer, b"Beginning step Wait") for answer in streams))
+    began = monotonic()
+    await asyncio.gather(*(api.post(f"tasks/{task}/cancel") for task in tasks))
+    await asyncio.gather(*(heard(answer, b"event: cancelled") for answer in streams))
+    assert monotonic() - began < 1.0
+    ends = await asyncio.wait_for(asyncio.gather(*(answer.text() for answer in streams)), 10)
+    assert all(text.count("event: completion") == 1 for text in ends)
+
+
+async def heard(answer: aiohttp.ClientResponse, words: bytes) -> None:
+    """Read on until a frame has these words."""
+    async with asyncio.timeout(15):
+        while words not in await answer.content.readuntil(b"\n\n"):
+            pass
 
 
 async def test_a_cancelled_task_is_gone_on_with(api: aiohttp.ClientSession) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.scaffolder.routes.conftest import TEMPLATE, FakeTask, Surface, error_of, is_uuid
+from tests.scaffolder.routes.conftest import TEMPLATE, Surface, a_task, error_of, is_uuid
 
 WISH = {"templateRef": "template:default/service", "values": {"name": "x"}, "secrets": {"KEY": "k"}}
 
@@ -113,7 +113,7 @@ async def test_what_may_not_be_read_of_a_template_is_not_run(surface: Surface) -
 
 
 async def test_a_task_is_told_in_upstreams_order_of_keys(surface: Surface) -> None:
-    surface.tasks.known["1"] = FakeTask("1", {"steps": []}, created_by="user:default/jo")
+    surface.tasks.known["1"] = a_task("1", {"steps": []}, created_by="user:default/jo")
     reply = await surface.http.get("/v2/tasks/1")
     assert list(reply.json) == ["id", "spec", "status", "createdAt", "lastHeartbeatAt", "createdBy"]
     assert reply.json["createdAt"] == "2026-11-22T12:00:00.123Z"
@@ -121,7 +121,7 @@ async def test_a_task_is_told_in_upstreams_order_of_keys(surface: Surface) -> No
 
 
 async def test_a_task_of_a_service_has_no_creator(surface: Surface) -> None:
-    surface.tasks.known["1"] = FakeTask("1", {})
+    surface.tasks.known["1"] = a_task("1", {})
     assert "createdBy" not in (await surface.http.get("/v2/tasks/1")).json
 
 
@@ -133,7 +133,7 @@ async def test_no_task_is_no_task_whoever_asks(surface: Surface, path: str) -> N
 
 async def test_a_list_is_filtered_ordered_and_cut(surface: Surface) -> None:
     for number in range(3):
-        surface.tasks.known[str(number)] = FakeTask(str(number), {})
+        surface.tasks.known[str(number)] = a_task(str(number), {})
     query = "createdBy=user:default/a&createdBy=user:default/b&status=open&order=desc:status&order=asc:created_by&limit=2&offset=1"
     reply = await surface.http.get(f"/v2/tasks?{query}")
     assert ([one["id"] for one in reply.json["tasks"]], reply.json["totalTasks"]) == (["0", "1"], 3)
@@ -172,7 +172,7 @@ async def test_who_may_not_read_tasks_gets_no_list(surface: Surface) -> None:
 
 
 async def test_cancelling_needs_to_cancel_and_to_read(surface: Surface) -> None:
-    surface.tasks.known["1"] = FakeTask("1", {})
+    surface.tasks.known["1"] = a_task("1", {})
     for needed in ("scaffolder.task.cancel", "scaffolder.task.read"):
         surface.policy.denied = {needed}
         assert (await surface.http.post("/v2/tasks/1/cancel", {})).status == 403
@@ -183,7 +183,7 @@ async def test_cancelling_needs_to_cancel_and_to_read(surface: Surface) -> None:
 
 async def test_a_task_is_gone_on_with_unless_it_shall_begin_anew(surface: Surface) -> None:
     id_ = await made(surface)
-    surface.tasks.known[id_].status = "failed"
+    surface.tasks.become(id_, "failed")
     assert (await surface.http.post(f"/v2/tasks/{id_}/retry", {"secrets": {"KEY": "new"}})).json == {"id": id_}
     await surface.http.post(f"/v2/tasks/{id_}/retry", {"secrets": {"KEY": "new"}, "startOver": True})
     assert surface.tasks.retried == [(id_, {"KEY": "new"}, False), (id_, {"KEY": "new"}, True)]
@@ -191,7 +191,7 @@ async def test_a_task_is_gone_on_with_unless_it_shall_begin_anew(surface: Surfac
 
 async def test_a_retry_without_the_secrets_that_the_template_asks_for_is_refused(surface: Surface) -> None:
     id_ = await made(surface)
-    surface.tasks.known[id_].status = "failed"
+    surface.tasks.become(id_, "failed")
     reply = await surface.http.request("POST", f"/v2/tasks/{id_}/retry")
     assert (reply.status, [one["message"] for one in reply.json["errors"]]) == (400, ["secrets.KEY is required"])
     assert surface.tasks.retried == []
@@ -199,7 +199,7 @@ async def test_a_retry_without_the_secrets_that_the_template_asks_for_is_refused
 
 async def test_a_task_that_runs_cannot_be_retried(surface: Surface) -> None:
     id_ = await made(surface)
-    surface.tasks.known[id_].status = "processing"
+    surface.tasks.become(id_, "processing")
     reply = await surface.http.post(f"/v2/tasks/{id_}/retry", {"secrets": {"KEY": "k"}})
     assert error_of(reply) == (409, "ConflictError", f"Task with taskId {id_} cannot be retried")
 
