@@ -24,6 +24,7 @@ from greenroom_scaffolder.templating.values import (
     UNDEFINED,
     Safe,
     number_of,
+    pay_for,
     rendered,
     same,
 )
@@ -377,8 +378,9 @@ def _items(run: Run, value: Any) -> tuple[list[Any], Any]:
         run.spend(len(found))
         return found, length
     if isinstance(value, str | Safe):
+        pay_for(run, value)
         characters = split_units(value if isinstance(value, str) else value.text)
-        return list(characters), len(characters)
+        return characters, len(characters)
     return [], UNDEFINED
 
 
@@ -394,7 +396,8 @@ def _destructured(run: Run, value: Any) -> tuple[list[Any], int]:
         run.spend(len(value))
         found: list[Any] = [list(entry) for entry in entries(value)]
     elif isinstance(value, str):
+        run.spend(len(value))
         found = [[str(index), character] for index, character in enumerate(split_units(value))]
     else:
-        found = list(split_units(value.text)) if isinstance(value, Safe) else []
+        found = split_units(value.text) if isinstance(value, Safe) else []
     return found, len(found)

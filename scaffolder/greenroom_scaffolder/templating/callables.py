@@ -17,6 +17,7 @@ from greenroom_scaffolder.templating.values import (
     Template,
     add,
     compare,
+    pay_for,
     public,
     refuse_callables,
 )
@@ -30,6 +31,7 @@ __all__ = [
     "MacroCode",
     "builtin_globals",
     "called_from_template",
+    "paid",
 ]
 
 
@@ -138,7 +140,16 @@ class Bound(Invocable):
     def invoke(self, run: Run, arguments: Arguments) -> Any:
         values = arguments.plain(run, f"Template intrinsic {self.name}", self.low, self.high)
         refuse_callables(self.receiver)
-        return self.method(run, self.receiver, *values)
+        return paid(run, self.method, self.receiver, values)
+
+
+def paid(run: Run, method: Callable[..., Any], receiver: Any, values: list[Any]) -> Any:
+    """What a method or filter answers, having paid for what it goes through and what it makes."""
+    run.spend(1)
+    pay_for(run, receiver, *values)
+    found = method(run, receiver, *values)
+    pay_for(run, found)
+    return found
 
 
 class Function(Invocable):

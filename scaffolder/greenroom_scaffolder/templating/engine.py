@@ -15,7 +15,7 @@ from greenroom_scaffolder.templating.diagnostics import position
 from greenroom_scaffolder.templating.interpreter import Compiler, Region, World
 from greenroom_scaffolder.templating.lexer import Delimiters
 from greenroom_scaffolder.templating.limits import Limits, RenderError, TemplateError
-from greenroom_scaffolder.templating.parser import read_expression
+from greenroom_scaffolder.templating.parser import SHORT, read_expression
 from greenroom_scaffolder.templating.scope import Evaluate, Execute, Run
 from greenroom_scaffolder.templating.statements import parse
 from greenroom_scaffolder.templating.values import (
@@ -28,10 +28,10 @@ from greenroom_scaffolder.templating.values import (
 
 __all__ = ["Engine"]
 
-_CACHED = 4096
-_REMEMBERED_VALUE, _REMEMBERED_TEXT = 8192, 512
-"""Characters of templates that are remembered once they are read. Longer texts are files, which are rendered once: of those
-only the expressions are remembered."""
+_MANY, _FEW = 4096, 32
+"""Templates that are remembered once they are read: many short ones, and a few that are longer."""
+_LONG = 4096
+"""Characters. Templates that are longer are files, which are rendered once: of those only the expressions are remembered."""
 
 
 class Engine:
@@ -55,20 +55,20 @@ class Engine:
             for name, value in (globals or {}).items()
         }
         self._world = World(dict(filters or {}), names, methods, limits or Limits(), cookiecutter_compat)
-        self._remembered = lru_cache(_CACHED)(self._compile)
-        self._shared = lru_cache(_CACHED)(self._expression)
+        self._short, self._long = lru_cache(_MANY)(self._compile), lru_cache(_FEW)(self._compile)
+        self._shared = lru_cache(_MANY // 2)(self._expression)
 
     def text(self, template: str, context: Mapping[str, Any]) -> str:
         """The template rendered: always text. Raises TemplateError."""
         if not lexer.has_delimiters(template, self._delimiters.variable):
             return template
-        return self._program(template, _REMEMBERED_TEXT).text(context)
+        return self._program(template).text(context)
 
     def value(self, template: str, context: Mapping[str, Any]) -> Any:
         """What a single `${{ }}` comes to, of whatever type (UNDEFINED too); of all else the text. Raises TemplateError."""
         if "{" not in template and "#" not in template:
             return template
-        return self._program(template, _REMEMBERED_VALUE).value(context)
+        return self._program(template).value(context)
 
     def resolve(self, tree: Any, context: Mapping[str, Any]) -> Any:
         """Every string within lists and objects as `value`; keys stay.
@@ -92,8 +92,10 @@ class Engine:
             return [None if value is UNDEFINED else value for value in values]
         return as_json(tree) if type(tree) is float else tree
 
-    def _program(self, template: str, longest: int) -> _Program:
-        return self._remembered(template) if len(template) <= longest else self._compile(template)
+    def _program(self, template: str) -> _Program:
+        if len(template) <= SHORT:
+            return self._short(template)
+        return self._long(template) if len(template) <= _LONG else self._compile(template)
 
     def _compile(self, template: str) -> _Program:
         path = _PATH.fullmatch(template) if self._delimiters.variable == "${{" else None
@@ -117,7 +119,7 @@ class Engine:
         return _Statements(template, self._world.limits, compiler.statements(body, Region({})), mutates=mutates)
 
     def _expression(self, source: str) -> Evaluate:
-        expression, traits = read_expression(source, self._world.limits.depth)
+        expression, traits = read_expression(source, self._world.limits)
         return Compiler(self._world, traits).expression(expression, Region({}))
 
 
@@ -179,11 +181,18 @@ class _Compiled(_Program):
     def __init__(self, template: str, limits: Limits, *, mutates: bool) -> None:
         self._template, self._limits, self._mutates = template, limits, mutates
 
-    def _run(self, context: Mapping[str, Any]) -> Run:
+    def _finish(self, work: Callable[[Run], Any], context: Mapping[str, Any], at: int, base: int = 0) -> Any:
         run = Run(context, self._limits)
-        if self._mutates:
-            run.context = private(context, run)
-        return run
+        return _finished(self._apart(work) if self._mutates else work, run, self._template, at, base)
+
+    def _apart(self, work: Callable[[Run], Any]) -> Callable[[Run], Any]:
+        """The work, with a context of its own that it may change."""
+
+        def apart(run: Run) -> Any:
+            run.context = private(run.context, run)
+            return work(run)
+
+        return apart
 
 
 class _Expression(_Compiled):
@@ -195,21 +204,18 @@ class _Expression(_Compiled):
 
     def value(self, context: Mapping[str, Any]) -> Any:
         evaluate = self._evaluate
-        return _finished(
-            lambda run: public(evaluate(run), run), self._run(context), self._template, self._at, self._base
-        )
+        return self._finish(lambda run: public(evaluate(run), run), context, self._at, self._base)
 
     def text(self, context: Mapping[str, Any]) -> str:
-        evaluate, run = self._evaluate, self._run(context)
-        text = _finished(
-            lambda run: _fitting(rendered(evaluate(run), run), run), run, self._template, self._at, self._base
-        )
-        return well_formed(text)
+        evaluate = self._evaluate
 
+        def written(run: Run) -> str:
+            text = rendered(evaluate(run), run)
+            run.emit(len(text))
+            return well_formed(text)
 
-def _fitting(text: str, run: Run) -> str:
-    run.emit(len(text))
-    return text
+        text: str = self._finish(written, context, self._at, self._base)
+        return text
 
 
 class _Statements(_Compiled):
@@ -218,9 +224,12 @@ class _Statements(_Compiled):
         self._execute = execute
 
     def text(self, context: Mapping[str, Any]) -> str:
-        run = self._run(context)
-        _finished(self._execute, run, self._template, 0)
-        return well_formed("".join(run.out))
+        def written(run: Run) -> str:
+            self._execute(run)
+            return well_formed("".join(run.out))
+
+        text: str = self._finish(written, context, 0)
+        return text
 
 
 def _finished(work: Callable[[Run], Any], run: Run, template: str, at: int, base: int = 0) -> Any:

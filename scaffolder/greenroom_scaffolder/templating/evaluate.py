@@ -30,11 +30,11 @@ class Evaluator:
         self._filters, self._globals = filters, globals
         self._engines: dict[tuple[str, ...], Engine] = {}
 
-    def line(self, line: str) -> str:
+    def line(self, line: str | bytes) -> str:
         """Answers a line for a line: one that is no question gets an `error` that says so."""
         try:
             question = json.loads(line)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             return json.dumps({"error": f"Not JSON: {error}"})
         return json.dumps(self.answer(question), ensure_ascii=False, allow_nan=False)
 

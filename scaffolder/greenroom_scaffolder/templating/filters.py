@@ -68,10 +68,10 @@ def _sequence(run: Run, value: Any) -> list[Any] | None:
         run.spend(len(value))
         return list(value)
     if type(value) in (str, Safe):
-        found = split_units(_text_of(value))
-        run.spend(len(found))
-        run.holds(len(found))
-        return list(found)
+        subject = units(_text_of(value))
+        run.spend(len(subject))
+        run.holds(len(subject))
+        return list(subject)
     return None
 
 
@@ -529,32 +529,48 @@ def _string(run: Run, value: Any) -> Any:
     return value if type(value) is Safe else rendered(value, run)
 
 
-_MARKUP = re.compile(r"</?([a-z][a-z0-9]*)\b[^>]*>|<!--.*?-->", re.IGNORECASE | re.DOTALL | re.ASCII)
-_EDGES = re.compile("^ +| +$", re.MULTILINE)
+_MARKUP = re.compile(r"</?[a-z][a-z0-9]*\b|<!--", re.IGNORECASE | re.ASCII)
+"""How a tag or a comment begins. Where it ends is looked for by hand: a pattern would do so anew from each beginning."""
+_LINE_ENDS = re.compile("([\n\r\u2028\u2029])")
 
 
 def _striptags(run: Run, value: Any, preserve: Any = UNDEFINED) -> Any:
     stripped = trim(_without_markup(run, _text_of(_normal(value))))
     if not truthy(preserve):
         return _like(value, _SPACES.sub(" ", stripped))
-    stripped = re.sub(" +", " ", _EDGES.sub("", stripped)).replace("\r\n", "\n")
+    lines = "".join(part.strip(" ") for part in _LINE_ENDS.split(stripped))
+    stripped = re.sub(" +", " ", lines).replace("\r\n", "\n")
     return _like(value, re.sub("\n\n\n+", "\n\n", stripped))
 
 
 def _without_markup(run: Run, subject: str) -> str:
+    """What is left may be markup again, which is taken out too, but not for ever."""
     for _ in range(8):
         run.spend(len(subject) // 64)
-        stripped = _MARKUP.sub("", subject) if subject.count("<") * len(subject) < 2**28 else _give_up(run)
+        stripped = _once_without_markup(subject)
         if stripped == subject:
             return stripped
         subject = stripped
-    if _MARKUP.search(subject):
+    if _once_without_markup(subject) != subject:
         raise RenderError("striptags input contains excessively nested markup")
     return subject
 
 
-def _give_up(run: Run) -> str:
-    raise RenderError(f"Template evaluation exceeded the limit of {run.limits.seconds:g} seconds", limit=True)
+def _once_without_markup(subject: str) -> str:
+    """Without tags and comments that have an end."""
+    kept: list[str] = []
+    done, endless = 0, set[str]()
+    for found in _MARKUP.finditer(subject):
+        closing = "-->" if found[0] == "<!--" else ">"
+        if found.start() < done or closing in endless:
+            continue
+        end = subject.find(closing, found.end())
+        if end < 0:
+            endless.add(closing)
+            continue
+        kept.append(subject[done : found.start()])
+        done = end + len(closing)
+    return "".join([*kept, subject[done:]])
 
 
 def _sum(run: Run, value: Any, attribute: Any = UNDEFINED, start: Any = UNDEFINED) -> Any:

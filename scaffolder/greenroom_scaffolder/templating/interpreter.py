@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 from greenroom_scaffolder.javascript.objects import truthy
+from greenroom_scaffolder.javascript.texts import split_units
 from greenroom_scaffolder.templating import callables, checks, members, nodes
 from greenroom_scaffolder.templating.callables import Invocable
 from greenroom_scaffolder.templating.diagnostics import quote_diagnostic
@@ -34,6 +35,7 @@ from greenroom_scaffolder.templating.values import (
     kind_of,
     loosely_equal,
     number_of,
+    pay_for,
     refuse_callables,
     same,
     text,
@@ -149,15 +151,13 @@ class Compiler:
             value = target(run)
             if type(value) is dict and plain:
                 return value.get(name, UNDEFINED)
-            return members.member(value, name, methods)
+            return _member(run, value, name, methods)
 
         def many(run: Run) -> Any:
             value = target(run)
             for each in names:
                 value = (
-                    value.get(each, UNDEFINED)
-                    if type(value) is dict and plain
-                    else members.member(value, each, methods)
+                    value.get(each, UNDEFINED) if type(value) is dict and plain else _member(run, value, each, methods)
                 )
             return value
 
@@ -176,7 +176,7 @@ class Compiler:
             name = key(run)
             if type(value) is list and type(name) is int:
                 return value[name] if 0 <= name < len(value) else UNDEFINED
-            return members.member(value, name if type(name) is str else text(name, run), methods)
+            return _member(run, value, name if type(name) is str else text(name, run), methods)
 
         return located(keyed, node.at)
 
@@ -221,8 +221,7 @@ class Compiler:
                 arguments.check(what, method[0], method[1])
             values = [evaluate(run) for evaluate in positional]
             refuse_callables(value, *values)
-            run.spend(1)
-            return method[2](run, value, *values)
+            return callables.paid(run, method[2], value, values)
 
         return called
 
@@ -355,7 +354,7 @@ class Compiler:
         return lambda run: run.captured(body, Scope(run.scope), run.frame)
 
     def statements(self, body: list[nodes.Statement], region: Region) -> Callable[[Run], None]:
-        """Of the class below."""
+        """Compiles what a filter block holds; statements are the heir's business (`blocks`)."""
         raise NotImplementedError
 
 
@@ -372,6 +371,12 @@ def located(evaluate: Evaluate, at: int) -> Evaluate:
             raise failure.located(at)  # noqa: B904 - it is the same one
 
     return tried
+
+
+def _member(run: Run, value: Any, name: str, methods: Methods) -> Any:
+    if type(value) is str and not value.isascii():
+        pay_for(run, value)  # its code units have to be counted
+    return members.member(value, name, methods)
 
 
 def _raising(problem: str, at: int) -> Evaluate:
@@ -450,9 +455,8 @@ def _builtin_filter(name: str, value: Evaluate, arguments: callables.Arguments, 
         if keywords:
             rest = _with_names(rest, {key: evaluate(run) for key, evaluate in keywords}, named)
         refuse_callables(given, *rest)
-        run.spend(1)
         try:
-            return function(run, given, *(rest if len(rest) <= most else rest[: int(most)]))
+            return callables.paid(run, function, given, rest if len(rest) <= most else rest[: int(most)])
         except RenderError as failure:
             raise failure.within(f"Filter {shown} failed for {kind_of(given)} input", at) from failure
 
@@ -564,6 +568,7 @@ _UNARY: dict[str, Callable[[Number], Number]] = {"-": _negative, "+": lambda val
 
 def _contains(run: Run, needle: Any, container: Any) -> bool:
     if type(container) is str:
+        pay_for(run, container)
         return text(needle, run) in container
     if type(container) is Safe:
         return text(needle, run) in ("length", "val")
@@ -580,7 +585,8 @@ def _slice(run: Run, value: Any, start: Any, stop: Any, step: Any) -> list[Any]:
     """`value[start:stop:step]`, as nunjucks' helper goes through it: comparing and adding whatever it is given."""
     if isinstance(value, Template):
         raise RenderError("Callable values cannot be sliced")
-    target = value if truthy(value) else []
+    pay_for(run, value)
+    target = split_units(value) if type(value) is str else value if truthy(value) else []
     length = members.own(target, "length")
     stride = number_of(step, run)
     if stride != stride or math.isinf(stride) or stride == 0:

@@ -59,65 +59,114 @@ def has_delimiters(text: str, variable: str) -> bool:
 
 def pieces(source: str, delimiters: Delimiters) -> list[Piece]:
     """Raises RenderError for tags that do not end."""
-    found: list[Piece] = []
-    pending, pending_at, at = "", 0, 0
-    opening_of = _OPENING[delimiters.variable]
-    while at < len(source):
-        opening = opening_of.search(source, at)
-        start = opening.start() if opening else len(source)
-        if start > at:
-            pending_at = pending_at if pending else at
-            pending += source[at:start]
-        if opening is None:
-            break
-        if opening[0] == "#}":
+    return _Cutter(source, delimiters).cut()
+
+
+class _Cutter:
+    """Cuts a template at its tags, and takes away the space around them that is not meant to be seen."""
+
+    def __init__(self, source: str, delimiters: Delimiters) -> None:
+        self.source, self.delimiters = source, delimiters
+        self.found: list[Piece] = []
+        self.at = self.behind = 0
+        """Where text goes on, and where the last tag ends."""
+        self.pending, self.pending_at = "", 0
+        """Text that the next tag may shorten."""
+
+    def cut(self) -> list[Piece]:
+        openings = _OPENING[self.delimiters.variable]
+        while opening := openings.search(self.source, self.at):
+            self.wait(self.at, self.source[self.at : opening.start()])
+            self.tag(opening[0], opening.start(), opening.end())
+        self.wait(self.at, self.source[self.at :])
+        self.flush()
+        return self.found
+
+    def wait(self, at: int, text: str) -> None:
+        self.pending_at = self.pending_at if self.pending else at
+        self.pending += text
+
+    def flush(self) -> None:
+        if self.pending:
+            self.found.append(Piece("text", self.pending, self.pending_at, self.pending_at))
+            self.pending = ""
+
+    def tag(self, opening: str, start: int, inner: int) -> None:
+        """The tag that opens at `start`; what it says begins at `inner`."""
+        if opening == "#}":
             raise RenderError("Unexpected end of comment", start)
-        if opening[0] == "{%" and delimiters.lstrip_blocks:
-            pending = _without_indent(pending, source, start)
-        inner = opening.end()
-        if source.startswith("-", inner):
-            pending = pending.rstrip(WHITESPACE)
+        if opening == "{%" and self.delimiters.lstrip_blocks:
+            self.drop_indent(start)
+        if self.source.startswith("-", inner):
+            self.pending = self.pending.rstrip(WHITESPACE)
             inner += 1
-        if pending:
-            found.append(Piece("text", pending, pending_at, pending_at))
-            pending = ""
-        if opening[0] == "{#":
-            at = _after(source, *_comment_end(source, start, inner), block=False, delimiters=delimiters)
-            continue
-        piece, end, after = _tag(source, opening[0], start, inner)
-        if piece.kind == "block" and piece.value.startswith(("raw", "verbatim")):
-            name = _TAG.match(piece.value)
-            if name and name[0] in ("raw", "verbatim"):
-                pending_at, pending, at = _raw(source, name[0], piece, end, after, delimiters)
-                continue
-        found.append(piece)
-        at = _after(source, end, after, block=piece.kind == "block", delimiters=delimiters)
-    if pending:
-        found.append(Piece("text", pending, pending_at, pending_at))
-    return found
+        self.flush()
+        if opening == "{#":
+            self.go_on(self.comment_end(start, inner), 2, block=False)
+            return
+        piece, end = _tag(self.source, opening, start, inner)
+        name = _TAG.match(piece.value) if piece.kind == "block" else None
+        if name and name[0] in ("raw", "verbatim"):
+            self.raw(name[0], piece, end)
+            return
+        self.found.append(piece)
+        self.go_on(end, 2, block=piece.kind == "block")
+
+    def drop_indent(self, start: int) -> None:
+        """The blanks before a block tag go if nothing else precedes it on its line."""
+        newline = self.source.rfind("\n", self.behind, start)
+        if newline < 0 < self.behind or self.source[newline + 1 : start].strip(WHITESPACE):
+            return
+        kept = self.pending.rfind("\n") + 1
+        if not self.pending[kept:].strip(WHITESPACE):
+            self.pending = self.pending[:kept]
+
+    def comment_end(self, start: int, inner: int) -> int:
+        end = self.source.find("#}", inner)
+        if end < 0:
+            raise RenderError("Unterminated comment tag", start)
+        return end
+
+    def go_on(self, end: int, length: int, *, block: bool) -> None:
+        """Behind a tag whose closing stands at `end`, past the space that `-` or `trim_blocks` takes away."""
+        self.at = self.behind = end + length
+        if self.source[end - 1] == "-":
+            self.skip(_SPACE)
+        elif block and self.delimiters.trim_blocks:
+            self.skip(_NEWLINE)
+
+    def skip(self, space: re.Pattern[str]) -> None:
+        found = space.match(self.source, self.at)
+        self.at = found.end() if found else self.at
+
+    def raw(self, name: str, piece: Piece, end: int) -> None:
+        """What stands between `raw` and `endraw` is text, whatever it says; raw blocks may stand within each other."""
+        if piece.value != name:
+            raise RenderError(f"{name} tag does not accept trailing content", piece.at)
+        self.at = end + 2
+        if self.delimiters.trim_blocks:
+            self.skip(_NEWLINE)
+        closing = self.raw_end(name, piece)
+        if "\n" in closing[0]:
+            raise RenderError(f"{name} closing tag cannot contain a line break", closing.start())
+        self.wait(self.at, self.source[self.at : closing.start()])
+        self.at = self.behind = closing.end()
+        if self.source[end - 1] == "-":
+            self.skip(_SPACE)
+
+    def raw_end(self, name: str, piece: Piece) -> re.Match[str]:
+        depth = 1
+        for marker in re.compile(rf"\{{%[{WHITESPACE}]*(end)?{name}[{WHITESPACE}]*%\}}").finditer(self.source, self.at):
+            depth += -1 if marker[1] else 1
+            if not depth:
+                return marker
+        raise RenderError(f'Missing "end{name}" tag', piece.at)
 
 
-def _without_indent(pending: str, source: str, start: int) -> str:
-    """Without the blanks before a block tag that nothing else precedes on its line."""
-    line = source[source.rfind("\n", 0, start) + 1 : start]
-    if line.strip(WHITESPACE):
-        return pending
-    newline = pending.rfind("\n") + 1
-    return pending if pending[newline:].strip(WHITESPACE) else pending[:newline]
-
-
-def _comment_end(source: str, start: int, inner: int) -> tuple[int, int]:
-    end = source.find("#}", inner)
-    if end < 0:
-        raise RenderError("Unterminated comment tag", start)
-    return end, end + 2
-
-
-def _tag(source: str, opening: str, start: int, inner: int) -> tuple[Piece, int, int]:
-    """The tag that opens at `start`, where its end is written, and where that ends."""
+def _tag(source: str, opening: str, start: int, inner: int) -> tuple[Piece, int]:
+    """The tag that opens at `start`, and where its closing stands."""
     kind = _NAMES[opening]
-    closing = _CLOSING[kind]
-    end = _terminator(source, inner, closing)
+    end = _terminator(source, inner, _CLOSING[kind])
     if end < 0:
         raise RenderError(f"Unterminated {kind} tag", start)
     content = source[inner : end - 1 if source[end - 1] == "-" else end]
@@ -125,49 +174,14 @@ def _tag(source: str, opening: str, start: int, inner: int) -> tuple[Piece, int,
     value_at = inner + len(content) - len(value)
     if kind == "block":
         value = value.rstrip(CODE_SPACE)
-    return Piece(kind, value, start, value_at), end, end + len(closing)
-
-
-def _after(source: str, end: int, after: int, *, block: bool, delimiters: Delimiters) -> int:
-    """Where text goes on behind a tag: past the space that `-` or `trim_blocks` takes away."""
-    if source[end - 1] == "-":
-        space = _SPACE.match(source, after)
-        return space.end() if space else after
-    if block and delimiters.trim_blocks:
-        newline = _NEWLINE.match(source, after)
-        return newline.end() if newline else after
-    return after
-
-
-def _raw(source: str, name: str, piece: Piece, end: int, after: int, delimiters: Delimiters) -> tuple[int, str, int]:
-    """Where the text of a raw block starts, that text, and where the rest goes on."""
-    if piece.value != name:
-        raise RenderError(f"{name} tag does not accept trailing content", piece.at)
-    if delimiters.trim_blocks:
-        newline = _NEWLINE.match(source, after)
-        after = newline.end() if newline else after
-    depth, at = 1, after
-    marker = re.compile(rf"\{{%[{WHITESPACE}]*(end)?{name}[{WHITESPACE}]*%\}}")
-    while True:
-        found = marker.search(source, at)
-        if found is None:
-            raise RenderError(f'Missing "end{name}" tag', piece.at)
-        depth += -1 if found[1] else 1
-        at = found.end()
-        if not depth:
-            break
-    if "\n" in found[0]:
-        raise RenderError(f"{name} closing tag cannot contain a line break", found.start())
-    if source[end - 1] == "-":
-        space = _SPACE.match(source, at)
-        at = space.end() if space else at
-    return after, source[after : found.start()], at
+    return Piece(kind, value, start, value_at), end
 
 
 _SKIPPED = {
     closing: re.compile(rf"(?P<string>[\"'])|(?<![A-Za-z0-9_])(?P<regex>r/)|(?P<end>{re.escape(closing)})")
     for closing in ("}}", "%}")
 }
+_SLASH = re.compile(r"/|\\+")
 _STRING_REST = {quote: re.compile(rf"(?:[^{quote}\\]|\\.)*{quote}", re.DOTALL) for quote in "\"'"}
 
 
@@ -196,25 +210,23 @@ def _regex(source: str, start: int) -> tuple[str, int]:
     """The literal `r/pattern/flags` at `start`, as `pattern/flags`, and where it ends."""
     at = start + 2
     while True:
-        found = re.compile(r"[/\\]").search(source, at)
+        found = _SLASH.search(source, at)
         if found is None:
             raise RenderError("Unterminated regular-expression literal", start)
-        at = found.start()
-        if source[at] == "/":
+        at = found.end()
+        if found[0] == "/":
             break
-        run = len(source) - at - len(source[at:].lstrip("\\"))
-        at += run
         if source.startswith("/", at):
-            if run % 2 == 0:
+            if len(found[0]) % 2 == 0:
                 raise RenderError("Ambiguous regular-expression delimiter escape", start)
             at += 1
-    pattern = source[start + 2 : at]
+    pattern = source[start + 2 : at - 1]
     if len(pattern) > _MAXIMUM_PATTERN:
         raise RenderError("Regular-expression literal exceeds the maximum length", start)
-    flags = _flags(source, start, at + 1)
+    flags = _flags(source, start, at)
     if not is_valid(pattern, flags):
         raise RenderError("Invalid regular-expression literal", start)
-    return f"{pattern}/{flags}", at + 1 + len(flags)
+    return f"{pattern}/{flags}", at + len(flags)
 
 
 def _flags(source: str, start: int, at: int) -> str:
@@ -244,11 +256,15 @@ _SHORT = {"n": "\n", "r": "\r", "t": "\t"}
 _DIGITS = "0123456789"
 
 
-def tokens(source: str, base: int) -> list[Token]:
-    """The tokens of an expression, whose first character stands at `base` in the template. The last is `eof`."""
+def tokens(source: str, base: int, most: int) -> list[Token]:
+    """The tokens of an expression, whose first character stands at `base` in the template. The last is `eof`.
+
+    Raises RenderError, also where there are more than `most`."""
     found: list[Token] = []
     at = 0
     while at < len(source):
+        if len(found) > most:
+            raise RenderError(f"Template parsing exceeded the AST node limit of {most}", limit=True)
         match = _TOKEN.match(source, at)
         kind = match.lastgroup if match else ""
         if match is None or kind == "number" or (kind == "operator" and match[0] == "."):

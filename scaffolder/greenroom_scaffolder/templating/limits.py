@@ -11,7 +11,7 @@ from greenroom_scaffolder.templating.diagnostics import harmless
 
 __all__ = ["Budget", "Limits", "RenderError", "TemplateError"]
 
-_SLICE = 1024
+_SLICE = 256
 """Steps between two looks at the clock."""
 
 

@@ -180,9 +180,10 @@ def _split(run: Run, subject: str, separator: Any = UNDEFINED, limit: Any = UNDE
         parts = [subject]
     else:
         by = text(separator, run)
+        count = subject.count(by) + 1 if by else len(units(subject))
+        run.spend(count)
+        run.holds(min(count, most))
         parts = subject.split(by) if by else split_units(subject)
-    run.spend(len(parts))
-    run.holds(min(len(parts), most))
     return parts[:most]
 
 

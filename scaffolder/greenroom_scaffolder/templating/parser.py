@@ -12,12 +12,12 @@ from greenroom_scaffolder.javascript.numbers import number_text
 from greenroom_scaffolder.templating import nodes
 from greenroom_scaffolder.templating.diagnostics import quote_diagnostic
 from greenroom_scaffolder.templating.lexer import Token, tokens
-from greenroom_scaffolder.templating.limits import RenderError
+from greenroom_scaffolder.templating.limits import Limits, RenderError
 from greenroom_scaffolder.templating.nodes import Arguments, Expression
 from greenroom_scaffolder.templating.numerals import number
 from greenroom_scaffolder.templating.values import RESERVED
 
-__all__ = ["MUTATING", "Parser", "Traits", "read_expression"]
+__all__ = ["MUTATING", "SHORT", "Parser", "Traits", "read_expression"]
 
 MUTATING = frozenset(
     [
@@ -41,6 +41,8 @@ MUTATING = frozenset(
 )
 """Methods that change what they are called on."""
 
+SHORT = 128
+"""Characters of expressions that are remembered once they are read. Each may take some hundred bytes."""
 _LITERALS = {"true": True, "false": False, "none": None, "null": None}
 _EQUALITY, _PRODUCT = 6, 9
 _LEVELS = {
@@ -93,18 +95,26 @@ class Traits(msgspec.Struct):
         self.nodes += part.nodes
 
 
-@lru_cache(4096)
-def read_expression(source: str, depth: int) -> tuple[Expression, Traits]:
+def read_expression(source: str, limits: Limits) -> tuple[Expression, Traits]:
     """What stands in `${{ }}`, with offsets from its start: most expressions are met again, in other files or tasks."""
+    read = _remembered if len(source) <= SHORT else _read
+    return read(source, limits.depth, limits.nodes)
+
+
+def _read(source: str, depth: int, most: int) -> tuple[Expression, Traits]:
     traits = Traits()
-    return Parser(source, 0, traits, depth).expression(), traits
+    return Parser(source, 0, traits, depth, most).expression(), traits
+
+
+_remembered = lru_cache(2048)(_read)
 
 
 class Parser:
     """Reads one expression, target list or signature, standing at `base` in the template."""
 
-    def __init__(self, source: str, base: int, traits: Traits, depth: int) -> None:
-        self._tokens = tokens(source, base)
+    def __init__(self, source: str, base: int, traits: Traits, depth: int, most: int) -> None:
+        """Nested at most `depth` levels deep, of at most so many tokens."""
+        self._tokens = tokens(source, base, most)
         self._index = 0
         self._depth, self._maximum = 0, depth
         self._traits = traits

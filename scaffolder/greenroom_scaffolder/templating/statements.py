@@ -112,7 +112,7 @@ class _Reader:
 
     def _output(self, piece: Piece) -> nodes.Output:
         try:
-            expression, traits = read_expression(piece.value, self._maximum)
+            expression, traits = read_expression(piece.value, self._limits)
         except RenderError as failure:
             raise failure.place(piece.value_at)  # noqa: B904 - it is the same one
         self.traits.take_in(traits)
@@ -252,7 +252,8 @@ class _Reader:
         return found
 
     def _parser(self, piece: Piece, source: str, *, from_end: bool = True, suffix: str = "") -> Parser:
-        return Parser(source + suffix, _base(piece, source, from_end=from_end), self.traits, self._maximum)
+        base = _base(piece, source, from_end=from_end)
+        return Parser(source + suffix, base, self.traits, self._maximum, self._limits.nodes)
 
     def _fail(self, problem: str, piece: Piece) -> NoReturn:
         raise RenderError(problem, piece.at)

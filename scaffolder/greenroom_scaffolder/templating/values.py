@@ -32,6 +32,7 @@ __all__ = [
     "kind_of",
     "loosely_equal",
     "number_of",
+    "pay_for",
     "primitive",
     "public",
     "rendered",
@@ -62,7 +63,7 @@ RESERVED = frozenset({"constructor", "prototype", "__proto__"})
 """Names that no template may say: in JavaScript they lead out of the data."""
 
 _SHORT = 256
-"""Characters of a text that nobody is charged for. Longer ones cost a step for each 64."""
+"""Characters of a text that nobody is charged for."""
 
 _UNCALLABLE = "Callable values cannot be coerced"
 
@@ -183,6 +184,15 @@ def primitive(value: Any, budget: Budget) -> Any:
     raise RenderError(_UNCALLABLE)
 
 
+def pay_for(budget: Budget, *values: Any) -> None:
+    """What is gone through, or made, costs what it is long: short texts cost nothing, others a step for each 64 characters."""
+    for value in values:
+        kind = type(value)
+        length = len(value) if kind is str else len(value.text) if kind is Safe else 0
+        if length > _SHORT:
+            budget.spend(length >> 6)
+
+
 def joined(items: list[Any], separator: str, budget: Budget) -> str:
     """As `Array.prototype.join`: what is null or undefined is empty."""
     budget.spend(len(items) + 1)
@@ -226,8 +236,7 @@ def number_of(value: Any, budget: Budget) -> Number:
     if value is UNDEFINED:
         return math.nan
     read = str(primitive(value, budget))
-    if len(read) > _SHORT:
-        budget.spend(len(read) >> 6)
+    pay_for(budget, read)
     return numerals.number(read_number(read))
 
 
@@ -273,6 +282,7 @@ def compare(left: Any, right: Any, budget: Budget) -> Number:
     left, right = primitive(left, budget), primitive(right, budget)
     if type(left) is str and type(right) is str:
         if not (left.isascii() and right.isascii()):
+            pay_for(budget, left, right)
             left, right = units(left), units(right)
         return int(left > right) - int(left < right)
     left, right = number_of(left, budget), number_of(right, budget)

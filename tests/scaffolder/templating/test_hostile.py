@@ -56,6 +56,78 @@ def test_a_template_that_would_fill_memory_or_never_end_is_refused(template: str
 
 
 @pytest.mark.parametrize(
+    "template",
+    [
+        "{% for i in range(4000) %}${{ text[5] }}{% endfor %}",
+        "{% for i in range(4000) %}${{ text.length }}{% endfor %}",
+        "{% for i in range(4000) %}{% if text.includes('zz') %}{% endif %}{% endfor %}",
+        "{% for i in range(4000) %}{% if 'zz' in text %}{% endif %}{% endfor %}",
+        "{% for i in range(4000) %}{% if text < text %}{% endif %}{% endfor %}",
+        "${{ [" + "text | upper, " * 2000 + "1] | length }}",
+        "${{ [" + "text.trim(), " * 2000 + "1] | length }}",
+        "${{ text[::] | length }}",
+        "${{ text.split('é') | length }}",
+        "${{ text | list | length }}",
+        "{% for letter in text %}{% endfor %}",
+        "{% for a, b in text %}{% endfor %}",
+    ],
+)
+def test_a_long_text_costs_what_it_is_long_however_it_is_looked_at(template: str) -> None:
+    began = time.process_time()
+    with pytest.raises(TemplateError, match=r"work unit limit|cannot exceed"):
+        Engine().text(template, {"text": "é" * 3_000_000})
+    assert time.process_time() - began < 4
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"a{' ' * 200_000}b",
+        "<b" * 200_000,
+        "<!--" * 200_000,
+        "<b>" * 100_000 + "<c" * 100_000,
+        "<" * 8 + "b>" * 8 + "<" * 200_000,
+    ],
+)
+def test_markup_is_taken_out_of_a_text_that_would_keep_a_pattern_busy(text: str) -> None:
+    began = time.process_time()
+    Engine().text("${{ text | striptags(true) }}", {"text": text})
+    assert time.process_time() - began < 2
+
+
+@pytest.mark.parametrize(
+    "template",
+    [
+        "${{ r/" + "\\a" * 1_000_000 + "/ }}",
+        "${{ " + "1+" * 1_500_000 + "1 }}",
+        "${{ '" * 300_000,
+        "{% for " + "in" * 500_000 + " %}",
+    ],
+)
+def test_a_long_tag_is_read_or_refused_soon(template: str) -> None:
+    began = time.process_time()
+    with pytest.raises(TemplateError):
+        Engine().text(template, {})
+    assert time.process_time() - began < 6
+
+
+def test_a_line_of_very_many_tags_is_read_soon() -> None:
+    began = time.process_time()
+    template = "{% set a = 1 %}" * 60_000
+    assert Engine(lstrip_blocks=True).text(f"{template}${{{{ a }}}}", {}) == "1"
+    assert time.process_time() - began < 6
+
+
+@pytest.mark.parametrize("nested", [10, 3000])
+def test_a_context_too_large_to_be_copied_is_an_error_of_the_template(nested: int) -> None:
+    deep: Any = {str(number): list(range(1000)) for number in range(1100)}
+    for _ in range(nested):
+        deep = [deep]
+    with pytest.raises(TemplateError, match=r"exceeded the (work unit|nesting depth) limit"):
+        Engine().text("${{ changed.push(1) }}", {"changed": [], "deep": deep})
+
+
+@pytest.mark.parametrize(
     "expression",
     ["r/(a|aa)+$/.test('" + "a" * 60 + "b')", "('x' ~ s) | replace(r/(x+x+)+y/g, '')", "s.split(r/(x+)+$y/) | length"],
 )
