@@ -16,9 +16,10 @@ from __future__ import annotations
 import inspect
 import logging
 from collections.abc import AsyncIterable, Awaitable, Callable, Collection, Iterable, Mapping, MutableMapping, Sequence
+from contextlib import AbstractContextManager
 from datetime import timedelta
 from pathlib import Path
-from typing import Any, Generic, Literal, Protocol, TypeVar, get_args, get_type_hints, runtime_checkable
+from typing import IO, Any, Generic, Literal, Protocol, TypeVar, get_args, get_type_hints, runtime_checkable
 
 import msgspec
 
@@ -512,6 +513,64 @@ class TemplateInfo(msgspec.Struct, frozen=True, rename="camel"):
     """`{"metadata": …}` of the template's entity."""
 
 
+class FileEntry(Protocol):
+    """Something in a workspace."""
+
+    @property
+    def path(self) -> str:
+        """From the workspace, with `/`."""
+        ...
+
+    @property
+    def kind(self) -> Literal["file", "folder", "link", "other"]: ...
+
+    @property
+    def mode(self) -> int:
+        """The permission bits alone."""
+        ...
+
+    @property
+    def size(self) -> int:
+        """Bytes of a file."""
+        ...
+
+
+class Files(Protocol):
+    """The files of a workspace, by their paths from there. What is checked is what is used, whatever a program does to folders and
+    links meanwhile, and what is written counts against the task's limits.
+
+    All of it blocks: call it in a thread (`ActionContext.in_thread`). Raises NotAllowedError for what leads out of the workspace,
+    and InputError for what the file system refuses, in node's words, and for what is too large."""
+
+    def find(self, path: str, *, follow: bool = False) -> FileEntry | None:
+        """What stands there; with `follow`, what a link there leads to."""
+        ...
+
+    def entries(self, under: str = "", *, recursive: bool = True) -> Sequence[FileEntry]:
+        """What stands below a folder, a folder before what it holds. Links are not followed."""
+        ...
+
+    def open(self, path: str) -> AbstractContextManager[IO[bytes]]:
+        """A plain file's content, to read in pieces."""
+        ...
+
+    def read(self, path: str) -> bytes:
+        """All of it."""
+        ...
+
+    def write(self, path: str, data: bytes, mode: int = 0o666) -> None:
+        """Make or replace a file, and make the folders above it. `mode` counts for a new one, less the process' umask."""
+        ...
+
+    def append(self, path: str, data: bytes) -> None:
+        """Add to the end of a file, which is made if it is not there, with the folders above it."""
+        ...
+
+    def pour(self, path: str, chunks: Iterable[bytes], mode: int = 0o666) -> None:
+        """As `write`, of content that comes in pieces."""
+        ...
+
+
 class ActionContext(Protocol[I_co]):
     """One run of one step, as its action sees it."""
 
@@ -522,11 +581,22 @@ class ActionContext(Protocol[I_co]):
 
     @property
     def workspace(self) -> Path:
-        """The task's folder, which all of its steps share. Paths from templates go through `inside`."""
+        """The task's folder, which all of its steps share. Paths from templates go through `inside`, or are given to `files`."""
+        ...
+
+    @property
+    def files(self) -> Files:
+        """What is in that folder, to read and to write."""
         ...
 
     def inside(self, path: str, base: Path | None = None) -> Path:
         """A path below the workspace (or below `base`). Raises NotAllowedError for one that leads out of it, also by a link."""
+        ...
+
+    async def in_thread(self, work: Callable[[], T]) -> T:
+        """Do what blocks in one of the threads that tasks have, so that others are served meanwhile.
+
+        A thread cannot be stopped: whoever is cancelled waits for its end, so that nothing is written behind a step's back."""
         ...
 
     @property

@@ -10,7 +10,8 @@ from asyncio.subprocess import PIPE, STDOUT
 from collections.abc import AsyncIterable, Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from hashlib import sha256
 from pathlib import Path
-from typing import Any, Generic, TypeVar, cast
+from stat import S_IFDIR, S_IFLNK, S_IFMT, S_IFREG
+from typing import IO, Any, Generic, Literal, TypeVar, cast
 from urllib.parse import urljoin, urlsplit
 
 import msgspec
@@ -301,6 +302,74 @@ class RecordingLog:
         self.lines.append(("error", message))
 
 
+class FolderEntry(msgspec.Struct, frozen=True):
+    """A `FileEntry`."""
+
+    path: str
+    kind: Literal["file", "folder", "link", "other"]
+    mode: int
+    size: int
+
+
+class FolderFiles:
+    """The `Files` of a folder of the test: without limits, and for tests in which nobody plants links meanwhile."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder.resolve()
+
+    def find(self, path: str, *, follow: bool = False) -> FolderEntry | None:
+        try:
+            return self._entry(self._inside(path) if follow else self._folder / path)
+        except FileNotFoundError:
+            return None
+
+    def entries(self, under: str = "", *, recursive: bool = True) -> Sequence[FolderEntry]:
+        pattern = "**/*" if recursive else "*"
+        return [self._entry(path) for path in sorted(self._inside(under).glob(pattern))]
+
+    def open(self, path: str) -> IO[bytes]:
+        whole = self._inside(path)
+        if whole.is_dir():
+            raise InputError(f"EISDIR: illegal operation on a directory, read '{whole}'")
+        if not whole.exists():
+            raise InputError(f"ENOENT: no such file or directory, open '{whole}'")
+        return whole.open("rb")
+
+    def read(self, path: str) -> bytes:
+        with self.open(path) as file:
+            return file.read()
+
+    def write(self, path: str, data: bytes, mode: int = 0o666) -> None:
+        self.pour(path, [data], mode)
+
+    def append(self, path: str, data: bytes) -> None:
+        self.write(path, (self.read(path) if self.find(path) else b"") + data)
+
+    def pour(self, path: str, chunks: Iterable[bytes], mode: int = 0o666) -> None:
+        whole = self._inside(path)
+        if whole.is_dir():
+            raise InputError(f"EISDIR: illegal operation on a directory, open '{whole}'")
+        whole.parent.mkdir(parents=True, exist_ok=True)
+        whole.write_bytes(b"".join(chunks))
+        whole.chmod(mode & ~0o022)
+
+    def _inside(self, path: str) -> Path:
+        found = (self._folder / path).resolve()
+        if not found.is_relative_to(self._folder):
+            raise NotAllowedError("Relative path is not allowed to refer to a directory outside its parent")
+        return found
+
+    def _entry(self, path: Path) -> FolderEntry:
+        about = path.lstat()
+        kinds: dict[int, Literal["file", "folder", "link", "other"]] = {
+            S_IFREG: "file",
+            S_IFDIR: "folder",
+            S_IFLNK: "link",
+        }
+        kind: Literal["file", "folder", "link", "other"] = kinds.get(S_IFMT(about.st_mode), "other")
+        return FolderEntry(path.relative_to(self._folder).as_posix(), kind, about.st_mode & 0o777, about.st_size)
+
+
 class FakeActionContext(Generic[I]):
     """One run of an action in a folder of the test: `await shout.run(FakeActionContext(Shout("hello"), tmp_path))`."""
 
@@ -318,7 +387,7 @@ class FakeActionContext(Generic[I]):
         self.input, self.workspace, self.user, self.initiator, self.dry_run = given, workspace, user, initiator, dry_run
         self.secrets: Mapping[str, str] = dict(secrets or {})
         self.template = template or TemplateInfo("template:default/test")
-        self.log = RecordingLog()
+        self.log, self.files = RecordingLog(), FolderFiles(workspace)
         self.task_id, self.step_id, self.step_name, self.key = "task", "step", "Step", "task/step"
         self.checkpoints: dict[str, Any] = {}
         """What was remembered. Give the next context this one's, to see what a step that is run again does."""
@@ -332,6 +401,9 @@ class FakeActionContext(Generic[I]):
         if not found.is_relative_to(root):
             raise NotAllowedError("Relative path is not allowed to refer to a directory outside its parent")
         return found
+
+    async def in_thread(self, work: Callable[[], T]) -> T:
+        return await asyncio.to_thread(work)
 
     async def checkpoint(self, key: str, make: Callable[[], Awaitable[Any]]) -> Any:
         if key not in self.checkpoints:

@@ -36,7 +36,8 @@ class Host:
     """A `UrlReader` of folders that come as one archive."""
 
     def __init__(self, archive: bytes, form: Form) -> None:
-        self._archive, self._form = archive, form
+        self._archive = archive
+        self._form: Form = form
 
     def reads(self, url: str) -> bool:
         return True

@@ -246,6 +246,7 @@ async def shout(ctx: ActionContext[Shout]) -> Mapping[str, str]:
     """Say it louder."""
     ctx.log.info(ctx.step_id)
     told = await ctx.checkpoint("told", suggest_nothing)
+    await ctx.in_thread(lambda: ctx.files.write("folder/told.txt", b"told"))
     status = await ctx.run("true", env={"A": "b"}, cwd=ctx.inside("folder"))
     return {"text": ctx.input.text.upper(), "told": f"{told}{status}"}
 

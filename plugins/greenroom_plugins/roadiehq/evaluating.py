@@ -14,6 +14,8 @@ import msgspec
 
 MEMORY = 1024**3
 """Bytes of address space, for Python and all."""
+MOST_RESULT = 16 * 1024 * 1024
+"""Bytes of a result as JSON."""
 
 
 class Job(msgspec.Struct, frozen=True):
@@ -75,6 +77,8 @@ def main() -> int:
         written = msgspec.json.encode(outcome)
     except (TypeError, ValueError) as error:
         written = msgspec.json.encode(Outcome(error=f"The result is not JSON: {error}"))
+    if len(written) > MOST_RESULT:
+        written = msgspec.json.encode(Outcome(error=f"The result is larger than {MOST_RESULT} bytes"))
     Path(job.outcome).write_bytes(written)
     return 0
 

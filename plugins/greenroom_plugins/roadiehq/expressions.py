@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -74,8 +73,8 @@ async def transform(ctx: ActionContext[Transform]) -> Mapping[str, Any]:
 async def transform_json(ctx: ActionContext[JsonTransform]) -> Mapping[str, Any]:
     """Evaluate a JSONata expression over a JSON file of the workspace."""
     wanted = ctx.input
-    text = await asyncio.to_thread(read_text, ctx, wanted.path)
-    found = await _result(ctx, wanted.expression, json_text.parse(text, wanted.path))
+    data = await ctx.in_thread(lambda: json_text.parse(read_text(ctx.files, wanted.path), wanted.path))
+    found = await _result(ctx, wanted.expression, data)
     if wanted.wanted == "object" or "result" not in found:
         return found
     return {"result": json_text.stringify(found["result"], wanted.replacer, wanted.space)}
@@ -85,9 +84,9 @@ async def transform_json(ctx: ActionContext[JsonTransform]) -> Mapping[str, Any]
 async def transform_yaml(ctx: ActionContext[YamlTransform]) -> Mapping[str, Any]:
     """Evaluate a JSONata expression over a YAML file of the workspace, or over the list of its documents."""
     wanted = ctx.input
-    text = await asyncio.to_thread(read_text, ctx, wanted.path)
     parse = yaml_documents.parse_all if wanted.load_all else yaml_documents.parse_one
-    found = await _result(ctx, wanted.expression, await asyncio.to_thread(parse, text, wanted.path))
+    data = await ctx.in_thread(lambda: parse(read_text(ctx.files, wanted.path), wanted.path))
+    found = await _result(ctx, wanted.expression, data)
     if wanted.wanted == "object" or "result" not in found:
         return found
     return {"result": yaml_text(found["result"], wanted.options)}
@@ -99,7 +98,7 @@ async def _result(ctx: ActionContext[Any], expression: str, data: Any) -> Mappin
         job = Job(expression, data, f"{made}/outcome.json", SECONDS)
         status = await ctx.run(sys.executable, "-I", "-m", Job.__module__, stdin=msgspec.json.encode(job))
         try:
-            written = await asyncio.to_thread(Path(job.outcome).read_bytes)
+            written = await ctx.in_thread(Path(job.outcome).read_bytes)
         except FileNotFoundError:
             raise ExpressionError(
                 f"It took more than {SECONDS} seconds, or more than {MEMORY // 1024**2} MB (the process ended with {status})"

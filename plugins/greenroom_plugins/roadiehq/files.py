@@ -3,28 +3,26 @@
 from __future__ import annotations
 
 import asyncio
-import io
-import os
-import stat
-import zipfile
-from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from time import monotonic
+from typing import Any, Literal
 
 import msgspec
 
 from greenroom.errors import InputError
-from greenroom.plugin import Action, ActionContext
+from greenroom.plugin import Action, ActionContext, Files
 from greenroom.urls.globs import compile_globs
 from greenroom_plugins.roadiehq import json_text, yaml_documents
 from greenroom_plugins.roadiehq.interface import util
 from greenroom_plugins.roadiehq.patterns import replace_all
-from greenroom_plugins.roadiehq.places import read_bytes, read_text, write
+from greenroom_plugins.roadiehq.places import read_text, refuse_missing_folder
+from greenroom_plugins.roadiehq.zipping import zipped
 
 LONGEST_SLEEP = 24 * 3600.0
 """Seconds."""
-_OLDEST = (1980, 1, 1, 0, 0, 0)
-"""What a ZIP archive can say at the least: two archives of the same files are the same."""
+MOST_SECONDS = 60.0
+"""For all replacements of a step."""
 
 
 class Write(msgspec.Struct, frozen=True, rename="camel"):
@@ -46,7 +44,7 @@ class Parse(msgspec.Struct, frozen=True):
     """A file to read."""
 
     path: str
-    parser: str | None = None
+    parser: Literal["json", "yaml", "multiyaml"] | None = None
 
 
 class Replacement(msgspec.Struct, frozen=True, rename="camel"):
@@ -89,9 +87,8 @@ async def write_file(ctx: ActionContext[Write]) -> Mapping[str, str]:
     content = ctx.input.content
     if ctx.input.preserve_formatting:
         content = _laid_out(content)
-    path = ctx.inside(ctx.input.path)
-    await asyncio.to_thread(write, path, content.encode(errors="replace"), folders=True)
-    return {"path": str(path)}
+    await ctx.in_thread(lambda: ctx.files.write(ctx.input.path, content.encode(errors="replace")))
+    return {"path": str(ctx.inside(ctx.input.path))}
 
 
 def _laid_out(content: str) -> str:
@@ -104,51 +101,59 @@ def _laid_out(content: str) -> str:
 @util("fs:append", idempotent=False)
 async def append_file(ctx: ActionContext[Append]) -> Mapping[str, str]:
     """Add text to the end of a file, which is made if it is not there; its folder has to be."""
-    path = ctx.inside(ctx.input.path)
-    await asyncio.to_thread(write, path, ctx.input.content.encode(errors="replace"), append=True)
-    return {"path": str(path)}
+    path = ctx.input.path
+
+    def append() -> None:
+        refuse_missing_folder(ctx, path)
+        ctx.files.append(path, ctx.input.content.encode(errors="replace"))
+
+    await ctx.in_thread(append)
+    return {"path": str(ctx.inside(path))}
+
+
+_PARSERS: Mapping[str, Callable[[str, str], Any]] = {
+    "text": lambda text, _path: text,
+    "json": json_text.parse,
+    "yaml": yaml_documents.parse_one,
+    "multiyaml": yaml_documents.parse_all,
+}
 
 
 @util("fs:parse")
 async def parse_file(ctx: ActionContext[Parse]) -> Mapping[str, Any]:
     """Read a file: as text, or as YAML (of one document, or of several) or JSON."""
-    path, parser = ctx.input.path, ctx.input.parser
-    text = await asyncio.to_thread(read_text, ctx, path)
-    if parser == "json":
-        return {"content": json_text.parse(text, path)}
-    if parser == "yaml":
-        return {"content": await asyncio.to_thread(yaml_documents.parse_one, text, path)}
-    if parser == "multiyaml":
-        return {"content": await asyncio.to_thread(yaml_documents.parse_all, text, path)}
-    return {"content": text}
+    path = ctx.input.path
+    parse = _PARSERS[ctx.input.parser or "text"]
+    return {"content": await ctx.in_thread(lambda: parse(read_text(ctx.files, path), path))}
 
 
 @util("fs:replace", idempotent=False)
 async def replace_in_files(ctx: ActionContext[Replacements]) -> None:
     """Replace a text, or what matches a JavaScript regular expression, in all files that a pattern stands for."""
+    until = monotonic() + MOST_SECONDS
     for one in ctx.input.files:
         if not one.file:
             raise InputError("Path to file needs to be defined")
         if not one.find or not one.replace_with:
             raise InputError("each file must have a find and replaceWith property")
         below = str(ctx.inside(one.file).relative_to(ctx.workspace))
-        await asyncio.to_thread(_replace, ctx, one, below, one.find, one.replace_with)
+        replace = partial(_replace, ctx.files, one, one.find, one.replace_with)
+        for path in await ctx.in_thread(partial(_matching, ctx.files, below, hidden=one.include_dot_files)):
+            if monotonic() > until:
+                raise InputError(f"The replacements take longer than {MOST_SECONDS:g} seconds together")
+            await ctx.in_thread(partial(replace, path))
 
 
-def _replace(ctx: ActionContext[Any], one: Replacement, below: str, find: str, replacement: str) -> None:
-    for path in _matching(ctx.workspace, below, hidden=one.include_dot_files):
-        content = read_text(ctx, path)
-        replaced = replace_all(content, find, replacement, is_pattern=one.match_regex)
-        write(ctx.inside(path), replaced.encode(errors="replace"))
+def _replace(files: Files, one: Replacement, find: str, replacement: str, path: str) -> None:
+    replaced = replace_all(read_text(files, path), find, replacement, is_pattern=one.match_regex)
+    files.write(path, replaced.encode(errors="replace"))
 
 
-def _matching(root: Path, pattern: str, *, hidden: bool) -> Iterator[str]:
-    """The plain files below a folder that a pattern stands for, by name; those with hidden names only if wanted, or named."""
+def _matching(files: Files, pattern: str, *, hidden: bool) -> list[str]:
+    """The plain files that a pattern stands for, by name; those with hidden names only if wanted, or named."""
     fits = compile_globs([_shown(pattern) if hidden else pattern])
-    for path in sorted(_files(root)):
-        name = path.relative_to(root).as_posix()
-        if fits((_shown(name) if hidden else name).encode()):
-            yield name
+    names = sorted(one.path for one in files.entries() if one.kind == "file")
+    return [name for name in names if fits((_shown(name) if hidden else name).encode(errors="surrogateescape"))]
 
 
 def _shown(path: str) -> str:
@@ -156,48 +161,21 @@ def _shown(path: str) -> str:
     return "/".join(f"\u00b7{part[1:]}" if part.startswith(".") else part for part in path.split("/"))
 
 
-def _files(root: Path) -> Iterator[Path]:
-    for folder, _, names in os.walk(root):
-        for name in names:
-            path = Path(folder, name)
-            if stat.S_ISREG(path.lstat().st_mode):
-                yield path
-
-
 @util("zip")
 async def zip_files(ctx: ActionContext[Zip]) -> Mapping[str, str]:
     """Pack a file, or all that a folder holds, into a ZIP archive."""
-    source, target = ctx.inside(ctx.input.path), ctx.inside(ctx.input.output_path)
-    if not await asyncio.to_thread(source.exists):
-        raise InputError(f"File {ctx.input.path} does not exist. Can't zip it.")
-    packed = await asyncio.to_thread(_packed, source, target)
-    await asyncio.to_thread(write, target, packed, folders=True)
+    source, target = (
+        str(ctx.inside(one).relative_to(ctx.workspace)) for one in (ctx.input.path, ctx.input.output_path)
+    )
+
+    def pack() -> None:
+        found = ctx.files.find(source, follow=True)
+        if found is None:
+            raise InputError(f"File {ctx.input.path} does not exist. Can't zip it.")
+        ctx.files.pour(target, zipped(ctx.files, found, target))
+
+    await ctx.in_thread(pack)
     return {"outputPath": ctx.input.output_path}
-
-
-def _packed(source: Path, target: Path) -> bytes:
-    """Links and the archive itself are left out."""
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
-        if source.is_file():
-            _pack(archive, source.name, source)
-        else:
-            for path in sorted(source.rglob("*")):
-                if path.is_dir() and not path.is_symlink():
-                    archive.writestr(_member(f"{path.relative_to(source).as_posix()}/", 0o40755), b"")
-                elif path != target and stat.S_ISREG(path.lstat().st_mode):
-                    _pack(archive, path.relative_to(source).as_posix(), path)
-    return buffer.getvalue()
-
-
-def _pack(archive: zipfile.ZipFile, name: str, path: Path) -> None:
-    archive.writestr(_member(name, path.stat().st_mode), read_bytes(path), zipfile.ZIP_DEFLATED)
-
-
-def _member(name: str, mode: int) -> zipfile.ZipInfo:
-    member = zipfile.ZipInfo(name, _OLDEST)
-    member.external_attr = (mode & 0xFFFF) << 16
-    return member
 
 
 @util("sleep")

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping, Sequence
-from pathlib import Path
+from functools import partial
+from posixpath import splitext
 from typing import Any
 
 import msgspec
 
+from greenroom.errors import InputError
 from greenroom.plugin import Action, ActionContext
 from greenroom_plugins.roadiehq import json_text, yaml_documents
 from greenroom_plugins.roadiehq.interface import util
-from greenroom_plugins.roadiehq.places import FileError, read_text, write
+from greenroom_plugins.roadiehq.places import FileError, read_text, refuse_missing_folder
 from greenroom_plugins.roadiehq.yaml_options import yaml_text
 
 _SEVERAL = (
@@ -68,58 +69,69 @@ def merging_actions() -> list[Action[Any]]:
 async def serialize_json(ctx: ActionContext[Serialize]) -> Mapping[str, str]:
     """Write a value as JSON."""
     wanted = ctx.input
-    return {
-        "serialized": await asyncio.to_thread(json_text.stringify, wanted.data, wanted.replacer or None, wanted.space)
-    }
+    write = partial(json_text.stringify, wanted.data, wanted.replacer or None, wanted.space)
+    return {"serialized": await ctx.in_thread(write)}
 
 
 @util("serialize:yaml")
 async def serialize_yaml(ctx: ActionContext[Serialize]) -> Mapping[str, str]:
     """Write a value as YAML."""
-    return {"serialized": await asyncio.to_thread(yaml_text, ctx.input.data, ctx.input.options)}
+    return {"serialized": await ctx.in_thread(partial(yaml_text, ctx.input.data, ctx.input.options))}
 
 
 @util("json:merge", idempotent=False)
 async def merge_json(ctx: ActionContext[JsonMerge]) -> Mapping[str, str]:
     """Add members to a JSON file, which is made if it is not there."""
+    await ctx.in_thread(partial(_merge_json, ctx))
+    return {"path": str(ctx.inside(ctx.input.path))}
+
+
+def _merge_json(ctx: ActionContext[JsonMerge]) -> None:
     wanted = ctx.input
-    path = ctx.inside(wanted.path)
     text = "{}"
-    if await asyncio.to_thread(path.exists):
-        text = await asyncio.to_thread(read_text, ctx, wanted.path)
+    if ctx.files.find(wanted.path, follow=True) is not None:
+        text = read_text(ctx.files, wanted.path)
     else:
-        ctx.log.info(f"The file {path} does not exist, creating it.")
+        ctx.log.info(f"The file {ctx.inside(wanted.path)} does not exist, creating it.")
     new = json_text.parse(wanted.content, "the content") if isinstance(wanted.content, str) else wanted.content
     step = (_indent(text) if wanted.match_file_indent else 0) or 2
     if wanted.match_file_indent and not _indent(text):
         ctx.log.info("Failed to detect source file indentation, using default value of 2.")
-
-    def merged() -> bytes:
-        found = merge(json_text.parse(text, wanted.path), new, arrays=wanted.merge_arrays)
-        return json_text.stringify(found, None, step).encode()
-
-    await asyncio.to_thread(write, path, await asyncio.to_thread(merged))
-    return {"path": str(path)}
+    merged = merge(json_text.parse(text, wanted.path), new, arrays=wanted.merge_arrays)
+    refuse_missing_folder(ctx, wanted.path)
+    ctx.files.write(wanted.path, json_text.stringify(merged, None, step).encode(errors="replace"))
 
 
 @util("merge", idempotent=False)
 async def merge_file(ctx: ActionContext[Merge]) -> Mapping[str, str]:
     """Add members to a JSON or YAML file. Comments of YAML files are not kept."""
-    path = ctx.inside(ctx.input.path)
-    if not await asyncio.to_thread(path.exists):
-        raise _failed(ctx, f"The file {path} does not exist.")
-    text = await asyncio.to_thread(read_text, ctx, ctx.input.path)
-    merged = await asyncio.to_thread(_merged, ctx, path, text)
-    if not merged:
-        return {}
-    await asyncio.to_thread(write, path, merged.encode())
-    return {"path": str(path)}
+    return {"path": str(ctx.inside(ctx.input.path))} if await ctx.in_thread(partial(_merge_file, ctx)) else {}
+
+
+def _merge_file(ctx: ActionContext[Merge]) -> bool:
+    """Whether it is a file that can be merged into."""
+    path = ctx.input.path
+    if ctx.files.find(path, follow=True) is None:
+        raise _failed(ctx, f"The file {ctx.inside(path)} does not exist.")
+    merged = _merged(ctx, splitext(ctx.inside(path))[1], read_text(ctx.files, path))
+    if merged:
+        ctx.files.write(path, merged.encode(errors="replace"))
+    return bool(merged)
 
 
 def merge(old: Any, new: Any, *, arrays: bool) -> Any:
-    """lodash's mergeWith, as upstream uses it: objects grow together; a list is replaced, or with `arrays` gets what it has not."""
+    """lodash's mergeWith, as upstream uses it: objects grow together; a list is replaced, or with `arrays` gets what it has not.
+
+    Raises InputError for what is nested too deeply."""
+    try:
+        return _merge(old, new, arrays=arrays)
+    except RecursionError:
+        raise InputError("What is merged is nested too deeply") from None
+
+
+def _merge(old: Any, new: Any, *, arrays: bool) -> Any:
     if isinstance(old, dict) and isinstance(new, dict):
-        return {**old, **{key: merge(old[key], one, arrays=arrays) if key in old else one for key, one in new.items()}}
+        return {**old, **{key: _merge(old[key], one, arrays=arrays) if key in old else one for key, one in new.items()}}
     if isinstance(old, list) and arrays:
         return _without_twins([*old, *(new if isinstance(new, list) else [new])])
     return new
@@ -138,14 +150,14 @@ def _without_twins(items: list[Any]) -> list[Any]:
     return kept
 
 
-def _merged(ctx: ActionContext[Merge], path: Path, text: str) -> str | None:
+def _merged(ctx: ActionContext[Merge], suffix: str, text: str) -> str | None:
     """The new text of a file; None for one that is neither JSON nor YAML."""
     wanted = ctx.input
-    if path.suffix == ".json":
+    if suffix == ".json":
         new = json_text.parse(wanted.content, "the content") if isinstance(wanted.content, str) else wanted.content
         old = yaml_documents.parse_one(text, wanted.path)
         return json_text.stringify(merge(old, new, arrays=wanted.merge_arrays), None, 2)
-    if path.suffix not in (".yml", ".yaml"):
+    if suffix not in (".yml", ".yaml"):
         return None
     if wanted.preserve_yaml_comments and "#" in text:
         ctx.log.warn(_NO_COMMENTS)

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import stat
-from pathlib import Path
+from posixpath import dirname
 from typing import Any
 
 from greenroom.errors import InputError
-from greenroom.plugin import ActionContext
+from greenroom.plugin import ActionContext, Files
 
 MAX_BYTES = 64 * 1024 * 1024
 """Of a file that is read whole."""
@@ -19,38 +18,16 @@ class FileError(InputError):
     name = "Error"
 
 
-def read_text(ctx: ActionContext[Any], path: str) -> str:
-    """Bytes that are no UTF-8 become U+FFFD, as in JavaScript. Raises NotAllowedError, FileError."""
-    return read_bytes(ctx.inside(path)).decode("utf-8", "replace")
+def read_text(files: Files, path: str) -> str:
+    """Bytes that are no UTF-8 become U+FFFD, as in JavaScript. Raises FileError for what is too large, and as `Files`."""
+    with files.open(path) as file:
+        content = file.read(MAX_BYTES + 1)
+    if len(content) > MAX_BYTES:
+        raise FileError(f"{path} is larger than {MAX_BYTES} bytes")
+    return content.decode("utf-8", "replace")
 
 
-def read_bytes(whole: Path) -> bytes:
-    """Raises FileError for what is no plain file, or too large."""
-    try:
-        about = whole.stat()
-    except FileNotFoundError:
-        raise FileError(f"ENOENT: no such file or directory, open '{whole}'") from None
-    except OSError as error:
-        raise FileError(f"{whole} cannot be read: {error.strerror}") from error
-    if stat.S_ISDIR(about.st_mode):
-        raise FileError("EISDIR: illegal operation on a directory, read")
-    if not stat.S_ISREG(about.st_mode):
-        raise FileError(f"{whole} is no plain file")
-    if about.st_size > MAX_BYTES:
-        raise FileError(f"{whole} is larger than {MAX_BYTES} bytes")
-    return whole.read_bytes()
-
-
-def write(whole: Path, content: bytes, *, append: bool = False, folders: bool = False) -> None:
-    """Raises FileError. With `folders`, those above it are made."""
-    try:
-        if folders:
-            whole.parent.mkdir(parents=True, exist_ok=True)
-        if whole.exists() and not whole.is_file():
-            raise FileError(f"EISDIR: illegal operation on a directory, open '{whole}'")
-        with whole.open("ab" if append else "wb") as file:
-            file.write(content)
-    except FileNotFoundError:
-        raise FileError(f"ENOENT: no such file or directory, open '{whole}'") from None
-    except OSError as error:
-        raise FileError(f"{whole} cannot be written: {error.strerror}") from error
+def refuse_missing_folder(ctx: ActionContext[Any], path: str) -> None:
+    """Raises FileError where the folder of a file is not there: some of upstream's actions make it, and some do not."""
+    if ctx.files.find(dirname(path) or ".", follow=True) is None:
+        raise FileError(f"ENOENT: no such file or directory, open '{ctx.inside(path)}'")

@@ -7,13 +7,15 @@ from collections.abc import Iterator
 from typing import Any
 
 import yaml
-from yaml.events import CollectionEndEvent, CollectionStartEvent
+from yaml.events import CollectionEndEvent, CollectionStartEvent, NodeEvent
 from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
 from greenroom.errors import InputError
 from greenroom.settings.documents import MAX_NODES, TAG, CoreLoader
 
 DEEPEST = 200
+_MOST_DIGITS = 400
+"""Of a number: one that has more is infinite to JavaScript."""
 _SEVERAL = "Source contains multiple documents; please use YAML.parseAllDocuments()"
 
 
@@ -31,7 +33,7 @@ def parse_all(text: str, path: str) -> list[Any]:
     loader = CoreLoader(text)
     found = []
     try:
-        _check_depth(text, path)
+        _check_size(text, path)
         while loader.check_node():
             found.append(_Builder(path).built(loader.get_node()))
     except yaml.MarkedYAMLError as error:
@@ -45,16 +47,24 @@ def parse_all(text: str, path: str) -> list[Any]:
     return found
 
 
-def _check_depth(text: str, path: str) -> None:
-    """What is nested deeper than anybody nests would end the process: the library goes down in C."""
-    depth = 0
+def _check_size(text: str, path: str) -> None:
+    """What is nested deeper than anybody nests would end the process, since the library goes down in C; and each value takes a
+    kilobyte before one can look at it."""
+    depth = count = 0
     for event in yaml.parse(text, CoreLoader):
+        count += isinstance(event, NodeEvent)
+        if count > MAX_NODES:
+            raise _too_many(path)
         if isinstance(event, CollectionStartEvent):
             depth += 1
         elif isinstance(event, CollectionEndEvent):
             depth -= 1
         if depth > DEEPEST:
             raise InputError(f"{path} is nested too deeply")
+
+
+def _too_many(path: str) -> InputError:
+    return InputError(f"{path} has more than {MAX_NODES} values, aliases written out")
 
 
 class _Builder:
@@ -67,7 +77,7 @@ class _Builder:
     def built(self, node: Node) -> Any:
         self._count += 1
         if self._count > MAX_NODES or id(node) in self._open:
-            raise InputError(f"{self._path} has more than {MAX_NODES} values, aliases written out")
+            raise _too_many(self._path)
         if isinstance(node, ScalarNode):
             return _scalar(node)
         self._open.add(id(node))
@@ -97,6 +107,8 @@ def _scalar(node: ScalarNode) -> Any:
     if node.tag == TAG + "bool":
         return text.lower() == "true"
     if node.tag == TAG + "int":
+        if len(text) > _MOST_DIGITS:
+            return math.copysign(math.inf, -1 if text[0] == "-" else 1)
         return int(text, 0) if text[:2] in ("0o", "0x") else int(text)
     if node.tag == TAG + "float":
         lowered = text.lower()

@@ -9,15 +9,23 @@ import msgspec
 
 from greenroom.errors import InputError
 from greenroom.yaml_text import PLAIN, Style, dump
+from greenroom_plugins.roadiehq.json_text import refuse_blanks
 
 _WITHOUT_EFFECT = {"collectionStyle": ("any", "block"), "flowCollectionPadding": (True, False), "simpleKeys": (False,)}
 """Options of what this writer never writes, and the values that ask for nothing else."""
 
 
 def yaml_text(value: Any, options: Mapping[str, Any] | None) -> str:
-    """Raises InputError for an option that is set to something that this writer cannot do."""
+    """Raises InputError for an option that is set to something that this writer cannot do, and for a value that is nested too
+    deeply, or mostly indentation."""
     style = PLAIN if not options else _style(options)
-    return dump(msgspec.json.decode(msgspec.json.encode(value)), style)
+    refuse_blanks(value, style.indent)
+    try:
+        return dump(msgspec.json.decode(msgspec.json.encode(value)), style)
+    except RecursionError:
+        raise InputError("What is written is nested too deeply") from None
+    except OverflowError:
+        raise InputError("What is written has a number that is too large") from None
 
 
 def _style(options: Mapping[str, Any]) -> Style:

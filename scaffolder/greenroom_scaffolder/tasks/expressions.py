@@ -41,6 +41,12 @@ class Renderer:
 
     def resolve(self, tree: Any, context: Mapping[str, Any]) -> Any:
         """As `Engine.resolve`. Raises TooMuchError."""
+        try:
+            return self._resolve(tree, context)
+        except RecursionError:
+            raise TooMuchError("What the step is given is nested too deeply") from None
+
+    def _resolve(self, tree: Any, context: Mapping[str, Any]) -> Any:
         if type(tree) is str:
             if monotonic() > self._deadline:
                 raise TooMuchError(f"The expressions of the step take longer than {self._seconds:g} seconds together")
@@ -50,11 +56,11 @@ class Renderer:
             return value
         if isinstance(tree, dict):
             self._spend(8 * len(tree))
-            found = ((key, self.resolve(tree[key], context)) for key in keys_of(tree))
+            found = ((key, self._resolve(tree[key], context)) for key in keys_of(tree))
             return {key: value for key, value in found if value is not UNDEFINED}
         if isinstance(tree, list | tuple):
             self._spend(8 * len(tree))
-            values = (self.resolve(each, context) for each in tree)
+            values = (self._resolve(each, context) for each in tree)
             return [None if value is UNDEFINED else value for value in values]
         return tree
 

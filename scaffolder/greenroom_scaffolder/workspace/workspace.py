@@ -189,6 +189,15 @@ class Workspace:
                     os.fchmod(descriptor, mode & 0o777)
                 self._pour(file, chunks, path)
 
+    def append(self, path: str, data: bytes) -> None:
+        """Add to the end of a file, which is made if it is not there, with the folders above it."""
+        with self._making(path) as there:
+            descriptor, new = open_to_write(there, 0o666, joined(self.path, path))
+            with refusals("write", joined(self.path, path)), os.fdopen(descriptor, "wb", buffering=0) as file:
+                if new:
+                    self._claim_made(there)
+                self._pour(file, [data], path, file.seek(0, os.SEEK_END))
+
     def chmod(self, path: str, mode: int) -> None:
         """Set a file's or folder's permission bits; those beyond (set-user-id and the like) cannot be set."""
         with place(self.path, path) as there, refusals("chmod", joined(self.path, path)):
@@ -333,8 +342,8 @@ class Workspace:
             os.unlink(there.name, dir_fd=there.folder)
             raise
 
-    def _pour(self, file: IO[bytes], chunks: Iterable[bytes], path: str) -> None:
-        size = 0
+    def _pour(self, file: IO[bytes], chunks: Iterable[bytes], path: str, size: int = 0) -> None:
+        """`size`: what the file has already."""
         try:
             for chunk in chunks:
                 size += len(chunk)
