@@ -71,30 +71,44 @@ REMOVALS = 64
 @plugin("scaffolder", ScaffolderConfig, needs=(CatalogReader, CatalogLocations))
 def scaffolder(config: ScaffolderConfig, host: Host) -> Iterable[Contribution]:
     """Run software templates, and tell of it at `/api/scaffolder`."""
-    backend, permissions, urls = host.get(BackendConfig), host.get(Permissions), host.get(Urls)
-    limits = config.workspace
-    quota = Quota(limits.max_bytes, limits.max_files, limits.max_file_bytes)
-    store, events = Store(host.get(Database)), host.get(Events)
-    followers = TaskEvents(store, events)
-    sealing = _keyring(config, backend, host.get(DataFolder))
-    meters = Meters(host.get(Metrics))
-    workshop = Workshop(config, host, permissions, meters, Bounds(quota=quota))
+    backend, data = host.get(BackendConfig), host.get(DataFolder)
+    store = Store(host.get(Database))
+    sealing = _keyring(config, backend, data)
+    workshop = Workshop(config, host)
 
     yield MIGRATIONS
+    yield from _brought(config, host, workshop)
+    yield Ready(lambda: workshop.open(working_directory(backend, data)))
+    yield Ready(lambda: lone_key(config, backend, host))
+    yield from _served(config, host, workshop, store, sealing)
+    if config.concurrent_tasks_limit:
+        yield from _worked(config, host, workshop, store, sealing)
+    yield from _kept_in_order(config, host, store)
+    yield Status("Scaffolder", lambda: _status(store, config.concurrent_tasks_limit))
+
+
+def _brought(config: ScaffolderConfig, host: Host, workshop: Workshop) -> Iterable[Contribution]:
+    """What is there for templates, whatever plugins there are."""
+    urls = host.get(Urls)
     yield from backstage_filters(type_of(urls.integrations))
     yield from builtin_actions(
         urls,
         workshop.render,
-        quota,
+        workshop.bounds.quota,
         catalog=host.get(CatalogReader),
-        permissions=permissions,
+        permissions=host.get(Permissions),
         auth=host.get(Auth),
         locations=host.get(CatalogLocations),
         only_with_user_token=config.require_scm_user_credentials,
     )
     yield from script_actions(map(Path, config.scripts))
-    yield Ready(lambda: workshop.open(working_directory(backend, host.get(DataFolder))))
-    yield Ready(lambda: lone_key(config, backend, host))
+
+
+def _served(
+    config: ScaffolderConfig, host: Host, workshop: Workshop, store: Store, sealing: Keyring
+) -> Iterable[Contribution]:
+    """The HTTP surface, and what brings it events."""
+    followers, permissions = TaskEvents(store, host.get(Events)), host.get(Permissions)
     yield scaffolder_routes(
         Broker(store, followers, sealing),
         Templates(host.get(CatalogReader), permissions, host.get(Auth)),
@@ -115,42 +129,51 @@ def scaffolder(config: ScaffolderConfig, host: Host) -> Iterable[Contribution]:
         await workshop.removals.close()
 
     yield Loop("scaffolder.followers", follow, runs_in="every", close=part)
+
+
+def _worked(
+    config: ScaffolderConfig, host: Host, workshop: Workshop, store: Store, sealing: Keyring
+) -> Iterable[Contribution]:
+    """What runs tasks in this process."""
     audit = Audit(host.log, config.auditor.task_parameter_max_length)
     worker = Worker(
         store,
-        workshop.run_task,
-        events=events,
+        workshop.run,
+        events=host.get(Events),
         presence=host.get(Presence),
         sealing=sealing,
         slots=config.concurrent_tasks_limit,
         grace=config.shutdown_grace.total_seconds(),
-        watch=lambda task: watch(task, meters, audit),
+        watch=lambda task: watch(task, workshop.meters, audit),
     )
 
     async def lay_down() -> None:
         await worker.close()
         await workshop.removals.close()
 
-    if config.concurrent_tasks_limit:
-        yield Loop("scaffolder.tasks", worker.step, wakes=(TO_CLAIM,), close=lay_down)
-        yield Check("scaffolder.journal", worker.trouble, serious=True)
+    yield Loop("scaffolder.tasks", worker.step, wakes=(TO_CLAIM,), close=lay_down)
+    yield Check("scaffolder.journal", worker.trouble, serious=True)
+
+
+def _kept_in_order(config: ScaffolderConfig, host: Host, store: Store) -> Iterable[Contribution]:
+    """What looks after the tasks of all processes, and counts them."""
     yield Loop("scaffolder.lookout", Lookout(store, host.get(Presence), stale=config.stale_after).look)
     janitor = Janitor(store, config.task_timeout, config.task_timeout_janitor_frequency)
     yield Loop("scaffolder.janitor", janitor.step)
-    yield Loop("scaffolder.sweep", Sweeper(store, lambda: working_directory(backend, host.get(DataFolder))).step)
+    backend, data = host.get(BackendConfig), host.get(DataFolder)
+    yield Loop("scaffolder.sweep", Sweeper(store, lambda: working_directory(backend, data)).step)
     gauge = host.get(Metrics).gauge("scaffolder_tasks", "Tasks, by what became of them", ("status",))
     yield Loop("scaffolder.census", Census(store, gauge).count)
-    yield Status("Scaffolder", lambda: _status(store, config.concurrent_tasks_limit))
 
 
 class Workshop:
     """What runs templates. It is whole once all plugins are built, for any of them may bring actions and filters."""
 
-    def __init__(
-        self, config: ScaffolderConfig, host: Host, permissions: Permissions, meters: Meters, bounds: Bounds
-    ) -> None:
-        self._config, self._host, self._permissions = config, host, permissions
-        self._meters, self._bounds = meters, bounds
+    def __init__(self, config: ScaffolderConfig, host: Host) -> None:
+        limits = config.workspace
+        self._config, self._host = config, host
+        self.bounds = Bounds(quota=Quota(limits.max_bytes, limits.max_files, limits.max_file_bytes))
+        self.meters = Meters(host.get(Metrics))
         self.removals = Removals(most=REMOVALS)
         self._engines: Engines | None = None
         self._runner: Runner | None = None
@@ -165,9 +188,9 @@ class Workshop:
             Engine(filters, global_values),
             root,
             environment=self._config.default_environment,
-            permissions=self._permissions,
-            meters=self._meters,
-            bounds=self._bounds,
+            permissions=self._host.get(Permissions),
+            meters=self.meters,
+            bounds=self.bounds,
             verbose=self._host.log.isEnabledFor(logging.DEBUG),
             removals=self.removals,
         )
@@ -195,7 +218,7 @@ class Workshop:
         """What tries templates out."""
         return DryRuns(self.runner)
 
-    async def run_task(self, task: Task, journal: Journal, cancelled: asyncio.Event) -> Outcome:
+    async def run(self, task: Task, journal: Journal, cancelled: asyncio.Event) -> Outcome:
         """A run of a task (`tasks.worker.Run`)."""
         return await self.runner.run(task, journal, cancelled)
 

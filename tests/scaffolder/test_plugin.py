@@ -10,12 +10,11 @@ import msgspec
 import pytest
 
 from greenroom.errors import ConfigError
+from greenroom.permissions import Permissions
+from greenroom.plugin import DataFolder
 from greenroom.settings import BackendConfig, load
-from greenroom.telemetry import Metrics
 from greenroom_scaffolder.plugin import Workshop, lone_key
 from greenroom_scaffolder.settings import ScaffolderConfig
-from greenroom_scaffolder.tasks.meters import Meters
-from greenroom_scaffolder.tasks.runner import Bounds
 from tests.support.policy import Policy
 
 OUTSIDE = {"database": {"client": "pg", "connection": "postgres://db.test/greenroom"}}
@@ -26,7 +25,9 @@ class Machine:
     log = logging.getLogger("greenroom.scaffolder")
 
     def get(self, service: type[Any]) -> Any:
-        return service(Path("/var/lib/greenroom"))
+        if service is Permissions:
+            return Policy()
+        return service(Path("/var/lib/greenroom")) if service is DataFolder else service()
 
     def all(self, kind: type[Any]) -> list[Any]:
         return []
@@ -76,6 +77,6 @@ def test_what_actions_log_for_debugging_is_shown_where_the_whole_house_tells_tha
     caplog: pytest.LogCaptureFixture, tmp_path: Path, level: int, shown: bool
 ) -> None:
     caplog.set_level(level, "greenroom.scaffolder")
-    workshop = Workshop(ScaffolderConfig(), Machine(), Policy(), Meters(Metrics()), Bounds())
+    workshop = Workshop(ScaffolderConfig(), Machine())
     workshop.open(tmp_path)
     assert workshop.runner.verbose is shown

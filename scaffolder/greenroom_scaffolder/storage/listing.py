@@ -77,7 +77,7 @@ def plan(creators: Sequence[str] | None, statuses: Sequence[str] | None, order: 
     """The query for a page; its arguments are creators, statuses, limit and offset."""
     needed = _needed(order)
     fields = [field for field, _ in needed]
-    groups = [(field, way) for field, way in needed if field != "created_at"]
+    groups: Order = [(field, way) for field, way in needed if field != "created_at"]
     if limit is None or (creators is not None and len(creators) > MOST_CREATORS):
         found = ALL
     elif creators is not None:
