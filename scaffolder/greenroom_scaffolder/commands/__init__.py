@@ -1,1 +1,4 @@
-"""`greenroom template …`: for authors, without a server."""
+"""`greenroom template …`: what authors do with templates, most of it without a server."""
+
+CASE_FILES = ("template.test.yaml", "*.template.test.yaml")
+"""What files of cases are called. Here, where no import is made: each run of pytest asks."""

@@ -1,14 +1,14 @@
-"""What someone gave on the command line -> the values that a form would send."""
+"""What someone gave on the command line -> the values and secrets that a form would send."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from difflib import get_close_matches
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import click
-import yaml
 
 Block = Mapping[str, Any]
 """A page of the form: JSON Schema of an object."""
@@ -16,10 +16,43 @@ Block = Mapping[str, Any]
 Ask = Callable[[str, Block], Any]
 """Asks for one value: called with its name and schema."""
 
+value_option = click.option(
+    "-v", "--value", "assignments", multiple=True, metavar="NAME=VALUE", help="A value of the form; YAML."
+)
+values_option = click.option(
+    "--values", "values", type=click.Path(path_type=Path, dir_okay=False, exists=True), help="Values, as YAML."
+)
+secret_option = click.option(
+    "-s", "--secret", "hidden", multiple=True, metavar="NAME[=@FILE]", help="A secret, from the environment or a file."
+)
+
+
+class Answers(NamedTuple):
+    """What a form sends."""
+
+    values: dict[str, Any]
+    secrets: dict[str, str]
+
+
+def answers(
+    blocks: Sequence[Block],
+    assignments: Iterable[str],
+    file: Path | None,
+    hidden: Iterable[str],
+    ask: Ask | None = None,
+) -> Answers:
+    """The options of a command as the form would send them. Warns of values that are no fields.
+
+    Raises click.UsageError for what cannot be read, is a secret or is missing, if there is nobody to `ask`."""
+    values = {**(from_file(file) if file else {}), **given(assignments, blocks)}
+    for warning in strays(values, blocks):
+        click.secho(f"warning: {warning}", fg="yellow", err=True)
+    return completed(values, secrets(hidden), blocks, ask)
+
 
 def given(assignments: Iterable[str], blocks: Iterable[Block]) -> dict[str, Any]:
     """`name=value` pairs. A value is YAML, but text where the form wants text. Raises click.BadParameter."""
-    fields = {name: schema for block in blocks for name, schema in (block.get("properties") or {}).items()}
+    fields = {name: schema for block in blocks for name, schema in _fields(block).items()}
     values: dict[str, Any] = {}
     for assignment in assignments:
         name, sign, text = assignment.partition("=")
@@ -31,25 +64,43 @@ def given(assignments: Iterable[str], blocks: Iterable[Block]) -> dict[str, Any]
 
 def from_file(path: Path) -> dict[str, Any]:
     """The object that a YAML or JSON file holds. Raises click.BadParameter."""
-    found = _yaml(path.read_text(encoding="utf-8"), str(path))
+    found = _yaml(_text(path, "--values"), f"--values {path}")
     if not isinstance(found, dict):
         raise click.BadParameter(f"{path} holds no object", param_hint="--values")
     return found
 
 
-def _yaml(text: str, where: str) -> Any:
-    try:
-        return yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise click.BadParameter(f"no YAML: {error}", param_hint=where) from error
+def secrets(named: Iterable[str]) -> dict[str, str]:
+    """`NAME` (from the environment) or `NAME=@FILE`. Never from the command line itself, which others can read.
+
+    Raises click.BadParameter."""
+    found = {}
+    for one in named:
+        name, sign, source = one.partition("=")
+        if not sign and name not in os.environ:
+            raise click.BadParameter(f"{name} is not set in the environment", param_hint="--secret")
+        if sign and not source.startswith("@"):
+            raise click.BadParameter(
+                "give the name of an environment variable, or NAME=@FILE: others can read a command line",
+                param_hint="--secret",
+            )
+        found[name] = _text(Path(source[1:]), "--secret").rstrip("\n") if sign else os.environ[name]
+    return found
+
+
+def strays(names: Iterable[str], blocks: Sequence[Block]) -> Iterator[str]:
+    """What is to be said of values that no form asks for. They are sent all the same, as upstream takes them."""
+    known = set(_names(blocks))
+    for name in names:
+        if name not in known:
+            near = get_close_matches(name, known, 1)
+            yield f"{name} is no field of the form{f', did you mean {near[0]}?' if near else ''}"
 
 
 def with_defaults(values: Mapping[str, Any], block: Block) -> dict[str, Any]:
     """What the stock form fills in before anybody types: defaults, also inside objects."""
     filled = dict(values)
-    for name, schema in (block.get("properties") or {}).items():
-        if not isinstance(schema, Mapping):
-            continue
+    for name, schema in _fields(block).items():
         if name not in filled and "default" in schema:
             filled[name] = schema["default"]
         elif "properties" in schema and isinstance(filled.get(name, {}), Mapping):
@@ -59,36 +110,75 @@ def with_defaults(values: Mapping[str, Any], block: Block) -> dict[str, Any]:
     return filled
 
 
-def completed(values: Mapping[str, Any], blocks: Iterable[Block], ask: Ask | None) -> dict[str, Any]:
-    """The values with the defaults of the form, and with what is required and missing, if there is somebody to ask.
+def completed(
+    values: Mapping[str, Any], secrets: Mapping[str, str], blocks: Iterable[Block], ask: Ask | None = None
+) -> Answers:
+    """With the defaults of the form, and with what is required and missing, if there is somebody to ask.
 
-    Raises click.UsageError that names what is missing, if there is not."""
-    filled, missing = dict(values), []
+    The stock form sends a field that is a secret among the secrets, and stars in its place; and so is it here.
+
+    Raises click.UsageError that names what is missing, or was given openly."""
+    filled, kept, missing = dict(values), dict(secrets), []
     for block in blocks:
-        filled = with_defaults(filled, block)
+        filled, fields = with_defaults(filled, block), _fields(block)
+        for name in fields:
+            if is_secret(fields[name]) and name in values:
+                raise click.BadParameter(f"{name} is a secret: give it by -s {name}", param_hint="-v")
+        for name in (name for name in fields if is_secret(fields[name]) and name in kept):
+            filled[name] = "*" * len(kept[name])
         for name in block.get("required") or ():
+            schema = fields.get(name, {})
             if name in filled:
                 continue
             if ask is None:
-                missing.append(name)
+                missing.append(f"-s {name}" if is_secret(schema) else f"-v {name}=…")
+            elif is_secret(schema):
+                kept[name] = str(ask(name, schema))
+                filled[name] = "*" * len(kept[name])
             else:
-                filled[name] = ask(name, (block.get("properties") or {}).get(name) or {})
+                filled[name] = ask(name, schema)
     if missing:
-        raise click.UsageError(f"missing: {', '.join(missing)} (give them by -v {missing[0]}=… or --values FILE)")
-    return filled
+        raise click.UsageError(f"the form asks for more: give {' '.join(missing)}, or --values FILE")
+    return Answers(filled, kept)
 
 
-def secrets(names: Iterable[str]) -> dict[str, str]:
-    """`NAME` (from the environment) or `NAME=@FILE`. Never from the command line itself, which others can read."""
-    found = {}
-    for given_ in names:
-        name, sign, source = given_.partition("=")
-        if sign and not source.startswith("@"):
-            raise click.BadParameter(
-                "give the name of an environment variable, or NAME=@FILE: others can read a command line",
-                param_hint="--secret",
-            )
-        if not sign and name not in os.environ:
-            raise click.BadParameter(f"{name} is not set in the environment", param_hint="--secret")
-        found[name] = Path(source[1:]).read_text(encoding="utf-8").rstrip("\n") if sign else os.environ[name]
-    return found
+def is_secret(schema: Block) -> bool:
+    """Whether a field is typed unseen, and kept out of the task's parameters."""
+    return schema.get("ui:field") == "Secret"
+
+
+def _fields(block: Block) -> dict[str, Block]:
+    """The fields of a page, or of an object in it, by name; without those of which nothing is said."""
+    properties = block.get("properties") or {}
+    return {name: schema for name, schema in properties.items() if isinstance(schema, Mapping)}
+
+
+def _names(schema: Any) -> Iterator[str]:
+    """Of fields, wherever they stand: some only appear with what is chosen in others."""
+    if isinstance(schema, Mapping):
+        yield from schema.get("properties") or ()
+        schema = list(schema.values())
+    if isinstance(schema, Sequence) and not isinstance(schema, str):
+        for inner in schema:
+            yield from _names(inner)
+
+
+def _text(file: Path, option: str) -> str:
+    try:
+        return file.read_text(encoding="utf-8")
+    except OSError as error:
+        raise click.BadParameter(f"{file}: {error.strerror}", param_hint=option) from error
+    except UnicodeDecodeError as error:
+        raise click.BadParameter(f"{file} is not UTF-8 text (byte {error.start})", param_hint=option) from error
+
+
+def _yaml(text: str, where: str) -> Any:
+    """As a template is read: by YAML 1.2, where `yes` and `2026-11-22` are texts."""
+    from greenroom_scaffolder.templates.located import Unreadable, read_documents
+
+    try:
+        documents = read_documents(text)
+    except Unreadable as error:
+        place = f"line {error.place.line}, column {error.place.column}"
+        raise click.BadParameter(f"no YAML: {error.message} ({place})", param_hint=where) from error
+    return documents[0].value if documents else None

@@ -126,8 +126,10 @@ def read_template_file(file: Path) -> Template:
     """The first template in a file. Raises InputError."""
     try:
         documents = read_documents(file.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{file}: {error}") from error
+    except OSError as error:
+        raise InputError(f"{file}: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise InputError(f"{file} is not UTF-8 text (byte {error.start})") from error
     except Unreadable as error:
         raise InputError(f"{file}:{error.place.line}:{error.place.column}: {error.message}") from error
     for document in documents:

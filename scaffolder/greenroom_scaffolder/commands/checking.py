@@ -12,8 +12,9 @@ import msgspec
 
 from greenroom.cli.configuration import config_option
 from greenroom.cli.output import console, show
-from greenroom_scaffolder.commands.answers import completed, from_file, given, secrets
+from greenroom_scaffolder.commands.answers import answers, secret_option, value_option, values_option
 from greenroom_scaffolder.commands.cases import Case
+from greenroom_scaffolder.commands.following import told
 
 template_argument = click.argument("file", type=click.Path(path_type=Path, exists=True, dir_okay=False))
 STYLES = {"error": "red", "warning": "yellow"}
@@ -21,9 +22,9 @@ STYLES = {"error": "red", "warning": "yellow"}
 
 @click.command("dry-run", short_help="Try a template of a file: nothing outside a temporary folder changes.")
 @template_argument
-@click.option("-v", "--value", "assignments", multiple=True, metavar="NAME=VALUE", help="A value of the form; YAML.")
-@click.option("--values", "more", type=click.Path(path_type=Path, dir_okay=False, exists=True), help="Values, as YAML.")
-@click.option("-s", "--secret", "hidden", multiple=True, metavar="NAME[=@FILE]", help="A secret, as for `run`.")
+@value_option
+@values_option
+@secret_option
 @click.option("--out", type=click.Path(path_type=Path, file_okay=False), help="Write what it makes into this folder.")
 @click.option("--json", "as_json", is_flag=True, help="Print what came of it as JSON.")
 @config_option
@@ -32,7 +33,7 @@ def dry_run(
     ctx: click.Context,
     file: Path,
     assignments: tuple[str, ...],
-    more: Path | None,
+    values: Path | None,
     hidden: tuple[str, ...],
     out: Path | None,
     as_json: bool,
@@ -47,9 +48,9 @@ def dry_run(
     if out is not None and out.is_dir() and any(out.iterdir()):
         raise click.BadParameter(f"{out} is not empty", param_hint="--out")
     template = read_template_file(file)
-    known = {**(from_file(more) if more else {}), **given(assignments, template.blocks)}
     base = file.resolve().as_uri()
-    case = Case(str(file), values=completed(known, template.blocks, None), secrets=secrets(hidden))
+    found = answers(template.blocks, assignments, values, hidden)
+    case = Case(str(file), values=found.values, secrets=found.secrets)
 
     async def work() -> Any:
         async with workbench(layers) as bench:
@@ -65,25 +66,29 @@ def dry_run(
 def _write(out: Path, result: Any) -> None:
     for path, made in result.files.items():
         file = out / path
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_bytes(made.content)
-        file.chmod(0o755 if made.executable else 0o644)
+        try:
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_bytes(made.content)
+            file.chmod(0o755 if made.executable else 0o644)
+        except OSError as error:
+            raise click.ClickException(f"{file} cannot be written: {error.strerror}") from error
 
 
 def _show_result(result: Any, *, as_json: bool) -> None:
-    told = {
+    facts = {
         "error": result.error,
         "steps": dict(result.steps),
         "files": {path: len(made.content) for path, made in result.files.items()},
         "output": dict(result.output),
     }
     if as_json:
-        show({**told, "log": list(result.log)}, "json")
+        show({**facts, "log": list(result.log)}, "json")
         return
     out = console()
-    for line in result.log:
-        out.print(line, style="dim", markup=False)
-    for path, size in told["files"].items():
+    for message in result.log:
+        for line in told(message):
+            out.print(line.text, style=line.style, markup=False)
+    for path, size in facts["files"].items():
         out.print(f"{size:>8}  {path}", markup=False)
     if result.output:
         show(dict(result.output), "yaml")
@@ -103,16 +108,25 @@ def lint(ctx: click.Context, files: tuple[Path, ...], form: str, strict: bool, l
     Exit codes: 0 right, 1 errors (with --strict also warnings), 2 wrong usage.
     """
     from greenroom_scaffolder.commands.bench import workbench
-    from greenroom_scaffolder.templates.lint import lint as findings_of
 
     async def work() -> list[Any]:
         async with workbench(layers) as bench:
-            texts = [(file, file.read_text(encoding="utf-8", errors="replace")) for file in files]
-            return [one for file, text in texts for one in findings_of(text, bench.backend, file=str(file))]
+            return [one for file in files for one in _findings(file, bench.backend)]
 
     found = asyncio.run(work())
     _show_findings(found, form)
     ctx.exit(1 if any(strict or one.severity == "error" for one in found) else 0)
+
+
+def _findings(file: Path, backend: Any) -> list[Any]:
+    from greenroom_scaffolder.templates.findings import Finding
+    from greenroom_scaffolder.templates.lint import lint as findings_of
+
+    try:
+        text = file.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        return [Finding(str(file), 1, 1, "error", "unreadable", f"The file is not UTF-8 text (byte {error.start})")]
+    return findings_of(text, backend, file=str(file))
 
 
 def _show_findings(found: Sequence[Any], form: str) -> None:
@@ -123,7 +137,8 @@ def _show_findings(found: Sequence[Any], form: str) -> None:
     for one in found:
         if form == "github":
             place = f"file={one.file},line={one.line},col={one.column}"
-            click.echo(f"::{one.severity} {place},title={one.rule}::{one.message}")
+            message = one.message.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")  # as GitHub wants it
+            click.echo(f"::{one.severity} {place},title={one.rule}::{message}")
             continue
         out.print(f"{one.file}:{one.line}:{one.column} ", style="bold", end="", markup=False)
         out.print(f"{one.severity} ", style=STYLES.get(one.severity, ""), end="", markup=False)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
-from typing import TextIO
+from typing import BinaryIO
 
 import click
 
@@ -13,15 +13,18 @@ from greenroom.cli.configuration import config_option, load_config
 
 
 @click.command("eval", short_help="Render expressions: JSON lines in, JSON lines out.")
-@click.argument("source", type=click.File("r", encoding="utf-8"), default="-")
+@click.argument("source", type=click.File("rb"), default="-")
 @config_option
-def evaluate(source: TextIO, layers: tuple[Path, ...]) -> None:
+def evaluate(source: BinaryIO, layers: tuple[Path, ...]) -> None:
     """Read lines {"template", "context"?, "options"?} from SOURCE (standard input), and answer each with
     {"render", "value"} or {"error"}.
 
-    echo '{"template": "${{ parameters.name | upper }}", "context": {"parameters": {"name": "a"}}}' | greenroom template eval
+    \b
+    echo '{"template": "${{ parameters.name | upper }}", "context": {"parameters": {"name": "a"}}}' \\
+      | greenroom template eval
 
-    The options are those of fetch:template: cookiecutterCompat, trimBlocks, lstripBlocks.
+    It knows the language and upstream's filters, not those of plugins. The options are those of fetch:template:
+    cookiecutterCompat, trimBlocks, lstripBlocks.
     """
     from greenroom.settings import IntegrationsConfig
     from greenroom.urls.configured import known_hosts

@@ -52,7 +52,7 @@ class Follower:
         elif status := body.get("status"):
             yield from self._turn(body, status, datetime.fromisoformat(event["createdAt"]))
         else:
-            yield from _told(body["message"])
+            yield from told(body["message"])
 
     def _turn(self, body: Mapping[str, Any], status: str, at: datetime) -> Iterator[Line]:
         """A step has begun, or is over."""
@@ -60,25 +60,22 @@ class Follower:
         took = f" ({(at - self._began[step]).total_seconds():.1f} s)" if step in self._began else ""
         if status == "processing":
             self._began[step], took = at, ""
-        why = f": {body['message'].splitlines()[0]}" if status in ("failed", "skipped", "cancelled") else ""
+        first = body["message"].partition("\n")[0]
+        why = f": {first}" if status in ("failed", "skipped", "cancelled") else ""
         sign = SIGNS.get(status, "·")
         yield Line(f"{sign} {self._names.get(step, step)}{took}{why}", STYLES.get(status, ""))
 
 
-def _told(message: str) -> Iterator[Line]:
-    """What an action has logged, in the terminal's own colours."""
+def told(message: str) -> Iterator[Line]:
+    """What was logged, in the terminal's own colours."""
     level = _LEVEL.match(message)
     plain = _COLOUR.sub("", message[level.end() :] if level else message)
     for line in plain.splitlines():
         yield Line(f"    {line}", LEVELS.get(level[1], "") if level else "dim")
 
 
-def links(output: Mapping[str, Any], frontend: str | None = None) -> Iterator[tuple[str, str]]:
-    """Title and address of what a task has made; entities at the frontend's, if its address is known."""
+def links(output: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Title and address, or entity, of what a task has made."""
     for link in output.get("links") or ():
-        where = link.get("url") or link.get("entityRef")
-        if where and frontend and not link.get("url"):
-            kind, _, rest = where.partition(":")
-            where = f"{frontend.rstrip('/')}/catalog/{rest.partition('/')[0]}/{kind}/{rest.partition('/')[2]}"
-        if where:
+        if where := link.get("url") or link.get("entityRef"):
             yield link.get("title") or "", where

@@ -14,8 +14,7 @@ from typing import Any
 
 import pytest
 
-NAMES = ("template.test.yaml", "*.template.test.yaml")
-"""As `cases.NAMES`, without its imports."""
+from greenroom_scaffolder.commands import CASE_FILES
 
 BENCH = pytest.StashKey["_Bench"]()
 
@@ -31,7 +30,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Collector | None:
     """A file of cases is collected."""
-    if any(fnmatch(file_path.name, name) for name in NAMES):
+    if any(fnmatch(file_path.name, name) for name in CASE_FILES):
         return _File.from_parent(parent, path=file_path)
     return None
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator, Mapping, Sequence
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +41,8 @@ def actions(ids: tuple[str, ...], form: str, layers: tuple[Path, ...]) -> None:
 
     registry = asyncio.run(work())
     if missing := [id_ for id_ in ids if id_ not in registry]:
-        raise click.UsageError(f"there is no action {', '.join(missing)}")
+        near = get_close_matches(missing[0], [one.id for one in registry], 1)
+        raise click.UsageError(f"there is no action {', '.join(missing)}{f', did you mean {near[0]}?' if near else ''}")
     chosen = [one for one in registry if not ids or one.id in ids]
     if form == "json":
         show([told for told in registry.listing() if not ids or told["id"] in ids], "json")
@@ -55,7 +57,7 @@ def _print(chosen: Sequence[Action[Any]], *, whole: bool) -> None:
     width = max((len(one.id) for one in chosen), default=0) + 2
     for one in chosen:
         out.print(one.id.ljust(width), style="bold", end="", markup=False)
-        out.print((one.description or "").splitlines()[0] if one.description else "", markup=False)
+        out.print((one.description or "").partition("\n")[0], markup=False)
         if whole:
             write("\n".join(_about(one)) + "\n")
 

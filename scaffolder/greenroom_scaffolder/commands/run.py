@@ -13,25 +13,33 @@ import click
 from greenroom.cli.client import Client, server_option, token_option, with_client
 from greenroom.cli.configuration import config_option
 from greenroom.cli.output import console, show
-from greenroom.entity import EntityRefError, parse_ref
+from greenroom.entity import EntityRef, EntityRefError, parse_ref
 from greenroom.errors import ServiceUnavailableError
-from greenroom_scaffolder.commands.answers import Block, completed, from_file, given, secrets
+from greenroom_scaffolder.commands.answers import (
+    Block,
+    answers,
+    given,
+    is_secret,
+    secret_option,
+    value_option,
+    values_option,
+)
 from greenroom_scaffolder.commands.following import Follower, links
 
 API = "/api/scaffolder/v2"
+REST = 1.0
+"""Seconds between two event streams of a task, of which none told its end."""
 PATIENCE = 30
-"""Seconds in a row that a server may be gone while a task is followed."""
+"""Streams in a row that may fail without an event, before a server is given up."""
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print the task's end as JSON, and no progress.")
 
 
 @click.command(short_help="Run a template on a server, and watch it.")
 @click.argument("template")
-@click.option("-v", "--value", "assignments", multiple=True, metavar="NAME=VALUE", help="A value of the form; YAML.")
-@click.option("--values", "file", type=click.Path(path_type=Path, dir_okay=False, exists=True), help="Values, as YAML.")
-@click.option(
-    "-s", "--secret", "hidden", multiple=True, metavar="NAME[=@FILE]", help="A secret, from the environment or a file."
-)
+@value_option
+@values_option
+@secret_option
 @click.option("--detach", is_flag=True, help="Print the task's id, and do not wait.")
 @json_option
 @server_option
@@ -42,7 +50,7 @@ def run(
     ctx: click.Context,
     template: str,
     assignments: tuple[str, ...],
-    file: Path | None,
+    values: Path | None,
     hidden: tuple[str, ...],
     detach: bool,
     as_json: bool,
@@ -59,17 +67,15 @@ def run(
     ref = _ref(template)
 
     async def work(client: Client) -> int:
-        namespace, kind, name = ref.namespace, ref.kind, ref.name
-        form = await client.call("GET", f"{API}/templates/{namespace}/{kind}/{name}/parameter-schema")
+        form = await client.call("GET", f"{API}/templates/{ref.namespace}/{ref.kind}/{ref.name}/parameter-schema")
         blocks = [step["schema"] for step in form["steps"]]
-        known = {**(from_file(file) if file else {}), **given(assignments, blocks)}
-        values = completed(known, blocks, _ask if sys.stdin.isatty() else None)
-        body = {"templateRef": str(ref), "values": values, "secrets": secrets(hidden)}
+        found = answers(blocks, assignments, values, hidden, ask if sys.stdin.isatty() else None)
+        body = {"templateRef": str(ref), "values": found.values, "secrets": found.secrets}
         task = (await client.call("POST", f"{API}/tasks", body=body))["id"]
         if detach:
             click.echo(task)
             return 0
-        return await _follow(client, task, as_json=as_json)
+        return await watch(client, task, as_json=as_json)
 
     ctx.exit(with_client(server, token, layers, work))
 
@@ -85,51 +91,66 @@ def follow(
     ctx: click.Context, task: str, as_json: bool, server: str | None, token: str | None, layers: tuple[Path, ...]
 ) -> None:
     """Watch a task from its beginning to its end. Exit codes as those of `run`."""
-    ctx.exit(with_client(server, token, layers, lambda client: _follow(client, task, as_json=as_json)))
+    ctx.exit(with_client(server, token, layers, lambda client: watch(client, task, as_json=as_json)))
 
 
-def _ref(template: str) -> Any:
+def _ref(template: str) -> EntityRef:
     try:
         return parse_ref(template, default_kind="template")
     except EntityRefError as error:
         raise click.BadParameter(error.message, param_hint="TEMPLATE") from error
 
 
-def _ask(name: str, schema: Block) -> Any:
-    """One value, from whoever sits at the terminal."""
-    about = schema.get("description")
-    if about:
-        click.secho(str(about), dim=True, err=True)
-    choices = schema.get("enum")
-    kind: Any = click.Choice([str(one) for one in choices]) if choices else None
-    text = click.prompt(schema.get("title") or name, type=kind, default=schema.get("default"), err=True)
-    return given([f"{name}={text}"], [{"properties": {name: schema}}])[name]
+def ask(name: str, schema: Block) -> Any:
+    """One value, from whoever sits at the terminal; asked for again when it cannot be read."""
+    choice = click.Choice([str(one) for one in schema["enum"]]) if schema.get("enum") else None
+
+    def read(text: str) -> Any:
+        said = text if choice is None else choice.convert(text, None, None)
+        return given([f"{name}={said}"], [{"properties": {name: schema}}])[name]
+
+    if schema.get("description"):
+        click.secho(str(schema["description"]), dim=True, err=True)
+    title = schema.get("title") or name
+    return click.prompt(title, type=choice, value_proc=read, hide_input=is_secret(schema), err=True)
 
 
-async def _follow(client: Client, task: str, *, as_json: bool) -> int:
-    """Until the task has ended. The exit code."""
+async def watch(client: Client, task: str, *, as_json: bool) -> int:
+    """Tell of a task until it has ended. The exit code. Raises ServiceUnavailableError."""
     steps = (await client.call("GET", f"{API}/tasks/{task}"))["spec"]["steps"]
     follower = Follower({step["id"]: step["name"] for step in steps})
-    out = console(stderr=as_json)
     if not as_json:
-        out.print(f"Task {task}", style="dim", markup=False)
-    waited = 0
-    while not follower.ended():
-        try:
-            async for event in client.events(f"{API}/tasks/{task}/eventstream", query=[("after", str(follower.last))]):
-                waited = 0
-                for line in follower.read(event):
-                    if not as_json:
-                        out.print(line.text, style=line.style, markup=False)
-                if follower.ended():  # the stream stays open for those who may try the task again
-                    break
-        except ServiceUnavailableError:
-            waited += 1
-            if waited > PATIENCE:
-                raise
-        if not follower.ended():  # the server is starting anew
-            await asyncio.sleep(1)
+        console().print(f"Task {task}", style="dim", markup=False)
+    failures = 0
+    try:
+        while not follower.ended():
+            before = follower.last
+            try:
+                await _read(client, task, follower, silent=as_json)
+                failures = 0
+            except ServiceUnavailableError:
+                failures = failures + 1 if follower.last == before else 1
+                if failures == 1:
+                    click.secho("The server has gone; waiting for it …", dim=True, err=True)
+                if failures > PATIENCE:
+                    raise
+            if not follower.ended():
+                await asyncio.sleep(REST)
+    except asyncio.CancelledError:
+        click.echo(f"The task goes on: greenroom template follow {task}", err=True)
+        raise
     return _tell_end(follower.completion or {}, as_json=as_json)
+
+
+async def _read(client: Client, task: str, follower: Follower, *, silent: bool) -> None:
+    """Until the task or the stream has ended. Raises ServiceUnavailableError."""
+    out = console()
+    async for event in client.events(f"{API}/tasks/{task}/eventstream", query=[("after", str(follower.last))]):
+        for line in follower.read(event):
+            if not silent:
+                out.print(line.text, style=line.style, markup=False)
+        if follower.ended():  # the stream stays open for those who may try the task again
+            break
 
 
 def _tell_end(completion: Mapping[str, Any], *, as_json: bool) -> int:

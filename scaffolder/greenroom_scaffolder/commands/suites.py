@@ -12,7 +12,8 @@ import msgspec
 
 from greenroom.cli.configuration import config_option
 from greenroom.cli.output import console
-from greenroom_scaffolder.commands.cases import NAMES, Case, Suite, read_suite
+from greenroom_scaffolder.commands import CASE_FILES
+from greenroom_scaffolder.commands.cases import Case, Suite, read_suite
 
 
 class Verdict(msgspec.Struct, frozen=True):
@@ -36,8 +37,10 @@ def test(ctx: click.Context, paths: tuple[Path, ...], update: bool, part: str, l
     """
     suites = [read_suite(file) for file in found(paths or (Path(),))]
     if not suites:
-        raise click.UsageError(f"there are no cases: no file is called {' or '.join(NAMES)}")
+        raise click.UsageError(f"there are no cases: no file is called {' or '.join(CASE_FILES)}")
     verdicts = asyncio.run(_run(suites, part, layers, update=update))
+    if not verdicts:
+        raise click.UsageError(f"there is no case whose name contains {part!r}")
     _tell(verdicts)
     ctx.exit(1 if any(one.problems for one in verdicts) else 0)
 
@@ -46,7 +49,7 @@ def found(paths: Iterable[Path]) -> Iterator[Path]:
     """The files of cases below some folders, each once."""
     seen = set()
     for path in paths:
-        files = [path] if path.is_file() else sorted({file for name in NAMES for file in path.rglob(name)})
+        files = [path] if path.is_file() else sorted({file for name in CASE_FILES for file in path.rglob(name)})
         for file in files:
             if file.resolve() not in seen:
                 seen.add(file.resolve())

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 import pytest
 
-from greenroom_scaffolder.commands.answers import completed, from_file, given, secrets
+from greenroom_scaffolder.commands.answers import Block, answers, completed, from_file, given, secrets
 
 BLOCKS = [
     {
@@ -35,19 +35,52 @@ def test_what_is_no_assignment_is_refused(wrong: str) -> None:
         given([wrong], BLOCKS)
 
 
+def test_values_are_read_as_a_template_is() -> None:
+    """By YAML 1.2: upstream's form knows neither dates nor `yes`."""
+    assert given(["day=2026-11-22", "port=yes", "empty="], BLOCKS) == {
+        "day": "2026-11-22",
+        "port": "yes",
+        "empty": None,
+    }
+
+
+def test_a_field_of_which_nothing_is_said_takes_anything() -> None:
+    assert given(["any=[1]"], [{"properties": {"any": True}}]) == {"any": [1]}
+
+
 def test_defaults_of_the_form_are_filled_in_also_inside_objects() -> None:
-    assert completed({"name": "a"}, BLOCKS, None) == {"name": "a", "port": 8080, "database": {"size": "small"}}
-    assert completed({"name": "a", "port": 1, "database": {"size": "big"}}, BLOCKS, None)["database"] == {"size": "big"}
+    assert completed({"name": "a"}, {}, BLOCKS).values == {"name": "a", "port": 8080, "database": {"size": "small"}}
+    filled = completed({"name": "a", "port": 1, "database": {"size": "big"}}, {}, BLOCKS).values
+    assert filled["database"] == {"size": "big"}
 
 
 def test_all_that_is_missing_is_named_at_once() -> None:
-    blocks = [{"required": ["a"]}, {"required": ["b"]}]
-    with pytest.raises(click.UsageError, match="missing: a, b"):
-        completed({}, blocks, None)
+    secret = {"properties": {"TOKEN": {"ui:field": "Secret"}}, "required": ["TOKEN"]}
+    with pytest.raises(click.UsageError, match="give -v a=… -v b=… -s TOKEN, or --values FILE"):
+        completed({}, {}, [{"required": ["a"]}, {"required": ["b"]}, secret])
 
 
 def test_what_is_missing_is_asked_for_where_somebody_can_answer() -> None:
-    assert completed({}, BLOCKS, lambda name, schema: f"{schema['title']} of {name}")["name"] == "Name of name"
+    assert (
+        completed({}, {}, BLOCKS, lambda name, schema: f"{schema['title']} of {name}").values["name"] == "Name of name"
+    )
+
+
+PASSWORD = [{"required": ["password"], "properties": {"password": {"type": "string", "ui:field": "Secret"}}}]
+
+
+def test_a_field_that_is_a_secret_is_sent_as_one_and_as_stars_among_the_values() -> None:
+    assert completed({}, {"password": "abc"}, PASSWORD) == ({"password": "***"}, {"password": "abc"})
+    assert completed({}, {}, PASSWORD, lambda name, schema: "typed") == ({"password": "*****"}, {"password": "typed"})
+    with pytest.raises(click.BadParameter, match="give it by -s password"):
+        completed({"password": "abc"}, {}, PASSWORD)
+
+
+def test_a_value_that_is_no_field_is_warned_of_and_sent(capsys: pytest.CaptureFixture[str]) -> None:
+    chosen: list[Block] = [*BLOCKS, {"dependencies": {"port": {"oneOf": [{"properties": {"tls": {}}}]}}}]
+    found = answers(chosen, ["name=a", "prot=1", "tls=true"], None, [])
+    assert found.values["prot"] == 1
+    assert capsys.readouterr().err == "warning: prot is no field of the form, did you mean port?\n"
 
 
 def test_values_come_from_a_file(tmp_path: Path) -> None:
@@ -59,6 +92,18 @@ def test_values_come_from_a_file(tmp_path: Path) -> None:
         from_file(file)
 
 
+@pytest.mark.parametrize(
+    ("content", "why"),
+    [(b"a: [", r"no YAML: .* \(line \d, column \d\)"), (b"\xff\xfe", r"values.yaml is not UTF-8 text \(byte 0\)")],
+)
+def test_a_file_that_cannot_be_read_says_why_in_a_line(tmp_path: Path, content: bytes, why: str) -> None:
+    file = tmp_path / "values.yaml"
+    file.write_bytes(content)
+    with pytest.raises(click.BadParameter, match=why) as refused:
+        from_file(file)
+    assert "\n" not in refused.value.format_message()
+
+
 def test_a_secret_is_never_taken_from_the_command_line_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file = tmp_path / "token"
     file.write_text("from-a-file\n")
@@ -68,3 +113,5 @@ def test_a_secret_is_never_taken_from_the_command_line_itself(tmp_path: Path, mo
         secrets(["TOKEN=abc"])
     with pytest.raises(click.BadParameter, match="not set in the environment"):
         secrets(["MISSING_TOKEN"])
+    with pytest.raises(click.BadParameter, match="No such file"):
+        secrets([f"OTHER=@{file}.not-there"])

@@ -35,7 +35,7 @@ def test_a_dry_run_does_not_write_over_what_is_there(greenroom: Run, tmp_path: P
 def test_a_dry_run_says_what_values_are_missing(greenroom: Run, tmp_path: Path) -> None:
     written(tmp_path)
     result = greenroom("template", "dry-run", tmp_path / "template.yaml")
-    assert (result.code, "missing: name" in result.err) == (2, True)
+    assert (result.code, "the form asks for more: give -v name=…" in result.err) == (2, True)
 
 
 def test_lint_names_the_line_of_what_is_wrong(tmp_path: Path) -> None:
@@ -63,11 +63,41 @@ def test_the_form_is_printed_and_values_that_it_takes(greenroom: Run, tmp_path: 
     assert greenroom("template", "parameters", file, "--example").out.startswith("name: ")
 
 
+def test_a_file_that_is_no_text_is_told_as_that(greenroom: Run, tmp_path: Path) -> None:
+    file = tmp_path / "template.yaml"
+    file.write_bytes(b"\xff\xfe")
+    for command in ("lint", "dry-run", "parameters"):
+        told = greenroom("template", command, file)
+        assert told.code == 1
+        assert "is not UTF-8 text (byte 0)" in told.out + told.err
+        assert "Traceback" not in told.err
+
+
+def test_a_dry_run_shows_no_colours_in_a_pipe_and_says_where_it_cannot_write(greenroom: Run, tmp_path: Path) -> None:
+    written(tmp_path / "t")
+    (tmp_path / "file").write_text("")
+    file = tmp_path / "t" / "template.yaml"
+    shown = greenroom("template", "dry-run", file, "-v", "name=local")
+    assert (shown.code, "\x1b" in shown.out) == (0, False)
+    refused = greenroom("template", "dry-run", file, "-v", "name=local", "--out", tmp_path / "file" / "out")
+    assert (refused.code, "cannot be written: Not a directory" in refused.err) == (1, True)
+
+
+def test_findings_for_github_are_one_line_each(greenroom: Run, tmp_path: Path) -> None:
+    file = tmp_path / "template.yaml"
+    file.write_text(TEMPLATE.replace("action: fetch:template", 'action: "fetch:\\n100%"'))
+    told = greenroom("template", "lint", "--format", "github", file).out
+    assert all(line.startswith("::") for line in told.splitlines())
+    assert "fetch:%0A100%25" in told
+
+
 def test_expressions_are_answered_line_by_line(tmp_path: Path) -> None:
     lines = tmp_path / "lines"
     lines.write_text(
         '{"template": "${{ parameters.n + 1 }}", "context": {"parameters": {"n": 1}}}\n\n{"template": "${{ 1 +"}\nno\n'
     )
+    with lines.open("ab") as more:
+        more.write(b'{"template": "\xff"}\n' + b"[" * 100_000 + b"\n")
     answers = [json.loads(line) for line in run("template", "eval", lines).out.splitlines()]
     assert answers[0] == {"render": "2", "value": 2}
-    assert ["error" in answer for answer in answers] == [False, True, True]
+    assert ["error" in answer for answer in answers] == [False, True, True, True, True]

@@ -54,6 +54,10 @@ def test_events_that_come_twice_after_a_reconnect_are_shown_once() -> None:
     assert follower.last == 6
 
 
+def test_an_end_without_words_is_told() -> None:
+    assert shown(Follower({}), event(1, "", stepId="a", status="failed")) == ["✘ a: "]
+
+
 def test_a_task_that_is_tried_again_is_not_over() -> None:
     follower = Follower({})
     shown(
@@ -76,7 +80,3 @@ def test_links_lead_to_repositories_and_to_entities() -> None:
         ("Repository", "https://git.example/a"),
         ("In the catalog", "component:default/a"),
     ]
-    assert list(links(output, "http://localhost:3000/"))[1] == (
-        "In the catalog",
-        "http://localhost:3000/catalog/default/component/a",
-    )

@@ -21,4 +21,4 @@ def test_an_action_is_told_with_its_inputs_and_an_example(greenroom: Run) -> Non
     assert "| `message` | string |" in told
     assert "action: debug:log" in told
     missing = greenroom("template", "actions", "debug:lgo")
-    assert (missing.code, "there is no action debug:lgo" in missing.err) == (2, True)
+    assert (missing.code, "there is no action debug:lgo, did you mean debug:log?" in missing.err) == (2, True)

@@ -92,6 +92,12 @@ def test_an_action_that_is_called_otherwise_is_noticed(greenroom: Run, tmp_path:
     assert 'publish:git was called with {"repoUrl":"git.example?owner=a&repo=ada"}, never with' in result.out
 
 
+def test_a_word_that_is_in_no_case_is_no_success(greenroom: Run, tmp_path: Path) -> None:
+    written(tmp_path)
+    told = greenroom("template", "test", tmp_path, "-k", "nowhere")
+    assert (told.code, "there is no case whose name contains 'nowhere'" in told.err) == (2, True)
+
+
 def test_pytest_collects_the_same_cases(tmp_path: Path) -> None:
     written(tmp_path, GOOD.replace("Hello ada", "Hello eve"))
     command = [
@@ -141,7 +147,9 @@ def test_a_hundred_cases_take_few_seconds(tmp_path: Path) -> None:
         ("cases: [{name: a, valeus: {}}]", "unknown field `valeus`"),
         ("cases: [{name: a}, {name: A!}]", "two cases are called a"),
         ("cases: [{name: a}]\ntemplate: other.yaml", "there is no template"),
-        ("cases: [", "template.test.yaml"),
+        ("cases: [", r"template.test.yaml:\d:\d+: did not find"),
+        ("", "is no file of cases, such as template.test.yaml beside a template: Expected `object`, got `null`"),
+        ("kind: Template", "is no file of cases, .* unknown field `kind`"),
     ],
 )
 def test_a_file_of_cases_that_is_wrong_says_why(tmp_path: Path, cases: str, why: str) -> None:
