@@ -18,7 +18,6 @@ from typing import Any
 
 import msgspec
 
-from greenroom.cli.running import run
 from greenroom.entity import Entity
 from tests.bench import weight
 from tests.bench.asks import (
@@ -45,13 +44,12 @@ from tests.bench.sides import (
     Upstream,
     answered,
     both_sides,
+    compare,
     installed,
-    missing,
-    tools_missing,
     workspace,
     write,
 )
-from tests.bench.table import Report, Row, Unit, compared, number, told, verdict
+from tests.bench.table import Report, Row, Unit, compared, number
 from tests.bench.wire import Ask
 from tests.bench.wrk import load
 from tests.conformance.client import serving
@@ -390,7 +388,7 @@ def _difference(upstream: Any, greenroom: Any) -> str:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Measure and tell. Returns 1 when a row is below its floor, 0 also where there is no upstream."""
+    """Measure and tell: the exit code is that of `compare`."""
     parser = argparse.ArgumentParser(prog="python -m tests.bench.ratio", description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--entities", type=int, default=20_000, metavar="N", help="how many (20,000)")
     parser.add_argument("--rounds", type=int, default=40, metavar="N", help="requests of each sort to each side (40)")
@@ -398,17 +396,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--only", nargs="+", default=[], metavar="ROW", help="rows whose id begins so, and the loading")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there, too")
     options = parser.parse_args(arguments, Options())
-    if why := missing():
-        sys.stdout.write(f"The comparison with upstream was skipped: {why}.\n")
-        return 0
-    if why := tools_missing():
-        sys.stderr.write(f"Nothing was measured: {why}.\n")
-        return 1
-    report = run(measured(options))
-    if options.json:
-        report.save(options.json)
-    sys.stdout.write("\n".join([told(report), "", *verdict(report.rows)]) + "\n")
-    return 1 if any(row.fails for row in report.rows) else 0
+    return compare(lambda: measured(options), options.json)
 
 
 if __name__ == "__main__":

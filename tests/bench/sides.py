@@ -11,7 +11,7 @@ import sys
 import tempfile
 import time
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
@@ -19,10 +19,12 @@ from typing import Any
 import asyncpg
 import msgspec
 
+from greenroom.cli.running import run
 from greenroom.embedded import Server, embedded_postgres
 from greenroom.entity import Entity
 from tests.bench import timed, weight, wrk
 from tests.bench.entities import HOST
+from tests.bench.table import Report, told, verdict
 from tests.bench.wire import PATIENCE, Ask, Connection, Reply
 from tests.conformance.oracle import REPOSITORY, OracleError, free_port, home, shared_folder
 from tests.conformance.script import HERE, fill
@@ -331,6 +333,22 @@ def missing() -> str | None:
 def tools_missing() -> str | None:
     """What a measurement cannot do without, and how to get it, in one line."""
     return wrk.missing() or weight.missing()
+
+
+def compare(measured: Callable[[], Coroutine[Any, Any, Report]], file: Path | None) -> int:
+    """Measure both sides, tell, and write the figures to `file`, if there is one. Returns 1 when a row is below its floor, or a
+    tool is missing; 0 also where there is no upstream."""
+    if why := missing():
+        sys.stdout.write(f"The comparison with upstream was skipped: {why}.\n")
+        return 0
+    if why := tools_missing():
+        sys.stderr.write(f"Nothing was measured: {why}.\n")
+        return 1
+    report = run(measured())
+    if file:
+        report.save(file)
+    sys.stdout.write("\n".join([told(report), "", *verdict(report.rows)]) + "\n")
+    return 1 if any(row.fails for row in report.rows) else 0
 
 
 @contextmanager

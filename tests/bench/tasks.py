@@ -11,7 +11,6 @@ import base64
 import itertools
 import signal
 import statistics
-import sys
 import time
 from collections.abc import AsyncIterator, Collection, Iterator, Sequence
 from contextlib import ExitStack, asynccontextmanager, contextmanager
@@ -20,7 +19,6 @@ from typing import Any
 
 import msgspec
 
-from greenroom.cli.running import run
 from greenroom.entity import LOCATION, ORIGIN_LOCATION, Entity
 from greenroom_scaffolder.templates.generate import good_values
 from greenroom_scaffolder.templates.located import read_documents
@@ -34,14 +32,13 @@ from tests.bench.sides import (
     Side,
     Upstream,
     both_sides,
+    compare,
     installed,
-    missing,
     rest_after,
-    tools_missing,
     workspace,
     write,
 )
-from tests.bench.table import Report, Row, Unit, alone, compared, number, told, verdict
+from tests.bench.table import Report, Row, Unit, alone, compared, number
 from tests.bench.wire import Ask, Connection
 from tests.bench.wrk import load
 from tests.conformance.oracle import OracleError, shared_folder
@@ -134,11 +131,9 @@ class Bench:
             with self._alone(side):
                 async with tasks_of(side) as table:
                     for round_ in range(-5, SINGLES):
-                        began = time.perf_counter()
-                        reply = await side.door.ask(Ask(f"{API}/tasks", "POST", body), 201)
-                        await table.over(reply.json()["id"])
+                        seconds = await table.through(body)
                         if round_ >= 0:
-                            taken[index].append((time.perf_counter() - began) * 1000)
+                            taken[index].append(seconds * 1000)
         self.row("single", "one trivial task, until it is completed", "ms", taken)
 
     async def _dry_run(self) -> None:
@@ -159,11 +154,9 @@ class Bench:
             with self._alone(side):
                 async with tasks_of(side) as table:
                     for round_ in range(-1, FETCHES):
-                        began = time.perf_counter()
-                        reply = await side.door.ask(Ask(f"{API}/tasks", "POST", body), 201)
-                        await table.over(reply.json()["id"])
+                        seconds = await table.through(body)
                         if round_ >= 0:
-                            taken[index].append(time.perf_counter() - began)
+                            taken[index].append(seconds)
         self.row("fetch-template", f"fetch:template of {FILES:,} small files, {VALUES} values", "s", taken)
 
     async def _expressions(self) -> None:
@@ -267,6 +260,13 @@ class TaskTable:
             if status not in ("open", "processing") or time.perf_counter() - began > PATIENCE:
                 raise OracleError(f"the task {task} of {self._side.name} is {status}")
             await asyncio.sleep(0.001)
+
+    async def through(self, body: bytes) -> float:
+        """Seconds that one task took, from its request to its end. Raises OracleError."""
+        began = time.perf_counter()
+        reply = await self._side.door.ask(Ask(f"{API}/tasks", "POST", body), 201)
+        await self.over(reply.json()["id"])
+        return time.perf_counter() - began
 
     async def fill(self, number_: int) -> None:
         """Old tasks: the same on both sides, up to so many."""
@@ -428,22 +428,12 @@ async def measured(options: Options) -> Report:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Measure and tell. Returns 1 when a row is below its floor, 0 also where there is no upstream."""
+    """Measure and tell: the exit code is that of `compare`."""
     parser = argparse.ArgumentParser(prog="python -m tests.bench.tasks", description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--only", nargs="+", default=[], metavar="ROW", help="rows whose id begins so")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there, too")
     options = parser.parse_args(arguments, Options())
-    if why := missing():
-        sys.stdout.write(f"The comparison with upstream was skipped: {why}.\n")
-        return 0
-    if why := tools_missing():
-        sys.stderr.write(f"Nothing was measured: {why}.\n")
-        return 1
-    report = run(measured(options))
-    if options.json:
-        report.save(options.json)
-    sys.stdout.write("\n".join([told(report), "", *verdict(report.rows)]) + "\n")
-    return 1 if any(row.fails for row in report.rows) else 0
+    return compare(lambda: measured(options), options.json)
 
 
 if __name__ == "__main__":
