@@ -23,9 +23,14 @@ from urllib.parse import parse_qsl
 import pytest
 
 from tests.conformance.oracle import free_port, shared_folder
+from tests.conformance.script import fill
+from tests.conformance.server import settle
+from tests.support.house import at_an_address
+from tests.support.postgres import TestServer
 
 FRONTEND = shared_folder() / "frontend"
 REFERENCE = FRONTEND / "reference"
+TEMPLATE = FRONTEND / "fixtures" / "create-app-examples" / "template" / "template.yaml"
 TEMPLATES = Path(__file__).parent / "templates"
 SCAFFOLDER = Path(__file__).parent / "scaffolder.js"
 LONGEST_START, LONGEST_DRIVE = 20.0, 1200.0
@@ -103,6 +108,23 @@ async def served(backend: str, ports: Ports, folder: Path) -> AsyncIterator[None
         for port in ports:
             await _listening(port)
         yield
+
+
+async def visit(
+    postgres: TestServer, folder: Path, steps: str, driver: Path | None = None, template: Path = TEMPLATE
+) -> Visit:
+    """One visit of the browser to a Greenroom of its own, configured by `frontend.yaml`."""
+    frontend_home()
+    ports = free_ports()
+    known = {"app": f"http://127.0.0.1:{ports.app}", "fixtures": str(FRONTEND / "fixtures"), "template": str(template)}
+    text = (Path(__file__).parent / "frontend.yaml").read_text()
+    with pytest.MonkeyPatch.context() as patch:
+        # The recording proxy keeps connections for the same 5 s as the server, and now and then loses the race to the last one.
+        patch.setattr("greenroom.web.server.KEEP_ALIVE", 65)
+        async with at_an_address(postgres, folder, lambda address: fill(text, {**known, "self": address})) as opened:
+            await settle(opened.house, opened.database)
+            async with served(opened.address, ports, folder):
+                return await drive(opened.address, ports, folder, steps, driver)
 
 
 async def drive(backend: str, ports: Ports, folder: Path, steps: str, driver: Path | None = None) -> Visit:

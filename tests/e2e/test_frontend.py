@@ -8,15 +8,12 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
 
-from tests.conformance.server import settle
-from tests.e2e.frontend import FRONTEND, REFERENCE, Call, Visit, drive, free_ports, frontend_home, plain, read, served
-from tests.support.house import at_an_address
+from tests.e2e.frontend import REFERENCE, Call, Visit, plain, read, visit
 from tests.support.postgres import TestServer
 
 CATALOG_STEPS = "^(sign-in|catalog-|entity-|api-docs)"
@@ -54,26 +51,8 @@ def expected() -> Visit:
 
 
 @pytest.fixture(scope="module")
-def patch() -> Iterator[pytest.MonkeyPatch]:
-    with pytest.MonkeyPatch.context() as patch:
-        yield patch
-
-
-@pytest.fixture(scope="module")
-async def seen(
-    postgres_server: TestServer, tmp_path_factory: pytest.TempPathFactory, patch: pytest.MonkeyPatch
-) -> Visit:
-    """One visit of the browser to Greenroom."""
-    frontend_home()
-    # The recording proxy keeps connections for the same 5 s as the server, and now and then loses the race to the last one.
-    patch.setattr("greenroom.web.server.KEEP_ALIVE", 65)
-    folder, ports = tmp_path_factory.mktemp("frontend"), free_ports()
-    text = (Path(__file__).parent / "frontend.yaml").read_text()
-    text = text.replace("${fixtures}", str(FRONTEND / "fixtures")).replace("${app}", f"http://127.0.0.1:{ports.app}")
-    async with at_an_address(postgres_server, folder, lambda address: text.replace("${self}", address)) as opened:
-        await settle(opened.house, opened.database)
-        async with served(opened.address, ports, folder):
-            return await drive(opened.address, ports, folder, CATALOG_STEPS)
+async def seen(postgres_server: TestServer, tmp_path_factory: pytest.TempPathFactory) -> Visit:
+    return await visit(postgres_server, tmp_path_factory.mktemp("frontend"), CATALOG_STEPS)
 
 
 @pytest.mark.parametrize("step", _steps())
@@ -82,16 +61,16 @@ def test_a_page_of_the_catalog_is_as_over_upstream(step: str, seen: Visit, expec
     assert ours["ok"], ours["msg"]
     if step not in OWN_WORDS:
         assert plain(ours.get("alert", "")) == plain(theirs.get("alert", ""))
-        assert _address(ours) == _address(theirs)
+        assert address(ours) == address(theirs)
     for plugin in ("auth", "catalog", "permission"):
-        assert _outcomes(seen.calls[step][plugin]) == _outcomes(expected.calls[step][plugin])
+        assert outcomes(seen.calls[step][plugin]) == outcomes(expected.calls[step][plugin])
     said = {plain(line) for line in theirs["consoleErrors"]} | EXCUSED
     assert [line for line in ours["consoleErrors"] if plain(line) not in said] == []
 
 
 @pytest.mark.parametrize("step", _steps())
 def test_the_frontend_is_told_by_the_catalog_what_upstream_tells(step: str, seen: Visit, expected: Visit) -> None:
-    ours, theirs = _answers(seen.calls[step]["catalog"]), _answers(expected.calls[step]["catalog"])
+    ours, theirs = answers_of(seen.calls[step]["catalog"]), answers_of(expected.calls[step]["catalog"])
     for question, answers in theirs.items():
         for answer in ours.get(question, []):
             assert answer in answers, question
@@ -104,18 +83,18 @@ def test_only_plugins_that_are_not_served_are_excused(seen: Visit) -> None:
     assert outcomes == {404}
 
 
-def _address(step: dict[str, Any]) -> str:
+def address(step: dict[str, Any]) -> str:
     """Where a step ended, but for the cursor in it, and the order in which the page happened to set its parameters."""
     place, _, query = re.sub(r"cursor=[^&]*", "cursor=…", plain(step["url"])).partition("?")
     return f"{place}?{'&'.join(sorted(query.split('&')))}"
 
 
-def _outcomes(calls: Sequence[Call]) -> set[tuple[str, str, int]]:
+def outcomes(calls: Sequence[Call]) -> set[tuple[str, str, int]]:
     """What was asked for and what came of it. How often, and with which parameters, depends on how fast pages are drawn."""
     return {(call.question[0], call.question[1], call.status) for call in calls}
 
 
-def _answers(calls: Sequence[Call]) -> dict[tuple[str, str, str, str], list[Any]]:
+def answers_of(calls: Sequence[Call]) -> dict[tuple[str, str, str, str], list[Any]]:
     """Every answer that a question got in one step, where it was recorded whole."""
     found: dict[tuple[str, str, str, str], list[Any]] = {}
     for call in calls:
