@@ -24,6 +24,10 @@ _NONE = "No documents found in the input content. Please provide a valid YAML fi
 _NO_COMMENTS = "Comments of YAML files are not kept: the file is written anew from its values."
 
 
+MOST_HOLES = 1000
+"""By how many items a list may grow to reach one that is to be added by its number."""
+
+
 class Field(msgspec.Struct, frozen=True):
     """By which one of several documents is found."""
 
@@ -122,11 +126,27 @@ def _merge_file(ctx: ActionContext[Merge]) -> bool:
 def merge(old: Any, new: Any, *, arrays: bool) -> Any:
     """lodash's mergeWith, as upstream uses it: objects grow together; a list is replaced, or with `arrays` gets what it has not.
 
+    The two themselves are gone through member by member, also where they are lists; what has no members adds none, and gets none.
     Raises InputError for what is nested too deeply."""
     try:
-        return _merge(old, new, arrays=arrays)
+        return _whole(old, _members(new), arrays=arrays)
     except RecursionError:
         raise InputError("What is merged is nested too deeply") from None
+
+
+def _members(value: Any) -> dict[str, Any]:
+    if isinstance(value, dict):
+        return value
+    return {str(at): one for at, one in enumerate(value)} if isinstance(value, list | str) else {}
+
+
+def _whole(old: Any, members: Mapping[str, Any], *, arrays: bool) -> Any:
+    if isinstance(old, list):
+        kept = [at for at in members if at.isdecimal() and str(int(at)) == at and int(at) < len(old) + MOST_HOLES]
+        grown = old + [None] * (max((int(at) + 1 for at in kept), default=0) - len(old))
+        places = {int(at): _merge(grown[int(at)], members[at], arrays=arrays) for at in kept}
+        return [places.get(at, one) for at, one in enumerate(grown)]
+    return _merge({} if old is None else old, members, arrays=arrays) if old is None or isinstance(old, dict) else old
 
 
 def _merge(old: Any, new: Any, *, arrays: bool) -> Any:

@@ -225,6 +225,18 @@ async def test_a_json_file_gets_new_members(ws: Workspace) -> None:
     assert ws.read("new.json") == '{\n  "x": 1\n}'
 
 
+async def test_what_is_merged_is_gone_through_member_by_member_whatever_it_is(ws: Workspace) -> None:
+    cases = (
+        ("{}", "0.5", "{}"), ('{"a":1}', "null", '{"a":1}'), ('{"a":1}', '["x"]', '{"0":"x","a":1}'), ("null", '{"a":1}', '{"a":1}'),
+        ("[1,2]", "[3]", "[3,2]"), ('[{"a":1}]', '{"0":{"b":2},"2":5}', '[{"a":1,"b":2},null,5]'), ("5", '{"a":1}', "5"),
+        ('{"a":[1]}', '{"a":{"b":2}}', '{"a":{"b":2}}'), ("{}", '"ab"', '{"0":"a","1":"b"}'),
+    )  # fmt: skip
+    for before, given, after in cases:
+        ws.put("m.json", before)
+        await ws.run("json:merge", path="m.json", content=given)
+        assert msgspec.json.decode(ws.read("m.json")) == msgspec.json.decode(after), (before, given)
+
+
 async def test_json_and_yaml_files_are_merged(ws: Workspace) -> None:
     given = {"b": [2, 3], "c": {"d": 2}, "n": None}
     ws.put("a.json", '{"b": [1,2], "c": {"e": 1}}')
