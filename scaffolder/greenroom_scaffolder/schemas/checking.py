@@ -22,27 +22,38 @@ Found: TypeAlias = Sequence[Problem]
 NOTHING: Final[Found] = ()
 DEEPEST = 64
 TOO_DEEP = f"The value or its schema is nested deeper than {DEEPEST} levels"
-MOST_VISITS = 1_000_000
+MOST_STEPS = 1_000_000
 MOST_TOLD = 20_000_000
 TOO_MUCH_TO_TELL = f"What is wrong with the value would take more than {MOST_TOLD} characters to tell"
-SECONDS = 1.0
+SECONDS, PATTERN_SECONDS = 5.0, 1.0
+_LOOK_AT_CLOCK = 256
+"""Steps between two looks at the clock."""
 
 
 class Run:
-    """What one validation may use up: depth, parts of the schema looked at, and time spent on patterns."""
+    """What one validation may use up: depth, steps, what it tells, and time."""
 
     def __init__(self, name: str) -> None:
-        self.name, self.depth, self.visits = name, 0, 0
-        self.told = 0
-        self.deadline: float | None = None
+        self.name, self.depth, self.steps, self.told = name, 0, 0, 0
+        self.looks = _LOOK_AT_CLOCK
+        self.deadline = time.monotonic() + SECONDS
+        self.pattern_deadline = 0.0
 
     def enter(self) -> None:
         self.depth += 1
-        self.visits += 1
         if self.depth > DEEPEST:
             raise TooMuchError(TOO_DEEP)
-        if self.visits > MOST_VISITS:
-            raise TooMuchError(f"Holding the value against its schema takes more than {MOST_VISITS} steps")
+        self.spend(1)
+
+    def spend(self, steps: int) -> None:
+        """Called for parts of the schema that are looked at, and for parts of values that are gone through."""
+        self.steps += steps
+        if self.steps > self.looks:
+            self.looks = self.steps + _LOOK_AT_CLOCK
+            if time.monotonic() > self.deadline:
+                raise TooMuchError(f"Holding the value against its schema takes longer than {SECONDS:g} seconds")
+            if self.steps > MOST_STEPS:
+                raise TooMuchError(f"Holding the value against its schema takes more than {MOST_STEPS} steps")
 
     def leave(self) -> None:
         self.depth -= 1
@@ -53,13 +64,12 @@ class Run:
         if self.told > MOST_TOLD:
             raise TooMuchError(TOO_MUCH_TO_TELL)
 
-    def on_the_clock(self) -> None:
+    def before_pattern(self) -> None:
         """Called before a pattern is tried."""
         now = time.monotonic()
-        if self.deadline is None:
-            self.deadline = now + SECONDS
-        elif now > self.deadline:
-            raise TooMuchError(f"Matching the patterns of the schema takes longer than {SECONDS:g} seconds")
+        self.pattern_deadline = self.pattern_deadline or now + PATTERN_SECONDS
+        if now > self.pattern_deadline:
+            raise TooMuchError(f"Matching the patterns of the schema takes longer than {PATTERN_SECONDS:g} seconds")
 
 
 Check: TypeAlias = Callable[[Any, Path, Run], Found]

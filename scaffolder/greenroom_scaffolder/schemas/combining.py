@@ -31,10 +31,12 @@ def type_(site: Site) -> Check:
     message = f"is not of a type(s) {joined(named)}"
     if all(isinstance(each, str) and each in TYPES for each in wanted):
         tests = [TYPES[each] for each in wanted]
+        cost = len(tests) >> 3  # there are no more types than that
 
         def check(value: Any, path: Path, run: Run) -> Found:
             if value is UNSET:
                 return NOTHING
+            run.spend(cost)
             for fits in tests:
                 if fits(value):
                     return NOTHING

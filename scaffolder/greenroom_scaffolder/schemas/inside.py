@@ -8,12 +8,11 @@ from typing import Any
 from msgspec import UNSET
 
 from greenroom_scaffolder.javascript.json_text import json_text
-from greenroom_scaffolder.javascript.numbers import as_double
 from greenroom_scaffolder.javascript.objects import truthy
 from greenroom_scaffolder.schemas.checking import NOTHING, Check, Found, Run, Site, schema_at
 from greenroom_scaffolder.schemas.patterns import matcher
 from greenroom_scaffolder.schemas.problems import Path, Problem, SchemaError, property_text
-from greenroom_scaffolder.schemas.values import ON_EVERY_OBJECT, is_number, keys_of, kind_of, same, text_of
+from greenroom_scaffolder.schemas.values import ON_EVERY_OBJECT, fingerprint, keys_of, same, size_of, text_of
 
 
 def property_names(site: Site) -> Check:
@@ -98,6 +97,7 @@ def additional_properties(site: Site) -> Check | None:
     def check(value: Any, path: Path, run: Run) -> Found:
         if not isinstance(value, Mapping):
             return NOTHING
+        run.spend(len(value))
         return [problem for key in keys_of(value) for problem in rule(key, value[key], value, path, run)]
 
     return check
@@ -116,7 +116,7 @@ def pattern_properties(site: Site) -> Check:
             for pattern, schema in patterns:
                 if schema is None:
                     raise SchemaError('Unexpected null, expected schema in "patternProperties"')
-                run.on_the_clock()
+                run.before_pattern()
                 if matcher(pattern)(key):
                     matched = True
                     found.extend(site.inside(schema)(value[key], (*path, key), run))
@@ -169,31 +169,26 @@ def unique_items(site: Site) -> Check | None:
         return None
 
     def check(value: Any, path: Path, run: Run) -> Found:
-        if not isinstance(value, list) or not _has_duplicates(value):
+        if not isinstance(value, list):
+            return NOTHING
+        run.spend(size_of(value))
+        if not _has_duplicates(value, run):
             return NOTHING
         return [site.problem(value, path, run, "contains duplicate item", "uniqueItems")]
 
     return check
 
 
-def _has_duplicates(values: list[Any]) -> bool:
+def _has_duplicates(values: list[Any], run: Run) -> bool:
     """Equal values have equal fingerprints, so that only few are compared in full."""
     earlier: dict[Any, list[Any]] = {}
     for value in values:
-        alike = earlier.setdefault(_fingerprint(value), [])
+        run.spend(1)
+        alike = earlier.setdefault(fingerprint(value), [])
         if any(same(other, value) for other in alike):
             return True
         alike.append(value)
     return False
-
-
-def _fingerprint(value: Any) -> Any:
-    """Hashable, and the same for a list as for an object with its indices as keys."""
-    if isinstance(value, list):
-        value = dict(zip(keys_of(value), value, strict=True))
-    if isinstance(value, Mapping):
-        return frozenset((key, _fingerprint(member)) for key, member in value.items())
-    return as_double(value) if is_number(value) else (kind_of(value), value)
 
 
 def dependencies(site: Site) -> Check:
@@ -202,6 +197,7 @@ def dependencies(site: Site) -> Check:
     def check(value: Any, path: Path, run: Run) -> Found:
         if not isinstance(value, Mapping):
             return NOTHING
+        run.spend(len(rules))
         found: list[Problem] = []
         for key, rule in rules:
             if key in value or key in ON_EVERY_OBJECT:
@@ -238,6 +234,7 @@ def required(site: Site) -> Check | None:
             return [site.problem(value, path, run, "is required", "required")] if rule is True else NOTHING
         if not isinstance(value, Mapping):
             return NOTHING
+        run.spend(len(names))
         return [
             site.problem(value, path, run, f"requires property {json_text(name)}", "required", name)
             for name, key in names

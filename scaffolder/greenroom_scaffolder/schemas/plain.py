@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -14,11 +15,16 @@ from greenroom_scaffolder.schemas.checking import NOTHING, Check, Found, Keyword
 from greenroom_scaffolder.schemas.formats import format_check
 from greenroom_scaffolder.schemas.patterns import matcher
 from greenroom_scaffolder.schemas.problems import Path, SchemaError, WrongTypeError
-from greenroom_scaffolder.schemas.values import is_number, number_of, same, text_of
+from greenroom_scaffolder.schemas.values import fingerprint, is_number, number_of, same, size_of, text_of
+
+_SECOND_HALVES = re.compile("[\udc00-\udfff]")
 
 
 def enum(site: Site) -> Check:
     values = site.schema["enum"]
+    plain = {fingerprint(each) for each in values if not _is_deep(each)} if isinstance(values, list) else set()
+    deep = [each for each in values if _is_deep(each)] if isinstance(values, list) else []
+    cost = sum(map(size_of, deep))
     message = f"is not one of enum values: {','.join(map(text_of, values))}" if isinstance(values, list) else ""
 
     def check(value: Any, path: Path, run: Run) -> Found:
@@ -26,18 +32,27 @@ def enum(site: Site) -> Check:
             return NOTHING
         if not isinstance(values, list):
             raise SchemaError("enum expects an array", site.schema)
-        if any(same(value, each) for each in values):
-            return NOTHING
-        return [site.problem(value, path, run, message, "enum", values)]
+        if not _is_deep(value):
+            found = fingerprint(value) in plain
+        else:
+            run.spend(cost)
+            found = any(same(value, each) for each in deep)
+        return NOTHING if found else [site.problem(value, path, run, message, "enum", values)]
 
     return check
+
+
+def _is_deep(value: Any) -> bool:
+    return isinstance(value, Mapping | list)
 
 
 def const(site: Site) -> Check:
     wanted = site.schema["const"]
     message = f"does not exactly match expected constant: {text_of(wanted)}"
+    cost = size_of(wanted)
 
     def check(value: Any, path: Path, run: Run) -> Found:
+        run.spend(cost)
         if value is UNSET or same(wanted, value):
             return NOTHING
         return [site.problem(value, path, run, message, "const", wanted)]
@@ -56,6 +71,8 @@ def _limit(
         message = f"{words} {text_of(limit)}"
 
         def check(value: Any, path: Path, run: Run) -> Found:
+            if isinstance(value, str) and not value.isascii():
+                run.spend(len(value) >> 6)
             measured = measure(value)
             if measured is None or fits(measured, bound):
                 return NOTHING
@@ -74,7 +91,7 @@ def _length(value: Any) -> float | None:
     """In UTF-16 units, less the second halves of pairs (also those that stand alone)."""
     if not isinstance(value, str):
         return None
-    return len(value) if value.isascii() else len(value) - sum("\udc00" <= char <= "\udfff" for char in value)
+    return len(value) if value.isascii() else len(value) - len(_SECOND_HALVES.findall(value))
 
 
 def _count(value: Any) -> float | None:
@@ -171,7 +188,7 @@ def pattern(site: Site) -> Check:
     def check(value: Any, path: Path, run: Run) -> Found:
         if not isinstance(value, str):
             return NOTHING
-        run.on_the_clock()
+        run.before_pattern()
         if matcher(text)(value):
             return NOTHING
         if source is None:
@@ -191,7 +208,7 @@ def format_(site: Site) -> Check | None:
     def check(value: Any, path: Path, run: Run) -> Found:
         if not isinstance(value, str):
             return NOTHING
-        run.on_the_clock()
+        run.before_pattern()
         return NOTHING if conforms(value) else [site.problem(value, path, run, message, "format", name)]
 
     return check

@@ -19,12 +19,14 @@ from greenroom_scaffolder.schemas.problems import (
     InvalidReferenceError,
     MalformedReferenceError,
     SchemaError,
+    TooMuchError,
     WrongKeywordError,
     WrongTypeError,
     identity,
 )
 from greenroom_scaffolder.schemas.values import keys_of, same, text_of
 
+MOST_ADDRESSES = 20_000_000
 _INVENTED = "resolve"
 _LONE_PERCENT = re.compile("%(?![0-9A-Fa-f]{2})")
 
@@ -119,13 +121,19 @@ class _Scan:
 
     def __init__(self) -> None:
         self.found: dict[str, Any] = {}
+        self.size = 0
 
     def run(self, base: str, schema: Any) -> dict[str, Any]:
         self.visit(base, schema)
         return self.found
 
     def visit(self, base: str, schema: Any) -> None:
-        if not isinstance(schema, Mapping | list) or self.refers(base, schema):
+        if not isinstance(schema, Mapping | list):
+            return
+        self.size += len(base)
+        if self.size > MOST_ADDRESSES:
+            raise TooMuchError(f"The addresses of the parts of the schema have more than {MOST_ADDRESSES} characters")
+        if self.refers(base, schema):
             return
         name = identity(schema)
         if name is not None:

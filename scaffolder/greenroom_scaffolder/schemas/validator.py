@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from typing import Any
 
@@ -30,10 +30,10 @@ from greenroom_scaffolder.schemas.problems import (
     WrongTypeError,
 )
 from greenroom_scaffolder.schemas.references import Scope, root_scope
-from greenroom_scaffolder.schemas.values import keys_of, kind_of, text_of
+from greenroom_scaffolder.schemas.values import fingerprint, keys_of, text_of
 
-LARGEST_KEPT = 100_000
-"""Bytes of a schema that is kept in its compiled form."""
+LARGEST_KEPT = 50_000
+"""Bytes of a schema that is kept in its compiled form: those of forms have some thousands."""
 
 
 class CompiledSchema:
@@ -71,7 +71,7 @@ def compile_schema(schema: Any) -> CompiledSchema:
         raise TooMuchError(TOO_DEEP) from error
 
 
-@lru_cache(maxsize=256)
+@lru_cache(maxsize=128)
 def _compiled(encoded: bytes) -> CompiledSchema:
     return CompiledSchema(msgspec.json.decode(encoded))
 
@@ -159,7 +159,9 @@ class _Checks:
 
     def _keywords(self, schema: Mapping[str, Any], scope: Scope) -> Check:
         site = Site(schema, scope, self)
-        made = (KEYWORDS[key](site) for key in _ordered(schema) if key in KEYWORDS)
+        made = (
+            KEYWORDS[key](site) for key in schema if key in KEYWORDS
+        )  # none looks like an index, which would come first
         checks = [check for check in made if check is not None]
 
         def check(value: Any, path: Path, run: Run) -> Found:
@@ -173,11 +175,6 @@ class _Checks:
             return problems or NOTHING
 
         return check
-
-
-def _ordered(schema: Mapping[str, Any]) -> Sequence[str]:
-    """Keys in their order; no keyword looks like an index, which JavaScript would put first."""
-    return list(schema)
 
 
 def _anything(value: Any, path: Path, run: Run) -> Found:
@@ -225,19 +222,16 @@ def _merged(target: Any, source: Any) -> Any:
 
 def _merged_lists(target: Any, source: list[Any]) -> list[Any]:
     result = list(target) if isinstance(target, list) else [target]
+    there = {fingerprint(each) for each in result if not isinstance(each, Mapping | list)}
     for index, item in enumerate(source):
         if isinstance(item, Mapping | list) or item is None:
             old = target[index] if isinstance(target, list | str) and index < len(target) else UNSET
             result += [None] * (index + 1 - len(result))
             result[index] = _merged(old, item)
-        elif not _has(target, item):
+        elif isinstance(target, str):
+            result += [] if text_of(item) in target else [item]
+        elif not isinstance(target, list):
+            raise WrongTypeError("target.indexOf is not a function")
+        elif fingerprint(item) not in there:
             result.append(item)
     return result
-
-
-def _has(target: Any, item: Any) -> bool:
-    if isinstance(target, str):
-        return text_of(item) in target
-    if not isinstance(target, list):
-        raise WrongTypeError("target.indexOf is not a function")
-    return any(kind_of(item) == kind_of(other) and item == other for other in target)

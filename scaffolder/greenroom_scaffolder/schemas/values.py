@@ -80,6 +80,22 @@ def keys_of(value: Any) -> list[str]:
     return [str(index) for index in range(len(value))] if isinstance(value, str | list | tuple) else []
 
 
+def size_of(value: Any) -> int:
+    """How many values there are in a value, itself included."""
+    if isinstance(value, Mapping):
+        return 1 + sum(map(size_of, value.values()))
+    return 1 + sum(map(size_of, value)) if isinstance(value, list) else 1
+
+
+def fingerprint(value: Any) -> Any:
+    """Hashable, the same for values that are the same, and for a list as for an object with its indices as keys."""
+    if isinstance(value, list):
+        value = dict(zip(keys_of(value), value, strict=True))
+    if isinstance(value, Mapping):
+        return frozenset((key, fingerprint(member)) for key, member in value.items())
+    return as_double(value) if is_number(value) else (kind_of(value), value)
+
+
 def same(left: Any, right: Any) -> bool:
     """Upstream's strict deep comparison. An object without keys is the same as an empty list, but not the other way round."""
     if isinstance(left, list):

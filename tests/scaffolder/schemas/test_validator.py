@@ -126,6 +126,31 @@ def test_deeply_nested_schemas_and_values_are_refused_not_crashed_on() -> None:
     assert within(2, [nested(400, list)] * 2, {"uniqueItems": True})
 
 
+def test_a_long_enumeration_is_looked_up_and_not_gone_through() -> None:
+    names: list[Any] = [f"name-{number}" for number in range(20_000)]
+    assert within(2, names, {"items": {"enum": names}}) == []
+    assert within(1, [1, True, "1", None], {"items": {"enum": [True, 1.0, "1", None]}}) == []
+    assert len(within(1, [0, False, "", [], {}], {"items": {"enum": [True, 1.0, "1", None]}})) == 5
+
+
+@pytest.mark.parametrize(
+    ("value", "schema"),
+    [
+        ([[number] for number in range(3000)], {"items": {"enum": [[number] for number in range(3000)]}}),
+        ([list(range(2000))] * 500, {"items": {"not": {"const": [*range(1999), 0]}}}),
+        ("é" * 2_000_000, {"allOf": [{"minLength": 1}] * 500}),
+        ([number * (2**61 - 1) for number in range(60_000)], {"allOf": [{"uniqueItems": True}] * 20}),
+        ({f"k{number}": 1 for number in range(10_000)}, {"allOf": [{"additionalProperties": True}] * 200}),
+        ({}, {"extends": [{"required": [f"x{number}" for number in range(20_000)]}] * 10}),
+        ({}, {"properties": {"k" * 50_000: {"properties": {f"c{number}": {} for number in range(5000)}}}}),
+        (list(range(500_000)), {"items": {"type": "string"}}),
+    ],
+)
+def test_what_would_take_very_long_is_refused_soon(value: Any, schema: dict[str, Any]) -> None:
+    [message] = within(4, value, schema)
+    assert "more than" in message or "longer than" in message
+
+
 def test_ten_thousand_items_are_compared_with_each_other_in_no_time() -> None:
     assert within(1, [{"a": number} for number in range(10_000)], {"uniqueItems": True}) == []
     assert within(1, [{"a": 1}, *range(10_000), {"a": 1.0}], {"uniqueItems": True}) == ["contains duplicate item"]
