@@ -227,7 +227,8 @@ async def test_a_json_file_gets_new_members(ws: Workspace) -> None:
 
 async def test_what_is_merged_is_gone_through_member_by_member_whatever_it_is(ws: Workspace) -> None:
     cases = (
-        ("{}", "0.5", "{}"), ('{"a":1}', "null", '{"a":1}'), ('{"a":1}', '["x"]', '{"0":"x","a":1}'), ("null", '{"a":1}', '{"a":1}'),
+        ("{}", "0.5", "{}"), ('{"a":1}', "null", '{"a":1}'), ('{"a":1}', '["x"]', '{"0":"x","a":1}'),
+        ("null", '{"a":1}', '{"a":1}'),
         ("[1,2]", "[3]", "[3,2]"), ('[{"a":1}]', '{"0":{"b":2},"2":5}', '[{"a":1,"b":2},null,5]'), ("5", '{"a":1}', "5"),
         ('{"a":[1]}', '{"a":{"b":2}}', '{"a":{"b":2}}'), ("{}", '"ab"', '{"0":"a","1":"b"}'),
     )  # fmt: skip
