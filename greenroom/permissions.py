@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+from collections.abc import Mapping
 from typing import Any, Literal
 
 import msgspec
@@ -30,6 +31,30 @@ class Permission(msgspec.Struct, frozen=True):
             "attributes": {"action": self.action} if self.action else {},
         }
         return {**wire, "resourceType": self.resource_type} if self.resource_type else wire
+
+
+class Rule(msgspec.Struct, frozen=True):
+    """A rule that conditions about a resource may use, as it is told; upstream's editors make forms of it."""
+
+    name: str
+    description: str
+    resource_type: str
+    params: Mapping[str, Any]
+    """JSON Schema of each."""
+    required: str
+    """The one that must be given."""
+
+    def to_wire(self) -> dict[str, Any]:
+        """The JSON of it, as listed under `/.well-known/backstage/permissions/metadata`."""
+        schema = {
+            "type": "object",
+            "properties": self.params,
+            "required": [self.required],
+            "additionalProperties": False,
+            "$schema": "http://json-schema.org/draft-07/schema#",
+        }
+        wire: dict[str, Any] = {"name": self.name, "description": self.description}
+        return {**wire, "resourceType": self.resource_type, "paramsSchema": schema}
 
 
 class Decision(enum.Enum):

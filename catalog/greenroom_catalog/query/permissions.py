@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from greenroom.permissions import Permission
+from greenroom.permissions import Permission, Rule
 
 RESOURCE = "catalog-entity"
 
@@ -48,46 +48,46 @@ def _texts(description: str) -> dict[str, Any]:
     return {"type": "array", "items": {"type": "string"}, "description": description}
 
 
-def _rule(name: str, description: str, properties: dict[str, Any], required: str) -> dict[str, Any]:
-    schema = {
-        "type": "object",
-        "properties": properties,
-        "required": [required],
-        "additionalProperties": False,
-        "$schema": "http://json-schema.org/draft-07/schema#",
-    }
-    return {"name": name, "description": description, "resourceType": RESOURCE, "paramsSchema": schema}
-
-
 RULES = (
-    _rule(
+    Rule(
         "HAS_ANNOTATION",
         "Entities that carry an annotation",
+        RESOURCE,
         {"annotation": _text("The annotation's key"), "value": _text("The annotation's value; any if left out")},
         "annotation",
     ),
-    _rule(
+    Rule(
         "HAS_LABEL",
         "Entities that carry a label",
+        RESOURCE,
         {"label": _text("The label's key"), "value": _text("The label's value; any if left out")},
         "label",
     ),
-    _rule(
+    Rule(
         "HAS_METADATA",
         "Entities that have a field in their metadata",
+        RESOURCE,
         {"key": _text("Dotted path below metadata"), "value": _text("The field's value; any if left out")},
         "key",
     ),
-    _rule(
+    Rule(
         "HAS_SPEC",
         "Entities that have a field in their spec",
+        RESOURCE,
         {"key": _text("Dotted path below spec"), "value": _text("The field's value; any if left out")},
         "key",
     ),
-    _rule("IS_ENTITY_KIND", "Entities of some kinds", {"kinds": _texts("The kinds, in any letter case")}, "kinds"),
-    _rule(
+    Rule(
+        "IS_ENTITY_KIND",
+        "Entities of some kinds",
+        RESOURCE,
+        {"kinds": _texts("The kinds, in any letter case")},
+        "kinds",
+    ),
+    Rule(
         "IS_ENTITY_OWNER",
         "Entities owned by somebody",
+        RESOURCE,
         {"claims": _texts("Full refs of users and groups, one of which has to own the entity")},
         "claims",
     ),
@@ -96,4 +96,7 @@ RULES = (
 
 def metadata() -> dict[str, Any]:
     """What `GET /.well-known/backstage/permissions/metadata` answers."""
-    return {"permissions": [permission.to_wire() for permission in PERMISSIONS], "rules": list(RULES)}
+    return {
+        "permissions": [permission.to_wire() for permission in PERMISSIONS],
+        "rules": [rule.to_wire() for rule in RULES],
+    }

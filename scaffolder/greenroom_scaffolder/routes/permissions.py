@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from greenroom.permissions import Permission
+from greenroom.permissions import Permission, Rule
 
 TEMPLATE, ACTION, TASK = "scaffolder-template", "scaffolder-action", "scaffolder-task"
 
@@ -33,25 +33,14 @@ PERMISSIONS = (
 """In the order in which they are listed."""
 
 
-def _rule(name: str, description: str, resource: str, properties: dict[str, Any], required: str) -> dict[str, Any]:
-    schema = {
-        "type": "object",
-        "properties": properties,
-        "required": [required],
-        "additionalProperties": False,
-        "$schema": "http://json-schema.org/draft-07/schema#",
-    }
-    return {"name": name, "description": description, "resourceType": resource, "paramsSchema": schema}
-
-
 def _one(type_: str, description: str) -> dict[str, Any]:
     return {"type": type_, "description": description}
 
 
-def _property(type_: str) -> dict[str, Any]:
+def _property(type_: str) -> Rule:
     key = _one("string", "Dotted path into the action's input")
     value = _one(type_, "The property's value; any if left out")
-    return _rule(
+    return Rule(
         f"HAS_{type_.upper()}_PROPERTY",
         f"Actions whose input has a property that is a {type_}",
         ACTION,
@@ -63,17 +52,20 @@ def _property(type_: str) -> dict[str, Any]:
 _CREATORS = {"type": "array", "items": {"type": "string"}, "description": "Full refs of users who started the task"}
 
 RULES = (
-    _rule(
+    Rule(
         "HAS_TAG", "Parameters and steps with a tag", TEMPLATE, {"tag": _one("string", "The tag, in its case")}, "tag"
     ),
-    _rule("HAS_ACTION_ID", "Actions with an id", ACTION, {"actionId": _one("string", "The action's id")}, "actionId"),
+    Rule("HAS_ACTION_ID", "Actions with an id", ACTION, {"actionId": _one("string", "The action's id")}, "actionId"),
     _property("boolean"),
     _property("number"),
     _property("string"),
-    _rule("IS_TASK_OWNER", "Tasks started by some users", TASK, {"createdBy": _CREATORS}, "createdBy"),
+    Rule("IS_TASK_OWNER", "Tasks started by some users", TASK, {"createdBy": _CREATORS}, "createdBy"),
 )
 
 
 def metadata() -> dict[str, Any]:
     """What `GET /.well-known/backstage/permissions/metadata` answers."""
-    return {"permissions": [permission.to_wire() for permission in PERMISSIONS], "rules": list(RULES)}
+    return {
+        "permissions": [permission.to_wire() for permission in PERMISSIONS],
+        "rules": [rule.to_wire() for rule in RULES],
+    }

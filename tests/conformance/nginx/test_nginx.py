@@ -18,7 +18,7 @@ import pytest
 
 from greenroom.web import bind, serve
 from tests.conformance.oracle import free_port
-from tests.scaffolder.routes.conftest import TOKEN, FakeEvent, FakeTask, Surface, streams, surface
+from tests.scaffolder.routes.conftest import TOKEN, Surface, streams, surface
 
 __all__ = ["streams", "surface"]
 
@@ -61,7 +61,7 @@ http {{
 @asynccontextmanager
 async def behind_nginx(surface: Surface, folder: Path, *, more: str = "", patience: int = 60) -> AsyncIterator[str]:
     """The surface, and the address of an nginx in front of it."""
-    surface.tasks.known["1"] = FakeTask("1", {})
+    surface.tasks.known["1"] = a_task("1", {})
     port = free_port()
     with bind("127.0.0.1", 0) as listening:
         stop = asyncio.Event()
@@ -115,7 +115,7 @@ async def test_each_event_comes_at_once(surface: Surface, tmp_path: Path, encodi
         assert answer.headers.get("content-encoding", "identity") == encoding
         unpacking, told = zlib.decompressobj(31), b""
         for number in range(1, 6):
-            surface.tasks.add(FakeEvent(number, "log", f"number {number}"))
+            surface.tasks.add(an_event(number, "log", f"number {number}"))
             began = monotonic()
             while f"number {number}".encode() not in told:
                 read = await asyncio.wait_for(answer.content.readany(), 5)
@@ -134,7 +134,7 @@ async def test_a_proxy_that_has_little_patience_keeps_a_silent_stream(surface: S
         told = await asyncio.wait_for(answer.content.readuntil(b"\n\n"), 20)
         assert told == b": heartbeat\n\n"
         await asyncio.sleep(3)  # nginx would have given up by now
-        surface.tasks.add(FakeEvent(1, "log", "still here"))
+        surface.tasks.add(an_event(1, "log", "still here"))
         assert b"still here" in await asyncio.wait_for(answer.content.readuntil(b"\n\n"), 5)
 
 
