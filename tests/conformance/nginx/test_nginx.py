@@ -18,7 +18,7 @@ import pytest
 
 from greenroom.web import bind, serve
 from tests.conformance.oracle import free_port
-from tests.scaffolder.routes.conftest import TOKEN, Surface, streams, surface
+from tests.scaffolder.routes.conftest import TOKEN, Surface, a_task, an_event, streams, surface
 
 __all__ = ["streams", "surface"]
 
