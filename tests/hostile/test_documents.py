@@ -35,7 +35,7 @@ async def told(
             (ctx.workspace / name).write_bytes(content)
 
     runner = runner_of(folder, *ACTIONS, made("test:plant", write), bounds=Bounds(quota=Quota(**bounds)))
-    steps = [{"action": "test:plant"}, {"action": f"roadiehq:utils:{action}", "input": given}]
+    steps: list[dict[str, Any]] = [{"action": "test:plant"}, {"action": f"roadiehq:utils:{action}", "input": given}]
     outcome = await runner.run(task_of(spec_of(*steps)), Notebook())
     return str((outcome.error or {}).get("message", ""))
 
@@ -151,7 +151,7 @@ async def test_an_archive_does_not_hold_itself(tmp_path: Path) -> None:
 
     runner = runner_of(tmp_path, *ACTIONS, made("test:look", look))
     pack = {"action": "roadiehq:utils:zip", "input": {"path": "./", "outputPath": "./b/../b/a.zip"}}
-    steps = [
+    steps: list[dict[str, Any]] = [
         {"action": "test:write", "input": {"path": "f", "content": "x"}},
         pack,
         pack,

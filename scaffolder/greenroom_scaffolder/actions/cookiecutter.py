@@ -45,8 +45,9 @@ def cookiecutter_actions(sources: Sources, quota: Quota) -> list[Action[Any]]:
         ctx.log.info("Fetching and then templating using cookiecutter")
         ctx.inside(ctx.input.target_path)
         sources.check(ctx, ctx.input)
-        async with sources.folder(ctx, ctx.input) as folder, folder_for("cookiecutter") as made:
-            result = await _baked(ctx, Job.of(ctx.input, folder, str(made), quota, SECONDS))
+        async with sources.folder(ctx, ctx.input) as skeleton, folder_for("cookiecutter") as made:
+            real = await in_thread(skeleton.path.resolve)
+            result = await _baked(ctx, Job.of(ctx.input, real, str(made), quota, SECONDS))
             await in_thread(lambda: Workspace(ctx.workspace, quota).copy_tree(result, ctx.input.target_path))
         ctx.log.info(f"Template result written to {ctx.inside(ctx.input.target_path)}")
 

@@ -32,7 +32,7 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from greenroom.errors import GreenroomError, InputError
 from greenroom_scaffolder.actions.binaries import LOOKED_AT, is_binary
-from greenroom_scaffolder.actions.skeletons import list_skeleton
+from greenroom_scaffolder.actions.skeletons import Skeleton
 from greenroom_scaffolder.workspace.quota import Quota
 from greenroom_scaffolder.workspace.scan import Entry
 from greenroom_scaffolder.workspace.workspace import Workspace
@@ -91,9 +91,8 @@ class Outcome(msgspec.Struct, frozen=True):
 
 def bake(job: Job) -> None:
     """Make the files. Raises InputError, NotAllowedError, QuotaError, FileError."""
-    skeleton = Path(job.skeleton)
-    entries = list_skeleton(skeleton)
-    source = Workspace(skeleton, job.quota)
+    entries = Skeleton(Path(job.skeleton)).entries()
+    source = Workspace(Path(job.skeleton), job.quota)
     Path(job.result).mkdir()
     result = Workspace(Path(job.result).resolve(), job.quota)
     oven = _Oven(source, job)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -11,7 +10,7 @@ import msgspec
 from greenroom.errors import InputError
 from greenroom.plugin import ActionContext
 from greenroom_scaffolder.actions.rendering import Templates
-from greenroom_scaffolder.actions.skeletons import Plan, Render, lay_out, list_skeleton
+from greenroom_scaffolder.actions.skeletons import Plan, Render, Skeleton, lay_out
 from greenroom_scaffolder.actions.slices import told
 from greenroom_scaffolder.actions.telling import with_values
 from greenroom_scaffolder.workspace.quota import Quota
@@ -49,17 +48,17 @@ def settle(ctx: ActionContext[Any], wanted: Filling) -> Plan:
 
 
 async def fill(
-    ctx: ActionContext[Any], folder: Path, plan: Plan, wanted: Filling, templates: Templates, quota: Quota
+    ctx: ActionContext[Any], skeleton: Skeleton, plan: Plan, wanted: Filling, templates: Templates, quota: Quota
 ) -> None:
-    """Render the skeleton in a folder into the workspace."""
+    """Render a skeleton into the workspace."""
     output = ctx.inside(plan.target)
-    if output.is_relative_to(folder):
+    if output.is_relative_to(skeleton.path):
         raise InputError("targetPath must not be within template path")
     ctx.log.info("Listing files and directories in template")
-    entries = await in_thread(lambda: list_skeleton(folder))
+    entries = await in_thread(skeleton.entries)
     ctx.log.info(with_values(f"Processing {len(entries)} template files/directories with input values", wanted.values))
     render = _renderer(wanted, templates)
-    await told(ctx.log, lay_out(folder, Workspace(ctx.workspace, quota), plan, render, entries))
+    await told(ctx.log, lay_out(skeleton, Workspace(ctx.workspace, quota), plan, render, entries))
     ctx.log.info(f"Template result written to {output}")
 
 

@@ -13,7 +13,7 @@ import msgspec
 
 from greenroom.errors import GreenroomError, InputError, NotAllowedError
 from greenroom_scaffolder.actions.binaries import LOOKED_AT, is_binary
-from greenroom_scaffolder.workspace.descent import OUTSIDE, FileError, leads_inside, open_to_read, place
+from greenroom_scaffolder.workspace.descent import OUTSIDE, FileError, joined, leads_inside, open_to_read, place
 from greenroom_scaffolder.workspace.globs import select
 from greenroom_scaffolder.workspace.scan import Entry, scan
 from greenroom_scaffolder.workspace.workspace import Workspace
@@ -45,22 +45,55 @@ class Plan(msgspec.Struct, frozen=True):
     """A file without any of these is no template."""
 
 
-def list_skeleton(folder: Path) -> list[Entry]:
-    """Folder by folder, level by level, by name: the order in which upstream (globby) goes through a skeleton.
+class Skeleton:
+    """A folder to lay out. Whatever is looked at in it is reached anew, link by link, and never outside of a root: what stands in a
+    workspace may change at any time."""
 
-    Links that lead out of it are left out. Raises FileError, also for what is neither file, folder nor link."""
-    if not folder.exists():
-        raise FileError(errno.ENOENT, "lstat", folder)
-    if not folder.is_dir():
-        raise NoFolderError
-    found = [entry for entry in scan(folder) if entry.kind != "link" or _stays(folder, entry)]
-    for entry in found:
-        if entry.kind == "other":
-            raise InputError(f"Cannot copy {entry.path} of the template: it is neither a file, a folder nor a link")
-    return sorted(found, key=lambda entry: entry.path.count("/"))
+    def __init__(self, root: Path, under: str = "") -> None:
+        """`root` is a real folder."""
+        self._root, self._under = root, posixpath.normpath(under or ".")
+
+    @property
+    def path(self) -> Path:
+        """For messages, and for other programs."""
+        return Path(posixpath.normpath(joined(self._root, self._under)))
+
+    def entries(self) -> list[Entry]:
+        """Folder by folder, level by level, by name: the order in which upstream (globby) goes through a skeleton.
+
+        Links that lead out of it are left out. Raises FileError, NoFolderError, NotAllowedError, and InputError for what is
+        neither file, folder nor link."""
+        try:
+            found = [entry for entry in self._scan() if entry.kind != "link" or self._keeps(entry)]
+        except (FileError, OSError) as error:
+            number = error.number if isinstance(error, FileError) else error.errno
+            raise NoFolderError if number == errno.ENOTDIR else FileError(number or 0, "lstat", self.path) from error
+        for entry in found:
+            if entry.kind == "other":
+                raise InputError(f"Cannot copy {entry.path} of the template: it is neither a file, a folder nor a link")
+        return sorted(found, key=lambda entry: entry.path.count("/"))
+
+    def open(self, path: str) -> IO[bytes]:
+        """A file of it. Raises FileError, NotAllowedError."""
+        with place(self._root, posixpath.join(self._under, path), follow=False) as there:
+            return os.fdopen(open_to_read(there, self.path / path), "rb")
+
+    def _scan(self) -> Iterator[Entry]:
+        start = "" if self._under == "." else f"{self._under}/"
+        for entry in scan(self._root, self._under):
+            yield msgspec.structs.replace(entry, path=entry.path.removeprefix(start)) if start else entry
+
+    def _keeps(self, entry: Entry) -> bool:
+        above = posixpath.normpath(posixpath.join(self._under, posixpath.dirname(entry.path)))
+        target = Path(posixpath.normpath(self.path / posixpath.dirname(entry.path) / entry.target))
+        return (self._under == "." or target.is_relative_to(self.path)) and leads_inside(
+            self._root, [] if above == "." else above.split("/"), entry.target
+        )
 
 
-def lay_out(folder: Path, workspace: Workspace, plan: Plan, render: Render, entries: Sequence[Entry]) -> Iterator[str]:
+def lay_out(
+    skeleton: Skeleton, workspace: Workspace, plan: Plan, render: Render, entries: Sequence[Entry]
+) -> Iterator[str]:
     """Write a listed skeleton into the workspace, as upstream's fetch:template does.
 
     Raises NotAllowedError for a name that leads out of the target, QuotaError, FileError, and what `render` raises, with the
@@ -80,7 +113,7 @@ def lay_out(folder: Path, workspace: Workspace, plan: Plan, render: Render, entr
             yield f"Writing directory {location} to template output path."
             workspace.mkdir(target)
         else:
-            yield from _write(folder, entry, workspace, target, plan.marks, render if rendered else None)
+            yield from _write(skeleton, entry, workspace, target, plan.marks, render if rendered else None)
 
 
 def _named(location: str, verbatim: bool, plan: Plan, render: Render) -> tuple[bool, str]:
@@ -117,15 +150,13 @@ def _below(folder: str, name: str) -> str:
 
 
 def _write(
-    folder: Path, entry: Entry, workspace: Workspace, target: str, marks: tuple[bytes, ...], render: Render | None
+    skeleton: Skeleton, entry: Entry, workspace: Workspace, target: str, marks: tuple[bytes, ...], render: Render | None
 ) -> Iterator[str]:
     if entry.kind == "link":
         yield f"Copying file binary or symbolic link at {entry.path}, to template output path."
         workspace.symlink(target, entry.target)
         return
-    with place(folder, entry.path, follow=False) as there:
-        descriptor = open_to_read(there, folder / entry.path)
-    with os.fdopen(descriptor, "rb") as file:
+    with skeleton.open(entry.path) as file:
         start = file.read(_CHUNK)
         if is_binary(start[: LOOKED_AT + 3]):
             yield f"Copying file binary or symbolic link at {entry.path}, to template output path."
@@ -158,7 +189,3 @@ def _replace_link(workspace: Workspace, target: str) -> None:
     entry = workspace.find(target)
     if entry is not None and entry.kind == "link":
         workspace.discard(target)
-
-
-def _stays(folder: Path, entry: Entry) -> bool:
-    return leads_inside(folder, entry.path.split("/")[:-1], entry.target)

@@ -8,12 +8,13 @@ import posixpath
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from greenroom.errors import InputError
 from greenroom.plugin import ActionContext, TreeFile
 from greenroom.urls.service import Urls
 from greenroom.urls.whatwg import InvalidUrlError, is_url, parse
+from greenroom_scaffolder.actions.skeletons import Skeleton
 from greenroom_scaffolder.workspace.descent import FileError, open_to_read, place
 from greenroom_scaffolder.workspace.quota import Quota
 from greenroom_scaffolder.workspace.threads import folder_for, in_thread
@@ -38,6 +39,15 @@ class Fetched(Protocol):
     def token(self) -> str | None: ...
 
 
+class Beside(NamedTuple):
+    """Something in the folder of a template, or that folder itself."""
+
+    root: Path
+    path: str
+    whole: Path
+    """Both in one."""
+
+
 class Sources:
     """Where templates fetch from (upstream's fetchContents and fetchFile)."""
 
@@ -59,25 +69,26 @@ class Sources:
             )
 
     @asynccontextmanager
-    async def folder(self, ctx: ActionContext[Any], wanted: Fetched) -> AsyncIterator[Path]:
+    async def folder(self, ctx: ActionContext[Any], wanted: Fetched) -> AsyncIterator[Skeleton]:
         """A folder on this disk, for as long as the context lasts. Only read it.
 
         Raises NotAllowedError for one outside the template's, FileError, and what `Urls.tree` raises."""
         beside = self._beside(ctx.template.base_url, wanted.url)
         if beside is not None:
-            yield _existing(beside)
+            _existing(beside.whole)
+            yield Skeleton(beside.root, beside.path)
             return
         tree = await self._urls.tree(self._resolved(ctx.template.base_url, wanted.url), token=wanted.token)
         async with folder_for("skeleton") as made:
             await in_thread(lambda: put(tree.files, Workspace(made, self._quota), ""))
-            yield made
+            yield Skeleton(made)
 
     async def fetch_folder(self, ctx: ActionContext[Any], wanted: Fetched, target: str) -> None:
         """Put all that stands there into a folder of the workspace, over what it has. Raises as `folder` does."""
         workspace = Workspace(ctx.workspace, self._quota)
         beside = self._beside(ctx.template.base_url, wanted.url)
         if beside is not None:
-            await in_thread(lambda: _copy(_existing(beside), workspace, target))
+            await in_thread(lambda: _copy(_existing(beside.whole), workspace, target))
             return
         tree = await self._urls.tree(self._resolved(ctx.template.base_url, wanted.url), token=wanted.token)
         await in_thread(lambda: put(tree.files, workspace, target))
@@ -91,9 +102,9 @@ class Sources:
             except FileError as error:
                 if target is None:
                     raise
-                raise FileError(error.number, "copyfile", f"{beside}' -> '{target}") from error
+                raise FileError(error.number, "copyfile", f"{beside.whole}' -> '{target}") from error
             if target is not None and await in_thread(target.is_dir):
-                raise FileError(errno.EISDIR, "copyfile", f"{beside}' -> '{target}")
+                raise FileError(errno.EISDIR, "copyfile", f"{beside.whole}' -> '{target}")
             return content
         document = await self._urls.read(self._resolved(ctx.template.base_url, wanted.url), token=wanted.token)
         return document.content
@@ -113,14 +124,16 @@ class Sources:
             raise InputError(f"No integration found for location {base}")
         return self._urls.resolve(url, base)
 
-    def _beside(self, base: str | None, url: str) -> Path | None:
+    def _beside(self, base: str | None, url: str) -> Beside | None:
         """Where a relative URL leads to in the folder of a template that is a file. Raises NotAllowedError."""
         if not base or not base.startswith("file://") or is_url(url) or self._in_repository(base):
             return None
         folder = Path(base.removeprefix("file://")).parent
         if not folder.is_dir():
             raise FileError(errno.ENOENT, "lstat", folder)
-        return Workspace(folder.resolve(), Quota()).inside(url)
+        root = folder.resolve()
+        whole = Workspace(root, Quota()).inside(url)
+        return Beside(root, str(whole.relative_to(root)), whole)
 
     def _in_repository(self, base: str) -> bool:
         """Whether a plugin reads the repository that the template lies in, on a host (or disk) that `integrations` does not
@@ -159,9 +172,7 @@ def _existing(path: Path) -> Path:
     return path
 
 
-def _content(path: Path) -> bytes:
-    _existing(path)
-    with place(path.parent.resolve(), path.name) as there:
-        descriptor = open_to_read(there, path)
-    with os.fdopen(descriptor, "rb") as file:
-        return file.read()
+def _content(file: Beside) -> bytes:
+    _existing(file.whole)
+    with place(file.root, file.path) as there, os.fdopen(open_to_read(there, file.whole), "rb") as content:
+        return content.read()

@@ -8,6 +8,7 @@ from greenroom.plugin import Action, ActionContext
 from greenroom_scaffolder.actions.filling import Filling, fill, fill_file, settle
 from greenroom_scaffolder.actions.interface import Interfaces
 from greenroom_scaffolder.actions.rendering import Templates
+from greenroom_scaffolder.actions.skeletons import Skeleton
 from greenroom_scaffolder.workspace.quota import Quota
 from greenroom_scaffolder.workspace.threads import in_thread
 from greenroom_scaffolder.workspace.workspace import Workspace
@@ -28,7 +29,8 @@ def workspace_template_actions(templates: Templates, quota: Quota) -> list[Actio
     async def template(ctx: ActionContext[FillIn]) -> None:
         """Fill in a folder of the workspace: render the names and contents of its files with `values` into another folder."""
         plan = settle(ctx, ctx.input)
-        await fill(ctx, ctx.inside(ctx.input.source_path), plan, ctx.input, templates, quota)
+        source = str(ctx.inside(ctx.input.source_path).relative_to(ctx.workspace))
+        await fill(ctx, Skeleton(ctx.workspace, source), plan, ctx.input, templates, quota)
 
     @_INTERFACES.action("workspace:template:file", dry_run=True, idempotent=True)
     async def template_file(ctx: ActionContext[FillIn]) -> None:
