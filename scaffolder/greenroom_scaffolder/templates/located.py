@@ -23,6 +23,8 @@ _NULL = frozenset({"", "~", "null", "Null", "NULL"})
 _BOOLEANS = {"true": True, "True": True, "TRUE": True, "false": False, "False": False, "FALSE": False}
 _INTEGER = re.compile(r"[-+]?[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+")
 _FLOAT = re.compile(r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?")
+_LINE_BREAK = re.compile("\r\n|[\n\r\x85\u2028\u2029]")
+"""Those that the parser counts lines by."""
 _LONGEST_INTEGER = 400
 _SNIPPET = 12
 
@@ -39,17 +41,23 @@ class Source:
 
     def __init__(self, text: str) -> None:
         self.text = text
-        self._starts = [0, *(found.end() for found in re.finditer("\n", text))]
+        self._starts = [0, *(found.end() for found in _LINE_BREAK.finditer(text))]
+        self._seen: dict[tuple[str, Place], list[int]] = {}
 
-    def nth(self, snippet: str, number: int, after: Place) -> Place | None:
-        """Where the snippet stands for the `number`th time after a place."""
-        at = self._starts[after.line - 1] + after.column - 2
-        for _ in range(number):
-            at = self.text.find(snippet, at + 1)
+    def nth(self, snippet: str, number: int, after: Place, before: Place) -> Place | None:
+        """Where the snippet stands for the `number`th time between two places."""
+        seen = self._seen.setdefault((snippet, after), [])
+        end = self._offset(before)
+        while len(seen) < number:
+            at = self.text.find(snippet, seen[-1] + 1 if seen else self._offset(after), end)
             if at < 0:
                 return None
-        line = bisect_right(self._starts, at)
-        return Place(line, at - self._starts[line - 1] + 1)
+            seen.append(at)
+        line = bisect_right(self._starts, seen[number - 1])
+        return Place(line, seen[number - 1] - self._starts[line - 1] + 1)
+
+    def _offset(self, place: Place) -> int:
+        return self._starts[place.line - 1] + place.column - 1
 
 
 class Unreadable(Exception):  # noqa: N818 - it becomes a finding
@@ -66,6 +74,8 @@ class Located(msgspec.Struct):
     value: Any
     place: Place
     source: Source | None = None
+    end: Place = Place()
+    """Of a text that has a source."""
     members: dict[str, Located] = {}
     keys: dict[str, Place] = {}
     items: list[Located] = []
@@ -98,7 +108,7 @@ class Located(msgspec.Struct):
             return self.place
         snippet = self.value[at : at + _SNIPPET].partition("\n")[0]
         number = self.value.count(snippet, 0, at + len(snippet)) if snippet else 0
-        return (self.source.nth(snippet, number, self.place) if number else None) or self.place
+        return (self.source.nth(snippet, number, self.place, self.end) if number else None) or self.place
 
     def texts(self) -> Iterator[tuple[tuple[str | int, ...], Located]]:
         """All texts within, and the ways to them."""
@@ -191,7 +201,8 @@ class _Composer:
             return Located([item.value for item in items], place, items=items)
         scalar = cast(_Event, event)
         plain = not scalar.style and scalar.tag != "tag:yaml.org,2002:str"
-        return Located(_resolved(scalar.value) if plain else scalar.value, place, self._source)
+        end = Place(event.end_mark.line + 1, event.end_mark.column + 1)
+        return Located(_resolved(scalar.value) if plain else scalar.value, place, self._source, end)
 
     def _until(self, end: type) -> Iterator[Located]:
         for event in self._events:

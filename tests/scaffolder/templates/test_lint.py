@@ -347,3 +347,18 @@ def test_lint_never_raises() -> None:
             mixed[at : at + rng.choice([0, 1, 2])] = [rng.choice([f"{head}: {rng.choice(odd)}", rng.choice(odd)])]
         for finding in lint("\n".join(mixed), BACKEND):
             assert finding.line >= 1
+
+
+@pytest.mark.parametrize("line_break", ["\r\n", "\r", "\x85", "\u2028"])
+def test_lines_are_counted_whatever_ends_them(line_break: str) -> None:
+    broken = GOOD.replace("parameters.name |", "parameters.nam |").replace(
+        "  type: service\n", f"  type: service{line_break}"
+    )
+    assert found(broken) == ["24:21 error undeclared-parameter"]
+
+
+def test_a_thousand_expressions_in_one_text_are_told_where_they_stand_and_soon() -> None:
+    began = time.process_time()
+    many = found(GOOD.replace('"${{ each.value }}', '"' + "${{ each.nope + nope }} " * 8000))
+    assert time.process_time() - began < 4
+    assert len(set(many)) == len(many) == 8000
