@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -39,12 +40,18 @@ def config() -> None:
 @config.command()
 @config_option
 def check(layers: tuple[Path, ...]) -> None:
-    """Read every section as the server would, and say what is wrong."""
+    """Read every section as the server would, build its plugins, and say what is wrong."""
     from greenroom.app import check_config
+    from greenroom.cli.offline import without_database
+
+    async def build() -> None:
+        async with without_database(layers):
+            """What plugins find wrong with what their section names, they say when they are built."""
 
     loaded = load_config(layers, environ=os.environ)
     for warning in check_config(loaded):
         console(stderr=True).print(f"warning: {warning}", markup=False, style="yellow")
+    asyncio.run(build())
     console().print("The configuration is valid.")
 
 

@@ -14,17 +14,18 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import msgspec
-import yaml
 
 from greenroom.errors import ConfigError, GreenroomError, InputError
 from greenroom.plugin import Action, ActionContext, Example
 from greenroom_scaffolder.schemas import validate
+from greenroom_scaffolder.templates.located import Unreadable, read_documents
 from greenroom_scaffolder.workspace.descent import open_to_read, place
 from greenroom_scaffolder.workspace.threads import folder_for, in_thread
 
@@ -46,7 +47,7 @@ class Script(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=
 
     id: str
     run: Sequence[str]
-    """Program and arguments. What begins with `./` stands in the file's own folder."""
+    """Program and arguments. What begins with `./` stands in the file's own folder, another path in the workspace."""
     description: str | None = None
     input: dict[str, Any] = msgspec.field(default_factory=lambda: {"type": "object", "additionalProperties": False})
     """JSON Schema (draft 7), which a step's input has to meet."""
@@ -74,7 +75,8 @@ def script_actions(folders: Iterable[Path]) -> list[Action[Any]]:
     found = []
     for folder in folders:
         if not folder.is_dir():
-            raise ConfigError("scaffolder.scripts", "expected a folder", value=str(folder))
+            hint = "each file NAME.yaml in it describes a program that is an action"
+            raise ConfigError("scaffolder.scripts", "expected a folder", value=str(folder), hint=hint)
         found += [script_action(_described(path), folder.resolve()) for path in sorted(folder.glob("*.y*ml"))]
     return found
 
@@ -142,12 +144,50 @@ def _outputs(script: Script, made: Path) -> Mapping[str, Any]:
 
 
 def _described(path: Path) -> Script:
+    """Raises ConfigError."""
     try:
-        script = msgspec.convert(yaml.safe_load(path.read_text("utf-8")), Script)
-        validate({}, script.input)
-        validate({}, script.output or {})
-    except (OSError, yaml.YAMLError, msgspec.ValidationError, UnicodeDecodeError, InputError) as error:
-        raise ConfigError("scaffolder.scripts", f"{path.name} does not describe an action: {error}") from error
+        documents = read_documents(path.read_text("utf-8"))
+        script = msgspec.convert(documents[0].value if documents else None, Script)
+    except Unreadable as error:
+        raise _wrong(path, f"does not describe an action: {error.message} (line {error.place.line})") from error
+    except (OSError, msgspec.ValidationError, UnicodeDecodeError) as error:
+        raise _wrong(path, f"does not describe an action: {error}") from error
     if not script.run:
-        raise ConfigError("scaffolder.scripts", f"{path.name} names no program to `run`")
+        raise _wrong(path, "names no program to `run`")
+    for member, schema in (("input", script.input), ("output", script.output)):
+        if problem := _schema_problem(schema or {}):
+            raise _wrong(path, f"`{member}` is no JSON Schema: {problem}")
+    _look_for(script.run[0], path, script.environment.get("PATH"))
     return script
+
+
+def _look_for(program: str, path: Path, known: str | None) -> None:
+    """Raises ConfigError for one that is not there, or that nobody may execute. One of the workspace may come to be."""
+    if "/" not in program:
+        found = Path(shutil.which(program, path=known) or "")
+    elif program.startswith(("/", "./")):
+        found = path.parent / program
+    else:
+        return
+    if not found.is_file():
+        hint = "./ leads to this file's folder, a plain name to PATH"
+        raise _wrong(path, "there is no such program to `run`", value=program, hint=hint)
+    if not os.access(found, os.X_OK):
+        raise _wrong(path, "the program may not be executed", value=program, hint=f"chmod +x {found}")
+
+
+def _schema_problem(schema: dict[str, Any]) -> str | None:
+    from jsonschema import Draft7Validator, SchemaError
+
+    try:
+        Draft7Validator.check_schema(schema)
+        validate({}, schema)
+    except SchemaError as error:
+        return f"{error.json_path.removeprefix('$.')}: {error.message}"
+    except InputError as error:
+        return error.message
+    return None
+
+
+def _wrong(path: Path, problem: str, *, value: object = None, hint: str = "") -> ConfigError:
+    return ConfigError(f"scaffolder.scripts: {path}", problem, value=value, hint=hint)

@@ -78,3 +78,40 @@ def test_what_is_wrong_is_told_with_its_file_and_path(folder: Path, greenroom: R
     assert checked.err.startswith(f"Configuration: {folder}/app-config.yaml")
     for word in told:
         assert word in checked.err
+
+
+@pytest.mark.parametrize(
+    ("description", "told"),
+    [
+        (None, ["scaffolder.scripts: expected a folder, found", "each file NAME.yaml in it"]),
+        ("id: acme:greet\nrun: [./gret.sh]", ["there is no such program to `run`, found './gret.sh'", "PATH"]),
+        ("id: acme:greet\nrun: [./greet.sh]", ["the program may not be executed, found './greet.sh'", "chmod +x"]),
+        ("id: acme:greet\nrun: [no-such-program]", ["there is no such program to `run`, found 'no-such-program'"]),
+        (
+            "id: acme:greet\nrun: [sh]\ninput: {type: objekt}",
+            ["`input` is no JSON Schema: type: 'objekt' is not valid"],
+        ),
+        ("id: [", ["does not describe an action: did not find expected node content (line 2)"]),
+    ],
+)
+def test_what_is_wrong_with_programs_that_are_actions_is_told_with_their_file(
+    folder: Path, greenroom: Run, description: str | None, told: list[str]
+) -> None:
+    write(folder / "app-config.yaml", "scaffolder: {scripts: [actions]}")
+    if description is not None:
+        (folder / "actions").mkdir()
+        write(folder / "actions" / "greet.sh", "#!/bin/sh\n")
+        write(folder / "actions" / "greet.yaml", description + "\n")
+    checked = greenroom("config", "check")
+    assert (checked.code, checked.out) == (2, "")
+    for word in ["scaffolder.scripts", *([] if description is None else ["greet.yaml"]), *told]:
+        assert word in checked.err
+    assert checked.err.count("\n") == 1
+
+
+def test_programs_that_are_actions_may_be_right(folder: Path, greenroom: Run) -> None:
+    write(folder / "app-config.yaml", "scaffolder: {scripts: [actions]}")
+    (folder / "actions").mkdir()
+    write(folder / "actions" / "greet.yaml", "id: acme:greet\nrun: [sh, -c, exit]\n")
+    write(folder / "actions" / "later.yaml", "id: acme:later\nrun: [bin/of-the-workspace]\n")
+    assert greenroom("config", "check").code == 0

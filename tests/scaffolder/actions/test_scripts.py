@@ -121,8 +121,8 @@ def test_a_folder_that_is_not_there_stops_the_start(tmp_path: Path) -> None:
 
 def test_shells_and_other_files_in_the_folder_are_no_actions(tmp_path: Path) -> None:
     described: Mapping[str, str] = {
-        "a.yml": "id: a\nrun: [x]",
-        "b.yaml": "id: b\nrun: [x]",
+        "a.yml": "id: a\nrun: [sh]",
+        "b.yaml": "id: b\nrun: [sh]",
         "c.sh": "",
         "README.md": "",
     }
