@@ -1,0 +1,167 @@
+"""Tasks that are wanted again: after their secrets are gone, by several at once, while they are cancelled, by another release."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import msgspec
+import pytest
+
+from greenroom.auth import NOBODY
+from greenroom.db import Database
+from greenroom.errors import ConflictError, NotFoundError
+from greenroom.plugin import ActionContext
+from greenroom_scaffolder.storage.store import MIGRATIONS
+from tests.scaffolder.tasks.house import Process, process, until
+from tests.scaffolder.tasks.rehearsal import made, runner_of, spec_of
+from tests.support.postgres import MigratedDatabase
+
+
+@pytest.fixture
+async def database(migrated_database: MigratedDatabase) -> Database:
+    return await migrated_database([MIGRATIONS])
+
+
+async def error_of(one: Process, task_id: str) -> str:
+    completion = (await one.broker.events(task_id))[-1]
+    return str(msgspec.json.decode(completion.body).get("error", {}).get("message"))
+
+
+async def secrets_left(database: Database) -> int:
+    left: int = await database.fetchval("SELECT count(*) FROM task_secrets")
+    return left
+
+
+async def test_an_action_that_only_a_newer_release_has_fails_here_and_is_done_there(
+    database: Database, tmp_path: Path
+) -> None:
+    ran: list[str] = []
+
+    async def count(ctx: ActionContext[Any]) -> None:
+        ran.append(ctx.step_id)
+
+    older, newer = made("test:count", count), made("test:newer", count)
+    spec = spec_of({"action": "test:count"}, {"action": "test:newer"}, {"action": "test:count"})
+    async with process(database, runner_of(tmp_path, older).run) as old:
+        old.work()
+        id_ = await old.create(spec)
+        assert await old.ended(id_) == "failed"
+        assert await error_of(old, id_) == (
+            "Template action with ID 'test:newer' is not registered. "
+            "See https://backstage.io/docs/features/software-templates/builtin-actions/ on how to add a new action module."
+        )
+        assert (await old.worker.trouble(), ran) == (None, ["step-1"])
+    async with process(database, runner_of(tmp_path, older, newer).run) as new:
+        new.work()
+        await new.broker.retry(id_, secrets={}, initiator=NOBODY)
+        assert await new.ended(id_) == "completed"
+    assert ran == ["step-1", "step-2", "step-3"]
+
+
+async def test_a_retry_is_given_secrets_anew_or_runs_without_any(database: Database, tmp_path: Path) -> None:
+    seen: list[Mapping[str, str]] = []
+
+    async def look(ctx: ActionContext[Any]) -> None:
+        seen.append(dict(ctx.secrets))
+        raise ValueError("again")
+
+    async with process(database, runner_of(tmp_path, made("test:look", look, idempotent=True)).run) as one:
+        one.work()
+        id_ = await one.create(spec_of({"action": "test:look"}), {"TOKEN": "of-old"})
+        for given in ({}, {"TOKEN": "of-new"}):
+            await one.ended(id_)
+            assert await secrets_left(database) == 0
+            await one.broker.retry(id_, secrets=given, initiator=NOBODY)
+        await one.ended(id_)
+    assert seen == [{"TOKEN": "of-old"}, {}, {"TOKEN": "of-new"}]
+    assert await secrets_left(database) == 0
+
+
+async def test_of_two_retries_at_once_one_is_told_that_it_comes_too_late(database: Database, tmp_path: Path) -> None:
+    async with process(database, runner_of(tmp_path).run) as one, process(database) as two:
+        one.work()
+        id_ = await one.create(spec_of({"action": "test:fail"}))
+        assert await one.ended(id_) == "failed"
+        await one.stop()
+        tries = [
+            each.broker.retry(id_, secrets={"BY": name}, initiator=NOBODY) for name, each in (("1", one), ("2", two))
+        ]
+        answers = await asyncio.gather(*tries, return_exceptions=True)
+        (refused,) = [answer for answer in answers if answer is not None]
+        assert str(refused) == f"Task with taskId {id_} cannot be retried"
+        assert isinstance(refused, ConflictError)
+        assert [event.type for event in await one.broker.events(id_)].count("recovered") == 1
+        assert await secrets_left(database) == 1
+        assert (await one.store.tally()) == {"open": 1}
+
+
+@pytest.mark.parametrize("first", ["cancel", "retry"])
+async def test_of_who_cancels_and_who_retries_the_last_word_counts(
+    database: Database, tmp_path: Path, first: str
+) -> None:
+    runs = 0
+
+    async def wait(ctx: ActionContext[Any]) -> None:
+        nonlocal runs
+        runs += 1
+        await asyncio.sleep(3600 if runs > 1 else 0)
+        raise ValueError("at first")
+
+    async with process(database, runner_of(tmp_path, made("test:wait", wait, idempotent=True)).run) as one:
+        one.work()
+        id_ = await one.create(spec_of({"action": "test:wait"}))
+        assert await one.ended(id_) == "failed"
+        wishes = [one.broker.cancel(id_), one.broker.retry(id_, secrets={"TOKEN": "t"}, initiator=NOBODY)]
+        await asyncio.gather(*(wishes if first == "cancel" else reversed(wishes)))
+        types = [event.type for event in await one.broker.events(id_)]
+        if "cancelled" not in types:  # the retry came last, and took it back
+            await until(lambda: asyncio.sleep(0, runs == 2))
+            assert await secrets_left(database) == 1
+            await one.broker.cancel(id_)
+        await until(lambda: over(one, id_))
+        assert await secrets_left(database) == 0
+        assert await one.store.tally() == {"failed": 1}
+
+
+async def over(one: Process, task_id: str) -> bool:
+    return (await one.broker.get(task_id)).status not in ("open", "processing")
+
+
+async def test_a_task_that_was_cancelled_before_it_began_can_be_wanted_after_all(
+    database: Database, tmp_path: Path
+) -> None:
+    async with process(database, runner_of(tmp_path).run) as one:
+        id_ = await one.create(spec_of({"action": "test:answer"}))
+        await one.broker.cancel(id_)
+        one.work()
+        assert await one.ended(id_) == "failed"
+        assert "has been cancelled" in await error_of(one, id_)
+        await one.broker.retry(id_, secrets={}, initiator=NOBODY)
+        assert await one.ended(id_) == "completed"
+
+
+async def test_a_task_whose_rows_somebody_deletes_ends_and_hurts_no_other(database: Database, tmp_path: Path) -> None:
+    began, ended = asyncio.Event(), asyncio.Event()
+
+    async def wait(ctx: ActionContext[Any]) -> None:
+        began.set()
+        try:
+            await asyncio.sleep(3600)
+        finally:
+            ended.set()
+
+    async with process(database, runner_of(tmp_path, made("test:wait", wait)).run) as one:
+        one.work()
+        id_ = await one.create(spec_of({"action": "test:wait"}))
+        await asyncio.wait_for(began.wait(), 10)
+        for table, key in (("tasks", "id"), ("task_specs", "task_id"), ("task_events", "task_id")):
+            await database.execute(f"DELETE FROM {table} WHERE {key} = $1", UUID(id_))  # noqa: S608 - of this test
+        await asyncio.wait_for(ended.wait(), 10)
+        with pytest.raises(NotFoundError):
+            await one.broker.retry(id_, secrets={}, initiator=NOBODY)
+        assert await one.ended(await one.create(spec_of({"action": "test:answer"}))) == "completed"
+        assert await one.worker.trouble() is None
