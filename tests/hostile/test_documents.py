@@ -53,7 +53,7 @@ TOO_MANY, TOO_DEEP = "more than 200000 values", "too deeply"
 DOCUMENTS: dict[str, tuple[str, dict[str, Any], bytes, str]] = {
     "aliases": ("fs:parse", {"parser": "yaml"}, ALIASES.encode(), TOO_MANY),
     "a million values": ("fs:parse", {"parser": "yaml"}, b"[" + b"a," * 1_000_000 + b"]", TOO_MANY),
-    "a million documents": ("fs:parse", {"parser": "multiyaml"}, b"---\na\n" * 300_000, TOO_MANY),
+    "documents without end": ("fs:parse", {"parser": "multiyaml"}, b"---\na\n" * 210_000, TOO_MANY),
     "deep YAML": ("fs:parse", {"parser": "yaml"}, b"[" * 100_000, TOO_DEEP),
     "deep JSON": ("fs:parse", {"parser": "json"}, b"[" * 1_000_000, "is not valid JSON"),
     "half deep JSON": ("fs:parse", {"parser": "json"}, b"[" * 900 + b"]" * 900, "nested deeper than 200 levels"),
@@ -134,8 +134,8 @@ async def test_an_expression_without_end_is_given_up(
 
 
 async def test_an_archive_grows_piece_by_piece_and_no_larger_than_it_may(tmp_path: Path) -> None:
-    large = {"f": bytes(100 * MB)}
-    with memory_of(40 * MB):
+    large = {"f": bytes(40 * MB)}
+    with memory_of(25 * MB):
         assert await told(tmp_path, "zip", {"path": ".", "outputPath": "a.zip"}, large) == ""
     many = {f"{number}": os.urandom(MB) for number in range(6)}
     said = await told(tmp_path, "zip", {"path": ".", "outputPath": "a.zip"}, many, max_bytes=10 * MB)

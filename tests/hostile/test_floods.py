@@ -164,7 +164,7 @@ async def test_no_secret_makes_a_log_slow(tmp_path: Path, kind: str) -> None:
     secret, line = SLOW[kind]
 
     async def talk(ctx: ActionContext[Any]) -> None:
-        for _ in range(300):
+        for _ in range(150):
             ctx.log.info(line)
             await asyncio.sleep(0)
 
