@@ -1,9 +1,10 @@
-"""Real templates of public repositories, on both sides: their forms, what these take and refuse, and their dry runs.
+"""Templates on both sides: their forms, what these take and refuse, and their dry runs.
 
     python -m tests.conformance.scaffolder_corpus [NAME…]
 
-Each is tried out as it is, with the files of its folder; then it grows step by step, of those steps whose actions both sides
-have and that come to an end, so that what follows a step that needs the world outside is tried out as well.
+They are the real ones of the shared corpus, and those of `templates/`, which do what the real ones leave out. Each is tried out
+as it is, with the files of its folder; then it grows step by step, of those steps whose actions both sides have and that come to
+an end, so that what follows a step that needs the world outside is tried out as well.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from greenroom_scaffolder.templates.generate import bad_values, good_values
 from tests.conformance.fuzz.sides import Side
 from tests.conformance.oracle import shared_folder
 from tests.conformance.scaffolder_sides import both, compared, given, placed
+from tests.conformance.script import HERE
 
 LAYER = """
 backend: {workingDirectory: /tmp}
@@ -41,11 +43,15 @@ class Template(msgspec.Struct):
     """One real template."""
 
     file: str
+    """From the root of what it is one of."""
     name: str
     """Under which it is registered: they have each other's names."""
     entity: Entity
+    home: Path
+    """The folder it lies in."""
+    repository: Path
     files: list[dict[str, str]]
-    """The files of its folder, as a dry run takes them."""
+    """Those of its folder, as a dry run takes them."""
 
 
 class Findings:
@@ -64,19 +70,31 @@ def corpus() -> Path:
     return shared_folder() / "corpus"
 
 
+def listed() -> Iterator[tuple[Path, str]]:
+    """Roots and files below them in which there are templates."""
+    index = corpus() / "templates.jsonl"
+    lines = index.read_text().splitlines() if index.exists() else []
+    yield from ((corpus(), file) for file in dict.fromkeys(json.loads(line)["file"] for line in lines))
+    own = HERE / "templates"
+    for path in sorted(own.rglob("*.yaml")):
+        if b"\nkind: Template\n" in path.read_bytes():
+            yield own, str(path.relative_to(own))
+
+
 def templates(names: Sequence[str]) -> Iterator[Template]:
     """All of them, or those whose file has one of the names in it."""
-    listed = [json.loads(line)["file"] for line in (corpus() / "templates.jsonl").read_text().splitlines()]
     index = 0
-    for file in dict.fromkeys(listed):
-        for document in parse((corpus() / file).read_bytes()):
+    for root, file in listed():
+        path = root / file
+        for document in parse(path.read_bytes()):
             entity = document.value if isinstance(document, Parsed) else None
             if isinstance(entity, dict) and entity.get("kind") == "Template":
                 index += 1
                 if not names or any(name in file for name in names):
                     plain = json.loads(json.dumps(entity, default=str))
-                    name = f"t{index}"
-                    yield Template(file, name, placed(plain, name), list(_beside((corpus() / file).parent)))
+                    name, repository = f"t{index}", root / file.partition("/")[0]
+                    files = list(_beside(path.parent))
+                    yield Template(file, name, placed(plain, name), path.parent, repository, files)
 
 
 def _beside(folder: Path, under: str = "") -> Iterator[dict[str, str]]:
@@ -88,19 +106,17 @@ def _beside(folder: Path, under: str = "") -> Iterator[dict[str, str]]:
 
 def moved_in(template: Template) -> Template:
     """With folders elsewhere in the repository that its steps fetch from among the files of its own: a dry run has no others."""
-    home = (corpus() / template.file).parent
-    repository = corpus() / template.file.partition("/")[0]
     steps, files = [], list(template.files)
     for index, step in enumerate(template.entity["spec"].get("steps") or []):
         url = (step.get("input") or {}).get("url")
-        folder = (home / url).resolve() if isinstance(url, str) and url.startswith("..") else None
-        if folder is not None and folder.is_dir() and folder.is_relative_to(repository.resolve()):
+        folder = (template.home / url).resolve() if isinstance(url, str) and url.startswith("..") else None
+        if folder is not None and folder.is_dir() and folder.is_relative_to(template.repository.resolve()):
             files += _beside(folder, f"moved{index}/")
             steps.append({**step, "input": {**step["input"], "url": f"./moved{index}"}})
         else:
             steps.append(step)
     entity = {**template.entity, "spec": {**template.entity["spec"], "steps": steps}}
-    return Template(template.file, template.name, entity, files)
+    return msgspec.structs.replace(template, entity=entity, files=files)
 
 
 def blocks(entity: Entity) -> list[Any]:
@@ -202,9 +218,6 @@ class _Except(set[str]):
 
 
 def main() -> int:
-    if not (corpus() / "templates.jsonl").exists():
-        sys.stdout.write(f"templates: skipped, {corpus()} is not here\n")
-        return 0
     findings = asyncio.run(whole(sys.argv[1:]))
     asked = ", ".join(f"{count} {what}" for what, count in sorted(findings.asked.items()))
     sys.stdout.writelines(f"{line}\n" for line in [*findings.lines, f"templates: {asked}"])

@@ -103,8 +103,7 @@ async def asked(side: Side, method: str, path: str, body: Body = None, token: st
     async with send as answer:
         found = {name.lower(): value for name, value in answer.headers.items()}
         scrubbed = side.run.scrubber.answer(answer.status, found, await answer.read())
-    scrubbed.headers.pop("content-encoding", None)  # stacks, which only upstream tells, make answers longer
-    return Outcome(name=path, answer=_comparable(scrubbed))
+    return Outcome(name=path, answer=comparable(scrubbed))
 
 
 OUT_OF_REACH = [
@@ -125,8 +124,9 @@ UNREACHED = '"name": "FetchError", "message": "a host out of reach"'
 """What the library that upstream reads with calls its errors."""
 
 
-def _comparable(answer: Answer) -> Answer:
+def comparable(answer: Answer) -> Answer:
     """Files of a tree come in the order in which upstream happens to find them, and so do the lines that tell of them."""
+    answer.headers.pop("content-encoding", None)  # stacks, which only upstream tells, make answers longer
     if answer.text is not None and answer.text.startswith("event: "):
         answer = msgspec.structs.replace(answer, text=None, body=frames(answer.text))
     text = CANCELLED.sub(r'\1…\2"…"', json.dumps(answer.body))
@@ -156,19 +156,35 @@ def differing(theirs: Outcome, ours: Outcome) -> list[str]:
     """What differs, and is not meant to: a mistake of the template is told as upstream tells it, but not as a fault of ours, and
     in words of ours where it is Node that speaks."""
     if theirs.answer.status == 500 and ours.answer.status in (400, 404):
-        before, after = (side.answer.body.get("error") for side in (theirs, ours))
-        node_speaks = (before["name"], after["name"]) == ("TypeError", "InputError")
+        before, after = ((side.answer.body or {}).get("error", {}) for side in (theirs, ours))
+        node_speaks = (before.get("name"), after.get("name")) == ("TypeError", "InputError")
         if before == after or node_speaks:
             return []
-    return [
-        line
-        for line in differences(theirs, ours)
-        if not NAMES_HIDDEN.search(line.partition(", answered ")[0]) and not LAST_STEP.match(line)
-    ]
+    lines = list(differences(theirs, ours))
+    if any(A_HOLE.search(line) for line in lines):
+        return []
+    return [line for line in lines if not _meant(line)]
 
 
-NAMES_HIDDEN = re.compile(r'\\"\*\*\*\\":|instance\.\*\*\*')
+def _meant(line: str) -> bool:
+    """Whether what differs is one of what follows."""
+    return bool(
+        NAMES_HIDDEN.search(line.partition(", answered ")[0]) or LAST_STEP.match(line) or NODE_SPEAKS.search(line)
+    )
+
+
+A_HOLE = re.compile(r'answered ".*Invalid input passed to action .*\[\d+\] is not of a type\(s\) string[^"]*"$')
+"""An item of a list that is undefined is null here, which the schema of an action may refuse; to upstream it is a hole, and what
+comes of it is the action's affair."""
+
+NAMES_HIDDEN = re.compile(r'\\"\*\*\*\\":|instance\.\*\*\*|additional property \\"\*\*\*\\"')
 """Upstream takes the name of an input for a secret, too, where there would be none without the secret."""
+
+NODE_SPEAKS = re.compile(
+    r'recorded "(?:TypeError: )?Cannot read properties of|recorded "(?:SyntaxError: )?…", answered ".*is not valid JSON'
+    r'|error\.name: recorded "(?:Type|Syntax)Error", answered "InputError"$'
+)
+"""A step that Node stumbled over, in the events of its task."""
 
 LAST_STEP = re.compile(r"body\.output\..*<uuid>: recorded \{\"output\": \{\}\}, answered \"<absent>\"$")
 """A dry run of upstream's has a last step of its own, which templates can see among the others."""

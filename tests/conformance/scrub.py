@@ -97,10 +97,10 @@ class Scrubber:
         return scrubbed
 
     def _frames(self, text: str) -> str:
-        """Server-sent events in the order that `in_order` gives them; any other text as it is."""
-        frames = [frame.partition("\ndata: ") for frame in text.split("\n\n")]
-        if not frames[0][0].startswith("event: "):
+        """Server-sent events in the order that `in_order` gives them, without comments; any other text as it is."""
+        if not text.startswith(("event: ", ": ")):
             return text
+        frames = [frame.partition("\ndata: ") for frame in text.split("\n\n")]
         told = in_order([{**json.loads(data), "frame": (kind, data)} for kind, _, data in frames if data])
         return "".join(f"{kind}\ndata: {data}\n\n" for kind, data in (one["frame"] for one in told))
 

@@ -142,7 +142,7 @@ class Operate:
             self._ask.by_refs(), self._ask.named(), self.validated(), self.found(), self.locations(), self.by_entity(),
             self.tried_out(), self.unprocessed(),
         )  # fmt: skip
-        return st.builds(_dressed, plain, self._headers(), mostly(st.just(TOKEN), st.sampled_from(TOKENS), 2),
+        return st.builds(dressed, plain, self._headers(), mostly(st.just(TOKEN), st.sampled_from(TOKENS), 2),
                          mostly(st.just(False), st.just(True), 4))  # fmt: skip
 
     def _headers(self) -> st.SearchStrategy[dict[str, str]]:
@@ -156,7 +156,7 @@ class Operate:
 
         def made(path: str, verb: str, change: str, headers: dict[str, str], token: str | None) -> Request:
             order: Order = "count" if verb in ("get", "post") else "exact"
-            asked = {verb: _respelled(path, change), "headers": headers, "as": token, "order": order}
+            asked = {verb: respelled(path, change), "headers": headers, "as": token, "order": order}
             return msgspec.convert(asked, Request)
 
         verb = st.sampled_from(("get", "post", "put", "delete", "head", "options", "patch"))
@@ -217,7 +217,7 @@ class Operate:
         return st.builds(made, plain, tag, headers)
 
 
-def _dressed(request: Request, headers: dict[str, str], token: str | None, head: bool) -> Request:
+def dressed(request: Request, headers: dict[str, str], token: str | None, head: bool) -> Request:
     if request.json is not msgspec.UNSET:
         headers = {name: value for name, value in headers.items() if name != "Content-Type"}
     order: Order = "count" if request.walk else request.order
@@ -227,7 +227,7 @@ def _dressed(request: Request, headers: dict[str, str], token: str | None, head:
     return request
 
 
-def _respelled(path: str, change: str) -> str:
+def respelled(path: str, change: str) -> str:
     if change == "slash":
         return f"{path}/"
     if change == "double":

@@ -1,0 +1,3 @@
+"""{{ cookiecutter.project_name }}"""
+AUTHORS = {{ cookiecutter.authors | jsonify }}
+PRIVATE = {{ cookiecutter.private }}

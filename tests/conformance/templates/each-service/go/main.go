@@ -1,0 +1,3 @@
+package ${{ values.name }}
+
+// port ${{ values.port or 80 }}

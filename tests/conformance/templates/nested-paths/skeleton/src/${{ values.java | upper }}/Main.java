@@ -1,0 +1,3 @@
+package ${{ values.java }};
+
+class Main { String NAME = "${{ values.upper }}"; }
