@@ -7,6 +7,7 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import click
 
@@ -14,7 +15,7 @@ from greenroom.cli.client import Client, server_option, token_option, with_clien
 from greenroom.cli.configuration import config_option
 from greenroom.cli.output import console, show
 from greenroom.entity import EntityRef, EntityRefError, parse_ref
-from greenroom.errors import ServiceUnavailableError
+from greenroom.errors import NotFoundError, ServiceUnavailableError
 from greenroom_scaffolder.commands.answers import (
     Block,
     answers,
@@ -67,8 +68,7 @@ def run(
     ref = _ref(template)
 
     async def work(client: Client) -> int:
-        form = await client.call("GET", f"{API}/templates/{ref.namespace}/{ref.kind}/{ref.name}/parameter-schema")
-        blocks = [step["schema"] for step in form["steps"]]
+        blocks = await _form(client, ref)
         found = answers(blocks, assignments, values, hidden, ask if sys.stdin.isatty() else None)
         body = {"templateRef": str(ref), "values": found.values, "secrets": found.secrets}
         task = (await client.call("POST", f"{API}/tasks", body=body))["id"]
@@ -91,7 +91,20 @@ def follow(
     ctx: click.Context, task: str, as_json: bool, server: str | None, token: str | None, layers: tuple[Path, ...]
 ) -> None:
     """Watch a task from its beginning to its end. Exit codes as those of `run`."""
+    if not task:
+        raise click.BadParameter("it is empty: give the id of a task", param_hint="TASK")
     ctx.exit(with_client(server, token, layers, lambda client: watch(client, task, as_json=as_json)))
+
+
+async def _form(client: Client, ref: EntityRef) -> list[Block]:
+    """The pages of a template's form. Raises NotFoundError."""
+    address = "/".join(quote(part, safe="") for part in (ref.namespace, ref.kind, ref.name))
+    try:
+        form = await client.call("GET", f"{API}/templates/{address}/parameter-schema")
+    except NotFoundError as error:
+        hint = "`greenroom catalog list kind=template` tells which there are"
+        raise NotFoundError(f"There is no {ref} that you may use: {hint}") from error
+    return [step["schema"] for step in form["steps"]]
 
 
 def _ref(template: str) -> EntityRef:
@@ -117,7 +130,8 @@ def ask(name: str, schema: Block) -> Any:
 
 async def watch(client: Client, task: str, *, as_json: bool) -> int:
     """Tell of a task until it has ended. The exit code. Raises ServiceUnavailableError."""
-    steps = (await client.call("GET", f"{API}/tasks/{task}"))["spec"]["steps"]
+    address = f"{API}/tasks/{quote(task, safe='')}"
+    steps = (await client.call("GET", address))["spec"]["steps"]
     follower = Follower({step["id"]: step["name"] for step in steps})
     if not as_json:
         console().print(f"Task {task}", style="dim", markup=False)
@@ -126,7 +140,7 @@ async def watch(client: Client, task: str, *, as_json: bool) -> int:
         while not follower.ended():
             before = follower.last
             try:
-                await _read(client, task, follower, silent=as_json)
+                await _read(client, address, follower, silent=as_json)
                 failures = 0
             except ServiceUnavailableError:
                 failures = failures + 1 if follower.last == before else 1
@@ -142,10 +156,10 @@ async def watch(client: Client, task: str, *, as_json: bool) -> int:
     return _tell_end(follower.completion or {}, as_json=as_json)
 
 
-async def _read(client: Client, task: str, follower: Follower, *, silent: bool) -> None:
+async def _read(client: Client, address: str, follower: Follower, *, silent: bool) -> None:
     """Until the task or the stream has ended. Raises ServiceUnavailableError."""
     out = console()
-    async for event in client.events(f"{API}/tasks/{task}/eventstream", query=[("after", str(follower.last))]):
+    async for event in client.events(f"{address}/eventstream", query=[("after", str(follower.last))]):
         for line in follower.read(event):
             if not silent:
                 out.print(line.text, style=line.style, markup=False)

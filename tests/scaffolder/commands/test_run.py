@@ -99,3 +99,7 @@ def test_nobody_at_home_and_nonsense_are_told_apart(tmp_path: Path) -> None:
     away = greenroom("template", "run", "greeting", "--server", "http://127.0.0.1:1", cwd=tmp_path)
     assert (away.code, away.err.startswith("Not available: No server answers at http://127.0.0.1:1")) == (3, True)
     assert CliRunner().invoke(run, ["", "--server", "http://127.0.0.1:1"]).exit_code == 2
+
+
+def test_a_task_without_an_id_is_wrong_usage() -> None:
+    assert CliRunner().invoke(running.follow, [""]).exit_code == 2
