@@ -54,11 +54,17 @@ class Client:
         except aiohttp.InvalidURL as error:
             raise click.BadParameter(f"{self._base} is not the address of a server", param_hint="--server") from error
         except (aiohttp.ClientError, TimeoutError) as error:
-            raise ServiceUnavailableError(f"No server answers at {self._base} ({error})") from error
+            raise self._away(error) from error
         try:
             return msgspec.json.decode(content) if content else None
         except msgspec.DecodeError as error:
             raise RefusedError(f"{method} {path} was not answered with JSON: is {self._base} the backend?") from error
+
+    def _away(self, error: Exception) -> ServiceUnavailableError:
+        why = str(error) or "it took too long"
+        return ServiceUnavailableError(
+            f"No server answers at {self._base} ({why}): is it running, and is --server right?"
+        )
 
     async def events(self, path: str, *, query: Sequence[tuple[str, str]] = ()) -> AsyncIterator[Any]:
         """The decoded data of an event stream, until the server or the network ends it. Raises as `call` does."""
@@ -73,7 +79,7 @@ class Client:
                     if line.startswith(b"data: "):
                         yield msgspec.json.decode(line[6:])
         except (aiohttp.ClientError, TimeoutError) as error:
-            raise ServiceUnavailableError(f"No server answers at {self._base} ({error})") from error
+            raise self._away(error) from error
 
 
 def _refusal(status: int, content: bytes, what: str) -> GreenroomError:
