@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 from typing import Any
 
 from greenroom_scaffolder.templating.checks import TESTS
@@ -115,6 +116,91 @@ _METHODS = tuple(
 )
 _OUTSIDE = ("parseRepoUrl", "projectSlug", "parseEntityRef", "pick")
 _FILTERS = tuple(name for name in (*FILTERS, *_OUTSIDE, "jsonify", "uper") if name != "random")
+_LINES = (
+    "key: @",
+    'key: "@"',
+    '"key": @,',
+    "- @",
+    "  - name: x-@-y  # why",
+    "",
+    "  ",
+    "text, 100% {of} ${it} $@$ {{ '{{' }} }}",
+    "<a href='@'>&amp;</a>",
+    "{# @ #}",
+    "a {#- c -#} b@",
+    "{% raw %}@{% endraw %}",
+    "😀 é @ ß",
+    "@@",
+    "{%- if t %}@{% endif -%} x",
+    "\\@\\n",
+    "${it} $(it) #{it} %{it} {it}",
+)
+_SENSIBLE = (
+    "values.name",
+    "values['name'].split('-')",
+    "s.length + n",
+    "multi",
+    "emoji",
+    "html",
+    "users[1].name",
+    "users | groupby('age')",
+    "users | sort(true, false, 'name')",
+    "a.concat(nums)",
+    "'a' if t and not fa else 'b'",
+    "o.y.z ~ '-' ~ n / 2",
+    "n in nums or 'b' in a",
+    "o",
+    "nul",
+    "missing.deep",
+    "url | parseRepoUrl",
+    "ref | parseEntityRef | pick('name')",
+    "num | int + 1",
+    "f * 3 // 2",
+    "'${{ x }}'",
+    "'%}' + \"}}\"",
+    "{a: {b: [n, t]}}",
+    "r/(\\w)o/g",
+    "s.replace(r/o(.)?/g, '<$1>')",
+    "[n, f, neg, big, tiny]",
+    "loop.index",
+    "v",
+    "w",
+)
+_FITTING = (
+    "dump",
+    "dump(2)",
+    "string",
+    "default('d', true)",
+    "list",
+    "length",
+    "first",
+    "e",
+    "safe",
+    "upper",
+    "indent(3)",
+    "trim",
+    "join('+')",
+    "reverse",
+    "truncate(4)",
+    "title",
+    "urlencode",
+    "striptags",
+    "nl2br",
+    "replace('e', '\n')",
+)
+_BLOCKS = (
+    ("if @", "elif @", "endif"),
+    ("if @", "else", "endif"),
+    ("for v in users", "else", "endfor"),
+    ("for v, w in o", "", "endfor"),
+    ("for v in @", "", "endfor"),
+    ("set v", "", "endset"),
+    ("filter indent(2)", "", "endfilter"),
+    ("filter upper", "", "endfilter"),
+    ("macro m(v, w=@)", "", "endmacro"),
+    ("raw", "", "endraw"),
+    ("block b7", "", "endblock"),
+)
 _OPTIONS: tuple[dict[str, bool], ...] = (
     {},
     {},
@@ -131,7 +217,7 @@ def case(seed: int) -> dict[str, Any]:
     chance = random.Random(seed)
     options = chance.choice(_OPTIONS)
     writer = Writer(chance, "{{" if options.get("cookiecutterCompat") else "${{")
-    template = writer.output() if chance.random() < 0.6 else writer.body(3)
+    template = chance.choice((writer.output, writer.output, lambda: writer.body(3), writer.file))()
     if chance.random() < 0.06:
         template = _broken(template, chance)
     return {"template": template, "context": CONTEXT, "options": options}
@@ -167,27 +253,41 @@ class Writer:
         return f"{self.opening}{dash} {self.expression(self.chance.choice((1, 2, 2, 3)))} {self.maybe('-', 0.08)}}}}}"
 
     def expression(self, depth: int) -> str:
-        if depth <= 0:
-            return self.atom()
-        inner = depth - 1
-        kind = self.chance.random()
-        if kind < 0.26:
-            return f"{self.expression(inner)} {self.pick(*_BINARY)} {self.expression(inner)}"
-        if kind < 0.5:
-            return f"{self.expression(inner)} | {self.filter(inner)}"
-        if kind < 0.66:
-            return f"{self.postfix(inner)}.{self.pick(*_METHODS)}({self.arguments(inner)})"
-        if kind < 0.72:
-            return f"{self.expression(inner)} is {self.maybe('not ', 0.3)}{self.test(inner)}"
-        if kind < 0.78:
-            return f"{self.expression(inner)} if {self.expression(inner)}{self.maybe(f' else {self.expression(inner)}', 0.7)}"
-        if kind < 0.84:
-            return f"{self.pick('not ', '-', '+', 'not ')}{self.expression(inner)}"
-        if kind < 0.9:
-            return f"{self.postfix(inner)}[{self.subscript(inner)}]"
-        if kind < 0.94:
-            return f"({self.expression(inner)})"
-        return self.container(inner)
+        return self.weighed(_EXPRESSIONS)(self, depth - 1) if depth > 0 else self.atom()
+
+    def weighed(self, makers: dict[Callable[[Writer, int], str], int]) -> Callable[[Writer, int], str]:
+        return self.chance.choices(list(makers), list(makers.values()))[0]
+
+    def binary(self, depth: int) -> str:
+        return f"{self.expression(depth)} {self.pick(*_BINARY)} {self.expression(depth)}"
+
+    def filtered(self, depth: int) -> str:
+        return f"{self.expression(depth)} | {self.filter(depth)}"
+
+    def called(self, depth: int) -> str:
+        return f"{self.postfix(depth)}.{self.pick(*_METHODS)}({self.arguments(depth)})"
+
+    def tested(self, depth: int) -> str:
+        return f"{self.expression(depth)} is {self.maybe('not ', 0.3)}{self.test(depth)}"
+
+    def choice(self, depth: int) -> str:
+        otherwise = self.maybe(f" else {self.expression(depth)}", 0.7)
+        return f"{self.expression(depth)} if {self.expression(depth)}{otherwise}"
+
+    def unary(self, depth: int) -> str:
+        return f"{self.pick('not ', '-', '+', 'not ')}{self.expression(depth)}"
+
+    def subscripted(self, depth: int) -> str:
+        return f"{self.postfix(depth)}[{self.subscript(depth)}]"
+
+    def grouped(self, depth: int) -> str:
+        return f"({self.expression(depth)})"
+
+    def member(self, depth: int) -> str:
+        return f"{self.postfix(depth)}.{self.pick(*_METHODS, 'name', 'd.e', 'x')}"
+
+    def over_lines(self, depth: int) -> str:
+        return self.expression(depth).replace(" ", self.pick("\n  ", "\r\n", "\t", " \n"))
 
     def postfix(self, depth: int) -> str:
         return self.chance.choice(
@@ -244,6 +344,38 @@ class Writer:
     def body(self, depth: int) -> str:
         return "".join(self.statement(depth) for _ in range(self.chance.choice((1, 2, 2, 3))))
 
+    def file(self) -> str:
+        """What looks like a file of a skeleton: lines, some of them in blocks of their own lines."""
+        return self.pick("\n", "\n", "\r\n").join(self.lines(2, "")) + self.pick("", "\n")
+
+    def lines(self, depth: int, indent: str) -> list[str]:
+        found: list[str] = []
+        for _ in range(self.chance.choice((1, 2, 3))):
+            if depth and self.chance.random() < 0.4:
+                found += self.block(depth - 1, indent)
+            else:
+                found.append(indent + self.pick(*_LINES).replace("@", self.sensible(), 1))
+        return found
+
+    def sensible(self) -> str:
+        """An expression of which most come to something: else the first that fails hides all behind it."""
+        if self.chance.random() < 0.1:
+            return self.output()
+        expression = self.pick(*_SENSIBLE)
+        for _ in range(self.chance.choice((0, 0, 1, 2))):
+            expression += f" | {self.pick(*_FITTING)}"
+        dash, end = self.maybe("-", 0.08), self.maybe("-", 0.08)
+        return f"{self.opening}{dash} {expression} {end}}}}}"
+
+    def block(self, depth: int, indent: str) -> list[str]:
+        head, middle, end = self.chance.choice(_BLOCKS)
+        head = head.replace("@", self.pick(*_SENSIBLE) if self.chance.random() < 0.8 else self.expression(1), 1)
+        inner = self.lines(depth, indent + self.pick("", "  ", "\t"))
+        if middle and self.chance.random() < 0.5:
+            inner += [indent + self.tag(middle.replace("@", self.pick(*_SENSIBLE), 1)), *self.lines(depth, indent)]
+        shown = self.maybe(f"{self.opening} m('x') }}}}", 0.8) if "macro" in head else ""
+        return [f"{indent}{self.tag(head)}", *inner, f"{indent}{self.tag(end)}{shown}"]
+
     def statement(self, depth: int) -> str:
         kind = self.chance.random()
         if depth <= 0 or kind < 0.4:
@@ -297,3 +429,19 @@ class Writer:
         case = f"{self.tag(f'case {self.atom()}')}{self.maybe(inner, 0.7)}"
         default = self.maybe(f"{self.tag('default')}{self.body(depth - 1)}", 0.6)
         return f"{self.tag(f'switch {self.atom()}')}{case}{case}{default}{self.tag('endswitch')}"
+
+
+_EXPRESSIONS: dict[Callable[[Writer, int], str], int] = {
+    Writer.binary: 24,
+    Writer.filtered: 24,
+    Writer.called: 16,
+    Writer.tested: 6,
+    Writer.choice: 6,
+    Writer.unary: 6,
+    Writer.subscripted: 6,
+    Writer.grouped: 4,
+    Writer.container: 6,
+    Writer.member: 2,
+    Writer.over_lines: 2,
+}
+"""Kinds of expressions, and how often each is written."""

@@ -72,7 +72,8 @@ def _plain(value: Any) -> Any:
     if isinstance(value, bool) or value is None:
         return value
     if isinstance(value, int | float):
-        return None if not math.isfinite(value) else int(value) if float(value).is_integer() else value
+        double = float(value)  # JavaScript writes large whole numbers in digits that are not all meant
+        return None if not math.isfinite(double) else int(double) if double.is_integer() else double
     if isinstance(value, str):
         return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
     if isinstance(value, list):
