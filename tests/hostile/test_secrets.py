@@ -11,6 +11,7 @@ import stat
 import pytest
 
 from greenroom.db import Database
+from tests.hostile.conftest import refused
 from tests.hostile.workshop import Workshop, workshop
 
 __all__ = ["workshop"]
@@ -103,3 +104,14 @@ async def test_cancelling_and_retrying_at_once_ends_somewhere(workshop: Workshop
             assert {reply.status for reply in told} <= {200, 201, 409}, [one.text for one in told if one.status > 409]
         ended = [await workshop.ended(id_) for id_ in ids]
     assert {one.status for one in ended} <= {"failed", "completed"}
+
+
+async def test_secrets_that_are_too_large_to_be_looked_for_are_refused(workshop: Workshop) -> None:
+    ref = await workshop.template([{"action": "debug:log", "input": {"message": "x"}}])
+    large = {"A": "x" * 60_000, "B": "y" * 6_000}
+    words = "The secrets of a task may have 65536 characters together"
+    assert words in refused(await workshop.post("tasks", {"templateRef": ref, "values": {}, "secrets": large}))
+    assert words in refused(await workshop.try_out([], secrets=large))
+    id_ = await workshop.start(ref)
+    await workshop.ended(id_)
+    assert words in refused(await workshop.post(f"tasks/{id_}/retry", {"secrets": large}))

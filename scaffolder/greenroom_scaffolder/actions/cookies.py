@@ -39,6 +39,8 @@ from greenroom_scaffolder.workspace.workspace import Workspace
 
 MEMORY = 1024**3
 """Bytes of address space, for Python and all."""
+MOST_TOLD = 10_000
+"""Characters of an error."""
 
 EXTENSIONS = {
     "jinja2.ext.do": "jinja2.ext.do",
@@ -253,7 +255,7 @@ def main() -> int:
         bake(job)
         outcome = Outcome()
     except GreenroomError as error:
-        outcome = Outcome(error.message)
+        outcome = Outcome(error.message[:MOST_TOLD])
     except MemoryError:
         outcome = Outcome(f"The skeleton took more memory than the {MEMORY // 1024**2} MB that it may have")
     except RecursionError:

@@ -70,7 +70,7 @@ class Sources:
 
     @asynccontextmanager
     async def folder(self, ctx: ActionContext[Any], wanted: Fetched) -> AsyncIterator[Skeleton]:
-        """A folder on this disk, for as long as the context lasts. Only read it.
+        """What is to be laid out, for as long as the context lasts.
 
         Raises NotAllowedError for one outside the template's, FileError, and what `Urls.tree` raises."""
         beside = self._beside(ctx.template.base_url, wanted.url)
