@@ -20,7 +20,8 @@ SECONDS = 10.0
 _FEW = 50
 """Items of an `each` that are gone through in passing."""
 _LITTLE = 5_000
-"""Values of an input that are gone through in passing."""
+"""Values of an input, or of an answer, that are gone through in passing."""
+_NOTHING = object()
 _SHORT = 4_000
 """Characters of a template that is read in passing."""
 _LEADS = re.compile(r"\$\{\{((?:[^}'\"]|'[^']*'|\"[^\"]*\")*)\}\}")
@@ -79,6 +80,11 @@ def quick(step: Mapping[str, Any]) -> bool:
     return len(values) < _LITTLE and all(_quick(value) for value in values if type(value) is str)
 
 
+def little(tree: Any) -> bool:
+    """Whether there is so little in it that nobody notices when all of it is looked at."""
+    return next(islice(_values(tree), _LITTLE, None), _NOTHING) is _NOTHING
+
+
 @lru_cache(4096)
 def _quick(template: str) -> bool:
     if "{" not in template and "#" not in template:
@@ -91,7 +97,13 @@ def _quick(template: str) -> bool:
 
 
 def _values(tree: Any) -> Iterator[Any]:
-    yield tree
-    if isinstance(tree, dict | list):
-        for value in tree.values() if isinstance(tree, dict) else tree:
-            yield from _values(value)
+    """All that is in it, and it itself: however deep, and if need be without end."""
+    inside = [iter((tree,))]
+    while inside:
+        for value in inside[-1]:
+            yield value
+            if isinstance(value, dict | list):
+                inside.append(iter(value.values() if isinstance(value, dict) else value))
+                break
+        else:
+            inside.pop()

@@ -82,11 +82,12 @@ class Keeper:
 
     async def overflow(self) -> None:
         """Look at it again and again while a program writes into it by itself; ends only by QuotaError, or cancelled."""
+        pause = LOOK
         while True:
+            await asyncio.sleep(pause)
             began = monotonic()
-            if self._workspace is not None:
-                await in_thread(self._workspace.check)
-            await asyncio.sleep(max(LOOK, PATIENCE * (monotonic() - began)))
+            await in_thread(self.workspace.check)
+            pause = max(LOOK, PATIENCE * (monotonic() - began))
 
     async def remove(self) -> None:
         """Delete it."""

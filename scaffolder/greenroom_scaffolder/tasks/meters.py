@@ -9,6 +9,7 @@ from time import perf_counter
 from typing import Any, Literal
 
 from greenroom.telemetry import Metrics
+from greenroom_scaffolder.tasks.expressions import little
 from greenroom_scaffolder.tasks.task import Outcome, Task
 from greenroom_scaffolder.workspace.redaction import Redactor
 
@@ -24,6 +25,7 @@ _MOST_TEMPLATES, _MOST_STEPS = 1_000, 100
 """Templates, and steps of each, that are told apart in figures; `other` stands for those that come later. Who tries templates out
 may name them as he likes, and each figure is kept for as long as the process lives."""
 _OTHER = "other"
+_CUT = "...<truncated>"
 
 
 class Meters:
@@ -89,15 +91,22 @@ class Audit:
         return self._write("failed", about, f" {error.get('message', '')}", {"error": error})
 
     def _about(self, task: Task) -> dict[str, Any]:
-        parameters = Redactor(task.secrets.values()).redact_tree(task.spec.get("parameters"))
         about = {
             "actionType": "execution",
             "createdBy": task.created_by,
             "taskId": task.id,
-            "taskParameters": shortened(parameters, self._longest) if self._longest >= 0 else parameters,
+            "taskParameters": self._quoted(task),
             "templateRef": template_of(task.spec),
         }
         return {name: value for name, value in about.items() if value is not None}
+
+    def _quoted(self, task: Task) -> Any:
+        """The parameters of a task without its secrets; of very many nothing."""
+        parameters = task.spec.get("parameters")
+        if not little(parameters):
+            return _CUT
+        told = Redactor(task.secrets.values()).redact_tree(parameters)
+        return shortened(told, self._longest) if self._longest >= 0 else told
 
     def _write(
         self, status: str, about: Mapping[str, Any], told: str = "", more: Mapping[str, Any] | None = None
@@ -128,7 +137,7 @@ def watch(task: Task, meters: Meters, audit: Audit) -> Callable[[Outcome], None]
 def shortened(value: Any, longest: int) -> Any:
     """JSON with each text cut, worded as upstream."""
     if isinstance(value, str):
-        return value if len(value) <= longest else f"{value[:longest]}...<truncated>"
+        return value if len(value) <= longest else f"{value[:longest]}{_CUT}"
     if isinstance(value, list):
         return [shortened(inner, longest) for inner in value]
     return {key: shortened(inner, longest) for key, inner in value.items()} if isinstance(value, dict) else value

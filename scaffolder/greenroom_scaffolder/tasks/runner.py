@@ -23,7 +23,7 @@ from greenroom_scaffolder.tasks import steps
 from greenroom_scaffolder.tasks.acting import GRACE, Act
 from greenroom_scaffolder.tasks.answers import converted, measured, plain, said
 from greenroom_scaffolder.tasks.context import Allowance, Frame, StepContext
-from greenroom_scaffolder.tasks.expressions import Renderer, quick
+from greenroom_scaffolder.tasks.expressions import Renderer, little, quick
 from greenroom_scaffolder.tasks.keeping import TOO_LARGE, Keeper
 from greenroom_scaffolder.tasks.meters import Meters, Result, template_of
 from greenroom_scaffolder.tasks.programs import ProgramLimits
@@ -45,6 +45,8 @@ EXECUTE = Permission("scaffolder.action.execute", resource_type="scaffolder-acti
 """May who started the task have actions run?"""
 THREADS, DRY_THREADS = 10, 4
 """For what tasks do, all together, and for what is tried out."""
+BREATH = 50
+"""Steps, and rounds of a step, after which others have their turn, though none of them waited for anything."""
 LONGEST_PAUSE = 3600.0
 """Seconds: no service that asks for more time before the next attempt is waited for longer."""
 
@@ -208,6 +210,8 @@ class Run:
                 f"Task recovered - resuming from last known good state. {finished} step(s) already completed."
             )
         for number, (step, place) in enumerate(zip(todo, steps.places(todo), strict=True), 1):
+            if number % BREATH == 0:
+                await asyncio.sleep(0)
             await self._step(step, place, last=number == len(todo))
         if self._first is not None:
             return Outcome("failed", error=self._first)
@@ -221,13 +225,14 @@ class Run:
         """Past the secrets in all their forms, but not past each text that some step was given by their help: a link must not
         break since a word of it depended on a secret."""
         template, renderer = self._task.spec.get("output") or {}, Renderer(self._runner.engine)
-        if quick({"output": template}):
-            rendered = steps.output(template, self._scope, renderer)
-        else:
-            rendered = await in_thread(lambda: steps.output(template, self._scope, renderer))
-        answer = plain(rendered, self._runner.bounds.answer, "The output of the task")
-        told: Mapping[str, Any] = self._outputs.redact_tree(answer) if answer else {}
-        return told
+        rendered = await _aside(quick({"output": template}), lambda: steps.output(template, self._scope, renderer))
+
+        def told() -> Mapping[str, Any]:
+            answer = plain(rendered, self._runner.bounds.answer, "The output of the task")
+            shown: Mapping[str, Any] = self._outputs.redact_tree(answer) if answer else {}
+            return shown
+
+        return await _aside(little(rendered), told)
 
     async def _restore(self) -> None:
         if not self._task.resumed:
@@ -291,15 +296,11 @@ class Run:
     async def _plan(self, step: Step) -> Skip | StandIn | Call:
         """What may take its time does not hold up everybody else."""
         renderer, registry = Renderer(self._runner.engine), self._runner.registry
-        if quick(step):
-            return steps.plan(step, self._scope, registry, renderer, dry_run=self._dry)
-        return await in_thread(lambda: steps.plan(step, self._scope, registry, renderer, dry_run=self._dry))
+        return await _aside(quick(step), lambda: steps.plan(step, self._scope, registry, renderer, dry_run=self._dry))
 
     async def _held_back(self, step: Step) -> Skip | None:
         renderer = Renderer(self._runner.engine)
-        if quick({"if": step.get("if")}):
-            return steps.held_back(step, self._scope, renderer)
-        return await in_thread(lambda: steps.held_back(step, self._scope, renderer))
+        return await _aside(quick({"if": step.get("if")}), lambda: steps.held_back(step, self._scope, renderer))
 
     def _stand_in(self, step: Step, plan: StandIn) -> Result:
         self._scribe.line("info", plan.shown, step["id"])
@@ -314,11 +315,20 @@ class Run:
         for text in call.hidden:
             self.redactor.add(text)
         options = step_options(step)
-        steps.check(call, self._runner.registry, allowed=self._allowed)
+        await self._check(call)
         if known is not None and not call.action.idempotent:
             raise InterruptedStepError(_caught(step))
-        answers = [await self._round(step, place, call, one, options) for one in call.rounds]
+        answers = []
+        for number, one in enumerate(call.rounds, 1):
+            if number % BREATH == 0:
+                await asyncio.sleep(0)
+            answers.append(await self._round(step, place, call, one, options))
         return _gathered(answers) if call.each else answers[0]
+
+    async def _check(self, call: Call) -> None:
+        registry, allowed = self._runner.registry, self._allowed
+        inputs = [one.input for one in call.rounds]
+        await _aside(little(inputs), lambda: steps.check(call, registry, allowed=allowed))
 
     async def _round(self, step: Step, place: str, call: Call, one: Round, options: StepOptions) -> Mapping[str, Any]:
         here = place if one.key is None else steps.place_of_round(place, one.key)
@@ -347,7 +357,7 @@ class Run:
             await self._before(place, call, attempt)
             try:
                 answer = await self._within(step, options.timeout, lambda: call.action.run(context))
-                return self._answer(answer)
+                return await self._answer(answer)
             except Exception as error:
                 final = attempt >= options.retry.attempts or isinstance(error, CancelledStepError)
                 if final or self._broken or self._left:  # two attempts at a time are none
@@ -363,9 +373,9 @@ class Run:
             await self._durable()
             self._unsettled = False
 
-    def _answer(self, answer: Mapping[str, Any] | None) -> Mapping[str, Any]:
-        bounds = self._runner.bounds
-        made, size = measured(answer or {}, min(bounds.answer, self._room), "The output")
+    async def _answer(self, answer: Mapping[str, Any] | None) -> Mapping[str, Any]:
+        most = min(self._runner.bounds.answer, self._room)
+        made, size = await _aside(little(answer), lambda: measured(answer or {}, most, "The output"))
         self._room -= size
         if not isinstance(made, dict):
             raise TypeError(f"The action answered a {type(answer).__name__} instead of its outputs")
@@ -481,6 +491,11 @@ class Run:
 
 class UnsupportedTemplateError(GreenroomError):
     """The template is of a version that cannot be run"""
+
+
+async def _aside(passing: bool, work: Callable[[], T]) -> T:
+    """Do what nobody notices in passing, and all else in a thread."""
+    return work() if passing else await in_thread(work)
 
 
 def _gathered(rounds: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

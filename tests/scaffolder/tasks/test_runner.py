@@ -764,6 +764,30 @@ def test_a_run_is_audited_without_secrets_and_without_essays(caplog: pytest.LogC
     assert [record.getMessage() for record in caplog.records] == ["scaffolder.task", "scaffolder.task no"]
 
 
+def test_of_very_many_parameters_an_audit_record_quotes_none(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO")
+    Audit(logging.getLogger("greenroom.scaffolder")).claimed(task_of(spec_of(parameters={"a": ["x"] * 100_000})))
+    assert vars(caplog.records[0])["meta"]["taskParameters"] == "...<truncated>"
+
+
+MUCH: dict[str, list[dict[str, Any]]] = {
+    "steps that are skipped": [{"action": "test:answer", "if": False}] * 5_000,
+    "rounds that are skipped": [{"action": "test:answer", "each": [0] * 5_000, "if": "${{ false }}"}],
+    "a large input, and answer": [{"action": "test:answer", "input": {"a": "${{ parameters.many }}"}}],
+}
+
+
+@pytest.mark.parametrize("what", MUCH)
+async def test_others_have_their_turn_while_much_is_gone_through(tmp_path: Path, what: str) -> None:
+    running = asyncio.create_task(run_steps(tmp_path, *MUCH[what], parameters={"many": ["x"] * 200_000}))
+    turns = 0
+    while not running.done():
+        turns += 1
+        await asyncio.sleep(0)
+    assert (await running)[0].status == "completed"
+    assert turns > 80
+
+
 HOSTILE = {
     "loops": "{% for a in range(99999) %}" * 3 + "x" + "{% endfor %}" * 3,
     "growth": "${{ ('x' * 9) }}" + "{% set x = 'xxxxxxxx' %}" + "{% set x = x ~ x ~ x ~ x %}" * 40 + "${{ x }}",
