@@ -7,7 +7,6 @@ from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import Any
 
-from greenroom_scaffolder.javascript.objects import entries
 from greenroom_scaffolder.javascript.texts import well_formed
 from greenroom_scaffolder.templating import callables, lexer, members, nodes
 from greenroom_scaffolder.templating.blocks import TemplateCompiler
@@ -20,7 +19,6 @@ from greenroom_scaffolder.templating.scope import Evaluate, Execute, Run
 from greenroom_scaffolder.templating.statements import parse
 from greenroom_scaffolder.templating.values import (
     UNDEFINED,
-    as_json,
     private,
     public,
     rendered,
@@ -70,27 +68,12 @@ class Engine:
             return template
         return self._program(template).value(context)
 
-    def resolve(self, tree: Any, context: Mapping[str, Any]) -> Any:
-        """Every string within lists and objects as `value`; keys stay.
-
-        As upstream's runner: what is undefined is left out of objects and None in lists, and a string that cannot be
-        rendered stays as it is written."""
-        if type(tree) is str:
-            try:
-                return self.value(tree, context)
-            except TemplateError:
-                return tree
-        if isinstance(tree, dict):
-            found = {}
-            for key, each in entries(tree):
-                value = self.resolve(each, context)
-                if value is not UNDEFINED:
-                    found[key] = value
-            return found
-        if isinstance(tree, list | tuple):
-            values = (self.resolve(each, context) for each in tree)
-            return [None if value is UNDEFINED else value for value in values]
-        return as_json(tree) if type(tree) is float else tree
+    def resolve(self, template: str, context: Mapping[str, Any]) -> Any:
+        """As `value`, for the input of a step: what cannot be rendered stays as it is written, as upstream's runner leaves it."""
+        try:
+            return self.value(template, context)
+        except TemplateError:
+            return template
 
     def _program(self, template: str) -> _Program:
         if len(template) <= SHORT:

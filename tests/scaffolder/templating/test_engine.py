@@ -1,4 +1,4 @@
-"""The engine's door: text, value, resolve. What the language does is held against nunjitsu in tests/conformance/templating."""
+"""The engine's door. What the language does is held against nunjitsu in tests/conformance/templating."""
 
 from __future__ import annotations
 
@@ -27,30 +27,19 @@ def test_a_number_given_to_a_step_stays_a_number() -> None:
     assert Engine().value("${{ parameters.count }} ", CONTEXT) == "3 "
 
 
-def test_an_undefined_parameter_leaves_the_key_out_of_the_input() -> None:
-    tree = {"a": "${{ parameters.missing }}", "b": ["${{ parameters.missing }}"], "c": {"d": "${{ nope.at.all }}"}}
-    assert Engine().resolve(tree, CONTEXT) == {"b": [None], "c": {}}
+@pytest.mark.parametrize("broken", ["${{ x | nope }}", "${{ github.sha || 'main' }}", "${{ parameters.name"])
+def test_a_broken_expression_reaches_the_step_as_it_was_written(broken: str) -> None:
+    assert Engine().resolve(broken, CONTEXT) == broken
+
+
+def test_what_is_undefined_is_so_for_the_step_too() -> None:
     assert Engine().resolve("${{ parameters.missing }}", CONTEXT) is UNDEFINED
 
 
-def test_a_broken_expression_reaches_the_step_as_it_was_written() -> None:
-    tree = {"a": "${{ x | nope }}", "b": "${{ github.sha || 'main' }}", "c": "${{ parameters.name"}
-    assert Engine().resolve(tree, CONTEXT) == tree
-
-
-def test_keys_and_values_that_are_no_text_stay() -> None:
-    tree: dict[str, Any] = {"${{ parameters.name }}": 1, "n": None, "t": True, "f": 1.5, "l": []}
-    assert Engine().resolve(tree, CONTEXT) == tree
-
-
 def test_what_came_out_of_an_expression_is_not_rendered_again() -> None:
-    assert Engine().resolve(["${{ x }}"], {"x": "${{ secrets.token }}", "secrets": {"token": "s"}}) == [
-        "${{ secrets.token }}"
-    ]
-
-
-def test_integer_like_keys_come_first_as_in_javascript() -> None:
-    assert list(Engine().resolve({"b": "1", "10": "2", "9": "3"}, {})) == ["9", "10", "b"]
+    assert (
+        Engine().resolve("${{ x }}", {"x": "${{ secrets.token }}", "secrets": {"token": "s"}}) == "${{ secrets.token }}"
+    )
 
 
 def test_an_action_that_changes_its_input_does_not_change_the_parameters() -> None:
@@ -93,6 +82,13 @@ def test_an_error_in_a_file_names_line_and_column() -> None:
     assert caught.value.message == (
         'Template error at line 3, column 25: Unknown template filter "uper"; did you mean "upper"?'
     )
+
+
+def test_an_error_in_a_file_of_nothing_but_an_expression_names_its_column_too() -> None:
+    for before in ("", " ", "x"):
+        with pytest.raises(TemplateError) as caught:
+            Engine().text(f"{before}${{{{ nope | uper }}}}", CONTEXT)
+        assert (caught.value.line, caught.value.column) == (1, 12 + len(before))
 
 
 def test_an_expression_met_in_a_second_file_names_that_files_line() -> None:
@@ -182,9 +178,8 @@ def test_a_whole_number_is_written_without_a_point() -> None:
     found = [
         engine.value("${{ n }}", context),
         engine.value("${{ list }}", context),
-        engine.resolve({"a": 3.0}, context),
     ]
-    assert repr(found) == "[2, [1, 0, 0.5], {'a': 3}]"
+    assert repr(found) == "[2, [1, 0, 0.5]]"
 
 
 def test_cookiecutter_templates_have_their_own_delimiters_and_methods() -> None:
