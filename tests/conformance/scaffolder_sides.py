@@ -157,7 +157,7 @@ def differing(theirs: Outcome, ours: Outcome) -> list[str]:
     in words of ours where it is Node that speaks."""
     if theirs.answer.status == 500 and ours.answer.status in (400, 404):
         before, after = ((side.answer.body or {}).get("error", {}) for side in (theirs, ours))
-        node_speaks = (before.get("name"), after.get("name")) == ("TypeError", "InputError")
+        node_speaks = before.get("name") in ("TypeError", "SyntaxError") and after.get("name") == "InputError"
         if before == after or node_speaks:
             return []
     lines = list(differences(theirs, ours))
@@ -192,5 +192,5 @@ LAST_STEP = re.compile(r"body\.output\..*<uuid>: recorded \{\"output\": \{\}\}, 
 IN_A_FILE = re.compile(r'(Template error at line (?:[^"\\]|\\.)*?) \(in (?:[^()"\\]|\\.)*\)(?="|\\n)')
 """Greenroom tells which file of a skeleton is wrong."""
 
-FIELDS_OF_ERRORS = re.compile(r' \{\\"code\\":(?:[^"\\]|\\.)*')
+FIELDS_OF_ERRORS = re.compile(r' \{\\"(?:code|stack)\\":(?:[^"\\]|\\.)*')
 """What else an error of Node's has, with its stack, where upstream logs it."""

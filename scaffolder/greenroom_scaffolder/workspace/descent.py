@@ -142,7 +142,7 @@ def names(root: Path, path: str) -> list[str]:
 
 def joined(root: Path, path: str) -> str:
     """Links and `..` are left as they are; an absolute path stays what it is."""
-    return os.path.join(root, path)  # noqa: PTH118 - pathlib takes ten times as long
+    return str(root) if path in _NOTHING else os.path.join(root, path)  # noqa: PTH118 - pathlib takes ten times as long
 
 
 def encoded(path: str) -> bytes:

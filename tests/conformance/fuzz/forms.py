@@ -100,7 +100,7 @@ def filled_in(draw: st.DrawFn, form: Any) -> dict[str, Any]:
     """Values, which the form takes or refuses."""
     values: dict[str, Any] = {}
     for page in form if isinstance(form, list) else [form]:
-        makers = bad_values if draw(st.integers(0, 3)) == 0 else good_values
+        makers = bad_values if draw(st.integers(0, 9)) == 0 else good_values
         found = [one for one in islice(makers(page), 12) if isinstance(one, dict)]
         values |= draw(st.sampled_from(found)) if found else {}
     return values

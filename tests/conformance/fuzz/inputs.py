@@ -158,12 +158,14 @@ JSONATA = (
 @st.composite
 def inputs(draw: st.DrawFn, action: str, each: bool) -> Any:
     """What the action is given."""
-    name = mostly(st.sampled_from(NAMES), alone(each=each), of=5)
+    name = mostly(mostly(st.sampled_from(NAMES[:6]), st.sampled_from(NAMES), of=3), alone(each=each), of=8)
     values = st.fixed_dictionaries(
         {}, optional={key: anything(each=each) for key in ("name", "text", "count", "list", "yes")}
     )
     usual = st.just({key: f"${{{{ parameters.{key} }}}}" for key in ("name", "text", "count", "list", "yes")})
-    url = mostly(st.sampled_from(("./skeleton", "skeleton", "./more", "./broken", "./plain.json")), name, of=5)
+    url = mostly(
+        st.sampled_from(("./skeleton", "skeleton", "./more", "./more", "./broken", "./plain.json")), name, of=8
+    )
     merged: Drawn = st.sampled_from(
         ({"a": {"z": 1}, "b": ["new"]}, {"n": None}, '{"a": 2}', "- x", "{", "${{ parameters.map }}", {})
     )
@@ -263,7 +265,7 @@ def inputs(draw: st.DrawFn, action: str, each: bool) -> Any:
         ),
         "roadiehq:utils:json:merge": (
             {"path": name, "content": merged | texts(each=each)},
-            {"mergeArrays": st.booleans(), "matchFileIndent": st.booleans()},
+            {"mergeArrays": st.booleans()},
         ),
         "roadiehq:utils:jsonata": (
             {"expression": st.sampled_from(JSONATA)},

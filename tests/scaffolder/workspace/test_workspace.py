@@ -264,6 +264,8 @@ def test_a_missing_file_is_told_as_node_tells_it(workspace: Workspace) -> None:
         workspace.write("file/below", b"")
     with pytest.raises(FileError, match="EISDIR"):
         workspace.read(".")
+    with pytest.raises(FileError, match=f"open '{workspace.path}'$"):
+        workspace.write("", b"")
 
 
 def test_a_pipe_does_not_hold_the_worker(workspace: Workspace) -> None:
