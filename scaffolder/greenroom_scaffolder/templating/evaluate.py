@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from greenroom_scaffolder.javascript.json_text import json_text
 from greenroom_scaffolder.templating.engine import Engine
 from greenroom_scaffolder.templating.limits import TemplateError
 from greenroom_scaffolder.templating.values import UNDEFINED
@@ -33,12 +33,14 @@ class Evaluator:
     def line(self, line: str | bytes) -> str:
         """Answers a line for a line: one that is no question gets an `error` that says so."""
         try:
-            question = json.loads(line)
-        except (ValueError, RecursionError) as error:
-            return json.dumps({"error": f"Not JSON: {error}"})
-        return json.dumps(self.answer(question), ensure_ascii=False, allow_nan=False)
+            return json_text(self.answer(json.loads(line)))
+        except ValueError as error:
+            return json_text({"error": f"Not JSON: {error}"})
+        except RecursionError:
+            return json_text({"error": "The line is nested too deep"})
 
     def answer(self, question: Any) -> dict[str, Any]:
+        """As `line`, before it is written: not a number is so here, and null in JSON."""
         wrong = _what_is_wrong(question)
         if wrong:
             return {"error": wrong}
@@ -49,7 +51,7 @@ class Evaluator:
             value = engine.value(template, context)
         except TemplateError as error:
             return {"error": error.message}
-        return {"render": rendered} if value is UNDEFINED else {"render": rendered, "value": _finite(value)}
+        return {"render": rendered} if value is UNDEFINED else {"render": rendered, "value": value}
 
     def _engine(self, options: Mapping[str, bool]) -> Engine:
         chosen = tuple(sorted(name for name, value in options.items() if value))
@@ -69,12 +71,3 @@ def _what_is_wrong(question: Any) -> str:
         return '"options" must be an object'
     unknown = sorted(set(options) - set(OPTIONS))
     return f"Unknown options: {', '.join(unknown)}; there are {', '.join(OPTIONS)}" if unknown else ""
-
-
-def _finite(value: Any) -> Any:
-    """JSON has no NaN: null, as JavaScript writes it."""
-    if isinstance(value, float):
-        return (int(value) if value.is_integer() and abs(value) < 2**53 else value) if math.isfinite(value) else None
-    if isinstance(value, list):
-        return [_finite(item) for item in value]
-    return {key: _finite(item) for key, item in value.items()} if isinstance(value, dict) else value

@@ -42,6 +42,18 @@ def test_a_line_that_is_no_json_is_answered_too() -> None:
     assert json.loads(Evaluator().line("{nope"))["error"].startswith("Not JSON")
 
 
+@pytest.mark.parametrize(
+    "line", ["[" * 100_000, b"\xff", '{"template": "x", "context": {"a": ' + "[" * 3000 + "]" * 3000 + "}}"]
+)
+def test_no_line_ends_the_command(line: str | bytes) -> None:
+    assert isinstance(json.loads(Evaluator().line(line)), dict)
+
+
+def test_half_an_emoji_can_be_written_to_the_terminal() -> None:
+    answer = Evaluator().line(json.dumps({"template": "${{ s[0] }}", "context": {"s": "😀"}}))
+    assert answer.encode() == '{"render":"\ufffd","value":"\\ud83d"}'.encode()
+
+
 def test_filters_of_the_installation_are_known() -> None:
     evaluator = Evaluator({"shout": lambda value: value.upper()}, {"region": "eu"})
     assert evaluator.answer({"template": "${{ region | shout }}"}) == {"render": "EU", "value": "EU"}
