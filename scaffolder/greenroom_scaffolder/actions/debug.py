@@ -19,6 +19,8 @@ from greenroom_scaffolder.workspace.workspace import Workspace
 
 LONGEST_WAIT = 600.0
 """Seconds."""
+_LARGE = 100_000
+"""Characters of a message that is not written as JSON in passing."""
 MOST_SHOWN = 1_000_000
 """Characters of a listing; a line of the log is an event, which is kept and sent."""
 
@@ -51,9 +53,11 @@ def debug_actions() -> list[Action[Any]]:
 )
 async def log(ctx: ActionContext[Mapping[str, Any]]) -> None:
     """Write a line into the log, list the files of the workspace, or show what they contain."""
-    ctx.log.info(as_json(ctx.input, 2))
-    if ctx.input.get("message"):
-        ctx.log.info(ctx.input["message"])
+    message = ctx.input.get("message") or ""
+    large = len(message) > _LARGE
+    ctx.log.info(await in_thread(lambda: as_json(ctx.input, 2)) if large else as_json(ctx.input, 2))
+    if message:
+        ctx.log.info(message)
     if wanted := ctx.input.get("listWorkspace"):
         ctx.log.info(
             await in_thread(lambda: _listing(Workspace(ctx.workspace, Quota()), contents=wanted == "with-contents"))

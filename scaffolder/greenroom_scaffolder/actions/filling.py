@@ -56,7 +56,8 @@ async def fill(
         raise InputError("targetPath must not be within template path")
     ctx.log.info("Listing files and directories in template")
     entries = await in_thread(skeleton.entries)
-    ctx.log.info(with_values(f"Processing {len(entries)} template files/directories with input values", wanted.values))
+    told_of = f"Processing {len(entries)} template files/directories with input values"
+    ctx.log.info(await in_thread(lambda: with_values(told_of, wanted.values)))
     render = _renderer(wanted, templates)
     await told(ctx.log, lay_out(skeleton, Workspace(ctx.workspace, quota), plan, render, entries))
     ctx.log.info(f"Template result written to {output}")
@@ -72,7 +73,7 @@ async def fill_file(
         ctx.log.info(f"File {wanted.target_path} already exists in workspace, not replacing.")
         return
     content = await read()
-    ctx.log.info(with_values("Processing template file with input values", wanted.values))
+    ctx.log.info(await in_thread(lambda: with_values("Processing template file with input values", wanted.values)))
     render = _renderer(wanted, templates)
     await in_thread(lambda: workspace.write(wanted.target_path, _rendered(content, render)))
     ctx.log.info(f"Template file has been written to {output}")

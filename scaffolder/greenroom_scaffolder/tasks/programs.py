@@ -29,6 +29,8 @@ _MARK = "GREENROOM_RUN"
 _CHUNK = 64 * 1024
 PLENTY = 32 * 1024 * 1024
 """Bytes of output that are read as fast as they come, and told. What follows is left out, and read at leisure."""
+_LINE = 200
+"""Bytes that a line counts beside its own: to tell a short one takes as long."""
 _LEISURE = 0.002
 """Seconds after each chunk."""
 _LAST_WORDS = 0.5
@@ -158,7 +160,7 @@ async def _lines(
     decoder = codecs.getincrementaldecoder("utf-8")("replace")
     rest, cut, size = "", False, 0
     while chunk := await _read(output, ending):
-        size += len(chunk)
+        size += len(chunk) + _LINE * chunk.count(b"\n")
         if size > PLENTY:
             await tell(f"(what the program says from here on is left out: it is more than {PLENTY // 1024**2} MB)")
             return await _drain(output, ending)
