@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Literal
 
-from greenroom.db import Database, Record
+from greenroom.db import Database
 from greenroom.sql import Queries
 from greenroom_scaffolder.storage.rows import TaskRow
 
@@ -70,7 +70,7 @@ class Listing:
         if limit == 0 or offset >= total:
             return [], total
         query = plan(creators, wanted, order, limit)
-        return [_read(row) for row in await self._db.fetch(query, creators, wanted, limit, offset)], total
+        return [TaskRow(*row) for row in await self._db.fetch(query, creators, wanted, limit, offset)], total
 
 
 def plan(creators: Sequence[str] | None, statuses: Sequence[str] | None, order: Order, limit: int | None) -> str:
@@ -112,8 +112,3 @@ def _key(field: Field, way: Direction) -> str:
     """Services, which have no name, are greater than any (upstream: null)."""
     named = f"(t.created_by = '') {way}, " if field == "created_by" else ""
     return f"{named}t.{field} {way}"
-
-
-def _read(row: Record) -> TaskRow:
-    id_, created_by, created_at, status, heartbeat_at, spec = row
-    return TaskRow(id_, created_by, created_at, status, heartbeat_at, spec)

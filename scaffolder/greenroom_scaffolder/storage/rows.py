@@ -22,7 +22,7 @@ class NewTask(msgspec.Struct, frozen=True):
 
 
 class TaskRow(msgspec.Struct, frozen=True):
-    """A task as it is told of. `began` is the event before which none is shown any more."""
+    """A task as it is told of."""
 
     id: UUID
     created_by: str
@@ -30,8 +30,16 @@ class TaskRow(msgspec.Struct, frozen=True):
     status: str
     heartbeat_at: datetime | None
     spec: bytes
-    strategy: str | None = None
-    began: int = 0
+
+
+class Followed(msgspec.Struct, frozen=True):
+    """Of a task that somebody begins to follow."""
+
+    strategy: str | None
+    began: int
+    """The event before which none is shown any more."""
+    last: int
+    """Its last event; 0: there is none."""
 
 
 class Claim(msgspec.Struct, frozen=True):

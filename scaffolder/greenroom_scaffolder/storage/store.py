@@ -16,7 +16,7 @@ from greenroom.plugin import Migrations
 from greenroom.sql import Queries, load
 from greenroom_scaffolder.storage.gathering import Gatherer
 from greenroom_scaffolder.storage.listing import Listing
-from greenroom_scaffolder.storage.rows import Claim, EventRow, Held, NewTask, Progress, TaskRow, read_id
+from greenroom_scaffolder.storage.rows import Claim, EventRow, Followed, Held, NewTask, Progress, TaskRow, read_id
 
 MIGRATIONS = Migrations("scaffolder", Path(__file__).with_name("migrations"))
 
@@ -61,17 +61,15 @@ class Store:
         """Raises NotFoundError (`No task with id '…' found`)."""
         row = await self.database.fetchrow(self.sql.get_task, read_id(task_id))
         if row is None:
-            raise unknown(task_id)
-        return TaskRow(
-            id=row["id"],
-            created_by=row["created_by"],
-            created_at=row["created_at"],
-            status=row["status"],
-            heartbeat_at=row["heartbeat_at"],
-            spec=row["spec"],
-            strategy=row["strategy"],
-            began=row["began"],
-        )
+            raise _unknown(task_id)
+        return TaskRow(*row)
+
+    async def followed(self, task_id: str) -> Followed:
+        """What a follower begins with. Raises NotFoundError."""
+        row = await self.database.fetchrow(self.sql.following, read_id(task_id))
+        if row is None:
+            raise _unknown(task_id)
+        return Followed(*row)
 
     async def cancel(self, task_id: str) -> None:
         """Tell whoever runs the task, or will, to stop. Its event names the step it was at (upstream: broker.cancel).
@@ -82,7 +80,7 @@ class Store:
         async def cancel(conn: Connection) -> None:
             task = await conn.fetchrow(self.sql.lock_task, id_)
             if task is None:
-                raise unknown(task_id)
+                raise _unknown(task_id)
             step = await conn.fetchval(self.sql.newest_step, id_, task["began"]) or 0
             await conn.execute(self.sql.mark_cancelled, id_)
             message = f"Step {step} has been cancelled."
@@ -100,7 +98,7 @@ class Store:
         async def retry(conn: Connection) -> None:
             task = await conn.fetchrow(self.sql.lock_task, id_)
             if task is None:
-                raise unknown(task_id)
+                raise _unknown(task_id)
             if task["status"] not in ENDED:
                 raise ConflictError(f"Task with taskId {task_id} cannot be retried")
             anew = start_over or task["strategy"] == "startOver" or task["status"] == "completed"
@@ -152,10 +150,6 @@ class Store:
     async def held(self) -> list[Held]:
         """The tasks that workers are at."""
         return [Held(*row) for row in await self.database.fetch(self.sql.held)]
-
-    async def overdue(self, age: timedelta) -> list[tuple[UUID, int]]:
-        """The tasks (and attempts) from which nothing was heard for that long."""
-        return [(row["id"], row["attempt"]) for row in await self.database.fetch(self.sql.overdue, age)]
 
     async def free(self, tasks: Sequence[tuple[UUID, int]], *, lost: bool, most_losses: int = 3) -> tuple[int, int]:
         """Have tasks that a worker was at (in that attempt) claimed again; returns how many are, and how many failed instead.
@@ -233,7 +227,7 @@ def _hopeless(strategy: str | None, losses: int, most: int) -> str | None:
     return None
 
 
-def unknown(task_id: str) -> NotFoundError:
+def _unknown(task_id: str) -> NotFoundError:
     """In upstream's words."""
     return NotFoundError(f"No task with id '{task_id}' found")
 

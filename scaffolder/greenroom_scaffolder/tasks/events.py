@@ -14,8 +14,8 @@ import msgspec
 
 from greenroom.events import Events
 from greenroom_scaffolder.storage.gathering import PASSING
-from greenroom_scaffolder.storage.rows import EventRow, read_id
-from greenroom_scaffolder.storage.store import TO_FOLLOW, Store, unknown
+from greenroom_scaffolder.storage.rows import EventRow, Followed, read_id
+from greenroom_scaffolder.storage.store import TO_FOLLOW, Store
 from greenroom_scaffolder.tasks.task import EventType
 
 log = logging.getLogger("greenroom.scaffolder")
@@ -107,21 +107,19 @@ class TaskEvents:
 
     async def now(self, task_id: str, after: int | None = None) -> Sequence[TaskEvent]:
         """The events past an id, and the completion whatever its id. Raises NotFoundError."""
-        id_ = read_id(task_id)
-        recoverable, began, _ = await self._look(id_, task_id)
-        return await self._first(id_, recoverable, began, after, None)
+        id_, task = read_id(task_id), await self._store.followed(task_id)
+        return await self._first(id_, task, after, None)
 
     async def follow(self, task_id: str, after: int | None = None) -> AsyncGenerator[Sequence[TaskEvent], None]:
         """What `now` answers, and then what comes, in lists that are never empty; ends with the task, and with the process.
 
         Raises NotFoundError."""
-        id_ = read_id(task_id)
-        recoverable, began, seen = await self._look(id_, task_id)
-        watched = self._watched.setdefault(id_, _Watched(id_, recoverable, seen))
+        id_, task = read_id(task_id), await self._store.followed(task_id)
+        watched = self._watched.setdefault(id_, _Watched(id_, _recoverable(task), task.last))
         watched.followers += 1
         try:
-            batch = await self._first(id_, recoverable, began, after, PAGE)
-            last = max(after or 0, began - 1)
+            batch = await self._first(id_, task, after, PAGE)
+            last = max(after or 0, task.began - 1)
             while not self._closed:
                 if batch:
                     last = max(last, batch[-1].id)
@@ -132,7 +130,7 @@ class TaskEvents:
                 new = watched.since(last)
                 if new is None:
                     rows = await self._store.events(id_, last, PAGE)
-                    new = [_told(id_, row, recoverable) for row in rows]
+                    new = [_told(id_, row, watched.recoverable) for row in rows]
                 batch = trimmed(new)
                 if not batch:
                     await changed.wait()
@@ -141,20 +139,11 @@ class TaskEvents:
             if not watched.followers and self._watched.get(id_) is watched:
                 del self._watched[id_]
 
-    async def _look(self, id_: UUID, task_id: str) -> tuple[bool, int, int]:
-        """Whether it is recoverable, the event with which it begins, and its last one."""
-        row = await self._store.database.fetchrow(self._store.sql.following, id_)
-        if row is None:
-            raise unknown(task_id)
-        return row["strategy"] == "startOver", row["began"], row["last"] or 0
-
-    async def _first(
-        self, id_: UUID, recoverable: bool, began: int, after: int | None, limit: int | None
-    ) -> list[TaskEvent]:
-        rows = await self._store.events(id_, max(after or 0, began - 1), limit)
+    async def _first(self, id_: UUID, task: Followed, after: int | None, limit: int | None) -> list[TaskEvent]:
+        rows = await self._store.events(id_, max(after or 0, task.began - 1), limit)
         if after is not None:
             rows = [*await self._store.completion(id_, after), *rows]
-        return trimmed([_told(id_, row, recoverable) for row in rows])
+        return trimmed([_told(id_, row, _recoverable(task)) for row in rows])
 
     def _hear(self, payload: str | None) -> None:
         if payload is None:
@@ -204,6 +193,11 @@ def trimmed(events: list[TaskEvent]) -> list[TaskEvent]:
                 return events
             return [] if index == len(events) - 1 else events[index:]
     return events
+
+
+def _recoverable(task: Followed) -> bool:
+    """Whether its template lets it begin anew by itself."""
+    return task.strategy == "startOver"
 
 
 def _anew(event: TaskEvent) -> bool:

@@ -1,6 +1,6 @@
 -- name: following
 -- Of a task that somebody begins to follow: whether its template lets it begin anew, its first and its last event.
-SELECT t.strategy, t.began, (SELECT max(e.id) FROM task_events e WHERE e.task_id = t.id) AS last FROM tasks t WHERE t.id = $1
+SELECT t.strategy, t.began, coalesce((SELECT max(e.id) FROM task_events e WHERE e.task_id = t.id), 0) AS last FROM tasks t WHERE t.id = $1
 
 -- name: events_after
 -- The events of a task past an id, in their order.

@@ -20,7 +20,7 @@ SELECT count(*) FROM made WHERE (SELECT count(pg_notify::text) FROM told) > 0
 
 -- name: get_task
 -- A task as it is told of.
-SELECT id, created_by, created_at, status, heartbeat_at, strategy, began, spec FROM tasks JOIN task_specs ON task_id = id WHERE id = $1
+SELECT id, created_by, created_at, status, heartbeat_at, spec FROM tasks JOIN task_specs ON task_id = id WHERE id = $1
 
 -- name: lock_task
 -- A task, of which no event is written by anybody else until the end of the transaction.
