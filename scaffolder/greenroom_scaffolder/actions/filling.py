@@ -43,7 +43,7 @@ def settle(ctx: ActionContext[Any], wanted: Filling) -> Plan:
         copied=tuple(wanted.copy_without_templating or ()),
         extension=None if not ending else ending if ending.startswith(".") else f".{ending}",
         replace=wanted.replace,
-        marks=(b"{{", b"{%", b"{#") if wanted.cookiecutter_compat else (b"${{", b"{%", b"{#"),
+        marks=(b"{{" if wanted.cookiecutter_compat else b"${{", b"{%", b"{#", b"#}"),
     )
 
 

@@ -41,7 +41,7 @@ class Plan(msgspec.Struct, frozen=True):
     """If set, only files with it are templates, and lose it. Begins with a dot."""
     replace: bool = False
     """Whether what is there already is written anew."""
-    marks: tuple[bytes, ...] = (b"${{", b"{%", b"{#")
+    marks: tuple[bytes, ...] = (b"${{", b"{%", b"{#", b"#}")
     """A file without any of these is no template."""
 
 

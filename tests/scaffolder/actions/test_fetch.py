@@ -153,6 +153,16 @@ async def test_what_goes_wrong_in_a_file_names_it_after_the_lines_before(home: P
     assert grown(workspace) == {"a.txt": b"fine"}
 
 
+async def test_a_comment_that_only_ends_is_a_mistake_of_the_file_as_upstream_has_it(
+    home: Path, workspace: Path
+) -> None:
+    plant(home / "s", {"a.txt": "one #} two"})
+    for compatible in (False, True):
+        given = {"url": "./s", "cookiecutterCompat": compatible}
+        with pytest.raises(GreenroomError, match=r"line 1, column 5: Unexpected end of comment \(in a\.txt\)"):
+            await run(fetching()["fetch:template"], given, workspace, template=beside(home))
+
+
 @pytest.mark.parametrize("name", ["../out", "/etc/out", "a/../../out", "\0"])
 async def test_a_name_that_leads_out_is_refused(home: Path, workspace: Path, name: str) -> None:
     plant(home / "s", {"x${{ values.a }}": "evil"})
