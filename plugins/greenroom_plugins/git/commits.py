@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import stat
 from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import IO
@@ -16,6 +18,8 @@ from greenroom.errors import InputError
 
 MAX_FILES = 100_000
 _CHUNK = 256 * 1024
+_CHANGED = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.EISDIR, errno.EINVAL)
+"""What is said of something that was there, and is now something else."""
 _LINK, _EXECUTABLE, _PLAIN = b"120000", b"100755", b"100644"
 
 
@@ -110,13 +114,40 @@ def write_stream(into: IO[bytes], folder: Path, paths: Collection[bytes], commit
 
 
 def _write_file(into: IO[bytes], root: int, path: bytes) -> None:
-    about = os.stat(path, dir_fd=root, follow_symlinks=False)
+    try:
+        with _folder_of(path, root) as folder:
+            _write_from(into, folder, path)
+    except OSError as error:
+        if error.errno not in _CHANGED:
+            raise
+        raise InputError(f"{os.fsdecode(path)} changed while it was published") from error
+
+
+@contextmanager
+def _folder_of(path: bytes, root: int) -> Iterator[int]:
+    """The folder of a file, which nobody swaps for a link to elsewhere: each is opened from the one above it."""
+    here = os.dup(root)
+    try:
+        for name in path.split(b"/")[:-1]:
+            below = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=here)
+            os.close(here)
+            here = below
+        yield here
+    finally:
+        os.close(here)
+
+
+def _write_from(into: IO[bytes], folder: int, path: bytes) -> None:
+    name = path.rpartition(b"/")[2]
+    about = os.stat(name, dir_fd=folder, follow_symlinks=False)
     if stat.S_ISLNK(about.st_mode):
-        target = os.readlink(path, dir_fd=root)
+        target = os.readlink(name, dir_fd=folder)
         into.write(b"M %s inline %s\ndata %d\n%s\n" % (_LINK, _quoted(path), len(target), target))
         return
-    with os.fdopen(os.open(path, os.O_RDONLY | os.O_NOFOLLOW, dir_fd=root), "rb") as file:
+    with os.fdopen(os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=folder), "rb") as file:
         about = os.fstat(file.fileno())
+        if not stat.S_ISREG(about.st_mode):
+            raise OSError(errno.EINVAL, "not a file")
         mode = _EXECUTABLE if about.st_mode & stat.S_IXUSR else _PLAIN
         into.write(b"M %s inline %s\ndata %d\n" % (mode, _quoted(path), about.st_size))
         left = about.st_size

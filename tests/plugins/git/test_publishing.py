@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import os
 import random
 import subprocess
@@ -20,7 +21,7 @@ import pytest
 from greenroom.errors import ConflictError, GreenroomError, InputError, NotAllowedError
 from greenroom.urls import Integrations
 from greenroom_plugins.git.command import Git, GitError
-from greenroom_plugins.git.commits import Author, Commit, is_branch
+from greenroom_plugins.git.commits import Author, Commit, files_in, is_branch, write_stream
 from greenroom_plugins.git.publishing import Published, Publisher
 from greenroom_plugins.git.settings import PublishConfig
 from tests.plugins.git.https import GitHost, git_host
@@ -173,6 +174,24 @@ async def test_what_is_no_file_is_refused(tmp_path: Path, workspace: Path) -> No
     os.mkfifo(workspace / "pipe")
     with pytest.raises(InputError, match="pipe is neither a file nor a link"):
         await publish(tmp_path, workspace)
+
+
+def test_a_folder_that_is_swapped_for_a_link_is_not_published_from(tmp_path: Path) -> None:
+    """As a program does that lives on beside the step: of what it leads to nothing is read."""
+    outside, folder = tmp_path / "outside", tmp_path / "ws"
+    outside.mkdir()
+    (outside / "f").write_text("not yours")
+    (folder / "d").mkdir(parents=True)
+    (folder / "d/f").write_text("mine")
+    commit = Commit("main", "x", Author(), datetime.now(UTC))
+    paths = files_in(folder)
+    with io.BytesIO() as stream:
+        write_stream(stream, folder, paths, commit, None)
+        assert b"mine" in stream.getvalue()
+    (folder / "d").rename(tmp_path / "aside")
+    (folder / "d").symlink_to(outside)
+    with io.BytesIO() as stream, pytest.raises(InputError, match="d/f changed while it was published"):
+        write_stream(stream, folder, paths, commit, None)
 
 
 async def test_an_odd_name_of_an_author_does_not_break_the_commit(tmp_path: Path, workspace: Path) -> None:
