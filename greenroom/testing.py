@@ -330,7 +330,7 @@ class FolderFiles:
     def open(self, path: str) -> IO[bytes]:
         whole = self._inside(path)
         if whole.is_dir():
-            raise InputError(f"EISDIR: illegal operation on a directory, read '{whole}'")
+            raise InputError("EISDIR: illegal operation on a directory, read")
         if not whole.exists():
             raise InputError(f"ENOENT: no such file or directory, open '{whole}'")
         return whole.open("rb")

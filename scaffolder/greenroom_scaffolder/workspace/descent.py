@@ -50,11 +50,13 @@ class FileError(InputError):
 
     name = "Error"
 
-    def __init__(self, number: int, call: str, path: object) -> None:
-        """Worded as node words it: `ENOENT: no such file or directory, open '/ws/a.txt'`."""
+    def __init__(self, number: int, call: str, path: object = None) -> None:
+        """Worded as node words it: `ENOENT: no such file or directory, open '/ws/a.txt'`. What is open has no path any more."""
         self.number = number
         self.code = errno.errorcode.get(number, "EIO")
-        super().__init__(f"{self.code}: {_WORDS.get(number, os.strerror(number).lower())}, {call} '{path}'")
+        super().__init__(
+            f"{self.code}: {_WORDS.get(number, os.strerror(number).lower())}, {call}" + (f" '{path}'" if path else "")
+        )
 
 
 class Place(NamedTuple):
@@ -186,7 +188,9 @@ def _plain(descriptor: int, path: object) -> int:
     if stat.S_ISREG(kind):
         return descriptor
     os.close(descriptor)
-    raise FileError(errno.EISDIR if stat.S_ISDIR(kind) else errno.EINVAL, "read", path)
+    if stat.S_ISDIR(kind):
+        raise FileError(errno.EISDIR, "read")
+    raise FileError(errno.EINVAL, "read", path)
 
 
 def _names_of_link(root: Path, target: str) -> list[str]:

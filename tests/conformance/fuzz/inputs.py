@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cache
 from typing import Any
 
 import hypothesis.strategies as st
@@ -71,17 +72,20 @@ BROKEN = (
 EACH = ("each.key", "each.value", "each.value.n", "each", "each.value ~ '!'")
 
 
+@cache
 def expressions(*, each: bool = False) -> Drawn:
     """What stands between the braces."""
     usual = st.sampled_from((*GOOD, *(EACH * 8 if each else ())))
     return mostly(usual, st.sampled_from(SECRET) | st.sampled_from(BROKEN), of=6)
 
 
+@cache
 def alone(*, each: bool = False) -> Drawn:
     """A value that is one expression."""
     return expressions(each=each).map(lambda text: f"${{{{ {text} }}}}")
 
 
+@cache
 def texts(*, each: bool = False) -> Drawn:
     """Words with expressions between them."""
     word = st.sampled_from(
@@ -90,6 +94,7 @@ def texts(*, each: bool = False) -> Drawn:
     return st.lists(mostly(alone(each=each), word, of=3), min_size=1, max_size=3).map("".join)
 
 
+@cache
 def anything(*, each: bool = False) -> Drawn:
     plain: Drawn = st.sampled_from((1, True, None, "x", [], {"a": 1}))
     return st.one_of(alone(each=each), texts(each=each), plain, st.lists(alone(each=each), max_size=2))
@@ -155,9 +160,13 @@ JSONATA = (
 )
 
 
-@st.composite
-def inputs(draw: st.DrawFn, action: str, each: bool) -> Any:
-    """What the action is given."""
+Fields = tuple[dict[str, Drawn], dict[str, Drawn]]
+"""Of an action's input: what it needs, and what else there is."""
+
+
+@cache
+def fields(*, each: bool) -> Mapping[str, Fields]:
+    """By action."""
     name = mostly(mostly(st.sampled_from(NAMES[:6]), st.sampled_from(NAMES), of=3), alone(each=each), of=8)
     values = st.fixed_dictionaries(
         {}, optional={key: anything(each=each) for key in ("name", "text", "count", "list", "yes")}
@@ -169,7 +178,7 @@ def inputs(draw: st.DrawFn, action: str, each: bool) -> Any:
     merged: Drawn = st.sampled_from(
         ({"a": {"z": 1}, "b": ["new"]}, {"n": None}, '{"a": 2}', "- x", "{", "${{ parameters.map }}", {})
     )
-    fields: Mapping[str, tuple[dict[str, Drawn], dict[str, Drawn]]] = {
+    return {
         "debug:log": (
             {"message": mostly(texts(each=each) | alone(each=each), anything(each=each))},
             {"listWorkspace": st.sampled_from((True, False, "with-filenames", "with-contents", "nope"))},
@@ -286,7 +295,12 @@ def inputs(draw: st.DrawFn, action: str, each: bool) -> Any:
         "roadiehq:utils:sleep": ({"amount": mostly(st.sampled_from((0, 0.01)), anything(each=each))}, {}),
         "no:such": ({"x": anything(each=each)}, {}),
     }
-    needed, optional = fields[action]
+
+
+@st.composite
+def inputs(draw: st.DrawFn, action: str, each: bool) -> Any:
+    """What the action is given."""
+    needed, optional = fields(each=each)[action]
     given = {key: draw(value) for key, value in needed.items()}
     for key, value in optional.items():
         if draw(st.integers(0, 2)) == 0:
