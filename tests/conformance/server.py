@@ -19,7 +19,7 @@ from tests.conformance.client import Run, copied_files, serving, variables
 from tests.conformance.compare import Outcome
 from tests.conformance.script import HERE, Script, fill
 
-QUIET_ROUNDS, ROUND_SECONDS, PATIENCE_SECONDS = 6, 0.05, 30.0
+QUIET_ROUNDS, ROUND_SECONDS, PATIENCE_SECONDS = 6, 0.05, 60.0
 
 PROGRESS = """
 select (select md5(string_agg(s::text, ',' order by id)) from refresh_state s) as known,

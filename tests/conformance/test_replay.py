@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import Mapping, Sequence
 
 import pytest
 
@@ -26,33 +26,23 @@ CASES = [
 LINES = 12
 AT_ONCE = 4
 
-Replay = Callable[[Script], Awaitable[dict[str, Outcome]]]
+Answers = Mapping[str, dict[str, Outcome] | BaseException]
+"""By data set: its answers by the name of the request, or why it did not run."""
 
 
 @pytest.fixture(scope="session")
-async def replay(request: pytest.FixtureRequest, postgres_server: TestServer) -> AsyncIterator[Replay]:
-    """All answers of one data set, by request name. A set runs once, whole and in order, on a server and a database of its own.
-
-    With the first all sets of this run begin, some at once, since a set mostly waits for the catalog to come to rest."""
+async def answers(request: pytest.FixtureRequest, postgres_server: TestServer) -> Answers:
+    """Of all data sets that the tests of this run are about. Each runs once, whole and in order, on a server and a database of its
+    own; some at once, since a set mostly waits for the catalog to come to rest."""
     turn = asyncio.Semaphore(AT_ONCE)
-    runs: dict[str, asyncio.Task[dict[str, Outcome]]] = {}
 
     async def run(script: Script) -> dict[str, Outcome]:
         async with turn, postgres_server.empty() as name, open_pool(postgres_server.to(name), size=5) as database:
             return {outcome.name: outcome for outcome in await ask_greenroom(script, database)}
 
-    async def once(script: Script) -> dict[str, Outcome]:
-        if not runs:
-            runs.update({name: asyncio.create_task(run(SCRIPTS[name])) for name in _asked_for(request.session.items)})
-        await asyncio.wait([runs[script.name]])
-        if error := runs[script.name].exception():  # told to each of the set's tests, without another try
-            raise AssertionError(f"the data set {script.name} did not run: {error!r}") from error
-        return runs[script.name].result()
-
-    yield once
-    for task in runs.values():
-        task.cancel()
-    await asyncio.gather(*runs.values(), return_exceptions=True)
+    sets = _asked_for(request.session.items)
+    found = await asyncio.gather(*(run(SCRIPTS[name]) for name in sets), return_exceptions=True)
+    return dict(zip(sets, found, strict=True))
 
 
 def _asked_for(items: Sequence[pytest.Item]) -> list[str]:
@@ -68,10 +58,13 @@ def recordings() -> dict[str, dict[str, Outcome]]:
 
 
 @pytest.mark.parametrize(("script", "request_"), CASES)
-async def test_the_answer_is_upstreams(
-    script: Script, request_: Request, replay: Replay, recordings: dict[str, dict[str, Outcome]]
+def test_the_answer_is_upstreams(
+    script: Script, request_: Request, answers: Answers, recordings: dict[str, dict[str, Outcome]]
 ) -> None:
-    recorded, answered = recordings[script.name][request_.name], (await replay(script))[request_.name]
+    of_set = answers[script.name]
+    if isinstance(of_set, BaseException):
+        raise AssertionError(f"the data set {script.name} did not run: {of_set!r}") from of_set
+    recorded, answered = recordings[script.name][request_.name], of_set[request_.name]
     found = differences(recorded, answered, request_.order)
     row = intended(f"{script.name}/{request_.name}", DIFFERENCES)
     if row is None:
