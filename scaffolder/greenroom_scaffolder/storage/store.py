@@ -28,10 +28,20 @@ TO_FOLLOW = "scaffolder.event"
 
 ENDED = ("cancelled", "completed", "failed", "skipped")
 
-Event = tuple[str, Mapping[str, Any]]
-"""Its type and its body."""
 Move = tuple[str, str, str]
 """Of a task: its creator, the status it had, and the one it has."""
+
+_encode = msgspec.json.Encoder().encode
+
+
+class Reopening(msgspec.Struct, frozen=True):
+    """A task that is to be claimed again, and what its event says of that."""
+
+    id: UUID
+    strategy: str
+    """`startOver`: what was told before is not shown any more."""
+    anew: bool
+    """Whether all that it had come to is forgotten."""
 
 
 class Store:
@@ -83,9 +93,8 @@ class Store:
                 raise _unknown(task_id)
             step = await conn.fetchval(self.sql.newest_step, id_, task["began"]) or 0
             await conn.execute(self.sql.mark_cancelled, id_)
-            message = f"Step {step} has been cancelled."
-            await self._add(conn, id_, [("cancelled", {"message": message, "stepId": step, "status": "cancelled"})])
-            await conn.execute(self.sql.tell_cancelled, task_id)
+            body = {"message": f"Step {step} has been cancelled.", "stepId": step, "status": "cancelled"}
+            await conn.execute(self.sql.tell_cancelled, id_, _encode(body))
 
         await self.database.retrying(cancel)
 
@@ -105,7 +114,7 @@ class Store:
             strategy = "startOver" if start_over else task["strategy"] or "none"
             await conn.execute(self.sql.forget_outcome, id_)
             await conn.execute(self.sql.entrust, id_, sealed)
-            await self._reopen(conn, id_, strategy, anew=anew, loss=None)
+            await self._reopen(conn, [Reopening(id_, strategy, anew)], loss=None)
             await self._recount(conn, [(task["created_by"], task["status"], "open")])
 
         await self.database.retrying(retry)
@@ -159,17 +168,20 @@ class Store:
 
         async def free(conn: Connection) -> tuple[int, int]:
             ids, attempts = [id_ for id_, _ in tasks], [attempt for _, attempt in tasks]
+            reopened: list[Reopening] = []
+            failed: list[tuple[UUID, str]] = []
             moved: list[Move] = []
             for id_, created_by, strategy, losses, cancelled in await conn.fetch(self.sql.lock_lost, ids, attempts):
                 text = None if cancelled or not lost else _hopeless(strategy, losses, most_losses)
                 if text is not None:
-                    await self._fail(conn, id_, text)
+                    failed.append((id_, text))
                 else:
-                    await self._reopen(conn, id_, strategy or "none", anew=strategy == "startOver", loss=int(lost))
+                    reopened.append(Reopening(id_, strategy or "none", strategy == "startOver"))
                 moved.append((created_by, "processing", "open" if text is None else "failed"))
+            await self._reopen(conn, reopened, loss=int(lost))
+            await self._fail(conn, failed)
             await self._recount(conn, moved)
-            reopened = sum(status == "open" for _, _, status in moved)
-            return reopened, len(moved) - reopened
+            return len(reopened), len(failed)
 
         return await self.database.retrying(free) if tasks else (0, 0)
 
@@ -180,38 +192,36 @@ class Store:
             stale = await conn.fetch(self.sql.overdue, age)
             ids, attempts = [row["id"] for row in stale], [row["attempt"] for row in stale]
             found = await conn.fetch(self.sql.lock_lost, ids, attempts)
-            for row in found:
-                await self._fail(conn, row["id"], STALE, told=False)
+            await self._fail(conn, [(row["id"], STALE) for row in found], told=False)
             await self._recount(conn, [(row["created_by"], "processing", "failed") for row in found])
             return len(found)
 
         return await self.database.retrying(close)
 
-    async def _fail(self, conn: Connection, id_: UUID, message: str, *, told: bool = True) -> None:
-        """End a task that nobody runs. `told`: the completion says the error too, as that of a task that ran."""
-        steps = [row["step_id"] for row in await conn.fetch(self.sql.unfinished_steps, id_)]
-        events: list[Event] = [("log", {"message": message, "stepId": step, "status": "failed"}) for step in steps]
-        body = {"message": message, "error": {"name": "Error", "message": message}} if told else {"message": message}
-        await self._add(conn, id_, [*events, ("completion", body)])
-        await conn.execute(self.sql.end_task, id_, "failed")
+    async def _fail(self, conn: Connection, tasks: Sequence[tuple[UUID, str]], *, told: bool = True) -> None:
+        """End tasks that nobody runs, and say why. `told`: the completion says the error too, as that of a task that ran."""
+        bodies = [
+            {"message": message, "error": {"name": "Error", "message": message}} if told else {"message": message}
+            for _, message in tasks
+        ]
+        ids, messages = [id_ for id_, _ in tasks], [message for _, message in tasks]
+        await conn.execute(self.sql.fail_tasks, ids, messages, [_encode(body) for body in bodies])
 
-    async def _reopen(self, conn: Connection, id_: UUID, strategy: str, *, anew: bool, loss: int | None) -> None:
-        event = await self._add(conn, id_, [("recovered", {"recoverStrategy": strategy})])
-        if anew:
-            await conn.execute(self.sql.forget_progress, id_)
-        began = event if strategy == "startOver" else None
-        await conn.execute(self.sql.reopen_task, id_, not anew, began, loss)
+    async def _reopen(self, conn: Connection, tasks: Sequence[Reopening], *, loss: int | None) -> None:
+        """`loss`: 1 if a worker was lost, 0 if it was not, None: somebody wishes that they be tried again."""
+        await conn.execute(
+            self.sql.reopen_tasks,
+            [task.id for task in tasks],
+            [_encode({"recoverStrategy": task.strategy}) for task in tasks],
+            [task.strategy == "startOver" for task in tasks],
+            [task.anew for task in tasks],
+            loss,
+        )
 
     async def _recount(self, conn: Connection, moved: Sequence[Move]) -> None:
         """Last in a transaction, and all at once: who waits for a tally holds none that others wait for."""
         if moved:
             await conn.execute(self.sql.recount, *([move[n] for move in moved] for n in range(3)))
-
-    async def _add(self, conn: Connection, id_: UUID, events: Sequence[Event]) -> int:
-        """Events of a task whose row is held. Returns the id of the last."""
-        types, bodies = [type_ for type_, _ in events], [msgspec.json.encode(body) for _, body in events]
-        last: int = await conn.fetchval(self.sql.add_events, id_, types, bodies)
-        return last
 
 
 STALE = "This task was marked as stale as it exceeded its timeout"

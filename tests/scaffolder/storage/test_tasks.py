@@ -12,7 +12,8 @@ import pytest
 
 from greenroom.errors import ConflictError, NotFoundError
 from greenroom_scaffolder.storage.rows import NewTask
-from greenroom_scaffolder.storage.store import MIGRATIONS, Store
+from greenroom_scaffolder.storage.store import LOST, MIGRATIONS, Store
+from tests.scaffolder.tasks.house import tell
 from tests.support.postgres import MigratedDatabase
 
 JO, ANN = "user:default/jo", "user:default/ann"
@@ -37,8 +38,9 @@ async def finish(store: Store, task_id: str, status: str = "failed") -> None:
     """As a worker would leave it."""
     await store.claim(100, None)
     async with store.database.transaction() as conn:
-        await conn.execute(store.sql.add_events, UUID(task_id), ["log", "completion"], [b'{"stepId":"a"}', b"{}"])
-        await conn.execute(store.sql.end_task, UUID(task_id), status)
+        await tell(conn, task_id, ["log", "completion"], [b'{"stepId":"a"}', b"{}"])
+        await conn.execute("UPDATE tasks SET status = $2, holder = NULL WHERE id = $1", UUID(task_id), status)
+        await conn.execute("DELETE FROM task_secrets WHERE task_id = $1", UUID(task_id))
         row = await conn.fetchrow(store.sql.lock_task, UUID(task_id))
         assert row is not None
         await conn.execute(store.sql.recount, [row["created_by"]], ["processing"], [status])
@@ -146,3 +148,31 @@ async def test_a_completed_task_that_is_retried_runs_again(store: Store) -> None
     await store.retry(task, b"new", start_over=False)
     (claim,) = await store.claim(1, None)
     assert not claim.resumed
+
+
+async def test_tasks_of_lost_workers_go_on_begin_anew_or_fail_as_their_templates_wish(store: Store) -> None:
+    strategies = [None, "none", "startOver"]
+    tasks = {await create(store, strategy=strategies[n % 3], created_by=f"user:default/{n % 4}"): n for n in range(30)}
+    claims = await store.claim(100, None)
+    for task_id in tasks:
+        async with store.database.transaction() as conn:
+            steps = [f'{{"stepId":"{step}","status":"processing","message":"m"}}'.encode() for step in ("b", "a")]
+            await tell(conn, task_id, ["log", "log"], steps)
+            await conn.execute("INSERT INTO task_steps VALUES ($1, 'z', 1, 'completed', 'x')", UUID(task_id))
+    assert await store.free([(claim.id, claim.attempt) for claim in claims], lost=True) == (20, 10)
+    assert await store.tally() == {"failed": 10, "open": 20}
+    caught = [("log", {"message": LOST, "stepId": step, "status": "failed"}) for step in ("b", "a")]
+    end = ("completion", {"message": LOST, "error": {"name": "Error", "message": LOST}})
+    for task_id, n in tasks.items():
+        told = (await events(store, task_id))[2:]
+        strategy = strategies[n % 3]
+        assert told == (
+            [*caught, end] if strategy == "none" else [("recovered", {"recoverStrategy": strategy or "none"})]
+        )
+        began = (await store.followed(task_id)).began
+        assert began == ((await store.events(UUID(task_id), 0))[-1].id if strategy == "startOver" else 0)
+        assert len((await store.progress(UUID(task_id))).steps) == (0 if strategy == "startOver" else 1)
+    assert await secrets(store) == 20
+    assert [claim.resumed for claim in sorted(await store.claim(100, None), key=lambda claim: tasks[str(claim.id)])] == [
+        True, False
+    ] * 10  # fmt: skip

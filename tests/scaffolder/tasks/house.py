@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import base64
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from typing import Any
+from uuid import UUID
 
 import msgspec
 
 from greenroom.auth import Credentials, UserPrincipal
-from greenroom.db import Database
+from greenroom.db import Connection, Database
 from greenroom.events import open_events
 from greenroom.presence import Presence
 from greenroom_scaffolder.storage.store import TO_CLAIM, Store
@@ -108,6 +109,20 @@ class Process:
 def said(event: TaskEvent) -> str:
     body: Any = msgspec.json.decode(event.body)
     return str(body.get("message", event.type))
+
+
+async def tell(conn: Connection, task_id: str, types: Sequence[str], bodies: Sequence[bytes]) -> None:
+    """Events of a task whose row is held, and news of them."""
+    await conn.execute(
+        "INSERT INTO task_events (task_id, type, body) SELECT $1::uuid, * FROM unnest($2::text[], $3::json[])",
+        UUID(task_id),
+        types,
+        bodies,
+    )
+    await conn.execute(
+        "SELECT pg_notify('greenroom', 'scaffolder.event ' || $1::uuid || ' ' || max(id)) FROM task_events WHERE task_id = $1",
+        UUID(task_id),
+    )
 
 
 async def nothing(task: Task, journal: Journal, cancel: asyncio.Event) -> Outcome:

@@ -16,7 +16,7 @@ from greenroom.errors import NotFoundError
 from greenroom_scaffolder.storage.store import MIGRATIONS
 from greenroom_scaffolder.tasks.events import TaskEvent
 from greenroom_scaffolder.tasks.task import Journal, Outcome, Task
-from tests.scaffolder.tasks.house import SPEC, Process, nothing, process, said, until
+from tests.scaffolder.tasks.house import SPEC, Process, nothing, process, said, tell, until
 from tests.support.postgres import MigratedDatabase
 
 ANEW = {**SPEC, "EXPERIMENTAL_recovery": {"EXPERIMENTAL_strategy": "startOver"}}
@@ -51,7 +51,7 @@ async def write(one: Process, task_id: str, *messages: str, type_: str = "log") 
     bodies = [msgspec.json.encode({"message": message}) for message in messages]
     async with one.database.transaction() as conn:
         await conn.execute(one.store.sql.lock_task, UUID(task_id))
-        await conn.execute(one.store.sql.add_events, UUID(task_id), [type_] * len(messages), bodies)
+        await tell(conn, task_id, [type_] * len(messages), bodies)
 
 
 async def ids(one: Process, task_id: str) -> list[int]:

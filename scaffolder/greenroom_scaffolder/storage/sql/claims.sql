@@ -43,9 +43,3 @@ WHERE t.status = 'processing' ORDER BY t.id FOR NO KEY UPDATE OF t SKIP LOCKED
 -- name: overdue
 -- The tasks from which nothing was heard for that long.
 SELECT id, attempt FROM tasks WHERE status = 'processing' AND heartbeat_at <= clock_timestamp() - $1::interval
-
--- name: unfinished_steps
--- The steps that a task was at, as its events tell.
-SELECT body ->> 'stepId' AS step_id FROM task_events
-WHERE task_id = $1 AND type = 'log' AND body ->> 'status' IS NOT NULL AND body ->> 'stepId' IS NOT NULL
-GROUP BY body ->> 'stepId' HAVING (array_agg(body ->> 'status' ORDER BY id DESC))[1] = 'processing' ORDER BY max(id)

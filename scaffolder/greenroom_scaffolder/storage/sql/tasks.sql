@@ -38,58 +38,76 @@ WITH task AS (
 DELETE FROM task_secrets WHERE task_id = $1
 
 -- name: tell_cancelled
--- Have the worker hear of it at once.
-SELECT pg_notify('greenroom', 'scaffolder.cancel ' || $1::text)
-
--- name: add_events
--- Events of a task whose row is held; answers the id of the last, and tells whoever follows it.
+-- The event of a task whose row is held; its worker and its followers hear of it at once.
 WITH noted AS (
-    INSERT INTO task_events (task_id, type, body)
-    SELECT $1::uuid, type, body FROM unnest($2::text[], $3::json[]) WITH ORDINALITY AS e (type, body, nr) ORDER BY nr
+    INSERT INTO task_events (task_id, type, body) VALUES ($1::uuid, 'cancelled', $2::json)
     RETURNING id
-), last AS MATERIALIZED (
-    SELECT max(id) AS id FROM noted
 ), told AS MATERIALIZED (
-    SELECT pg_notify('greenroom', 'scaffolder.event ' || $1::uuid || ' ' || id) FROM last
+    SELECT pg_notify('greenroom', 'scaffolder.event ' || $1::uuid || ' ' || id) FROM noted
+    UNION ALL SELECT pg_notify('greenroom', 'scaffolder.cancel ' || $1::uuid)
 )
-SELECT id FROM last WHERE (SELECT count(pg_notify::text) FROM told) > 0
+SELECT count(pg_notify::text) FROM told
 
 -- name: forget_outcome
 -- The events of how a task ended are no longer true.
 DELETE FROM task_events WHERE task_id = $1 AND type IN ('cancelled', 'completion')
 
--- name: forget_progress
--- The task is to begin anew.
-WITH steps AS (
-    DELETE FROM task_steps WHERE task_id = $1
-), checkpoints AS (
-    DELETE FROM task_checkpoints WHERE task_id = $1
-)
-DELETE FROM task_workspaces WHERE task_id = $1
-
 -- name: entrust
 -- Secrets in place of those that the task had.
 INSERT INTO task_secrets (task_id, sealed) VALUES ($1, $2) ON CONFLICT (task_id) DO UPDATE SET sealed = excluded.sealed
 
--- name: reopen_task
--- Have a task claimed again: $2 whether it goes on from where it was, $3 the event with which it began (null: as before), $4 by
--- whose loss (0: nobody's; null: a new start by somebody's wish).
-WITH task AS (
-    UPDATE tasks SET status = 'open', heartbeat_at = clock_timestamp(), holder = NULL, resumed = $2, began = coalesce($3::bigint, began),
-        losses = coalesce(losses + $4::integer, 0), cancelled = cancelled AND $4::integer IS NOT NULL,
-        retried = CASE WHEN $4::integer IS NULL THEN attempt ELSE retried END
-    WHERE id = $1
+-- name: reopen_tasks
+-- Have tasks claimed again: $2 the event that tells of it, $3 whether it is the first that is shown from now on, $4 whether they
+-- begin anew, $5 by whose loss (0: nobody's; null: somebody wished it).
+WITH given AS MATERIALIZED (
+    SELECT * FROM unnest($1::uuid[], $2::json[], $3::boolean[], $4::boolean[]) AS g (id, event, first, anew)
+), noted AS (
+    INSERT INTO task_events (task_id, type, body) SELECT id, 'recovered', event FROM given
+    RETURNING task_id, id
+), task AS (
+    UPDATE tasks t SET status = 'open', heartbeat_at = clock_timestamp(), holder = NULL, resumed = NOT g.anew,
+        began = CASE WHEN g.first THEN n.id ELSE t.began END, losses = coalesce(t.losses + $5::integer, 0),
+        cancelled = t.cancelled AND $5::integer IS NOT NULL, retried = CASE WHEN $5::integer IS NULL THEN t.attempt ELSE t.retried END
+    FROM given g JOIN noted n ON n.task_id = g.id WHERE t.id = g.id
+), steps AS (
+    DELETE FROM task_steps USING given g WHERE task_id = g.id AND g.anew
+), checkpoints AS (
+    DELETE FROM task_checkpoints USING given g WHERE task_id = g.id AND g.anew
+), workspaces AS (
+    DELETE FROM task_workspaces USING given g WHERE task_id = g.id AND g.anew
 ), told AS MATERIALIZED (
-    SELECT pg_notify('greenroom', 'scaffolder.open ')
+    SELECT pg_notify('greenroom', 'scaffolder.event ' || task_id || ' ' || id) FROM noted
+    UNION ALL SELECT pg_notify('greenroom', 'scaffolder.open ')
 )
 SELECT count(pg_notify::text) FROM told
 
--- name: end_task
--- How a task ended of which no worker says so.
-WITH secrets AS (
-    DELETE FROM task_secrets WHERE task_id = $1
+-- name: fail_tasks
+-- End tasks of which no worker says how: $2 why, $3 the completion that tells of it. The steps that they were at have failed, too.
+WITH given AS MATERIALIZED (
+    SELECT * FROM unnest($1::uuid[], $2::text[], $3::json[]) AS g (id, message, completion)
+), caught AS (
+    SELECT g.id, g.message, e.step_id, e.last FROM given g CROSS JOIN LATERAL (
+        SELECT body ->> 'stepId' AS step_id, max(id) AS last FROM task_events
+        WHERE task_id = g.id AND type = 'log' AND body ->> 'status' IS NOT NULL AND body ->> 'stepId' IS NOT NULL
+        GROUP BY body ->> 'stepId' HAVING (array_agg(body ->> 'status' ORDER BY id DESC))[1] = 'processing'
+    ) e
+), noted AS (
+    INSERT INTO task_events (task_id, type, body)
+    SELECT id, type, body FROM (
+        SELECT id, 'log' AS type, (
+            SELECT row_to_json(b) FROM (SELECT message, step_id AS "stepId", 'failed' AS status) b
+        ) AS body, last FROM caught
+        UNION ALL SELECT id, 'completion', completion, NULL FROM given
+    ) e ORDER BY id, last NULLS LAST
+    RETURNING task_id, id
+), wiped AS (
+    DELETE FROM task_secrets USING given g WHERE task_id = g.id
+), ended AS (
+    UPDATE tasks t SET status = 'failed', holder = NULL FROM given g WHERE t.id = g.id
+), told AS MATERIALIZED (
+    SELECT pg_notify('greenroom', 'scaffolder.event ' || task_id || ' ' || max(id)) FROM noted GROUP BY task_id
 )
-UPDATE tasks SET status = $2, holder = NULL WHERE id = $1
+SELECT count(pg_notify::text) FROM told
 
 -- name: recount
 -- Tasks of these creators went from one status to another.
