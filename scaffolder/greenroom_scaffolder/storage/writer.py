@@ -148,7 +148,7 @@ class Book:
 class Written(msgspec.Struct):
     """A leaf on its way into the database; it stays as it is until it is known what became of it."""
 
-    book: Any
+    book: Book
     batch: int
     leaf: Leaf
     waits: list[asyncio.Future[None]]
