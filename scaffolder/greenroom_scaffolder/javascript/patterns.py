@@ -37,6 +37,8 @@ _CLASSES: Final = {"d": _DIGITS, "w": _WORD, "s": _SPACE}
 _CONTROLS: Final = {"t": 0x09, "n": 0x0A, "v": 0x0B, "f": 0x0C, "r": 0x0D}
 _AT_EDGE = r"(?:(?<=[0-9A-Za-z_])(?![0-9A-Za-z_])|(?<![0-9A-Za-z_])(?=[0-9A-Za-z_]))"
 _NOT_AT_EDGE = r"(?:(?<=[0-9A-Za-z_])(?=[0-9A-Za-z_])|(?<![0-9A-Za-z_])(?![0-9A-Za-z_]))"
+_NOTHING = "(?:)"
+"""What a reference matches within the group that it refers to, and to a group that takes no part."""
 _COUNTED = re.compile(r"\{([0-9]+)(?:(,)([0-9]*))?\}")
 _NAME = re.compile(r"[^\W\d][\w\u200c\u200d$]*|\$[\w\u200c\u200d$]*")
 _PROPERTY = re.compile(r"\{(\w+(?:=\w+)?)\}")
@@ -88,6 +90,7 @@ class _Reader:
     def __init__(self, source: str, *, strict: bool, multiline: bool) -> None:
         self.source, self.strict, self.multiline = source, strict, multiline
         self.at = self.depth = self.opened = self.size = self.repeats = 0
+        self.open: set[int] = set()
         self.names: dict[str, int] = {}
         self.named: list[str] = []
         self.groups, self.has_names = _count_groups(source)
@@ -185,7 +188,10 @@ class _Reader:
         number = self.opened
         if self.take("?"):
             self.name(number)
-        return f"({self.body()})", True
+        self.open.add(number)
+        body = self.body()
+        self.open.remove(number)
+        return f"({body})", True
 
     def body(self) -> str:
         written = self.alternatives()
@@ -240,7 +246,7 @@ class _Reader:
         number = int(digits[0][:6]) if digits else 0
         if digits and number <= self.groups:
             self.at = digits.end()
-            return _reference(number)
+            return _NOTHING if number in self.open else _reference(number)
         if self.strict:
             raise PatternError("Invalid escape")
         return _literal(self.octal() if self.source[self.at] < "8" else self.itself())
@@ -250,6 +256,8 @@ class _Reader:
         name = self.group_name() if self.take("<") else None
         if name is None:
             raise PatternError("Invalid named reference")
+        if self.names.get(name) in self.open:
+            return _NOTHING
         self.named.append(name)
         return f"\x00<{name}\x00>"
 
@@ -404,7 +412,7 @@ def _reference(number: int) -> str:
 
 def _count_groups(source: str) -> tuple[int, bool]:
     """How many groups capture, and whether any has a name; escapes and classes are passed over."""
-    bare = re.sub(r"\\.|\[(?:\\.|[^\]\\])*\]?", "", source, flags=re.DOTALL)
+    bare = re.sub(r"\\.|\[(?:\\.|[^\]\\])*\]?", ".", source, flags=re.DOTALL)
     named = len(re.findall(r"\(\?<(?![=!])", bare))
     return named + len(re.findall(r"\((?!\?)", bare)), named > 0
 

@@ -19,6 +19,9 @@ from greenroom_scaffolder.javascript.patterns import PatternError, PatternTooLar
         ("(b)?\\1a", "", "a", "a"),
         ("[^]", "", "\n", "\n"),
         ("\\d\\cJ{", "", "1\n{", "1\n{"),
+        ("(a\\1)b", "", "ab", "ab"),
+        ("(?<n>x\\k<n>)", "", "x", "x"),
+        ("(\\_?\\k<n>)", "", "k<n>", "k<n>"),
     ],
 )
 def test_what_only_javascript_means_is_meant(source: str, flags: str, text: str, match: str) -> None:
