@@ -319,7 +319,8 @@ class FolderFiles:
 
     def find(self, path: str, *, follow: bool = False) -> FolderEntry | None:
         try:
-            return self._entry(self._inside(path) if follow else self._folder / path)
+            whole = Path(path)
+            return self._entry(self._inside(path) if follow else self._inside(str(whole.parent)) / whole.name)
         except FileNotFoundError:
             return None
 
@@ -343,7 +344,7 @@ class FolderFiles:
         self.pour(path, [data], mode)
 
     def append(self, path: str, data: bytes) -> None:
-        self.write(path, (self.read(path) if self.find(path) else b"") + data)
+        self.write(path, (self.read(path) if self.find(path, follow=True) else b"") + data)
 
     def pour(self, path: str, chunks: Iterable[bytes], mode: int = 0o666) -> None:
         whole = self._inside(path)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 import string
+import threading
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from itertools import count
@@ -17,7 +18,7 @@ from greenroom.plugin import ActionContext
 from greenroom.telemetry import Metrics
 from greenroom_scaffolder.tasks.dry_run import DryRuns
 from greenroom_scaffolder.tasks.meters import Meters
-from greenroom_scaffolder.tasks.runner import Bounds
+from greenroom_scaffolder.tasks.runner import THREADS, Bounds
 from greenroom_scaffolder.workspace.redaction import MOST_SECRET, LargeSecretsError
 from tests.hostile.conftest import breathes, memory_of
 from tests.scaffolder.tasks.rehearsal import Notebook, log, made, run_steps, runner_of, spec_of, task_of
@@ -172,3 +173,35 @@ async def test_no_secret_makes_a_log_slow(tmp_path: Path, kind: str) -> None:
     async with breathes():
         await ran(tmp_path, talk, secrets={"S": secret})
     assert time.process_time() - began < 5
+
+
+# --- threads -----------------------------------------------------------------------------------------------------------
+
+
+async def test_tasks_that_fill_their_threads_keep_neither_the_house_nor_dry_runs_waiting(tmp_path: Path) -> None:
+    """40 of them wait in a thread, or for one. Names are looked up in the house's own threads, too."""
+    over, inside = threading.Event(), threading.Semaphore(0)
+
+    def wait() -> None:
+        inside.release()
+        over.wait()
+
+    async def block(ctx: ActionContext[Any]) -> None:
+        await ctx.in_thread(wait)
+
+    runner = runner_of(tmp_path, made("x:y", block))
+    runs = [asyncio.ensure_future(runner.run(task_of(spec_of({"action": "x:y"})), Notebook())) for _ in range(40)]
+    try:
+        async with asyncio.timeout(5):
+            await asyncio.to_thread(lambda: [inside.acquire() for _ in range(THREADS)])
+            await asyncio.to_thread(lambda: None)
+            slow = log("${{ [1, 2] | map(attribute='x') | dump }}{% if true %}done{% endif %}")
+            dry = await DryRuns(runner).run(spec_of(slow), files=[("a", b"x")])
+        assert "done" in str(dry.log)
+        cancelled = [run.cancel() for run in runs[THREADS:]]
+        async with asyncio.timeout(5):
+            await asyncio.wait(runs[THREADS:])
+        assert all(cancelled), "what has not begun is not waited for"
+    finally:
+        over.set()
+        await asyncio.gather(*runs, return_exceptions=True)
