@@ -29,7 +29,7 @@ class Machine:
             return Policy()
         return service(Path("/var/lib/greenroom")) if service is DataFolder else service()
 
-    def all(self, kind: type[Any]) -> list[Any]:
+    def all(self, contribution: type[Any]) -> list[Any]:
         return []
 
 
