@@ -262,7 +262,7 @@ def test_a_missing_file_is_told_as_node_tells_it(workspace: Workspace) -> None:
     workspace.write("file", b"")
     with pytest.raises(FileError, match="ENOTDIR: not a directory"):
         workspace.write("file/below", b"")
-    with pytest.raises(FileError, match="^EISDIR: illegal operation on a directory, read$"):
+    with pytest.raises(FileError, match=r"^EISDIR: illegal operation on a directory, read$"):
         workspace.read(".")
     with pytest.raises(FileError, match=f"open '{workspace.path}'$"):
         workspace.write("", b"")
