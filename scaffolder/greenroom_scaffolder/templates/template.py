@@ -49,11 +49,6 @@ class Template(msgspec.Struct, frozen=True):
         """The JSON Schema of the secrets that are asked for; None if any will do."""
         return as_object(self.spec.get("secrets")).get("schema") or None
 
-    @property
-    def starts_over(self) -> bool:
-        """Whether a run whose worker was lost begins anew (`EXPERIMENTAL_strategy: startOver`)."""
-        return as_object(self.spec.get("EXPERIMENTAL_recovery")).get("EXPERIMENTAL_strategy") == "startOver"
-
     def readable_by(self, may_read_block: MayRead, may_read_step: MayRead) -> Template:
         """The template without what the predicates refuse: neither shown, nor checked, nor run (spec 03 §9)."""
         return msgspec.structs.replace(

@@ -16,10 +16,11 @@ from pathlib import Path
 
 from greenroom_catalog.ingestion.parser import Parsed, parse
 from greenroom_scaffolder.templates import Template, read_template
-from greenroom_scaffolder.templates.generate import bad_values, good_values
+from greenroom_scaffolder.templates.generate import good_values
 from greenroom_scaffolder.templates.shape import API_VERSION
 from tests.conformance.schemas.cases import Case, encoded, made_up, written
 from tests.conformance.schemas.sides import PACKAGE, ask_ours, ask_upstream, canonical, same_answer
+from tests.conformance.schemas.spoiled import bad_values
 from tests.conformance.terminal import say
 from tests.support.node import installed
 

@@ -31,11 +31,12 @@ from greenroom_scaffolder.templates import (
     read_template,
     task_spec,
 )
-from greenroom_scaffolder.templates.generate import bad_values, good_values
+from greenroom_scaffolder.templates.generate import good_values
 from greenroom_scaffolder.templates.shape import API_VERSION, flaws_of
 from tests.conformance.oracle import REPOSITORY, upstream
 from tests.conformance.schemas.live import corpus_templates, shared
 from tests.conformance.schemas.sides import canonical
+from tests.conformance.schemas.spoiled import bad_values
 from tests.conformance.terminal import say
 
 TOKEN = {"authorization": "Bearer oracle-token-for-tests"}

@@ -1,4 +1,4 @@
-"""Values made up for a form: good ones are taken, bad ones are not, and both are the same each time."""
+"""Values made up for a form: they are taken, and they are the same each time."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from greenroom_scaffolder.schemas import validate
-from greenroom_scaffolder.templates.generate import bad_values, good_values
+from greenroom_scaffolder.templates.generate import good_values
 
 FORMS: list[dict[str, Any]] = [
     {"required": ["name"], "properties": {"name": {"type": "string", "pattern": "^[a-z-]+$", "maxLength": 20}}},
@@ -57,16 +57,8 @@ def test_good_values_are_taken_and_there_are_some(form: dict[str, Any]) -> None:
     assert all(validate(value, form) == [] for value in values)
 
 
-@pytest.mark.parametrize("form", FORMS)
-def test_bad_values_are_refused_and_there_are_many(form: dict[str, Any]) -> None:
-    values = list(bad_values(form))
-    assert len(values) >= 3
-    assert all(validate(value, form) for value in values)
-
-
 def test_the_same_form_has_the_same_values_each_time() -> None:
     assert [list(good_values(form)) for form in FORMS] == [list(good_values(form)) for form in FORMS]
-    assert [list(bad_values(form)) for form in FORMS] == [list(bad_values(form)) for form in FORMS]
 
 
 @pytest.mark.parametrize(
@@ -74,7 +66,6 @@ def test_the_same_form_has_the_same_values_each_time() -> None:
 )
 def test_a_form_that_is_no_schema_has_no_values_and_breaks_nothing(form: dict[str, Any]) -> None:
     assert list(good_values(form)) == [] or all(validate(value, form) == [] for value in good_values(form))
-    list(bad_values(form))
 
 
 def test_a_form_that_grows_with_each_look_ends() -> None:

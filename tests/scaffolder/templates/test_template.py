@@ -72,7 +72,6 @@ def test_a_task_spec_has_upstreams_members_in_upstreams_order() -> None:
             },
         }
     )
-    assert known.starts_over
 
 
 def test_what_is_not_said_is_not_in_the_task_spec() -> None:
