@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import Any
 
 from greenroom_scaffolder.tasks.broker import StoredTask
 from greenroom_scaffolder.tasks.events import TaskEvent
+from greenroom_scaffolder.tasks.task import iso
 
 
 def task_json(task: StoredTask) -> dict[str, Any]:
@@ -24,8 +24,3 @@ def task_json(task: StoredTask) -> dict[str, Any]:
 def frame(event: TaskEvent) -> bytes:
     """An event as server-sent events have it, without an `id`, as upstream."""
     return b"event: %s\ndata: %s\n\n" % (event.type.encode(), event.json)
-
-
-def iso(moment: datetime) -> str:
-    """`2026-11-21T08:10:53.000Z`"""
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.") + f"{moment.microsecond // 1000:03d}Z"

@@ -6,7 +6,7 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import AsyncGenerator, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, cast
 from uuid import UUID
 
@@ -16,7 +16,7 @@ from greenroom.events import Events
 from greenroom_scaffolder.storage.gathering import PASSING
 from greenroom_scaffolder.storage.rows import EventRow, Followed, read_id
 from greenroom_scaffolder.storage.store import TO_FOLLOW, Store
-from greenroom_scaffolder.tasks.task import EventType
+from greenroom_scaffolder.tasks.task import EventType, iso
 
 log = logging.getLogger("greenroom.scaffolder")
 
@@ -206,14 +206,12 @@ def _anew(event: TaskEvent) -> bool:
 
 
 def _told(task_id: UUID, row: EventRow, recoverable: bool) -> TaskEvent:
-    at = row.created_at.astimezone(UTC)
-    stamp = f"{at:%Y-%m-%dT%H:%M:%S}.{at.microsecond // 1000:03d}Z"
     json = b'{"id":%d,"isTaskRecoverable":%s,"taskId":"%s","body":%s,"type":"%s","createdAt":"%s"}' % (
         row.id,
         b"true" if recoverable else b"false",
         str(task_id).encode(),
         row.body,
         row.type.encode(),
-        stamp.encode(),
+        iso(row.created_at).encode(),
     )
     return TaskEvent(row.id, cast(EventType, row.type), msgspec.Raw(row.body), row.created_at, recoverable, json)

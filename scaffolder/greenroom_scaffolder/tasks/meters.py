@@ -17,8 +17,6 @@ Result = Literal["ok", "failed", "skipped", "cancelled"]
 
 _LONGEST_PARAMETER = 256
 """Characters of a text that an audit record quotes: upstream's `scaffolder.auditor.taskParameterMaxLength`, unless it says."""
-
-
 _LONGEST_NAME = 200
 """Characters."""
 _MOST_TEMPLATES, _MOST_STEPS = 1_000, 100

@@ -14,8 +14,6 @@ from greenroom_scaffolder.workspace.redaction import Redactor, Stream
 
 _COLORS = {"debug": "34", "info": "32", "warn": "33", "error": "31"}
 """winston's, by level."""
-
-
 _PATIENCE = 0.05
 """Seconds for which a line waits for the next."""
 
