@@ -1,7 +1,4 @@
-"""JSON Schema -> what is wrong with a value, exactly as upstream's validator (npm's `jsonschema`) words and orders it.
-
-problems  values  patterns  references  formats  keywords  validator
-"""
+"""JSON Schema -> what is wrong with a value, exactly as upstream's validator (npm's `jsonschema`) words and orders it."""
 
 from greenroom_scaffolder.schemas.problems import Problem, SchemaError, TooMuchError
 from greenroom_scaffolder.schemas.validator import CompiledSchema, compile_schema, validate

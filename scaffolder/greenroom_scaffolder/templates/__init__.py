@@ -1,7 +1,4 @@
-"""Template entity -> TaskSpec, its form, and what is wrong with either; pure.
-
-shape  template  parameters  options  generate  lint
-"""
+"""Template entity -> TaskSpec, its form, and what is wrong with either; pure."""
 
 from greenroom_scaffolder.templates.options import Retry, StepOptions, check_options, step_options
 from greenroom_scaffolder.templates.parameters import check_secrets, check_values, parameter_schema
