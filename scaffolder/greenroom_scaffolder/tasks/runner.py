@@ -147,21 +147,21 @@ class Run:
         self._scribe = Scribe(journal, self.redactor, bounds.log, guarded=self._scope.guarded, verbose=runner.verbose)
         self.keeper = Keeper(runner.root, self._name, bounds.quota)
         self._frame = Frame(
-            task.id,
-            self._name,
-            task.secrets,
-            msgspec.convert(task.spec.get("templateInfo") or {"entityRef": ""}, TemplateInfo),
-            task.spec.get("user") or None,
-            task.initiator,
-            dry,
-            self.keeper,
-            self._scribe,
-            journal,
-            task.state.checkpoints,
-            self._durable,
-            bounds.answer,
-            Allowance(bounds.answers),
-            bounds.programs,
+            task_id=task.id,
+            workspace_name=self._name,
+            secrets=task.secrets,
+            template=msgspec.convert(task.spec.get("templateInfo") or {"entityRef": ""}, TemplateInfo),
+            user=task.spec.get("user") or None,
+            initiator=task.initiator,
+            dry_run=dry,
+            keeper=self.keeper,
+            scribe=self._scribe,
+            journal=journal,
+            checkpoints=task.state.checkpoints,
+            durable=self._durable,
+            most=bounds.answer,
+            allowance=Allowance(bounds.answers),
+            programs=bounds.programs,
         )
         self._template = template_of(task.spec)
         self._first: Mapping[str, Any] | None = None
