@@ -15,6 +15,7 @@ from greenroom_scaffolder.templating.values import (
     UNDEFINED,
     Safe,
     Template,
+    Undefined,
     add,
     compare,
     pay_for,
@@ -174,10 +175,16 @@ def called_from_template(run: Run, what: str, function: Callable[..., Any], valu
         given = [None if value is UNDEFINED else value for value in given]
     run.spend(10)
     try:
-        return function(*given)
+        found = function(*given)
     except Exception as error:
         message = str(error)
         raise RenderError(f"Template {what} failed: {message}" if message else f"Template {what} failed") from error
+    if type(found) not in _JSON:
+        raise RenderError(f"Template {what} answered with a {type(found).__name__}, which is no JSON")
+    return found
+
+
+_JSON = frozenset({str, int, float, bool, list, dict, type(None), Undefined})
 
 
 class _Range(Invocable):

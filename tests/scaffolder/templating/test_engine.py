@@ -144,6 +144,14 @@ def test_a_failing_filter_fails_the_template_with_its_message() -> None:
         Engine(filters={"f": _refuse}).text("${{ 1 | f }}", {})
 
 
+@pytest.mark.parametrize("answer", [(1, 2), {1}, b"x", object(), range(3)])
+def test_a_filter_that_answers_with_what_is_no_json_is_told_of(answer: Any) -> None:
+    with pytest.raises(
+        TemplateError, match=rf'Template filter "f" answered with a {type(answer).__name__}, which is no JSON$'
+    ):
+        Engine(filters={"f": lambda value: answer}).text("${{ 1 | f }}", {})
+
+
 def test_globals_are_values_and_functions_and_give_way_to_the_context() -> None:
     engine = Engine(globals={"region": "eu", "double": lambda value: value * 2, "items": [1, 2]})
     assert engine.value("${{ region }}", {}) == "eu"
