@@ -36,8 +36,7 @@ check: .venv/.dev ## Lint, check the arrows between the rooms, and the types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports --no-cache
-	$(BIN)/mypy
-	$(BIN)/pyright
+	$(BIN)/mypy & mypy=$$!; wrong=0; $(BIN)/pyright || wrong=1; wait $$mypy || wrong=1; exit $$wrong
 
 format: .venv/.dev ## Format the code
 	$(BIN)/ruff check --fix .
