@@ -61,18 +61,19 @@ async def test_who_ignores_its_end_is_ended_all_the_same(script: Script, monkeyp
 
 
 async def test_a_swarm_of_daemons_ends_with_the_step(script: Script) -> None:
-    """In sessions of their own, nobody's children, deaf, and each starts the next."""
+    """In sessions of their own, nobody's children, deaf, and each starts the next: the thirtieth is the last, should the test be
+    killed."""
     alive = script.folder / "alive"
     swarm = f"""
-    again() {{ trap '' TERM HUP; echo x >>{alive}; sleep 0.05; setsid "$0" again >/dev/null 2>&1 & }}
-    if [ "$1" = again ]; then again; exit; fi
-    for i in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do setsid "$0" again >/dev/null 2>&1 & done
+    again() {{ trap '' TERM HUP; echo x >>{alive}; sleep 0.5; setsid "$0" again "$(($1 - 1))" >/dev/null 2>&1 & }}
+    if [ "$1" = again ]; then [ "$2" -gt 0 ] && again "$2"; exit; fi
+    for i in 1 2 3 4 5 6 7 8 9 10; do setsid "$0" again 30 >/dev/null 2>&1 & done
     while ! [ -e {alive} ]; do sleep 0.01; done
     """
     async with breathes():
         assert await script.run(swarm) == ""
     alive.unlink()
-    await asyncio.sleep(0.3)
+    await asyncio.sleep(0.7)
     assert not alive.exists()
 
 
@@ -124,7 +125,6 @@ def _below(folder: Path) -> Path:
 @pytest.mark.parametrize("made", ["mkfifo", "ln -s /dev/zero", "ln -s /etc/hostname", "mkdir"])
 async def test_outputs_that_are_no_file_are_not_waited_for(script: Script, made: str) -> None:
     said = await script.run(f'rm -f "$GREENROOM_OUTPUT"; {made} "$GREENROOM_OUTPUT"')
-    assert "output.json" in said
     assert said.startswith(("EINVAL", "ELOOP", "EISDIR"))
 
 
