@@ -94,7 +94,8 @@ async def transform_yaml(ctx: ActionContext[YamlTransform]) -> Mapping[str, Any]
 
 async def _result(ctx: ActionContext[Any], expression: str, data: Any) -> Mapping[str, Any]:
     """`{"result": …}`, empty where the expression comes to nothing. Raises ExpressionError."""
-    with tempfile.TemporaryDirectory(prefix="greenroom-jsonata-") as made:
+    beside = ctx.workspace  # what a killed process leaves is swept away with the workspace, by its name
+    with tempfile.TemporaryDirectory(prefix=f"{beside.name}.jsonata-", dir=beside.parent) as made:
         job = Job(expression, data, f"{made}/outcome.json", SECONDS)
         status = await ctx.run(sys.executable, "-I", "-m", Job.__module__, stdin=msgspec.json.encode(job))
         try:

@@ -15,7 +15,7 @@ from greenroom_scaffolder.actions.cookies import Job, Outcome
 from greenroom_scaffolder.actions.interface import Interfaces
 from greenroom_scaffolder.actions.sources import Sources
 from greenroom_scaffolder.workspace.quota import Quota
-from greenroom_scaffolder.workspace.threads import folder_for, in_thread
+from greenroom_scaffolder.workspace.threads import folder_beside, in_thread
 from greenroom_scaffolder.workspace.workspace import Workspace
 
 _INTERFACES = Interfaces("cookiecutter")
@@ -45,7 +45,7 @@ def cookiecutter_actions(sources: Sources, quota: Quota) -> list[Action[Any]]:
         ctx.log.info("Fetching and then templating using cookiecutter")
         ctx.inside(ctx.input.target_path)
         sources.check(ctx, ctx.input)
-        async with sources.folder(ctx, ctx.input) as skeleton, folder_for("cookiecutter") as made:
+        async with sources.folder(ctx, ctx.input) as skeleton, folder_beside(ctx.workspace, "cookiecutter") as made:
             real = await in_thread(skeleton.path.resolve)
             result = await _baked(ctx, Job.of(ctx.input, real, str(made), quota, SECONDS))
             await in_thread(lambda: Workspace(ctx.workspace, quota).copy_tree(result, ctx.input.target_path))

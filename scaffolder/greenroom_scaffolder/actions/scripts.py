@@ -27,7 +27,7 @@ from greenroom.plugin import Action, ActionContext, Example
 from greenroom_scaffolder.schemas import validate
 from greenroom_scaffolder.templates.located import Unreadable, read_documents
 from greenroom_scaffolder.workspace.descent import open_to_read, place
-from greenroom_scaffolder.workspace.threads import folder_for, in_thread
+from greenroom_scaffolder.workspace.threads import folder_beside, in_thread
 
 MOST_OUTPUT = 1024 * 1024
 """Bytes of a program's outputs."""
@@ -85,7 +85,7 @@ def script_action(script: Script, folder: Path) -> Action[Any]:
     """The action of one program."""
 
     async def run(ctx: ActionContext[Mapping[str, Any]]) -> Mapping[str, Any]:
-        async with folder_for("script") as made:
+        async with folder_beside(ctx.workspace, "script") as made:
             await _run(ctx, script, folder, made / _ANSWER)
             return await in_thread(lambda: _outputs(script, made))
 

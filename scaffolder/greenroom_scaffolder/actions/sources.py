@@ -17,7 +17,7 @@ from greenroom.urls.whatwg import InvalidUrlError, is_url, parse
 from greenroom_scaffolder.actions.skeletons import Skeleton
 from greenroom_scaffolder.workspace.descent import FileError, open_to_read, place
 from greenroom_scaffolder.workspace.quota import Quota
-from greenroom_scaffolder.workspace.threads import folder_for, in_thread
+from greenroom_scaffolder.workspace.threads import folder_beside, in_thread
 from greenroom_scaffolder.workspace.workspace import Workspace
 
 _WITH_USER_TOKENS = ("github", "gitlab")
@@ -79,7 +79,7 @@ class Sources:
             yield Skeleton(beside.root, beside.path)
             return
         tree = await self._urls.tree(self._resolved(ctx.template.base_url, wanted.url), token=wanted.token)
-        async with folder_for("skeleton") as made:
+        async with folder_beside(ctx.workspace, "skeleton") as made:
             await in_thread(lambda: put(tree.files, Workspace(made, self._quota), ""))
             yield Skeleton(made)
 

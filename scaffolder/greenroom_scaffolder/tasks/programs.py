@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryFile
+from time import sleep
 from typing import Any
 from uuid import uuid4
 
@@ -34,7 +35,11 @@ _LINE = 200
 _LEISURE = 0.002
 """Seconds after each chunk."""
 _LAST_WORDS = 0.5
-_ROUNDS = 50
+_ROUNDS = 100
+_QUIET = 5
+"""Looks in a row that find nobody: one that starts the next, and ends, may be missed between two."""
+_AGAIN = 0.01
+"""Seconds from one look to the next."""
 _LIMITED = """
 ulimit -c 0; ulimit -f "$1"; ulimit -n "$2"; ulimit -u "$3" 2>/dev/null || ulimit -p "$3" 2>/dev/null
 shift 3; exec "$@"
@@ -213,20 +218,25 @@ async def _end(process: Process, ending: asyncio.Future[int]) -> None:
 
 
 def _end_marked(mark: str) -> None:
-    """End those who made a session of their own (daemons), and what they start meanwhile. Where there is no /proc they stay."""
+    """End those who made a session of their own (daemons), and what they start meanwhile. Where there is no /proc they stay, and so
+    does who starts another and ends faster than one can look."""
     wanted = f"{_MARK}={mark}".encode()
+    quiet = _QUIET - 1  # where there is nobody, as mostly, two looks are enough
     for _ in range(_ROUNDS):
         found = [pid for pid in _processes() if wanted in _environment(pid)]
         for pid in found:
             with suppress(ProcessLookupError, PermissionError):
                 os.kill(pid, signal.SIGKILL)
-        if not found:
+        quiet = 1 if found else quiet + 1
+        if quiet > _QUIET:
             return
+        sleep(_AGAIN)
 
 
 def _processes() -> list[int]:
+    """The youngest first: who has just been started may soon be gone."""
     try:
-        return [int(one.name) for one in Path("/proc").iterdir() if one.name.isdigit()]
+        return sorted((int(one.name) for one in Path("/proc").iterdir() if one.name.isdigit()), reverse=True)
     except OSError:
         return []
 

@@ -20,10 +20,10 @@ _THREADS: ContextVar[Executor | None] = ContextVar("greenroom_task_threads", def
 
 
 @asynccontextmanager
-async def folder_for(what: str) -> AsyncIterator[Path]:
-    """An empty folder, in no workspace, for as long as the context lasts. To delete what it holds may take long, and is
-    done in a thread, however deep it is."""
-    made = await in_thread(lambda: Path(mkdtemp(prefix=f"greenroom-{what}-")).resolve())
+async def folder_beside(workspace: Path, what: str) -> AsyncIterator[Path]:
+    """An empty folder for as long as the context lasts. Its name begins as that of the workspace: what a killed process leaves of
+    it is swept away with that. To delete it may take long, and is done in a thread, however deep it is."""
+    made = await in_thread(lambda: Path(mkdtemp(prefix=f"{workspace.name}.{what}-", dir=workspace.parent)).resolve())
     try:
         yield made
     finally:

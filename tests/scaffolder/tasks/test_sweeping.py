@@ -36,6 +36,7 @@ async def test_only_folders_of_tasks_that_have_ended_are_removed(
         gone = [
             left(tmp_path, done),
             left(tmp_path, f"{done}.1"),
+            left(tmp_path, f"{done}.1.skeleton-x_y"),
             left(tmp_path, f"dry-run-{uuid4()}", 25 * 3600),
             left(tmp_path, f"dry-run-content-{uuid4()}", 25 * 3600),
         ]
