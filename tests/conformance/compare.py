@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 
 from tests.conformance.script import Order
-from tests.conformance.scrub import Answer
+from tests.conformance.scrub import Answer, in_order
 
 ABSENT = "<absent>"
 
@@ -37,7 +37,9 @@ def differences(recorded: Outcome, answered: Outcome, order: Order = "exact") ->
 
 
 def _answers(recorded: Answer, answered: Answer, order: Order) -> Iterator[str]:
-    recorded, answered = _foreign_cut(recorded), _foreign_cut(answered)
+    recorded, answered = (
+        msgspec.structs.replace(answer, body=_in_order(_cut(answer.body))) for answer in (recorded, answered)
+    )
     if recorded.status != answered.status:
         yield f"status: recorded {recorded.status}, answered {answered.status}{_said(answered)}"
         return
@@ -57,8 +59,12 @@ FOREIGN = [
 """What npm `yaml`, V8 and zod say is theirs: of such texts the first clause counts, and of V8's none."""
 
 
-def _foreign_cut(answer: Answer) -> Answer:
-    return msgspec.structs.replace(answer, body=_cut(answer.body))
+def _in_order(body: Any) -> Any:
+    """Files of a dry run come in the order in which upstream happens to find them, and so do the lines that tell of them."""
+    if not isinstance(body, dict) or not isinstance(tree := body.get("directoryContents"), list):
+        return body
+    lines = [{"isTaskRecoverable": False, "type": "log", **line} for line in body["log"]]
+    return {**body, "directoryContents": sorted(tree, key=lambda file: str(file["path"])), "log": in_order(lines)}
 
 
 def _cut(value: Any) -> Any:

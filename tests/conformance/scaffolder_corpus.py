@@ -23,10 +23,11 @@ import msgspec
 
 from greenroom.entity import Entity
 from greenroom_catalog.ingestion.parser import Parsed, parse
-from greenroom_scaffolder.templates.generate import bad_values, good_values
+from greenroom_scaffolder.templates.generate import good_values
 from tests.conformance.fuzz.sides import Side
 from tests.conformance.oracle import shared_folder
 from tests.conformance.scaffolder_sides import both, compared, given, placed
+from tests.conformance.schemas.spoiled import bad_values
 from tests.conformance.script import HERE
 
 LAYER = """

@@ -7,7 +7,8 @@ from typing import Any
 
 import hypothesis.strategies as st
 
-from greenroom_scaffolder.templates.generate import bad_values, good_values
+from greenroom_scaffolder.templates.generate import good_values
+from tests.conformance.schemas.spoiled import bad_values
 
 Drawn = st.SearchStrategy[Any]
 

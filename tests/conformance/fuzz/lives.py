@@ -266,6 +266,8 @@ class Living:
                         )
                     )
                     self.told.note(f"a task that waits: {method} {path}", differing(theirs, ours))
+        for ids in busy:
+            await self._at_all(ids, lambda side, id_: raw(side, f"/tasks/{id_}/cancel", {}))
         for ids in (*busy, *late):
             ends = await self._at_all(ids, self._end)
             self.told.note("a task that waited", [f"end: {ends}"] if ends[0] != ends[1] else [])

@@ -58,7 +58,7 @@ def entities() -> list[Entity]:
         }
         for kind, name, spec in (("Component", "gate", gate), ("User", "guest", guest))
     ]
-    wait, late = ({**WAIT, "input": {"seconds": seconds}} for seconds in (9, 2.5))
+    wait, late = ({**WAIT, "input": {"seconds": seconds}} for seconds in (60, 2.5))
     return [*plain, _template("waiting", [wait]), _template("late", [late])]
 
 
