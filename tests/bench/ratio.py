@@ -11,8 +11,8 @@ import itertools
 import signal
 import sys
 import time
-from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +46,7 @@ from tests.bench.sides import (
     both_sides,
     compare,
     installed,
+    running_alone,
     workspace,
     write,
 )
@@ -138,7 +139,7 @@ class Bench:
         committed, served, peaks = [], [], []
         for side in self.sides:
             weight.forget_peak(side.pid)
-            with self._alone(side):
+            with running_alone(side, self.sides):
                 began = time.perf_counter()
                 async with self._watching_postgres(side):
                     _, seconds = await asyncio.gather(side.until_served(len(documents)), side.feed())
@@ -173,7 +174,7 @@ class Bench:
         before = [await side.rows_written() for side in self.sides]
         for _ in range(MUTATIONS):
             for side, times in zip(self.sides, taken, strict=True):
-                with self._alone(side):
+                with running_alone(side, self.sides):
                     times.append(await side.mutate() * 1000)
         after = [await side.rows_written() for side in self.sides]
         self.row("unchanged", "unchanged full mutation, in memory", "ms", taken)
@@ -191,7 +192,7 @@ class Bench:
             expected = len(range(0, len(changed), 100))
             asked = query(f"filter=metadata.labels.round=r{round_}&limit=0")
             for side, times in zip(self.sides, taken, strict=True):
-                with self._alone(side):
+                with running_alone(side, self.sides):
                     await side.settle(2)
                     began = time.perf_counter()
                     feeding = asyncio.create_task(side.feed())
@@ -209,22 +210,13 @@ class Bench:
                 (files / f"{index}.yaml").write_text(LOCATED.format(number=index))
                 body = msgspec.json.encode({"type": "url", "target": f"{address}/{index}.yaml"})
                 for side, times in zip(self.sides, taken, strict=True):
-                    with self._alone(side):
+                    with running_alone(side, self.sides):
                         began = time.perf_counter()
                         await side.door.ask(Ask(f"{API}/locations", "POST", body), 201)
                         await side.until(by_name(f"component:default/located-{index}"), answered)
                         times.append(time.perf_counter() - began)
             await self._settle()  # while the files are there
         self.row("location", "until a registered location's entity is served", "s", taken)
-
-    @contextmanager
-    def _alone(self, side: Side) -> Iterator[None]:
-        """Upstream goes through all of its entities again every two minutes, and would be measured while we are."""
-        with ExitStack() as stack:
-            for other in self.sides:
-                if other is not side:
-                    stack.enter_context(other.paused())
-            yield
 
     async def _settle(self) -> None:
         for side in self.sides:
@@ -261,7 +253,7 @@ class Bench:
                 for way in ways[:WARM_UP]:
                     await side.door.ask(way, keep=False)
         for _, (index, side) in itertools.product(range(LOADS), enumerate(self.sides)):
-            with self._alone(side):
+            with running_alone(side, self.sides):
                 taken[index] += (await load(side.port, asks[index], seconds, clients=1)).latencies
         self.row(question.id, question.what, "ms", taken)
 
@@ -270,7 +262,7 @@ class Bench:
         taken: list[list[float]] = [[], []]
         for round_ in range(-WARM_UP, rounds):
             for side, ways, times in zip(self.sides, asks, taken, strict=True):
-                with self._alone(side):
+                with running_alone(side, self.sides):
                     reply = await side.door.ask(ways[round_ % len(ways)])
                 if round_ >= 0:
                     times.append(reply.seconds * 1000)
@@ -284,7 +276,7 @@ class Bench:
             await load(side.port, ways, WARM_SECONDS)
         for _, (index, side) in itertools.product(range(LOADS), enumerate(self.sides)):
             before = weight.cpu(side.pid)
-            with self._alone(side):
+            with running_alone(side, self.sides):
                 found = await load(side.port, asks[index], self.options.seconds)
             rates[index].append(found.rate)
             costs[index].append((weight.cpu(side.pid) - before) * 1000 / found.requests)
@@ -307,7 +299,7 @@ class Bench:
         cold = {"list": listed(""), "facets": facets(*FACETS)}
         for _, (index, side) in itertools.product(range(STARTS), enumerate(self.sides)):
             await side.stop()
-            with self._alone(side):
+            with running_alone(side, self.sides):
                 taken["start"][index].append(await side.start(filtered_pages()[0]))
                 await asyncio.sleep(IDLE_SECONDS)
                 taken["memory"][index].append(weight.resident(side.pid))

@@ -13,7 +13,7 @@ import signal
 import statistics
 import time
 from collections.abc import AsyncIterator, Collection, Iterator, Sequence
-from contextlib import ExitStack, asynccontextmanager, contextmanager
+from contextlib import ExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +35,7 @@ from tests.bench.sides import (
     compare,
     installed,
     rest_after,
+    running_alone,
     workspace,
     write,
 )
@@ -99,20 +100,12 @@ class Bench:
             if self.options.wants(id_):
                 await measure()
 
-    @contextmanager
-    def _alone(self, side: Side) -> Iterator[None]:
-        with ExitStack() as stack:
-            for other in self.sides:
-                if other is not side:
-                    stack.enter_context(other.paused())
-            yield
-
     async def _burst(self) -> None:
         """All at once, from the first request to the last end."""
         taken: list[list[float]] = [[], []]
         body = msgspec.json.encode({"templateRef": "template:default/trivial", "values": {"name": "a"}})
         for round_, (index, side) in itertools.product(range(-1, BURSTS), enumerate(self.sides)):
-            with self._alone(side):
+            with running_alone(side, self.sides):
                 async with tasks_of(side) as table:
                     before = await table.ended()
                     began = time.perf_counter()
@@ -128,7 +121,7 @@ class Bench:
         taken: list[list[float]] = [[], []]
         body = msgspec.json.encode({"templateRef": "template:default/trivial", "values": {"name": "a"}})
         for index, side in enumerate(self.sides):
-            with self._alone(side):
+            with running_alone(side, self.sides):
                 async with tasks_of(side) as table:
                     for round_ in range(-5, SINGLES):
                         seconds = await table.through(body)
@@ -141,7 +134,7 @@ class Bench:
         await self._alike([ask])
         taken: list[list[float]] = [[], []]
         for _, (index, side) in itertools.product(range(TURNS), enumerate(self.sides)):
-            with self._alone(side):
+            with running_alone(side, self.sides):
                 taken[index] += (await load(side.port, [ask], SECONDS, clients=1)).latencies
         self.row("dry-run", "a dry run of a trivial template", "ms", taken)
 
@@ -151,7 +144,7 @@ class Bench:
         values = {f"value{index}": f"what it says {index}" for index in range(VALUES)}
         body = msgspec.json.encode({"templateRef": "template:default/filling", "values": values})
         for index, side in enumerate(self.sides):
-            with self._alone(side):
+            with running_alone(side, self.sides):
                 async with tasks_of(side) as table:
                     for round_ in range(-1, FETCHES):
                         seconds = await table.through(body)
@@ -190,7 +183,7 @@ class Bench:
             raise DifferentError(f"only {len(kept)} of {len(asks)} dry runs end well on both sides")
         taken: list[list[float]] = [[], []]
         for _, (index, side) in itertools.product(range(TURNS), enumerate(self.sides)):
-            with self._alone(side):
+            with running_alone(side, self.sides):
                 taken[index].append(sum([(await side.door.ask(ask)).seconds for _, ask in kept]))
         self.row("corpus", f"dry runs of {len(kept)} real templates", "s", taken)
 
@@ -205,7 +198,7 @@ class Bench:
             await self._alike(asks)
             taken: list[list[float]] = [[], []]
             for _, (index, side) in itertools.product(range(TURNS), enumerate(self.sides)):
-                with self._alone(side):
+                with running_alone(side, self.sides):
                     taken[index] += (await load(side.port, asks, SECONDS, clients=1)).latencies
             ours.append(taken[1])
             if size == LISTED[-1]:
