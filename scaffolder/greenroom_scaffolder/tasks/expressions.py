@@ -12,6 +12,7 @@ from typing import Any
 from greenroom.errors import InputError
 from greenroom_scaffolder.schemas.values import keys_of
 from greenroom_scaffolder.templating import UNDEFINED, Engine
+from greenroom_scaffolder.templating.values import as_json
 
 MOST = 64 * 1024 * 1024
 """Characters of all that is rendered for one step, or for a task's output."""
@@ -63,7 +64,7 @@ class Renderer:
             self._spend(8 * len(tree))
             values = (self._resolve(each, context) for each in tree)
             return [None if value is UNDEFINED else value for value in values]
-        return tree
+        return as_json(tree) if type(tree) is float else tree
 
     def _spend(self, amount: int) -> None:
         self._left -= amount

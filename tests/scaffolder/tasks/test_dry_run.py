@@ -49,6 +49,25 @@ async def test_the_log_of_a_dry_run_is_upstreams(tmp_path: Path) -> None:
     assert [list(line["body"]) for line in result.log[:2]] == [["message"], ["stepId", "status", "message"]]
 
 
+async def test_whole_numbers_are_written_without_a_point_as_upstreams_are(tmp_path: Path) -> None:
+    """JSON may say 1.0; JavaScript knows no such number."""
+    seen: list[Any] = []
+
+    async def look(ctx: ActionContext[Any]) -> None:
+        seen.append(ctx.input)
+
+    given = {"a": 1.0, "b": [2.0, -0.0, 2.5], "c": "${{ parameters.n }}"}
+    step = {"id": "a", "name": "A", "action": "x:look", "input": given}
+    result = await dry(
+        tmp_path,
+        step,
+        more=[made("x:look", look, dry_run=True)],
+        parameters={"n": 3.0},
+        output={"n": 4.0, "p": "${{ parameters.n }}"},
+    )
+    assert [repr(seen), repr(result.output)] == ["[{'a': 1, 'b': [2, 0, 2.5], 'c': 3}]", "{'n': 4, 'p': 3}"]
+
+
 async def test_an_action_that_takes_no_part_is_told_of_and_its_outputs_are_made_up(tmp_path: Path) -> None:
     async def publish(ctx: ActionContext[Any]) -> None:
         raise AssertionError("it was run")
