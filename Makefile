@@ -73,6 +73,7 @@ conformance: .venv/.dev ## Ask a live upstream and Greenroom the same, known and
 	$(BIN)/python -m tests.conformance.fuzz.descriptors --count $(FUZZ_DESCRIPTORS)
 	GREENROOM_NGINX=1 $(BIN)/pytest tests/conformance/nginx
 	$(BIN)/python -m tests.conformance.schemas.live
+	$(BIN)/python -m tests.conformance.schemas.patterns
 	$(BIN)/python -m tests.conformance.scaffolder_corpus
 	$(BIN)/python -m tests.conformance.fuzz.tasks --seconds $(FUZZ_SECONDS)
 	$(BIN)/python -m tests.conformance.schemas.templates
