@@ -95,9 +95,9 @@ def _goes_up(text: str) -> bool:
     ],
 )
 def test_no_pattern_takes_long_whatever_the_path(pattern: str, path: str) -> None:
-    before = time.process_time()
+    before = time.thread_time()
     assert compile_globs([pattern])(path.encode()) is False
-    assert time.process_time() - before < 1
+    assert time.thread_time() - before < 1
 
 
 @pytest.mark.parametrize(
