@@ -299,10 +299,10 @@ async def test_a_redirect_to_nowhere_is_an_error_and_no_crash(place: bytes) -> N
     ],
 )
 def test_no_url_takes_long_to_read(ask: Callable[[], object]) -> None:
-    before = time.process_time()
+    before = time.thread_time()
     with suppress(InvalidUrlError):
         ask()
-    assert time.process_time() - before < 1.5
+    assert time.thread_time() - before < 1.5
 
 
 def test_what_is_encoded_without_end_is_taken_to_leave_the_repository() -> None:

@@ -104,10 +104,10 @@ def test_no_pattern_takes_long_whatever_the_path(pattern: str, path: str) -> Non
     "pattern", ["{a,b}" * 20, "{a," * 2000 + "}" * 2000, "{" + "a," * 300 + "}", "{a,b}" + "x" * 40_000]
 )
 def test_a_pattern_that_stands_for_thousands_is_refused(pattern: str) -> None:
-    before = time.process_time()
+    before = time.thread_time()
     with pytest.raises(InputError, match="stands for too many"):
         list(expand(pattern))
-    assert time.process_time() - before < 1
+    assert time.thread_time() - before < 1
 
 
 def test_names_that_are_no_text_are_matched_byte_by_byte() -> None:

@@ -61,12 +61,12 @@ def test_what_is_no_schema_is_refused_in_upstreams_words(schema: Any) -> None:
 
 def within(seconds: float, value: Any, schema: Any) -> list[str]:
     """The messages, or the refusal, and both in time (of this process: others may be busy)."""
-    began = time.process_time()
+    began = time.thread_time()
     try:
         answer = [problem.message for problem in validate(value, schema)]
     except (TooMuchError, SchemaError) as error:
         answer = [error.message]
-    assert time.process_time() - began < seconds
+    assert time.thread_time() - began < seconds
     return answer
 
 

@@ -49,10 +49,10 @@ SMALL = Limits(steps=20_000, output=200_000, items=5_000, seconds=5.0, regex_sec
     ],
 )
 def test_a_template_that_would_fill_memory_or_never_end_is_refused(template: str) -> None:
-    began = time.process_time()
+    began = time.thread_time()
     with pytest.raises(TemplateError):
         Engine(limits=SMALL).text(template, CONTEXT)
-    assert time.process_time() - began < 4
+    assert time.thread_time() - began < 4
 
 
 @pytest.mark.parametrize(
@@ -73,10 +73,10 @@ def test_a_template_that_would_fill_memory_or_never_end_is_refused(template: str
     ],
 )
 def test_a_long_text_costs_what_it_is_long_however_it_is_looked_at(template: str) -> None:
-    began = time.process_time()
+    began = time.thread_time()
     with pytest.raises(TemplateError, match=r"work unit limit|cannot exceed"):
         Engine().text(template, {"text": "é" * 3_000_000})
-    assert time.process_time() - began < 4
+    assert time.thread_time() - began < 4
 
 
 @pytest.mark.parametrize(
@@ -90,9 +90,9 @@ def test_a_long_text_costs_what_it_is_long_however_it_is_looked_at(template: str
     ],
 )
 def test_markup_is_taken_out_of_a_text_that_would_keep_a_pattern_busy(text: str) -> None:
-    began = time.process_time()
+    began = time.thread_time()
     Engine().text("${{ text | striptags(true) }}", {"text": text})
-    assert time.process_time() - began < 2
+    assert time.thread_time() - began < 2
 
 
 @pytest.mark.parametrize(
@@ -105,17 +105,17 @@ def test_markup_is_taken_out_of_a_text_that_would_keep_a_pattern_busy(text: str)
     ],
 )
 def test_a_long_tag_is_read_or_refused_soon(template: str) -> None:
-    began = time.process_time()
+    began = time.thread_time()
     with pytest.raises(TemplateError):
         Engine().text(template, {})
-    assert time.process_time() - began < 6
+    assert time.thread_time() - began < 6
 
 
 def test_a_line_of_very_many_tags_is_read_soon() -> None:
-    began = time.process_time()
+    began = time.thread_time()
     template = "{% set a = 1 %}" * 60_000
     assert Engine(lstrip_blocks=True).text(f"{template}${{{{ a }}}}", {}) == "1"
-    assert time.process_time() - began < 6
+    assert time.thread_time() - began < 6
 
 
 @pytest.mark.parametrize("nested", [10, 3000])
@@ -138,10 +138,10 @@ def test_a_regular_expression_that_backtracks_for_ever_is_stopped(expression: st
 
 def test_many_slow_regular_expressions_share_one_limit() -> None:
     template = "{% for i in range(100) %}{% if r/(a|aa)+$/.test('" + "a" * 24 + "b') %}{% endif %}{% endfor %}"
-    began = time.process_time()
+    began = time.thread_time()
     with pytest.raises(TemplateError, match="seconds in regular expressions"):
         Engine(limits=SMALL).text(template, CONTEXT)
-    assert time.process_time() - began < 4
+    assert time.thread_time() - began < 4
 
 
 @pytest.mark.parametrize(
