@@ -110,6 +110,10 @@ _PATH = re.compile(r"\$\{\{-?[ \t\n\r\xa0]*([A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*)[ \t
 _SPECIAL = re.compile(r"(?:^|\.)(?:constructor|prototype|__proto__)(?:\.|$)|^(?:true|false|null|none|not)(?:\.|$)")
 
 
+_PUBLIC = frozenset({str, int, bool, type(None), type(UNDEFINED)})
+"""What is the same within templates and outside, and costs nothing."""
+
+
 class _Program:
     """A template that was read."""
 
@@ -148,7 +152,7 @@ class _Path(_Program):
 
     def value(self, context: Mapping[str, Any]) -> Any:
         value = self._found(context)
-        if type(value) is str:
+        if type(value) in _PUBLIC:
             return value
         return _finished(lambda run: public(value, run), Run(context, self._world.limits), "", 0)
 
