@@ -46,7 +46,7 @@ def check(layers: tuple[Path, ...]) -> None:
 
     async def build() -> None:
         async with without_database(layers):
-            """What plugins find wrong with what their section names, they say when they are built."""
+            pass  # what plugins find wrong with what their section names, they say when they are built
 
     loaded = load_config(layers, environ=os.environ)
     for warning in check_config(loaded):

@@ -16,12 +16,12 @@ from greenroom.plugin import Action, ActionContext, TemplateFilter, TemplateGlob
 from greenroom_scaffolder.actions.registry import Registry
 from greenroom_scaffolder.commands.cases import Case, Mock, is_within
 from greenroom_scaffolder.commands.comparing import Made, Result
+from greenroom_scaffolder.commands.files import documents_of
 from greenroom_scaffolder.settings import Environment, ScaffolderConfig
 from greenroom_scaffolder.tasks.dry_run import DryRun, DryRuns
 from greenroom_scaffolder.tasks.runner import Runner
 from greenroom_scaffolder.templates import DRY_RUN_REF, Template, check_secrets, check_values, read_template, task_spec
 from greenroom_scaffolder.templates.findings import Backend
-from greenroom_scaffolder.templates.located import Unreadable, read_documents
 from greenroom_scaffolder.templating import Engine
 
 
@@ -124,15 +124,7 @@ async def workbench(layers: Sequence[Path] = ()) -> AsyncIterator[Workbench]:
 
 def read_template_file(file: Path) -> Template:
     """The first template in a file. Raises InputError."""
-    try:
-        documents = read_documents(file.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise InputError(f"{file}: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise InputError(f"{file} is not UTF-8 text (byte {error.start})") from error
-    except Unreadable as error:
-        raise InputError(f"{file}:{error.place.line}:{error.place.column}: {error.message}") from error
-    for document in documents:
+    for document in documents_of(file):
         if isinstance(document.value, dict) and document.value.get("kind") == "Template":
             return read_template(document.value)
     raise InputError(f"{file}: there is no document of kind Template in it")

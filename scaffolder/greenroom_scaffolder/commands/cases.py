@@ -11,7 +11,7 @@ import msgspec
 
 from greenroom.errors import InputError
 from greenroom_scaffolder.commands import CASE_FILES
-from greenroom_scaffolder.templates.located import Unreadable, read_documents
+from greenroom_scaffolder.commands.files import documents_of
 
 
 class Mock(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -93,15 +93,9 @@ class Suite(msgspec.Struct, frozen=True):
 
 def read_suite(file: Path) -> Suite:
     """Raises InputError for what is no file of cases: two of one name, an unknown member, a template that is not there."""
+    documents = documents_of(file)
     try:
-        documents = read_documents(file.read_text(encoding="utf-8"))
         found = msgspec.convert(documents[0].value if documents else None, CaseFile)
-    except OSError as error:
-        raise InputError(f"{file}: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise InputError(f"{file} is not UTF-8 text (byte {error.start})") from error
-    except Unreadable as error:
-        raise InputError(f"{file}:{error.place.line}:{error.place.column}: {error.message}") from error
     except msgspec.ValidationError as error:
         raise InputError(f"{file} is no file of cases, such as {CASE_FILES[0]} beside a template: {error}") from error
     slugs = [case.slug for case in found.cases]

@@ -39,7 +39,6 @@ class SchemaError(InputError):
     """The schema is not one that values can be held against"""
 
     name = "SchemaError"  # and 400: to upstream it is a fault of its own (500), here the template's
-    status = 400  # the template's mistake; upstream takes it for its own
 
     def __init__(self, message: str, schema: Any = msgspec.UNSET) -> None:
         """`schema` is the part that is wrong, which upstream tells too."""

@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 
+from greenroom_scaffolder.javascript.texts import well_formed
 from greenroom_scaffolder.tasks.task import Journal, StepStatus
 from greenroom_scaffolder.workspace.redaction import Redactor, Stream
 
@@ -138,10 +139,7 @@ def colored(level: str, text: str) -> str:
 
 def sound(text: str) -> str:
     """Text that UTF-8 can hold: halves of surrogate pairs, which JavaScript allows, are joined; a lonely one is replaced."""
-    text = text if type(text) is str else str.__str__(text)
-    if text.isascii():
-        return text
-    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return well_formed(text if type(text) is str else str.__str__(text))
 
 
 def shortened(text: str, longest: int, redactor: Redactor) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, TypeAlias
@@ -13,6 +12,7 @@ from greenroom.errors import InputError, NotAllowedError
 from greenroom.plugin import Action
 from greenroom_scaffolder.actions.registry import Registry
 from greenroom_scaffolder.actions.telling import as_json
+from greenroom_scaffolder.javascript import objects
 from greenroom_scaffolder.javascript.json_text import json_text
 from greenroom_scaffolder.schemas.values import keys_of, text_of
 from greenroom_scaffolder.settings import Environment
@@ -180,11 +180,7 @@ def placeholder(action: Action[Any]) -> Any:
 
 def truthy(value: Any) -> bool:
     """Whether an `if` that renders to this holds: JavaScript's rule, but an empty list does not (an empty object does)."""
-    if isinstance(value, list | str):
-        return len(value) > 0
-    if isinstance(value, float) and math.isnan(value):
-        return False
-    return value is not UNDEFINED and value is not None and value is not False and value != 0
+    return objects.truthy(value) and value != []
 
 
 def places(todo: Sequence[Step]) -> list[str]:

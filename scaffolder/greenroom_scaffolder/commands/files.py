@@ -1,0 +1,20 @@
+"""A YAML file of an author -> its documents."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from greenroom.errors import InputError
+from greenroom_scaffolder.templates.located import Located, Unreadable, read_documents
+
+
+def documents_of(file: Path) -> list[Located]:
+    """Raises InputError, with line and column where there are any."""
+    try:
+        return read_documents(file.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InputError(f"{file}: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise InputError(f"{file} is not UTF-8 text (byte {error.start})") from error
+    except Unreadable as error:
+        raise InputError(f"{file}:{error.place.line}:{error.place.column}: {error.message}") from error
