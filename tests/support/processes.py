@@ -13,6 +13,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -101,8 +102,9 @@ class Process:
         return self.log_file.with_suffix(".out").read_text()
 
     def messages(self) -> list[str]:
-        """The messages of its log lines."""
-        return [json.loads(line)["message"] for line in self.log.splitlines() if line.startswith("{")]
+        """The messages of its whole log lines: of one that is just being written a part can be read already."""
+        whole, _, _ = self.log.rpartition("\n")
+        return [json.loads(line)["message"] for line in whole.splitlines() if line.startswith("{")]
 
     def until_logged(self, text: str) -> str:
         """Wait for a log line that begins so; answers the rest of it."""
@@ -115,7 +117,7 @@ class Process:
             time.sleep(0.02)
         raise AssertionError(f"never logged {text!r}: {self.log}")
 
-    @property
+    @cached_property
     def url(self) -> str:
         """Where the server listens, from the moment it does."""
         return f"http://{self.until_logged('Listening on ')}"

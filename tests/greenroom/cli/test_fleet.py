@@ -180,7 +180,7 @@ class Balancer(threading.Thread):
     def _is_ready(self, api: Process) -> bool:
         try:
             return api.process.poll() is None and api.get(READINESS)[0] == 200
-        except OSError:
+        except (OSError, http.client.HTTPException):
             return False
 
     def run(self) -> None:
