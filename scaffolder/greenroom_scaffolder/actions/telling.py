@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from greenroom_scaffolder.javascript.json_text import json_text
-from greenroom_scaffolder.javascript.objects import entries
-from greenroom_scaffolder.javascript.texts import units
+from greenroom.javascript.json_text import json_text
+from greenroom.javascript.objects import entries
+from greenroom.javascript.texts import units
 
 _UNTOLD = frozenset({"level", "message", "splat"})
 """Fields that upstream's logger (winston) keeps for itself."""

@@ -8,9 +8,9 @@ from typing import Any, Final
 
 from msgspec import UNSET
 
-from greenroom_scaffolder.javascript.json_text import json_text
-from greenroom_scaffolder.javascript.numbers import as_double
-from greenroom_scaffolder.javascript.objects import truthy
+from greenroom.javascript.json_text import json_text
+from greenroom.javascript.numbers import as_double
+from greenroom.javascript.objects import truthy
 from greenroom_scaffolder.schemas.checking import NOTHING, Check, Found, Run, Site, schema_at
 from greenroom_scaffolder.schemas.problems import (
     Path,

@@ -10,8 +10,8 @@ import math
 import re
 from collections.abc import Callable
 
-from greenroom_scaffolder.javascript.numbers import parse_float, read_number
-from greenroom_scaffolder.javascript.texts import WHITESPACE
+from greenroom.javascript.numbers import parse_float, read_number
+from greenroom.javascript.texts import WHITESPACE
 from greenroom_scaffolder.schemas.patterns import Matcher, is_pattern, matcher
 from greenroom_scaffolder.schemas.values import text_of
 

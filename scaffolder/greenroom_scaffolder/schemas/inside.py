@@ -7,8 +7,8 @@ from typing import Any
 
 from msgspec import UNSET
 
-from greenroom_scaffolder.javascript.json_text import json_text
-from greenroom_scaffolder.javascript.objects import truthy
+from greenroom.javascript.json_text import json_text
+from greenroom.javascript.objects import truthy
 from greenroom_scaffolder.schemas.checking import NOTHING, Check, Found, Run, Site, schema_at
 from greenroom_scaffolder.schemas.patterns import matcher
 from greenroom_scaffolder.schemas.problems import Path, Problem, SchemaError, property_text

@@ -8,8 +8,8 @@ from typing import TypeAlias
 
 import regex
 
-from greenroom_scaffolder.javascript.patterns import PatternError, PatternTooLargeError, compiled
-from greenroom_scaffolder.javascript.texts import units
+from greenroom.javascript.patterns import PatternError, PatternTooLargeError, compiled
+from greenroom.javascript.texts import units
 from greenroom_scaffolder.schemas.problems import InvalidPatternError, TooMuchError
 
 Matcher: TypeAlias = Callable[[str], bool]

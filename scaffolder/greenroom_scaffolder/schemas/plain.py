@@ -9,8 +9,8 @@ from typing import Any
 
 from msgspec import UNSET
 
-from greenroom_scaffolder.javascript.json_text import json_text
-from greenroom_scaffolder.javascript.numbers import as_double, number_text
+from greenroom.javascript.json_text import json_text
+from greenroom.javascript.numbers import as_double, number_text
 from greenroom_scaffolder.schemas.checking import NOTHING, Check, Found, Keyword, Run, Site
 from greenroom_scaffolder.schemas.formats import format_check
 from greenroom_scaffolder.schemas.patterns import matcher

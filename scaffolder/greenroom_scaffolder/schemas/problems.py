@@ -9,8 +9,8 @@ from typing import Any, TypeAlias
 import msgspec
 
 from greenroom.errors import GreenroomError, InputError
-from greenroom_scaffolder.javascript.objects import truthy
-from greenroom_scaffolder.javascript.texts import WHITESPACE, quoted
+from greenroom.javascript.objects import truthy
+from greenroom.javascript.texts import WHITESPACE, quoted
 
 Path: TypeAlias = tuple[str | int, ...]
 

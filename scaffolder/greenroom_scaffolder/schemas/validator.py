@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 from msgspec import UNSET
 
-from greenroom_scaffolder.javascript.objects import truthy
+from greenroom.javascript.objects import truthy
 from greenroom_scaffolder.schemas.checking import (
     MOST_TOLD,
     NOTHING,

@@ -12,8 +12,8 @@ from typing import Any
 
 from msgspec import UNSET
 
-from greenroom_scaffolder.javascript.numbers import as_double, number_text, read_number
-from greenroom_scaffolder.javascript.objects import entries
+from greenroom.javascript.numbers import as_double, number_text, read_number
+from greenroom.javascript.objects import entries
 
 ON_EVERY_OBJECT = frozenset(
     {"constructor", "hasOwnProperty", "isPrototypeOf", "propertyIsEnumerable", "toLocaleString", "toString", "valueOf"}

@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from greenroom_scaffolder.javascript.texts import well_formed
+from greenroom.javascript.texts import well_formed
 from greenroom_scaffolder.tasks.task import Journal, StepStatus
 from greenroom_scaffolder.workspace.redaction import Redactor, Stream
 

@@ -11,10 +11,10 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from greenroom.errors import InputError
+from greenroom.javascript.numbers import number_text
+from greenroom.javascript.objects import truthy
 from greenroom.plugin import Example, TemplateFilter
 from greenroom.urls.whatwg import InvalidUrlError, Url, parse
-from greenroom_scaffolder.javascript.numbers import number_text
-from greenroom_scaffolder.javascript.objects import truthy
 from greenroom_scaffolder.templating.json_text import stringified
 from greenroom_scaffolder.templating.limits import Budget, Limits
 from greenroom_scaffolder.templating.members import own

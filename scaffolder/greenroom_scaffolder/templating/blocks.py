@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from greenroom_scaffolder.javascript.objects import entries, truthy
-from greenroom_scaffolder.javascript.texts import split_units
+from greenroom.javascript.objects import entries, truthy
+from greenroom.javascript.texts import split_units
 from greenroom_scaffolder.templating import nodes
 from greenroom_scaffolder.templating.callables import Macro, MacroCode
 from greenroom_scaffolder.templating.interpreter import Compiler, Region, World, located

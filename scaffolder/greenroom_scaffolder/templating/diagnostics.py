@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from greenroom_scaffolder.javascript.texts import units
+from greenroom.javascript.texts import units
 
 __all__ = ["harmless", "position", "quote_diagnostic"]
 

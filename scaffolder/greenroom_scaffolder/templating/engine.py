@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import Any
 
-from greenroom_scaffolder.javascript.texts import well_formed
+from greenroom.javascript.texts import well_formed
 from greenroom_scaffolder.templating import callables, lexer, members, nodes
 from greenroom_scaffolder.templating.blocks import TemplateCompiler
 from greenroom_scaffolder.templating.diagnostics import position

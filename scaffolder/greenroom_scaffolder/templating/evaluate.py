@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from greenroom_scaffolder.javascript.json_text import json_text
+from greenroom.javascript.json_text import json_text
 from greenroom_scaffolder.templating.engine import Engine
 from greenroom_scaffolder.templating.limits import TemplateError
 from greenroom_scaffolder.templating.values import UNDEFINED

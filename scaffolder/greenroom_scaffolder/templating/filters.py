@@ -10,9 +10,9 @@ from functools import cmp_to_key
 from typing import Any
 from urllib.parse import quote
 
-from greenroom_scaffolder.javascript.numbers import SAFE, parse_float
-from greenroom_scaffolder.javascript.objects import entries, truthy
-from greenroom_scaffolder.javascript.texts import WHITESPACE, from_units, split_units, trim, units
+from greenroom.javascript.numbers import SAFE, parse_float
+from greenroom.javascript.objects import entries, truthy
+from greenroom.javascript.texts import WHITESPACE, from_units, split_units, trim, units
 from greenroom_scaffolder.templating import numerals, patterns
 from greenroom_scaffolder.templating.checks import TESTS
 from greenroom_scaffolder.templating.checks import apply as apply_test

@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from greenroom_scaffolder.javascript.numbers import number_text
-from greenroom_scaffolder.javascript.objects import entries
-from greenroom_scaffolder.javascript.texts import quoted
+from greenroom.javascript.numbers import number_text
+from greenroom.javascript.objects import entries
+from greenroom.javascript.texts import quoted
 from greenroom_scaffolder.templating.limits import Budget, RenderError
 from greenroom_scaffolder.templating.values import (
     UNDEFINED,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Literal, NamedTuple
 
-from greenroom_scaffolder.javascript.texts import WHITESPACE
+from greenroom.javascript.texts import WHITESPACE
 from greenroom_scaffolder.templating.diagnostics import quote_diagnostic
 from greenroom_scaffolder.templating.limits import RenderError
 from greenroom_scaffolder.templating.patterns import is_valid

@@ -10,8 +10,8 @@ import math
 from collections.abc import Callable
 from typing import Any
 
-from greenroom_scaffolder.javascript.objects import entries, index_of
-from greenroom_scaffolder.javascript.texts import from_units, split_units, trim, trim_end, trim_start, units
+from greenroom.javascript.objects import entries, index_of
+from greenroom.javascript.texts import from_units, split_units, trim, trim_end, trim_start, units
 from greenroom_scaffolder.templating import numerals, patterns
 from greenroom_scaffolder.templating.callables import Bound
 from greenroom_scaffolder.templating.limits import RenderError

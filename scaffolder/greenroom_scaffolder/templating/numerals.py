@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from decimal import ROUND_HALF_UP, Context, Decimal
 
-from greenroom_scaffolder.javascript.numbers import SAFE, as_double, number_text, scientific, shortest
-from greenroom_scaffolder.javascript.texts import trim
+from greenroom.javascript.numbers import SAFE, as_double, number_text, scientific, shortest
+from greenroom.javascript.texts import trim
 from greenroom_scaffolder.templating.limits import RenderError
 
 __all__ = [

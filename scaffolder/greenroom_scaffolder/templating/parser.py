@@ -8,7 +8,7 @@ from typing import Any, NoReturn, cast
 
 import msgspec
 
-from greenroom_scaffolder.javascript.numbers import number_text
+from greenroom.javascript.numbers import number_text
 from greenroom_scaffolder.templating import nodes
 from greenroom_scaffolder.templating.diagnostics import quote_diagnostic
 from greenroom_scaffolder.templating.lexer import Token, tokens

@@ -7,8 +7,8 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
-from greenroom_scaffolder.javascript.patterns import PatternError, PatternTooLargeError, compiled, translated
-from greenroom_scaffolder.javascript.texts import from_units, units
+from greenroom.javascript.patterns import PatternError, PatternTooLargeError, compiled, translated
+from greenroom.javascript.texts import from_units, units
 from greenroom_scaffolder.templating.limits import Budget, RenderError
 from greenroom_scaffolder.templating.values import UNDEFINED, Pattern
 

@@ -10,9 +10,9 @@ import math
 from collections.abc import Callable
 from typing import Any, Final, TypeVar
 
-from greenroom_scaffolder.javascript.numbers import number_text, read_number
-from greenroom_scaffolder.javascript.objects import entries
-from greenroom_scaffolder.javascript.texts import from_units, units
+from greenroom.javascript.numbers import number_text, read_number
+from greenroom.javascript.objects import entries
+from greenroom.javascript.texts import from_units, units
 from greenroom_scaffolder.templating import numerals
 from greenroom_scaffolder.templating.limits import Budget, RenderError
 from greenroom_scaffolder.templating.numerals import Number

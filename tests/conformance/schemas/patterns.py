@@ -14,8 +14,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from greenroom_scaffolder.javascript.patterns import PatternError, PatternTooLargeError, compiled
-from greenroom_scaffolder.javascript.texts import units
+from greenroom.javascript.patterns import PatternError, PatternTooLargeError, compiled
+from greenroom.javascript.texts import units
 from tests.conformance.terminal import say
 
 SCRIPT = Path(__file__).with_name("patterns.js")

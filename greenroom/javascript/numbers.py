@@ -6,7 +6,7 @@ import math
 import re
 from decimal import Decimal
 
-from greenroom_scaffolder.javascript.texts import trim
+from greenroom.javascript.texts import trim
 
 __all__ = ["SAFE", "as_double", "number_text", "parse_float", "read_number", "scientific", "shortest"]
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from greenroom_scaffolder.javascript.json_text import json_text
-from greenroom_scaffolder.javascript.texts import from_units, quoted, split_units, trim, units, well_formed
+from greenroom.javascript.json_text import json_text
+from greenroom.javascript.texts import from_units, quoted, split_units, trim, units, well_formed
 
 
 def test_an_emoji_counts_as_two_and_is_whole_again_afterwards() -> None:

@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from greenroom_scaffolder.javascript.numbers import number_text, parse_float, read_number
+from greenroom.javascript.numbers import number_text, parse_float, read_number
 
 
 @pytest.mark.parametrize(

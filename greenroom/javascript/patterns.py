@@ -13,7 +13,7 @@ from typing import Final, NamedTuple, TypeAlias
 
 import regex
 
-from greenroom_scaffolder.javascript.texts import units
+from greenroom.javascript.texts import units
 
 __all__ = ["Expression", "PatternError", "PatternTooLargeError", "compiled", "translated"]
 

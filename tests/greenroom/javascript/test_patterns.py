@@ -7,7 +7,7 @@ import tracemalloc
 
 import pytest
 
-from greenroom_scaffolder.javascript.patterns import PatternError, PatternTooLargeError, compiled
+from greenroom.javascript.patterns import PatternError, PatternTooLargeError, compiled
 
 
 @pytest.mark.parametrize(

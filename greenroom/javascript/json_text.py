@@ -6,9 +6,9 @@ import math
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeAlias
 
-from greenroom_scaffolder.javascript.numbers import as_double, number_text
-from greenroom_scaffolder.javascript.objects import entries
-from greenroom_scaffolder.javascript.texts import quoted
+from greenroom.javascript.numbers import as_double, number_text
+from greenroom.javascript.objects import entries
+from greenroom.javascript.texts import quoted
 
 __all__ = ["json_text"]
 

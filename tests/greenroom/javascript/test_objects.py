@@ -6,7 +6,7 @@ import math
 
 from msgspec import UNSET
 
-from greenroom_scaffolder.javascript.objects import entries, index_of, truthy
+from greenroom.javascript.objects import entries, index_of, truthy
 from greenroom_scaffolder.templating import UNDEFINED
 
 
