@@ -58,7 +58,7 @@ click.version_option(package_name="greenroom")(cli)
 def main() -> None:
     """Run the command line and end the process with its exit code."""
     try:
-        code = cli.main(standalone_mode=False)
+        code = cli.main(prog_name="greenroom", standalone_mode=False)
         sys.stdout.flush()
     except click.ClickException as error:
         error.show()

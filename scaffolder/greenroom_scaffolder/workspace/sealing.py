@@ -66,7 +66,7 @@ class Keyring:
         first = self._keys[0]
         nonce = os.urandom(_NONCE)
         sealed = nonce + first.cipher.encrypt(nonce, plain, _bound(first.name, task_id))
-        return f"{_VERSION}.{first.name}.{base64.urlsafe_b64encode(sealed).decode().rstrip('=')}"
+        return f"{_VERSION}.{first.name}.{_text(sealed)}"
 
     def open(self, sealed: str, task_id: str) -> bytes:
         """Raises UnknownKeyError, and SealError for what was changed, or sealed for another task."""
@@ -135,9 +135,13 @@ def _taken_apart(sealed: str) -> tuple[str, bytes]:
     name, _, text = rest.partition(".")
     with suppress(binascii.Error, ValueError):
         data = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
-        if version == _VERSION and len(data) > _NONCE:
+        if version == _VERSION and len(data) > _NONCE and _text(data) == text:  # one text for each seal, no other
             return name, data
     raise SealError("The sealed secrets are not in a form that this version of Greenroom knows")
+
+
+def _text(data: bytes) -> str:
+    return base64.urlsafe_b64encode(data).decode().rstrip("=")
 
 
 def _from_file(path: Path) -> bytes:
