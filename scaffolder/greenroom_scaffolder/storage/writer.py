@@ -88,6 +88,8 @@ class Book:
         self._leaf = Leaf()
         self._waits: list[asyncio.Future[None]] = []
         self.batch = 0
+        self.told = 0.0
+        """When (monotonic) the last event that is written can have happened at the latest, by the database's clock."""
         self.error: Exception | None = None
         """Why nothing more can be written: a LostTaskError, or an UnstorableError."""
         self.lost = asyncio.Event()
@@ -263,10 +265,13 @@ class Writer:
                 return
 
     async def _attempt(self, batch: list[Written]) -> None:
+        began = monotonic()
         rows = await self._db.fetch(self._sql.write_journal, self._holder(), *_columns(batch))
+        took = monotonic() - began
         written = {row["id"]: row["cancelled"] for row in rows}
         for one in batch:
             if one.book.id in written:
+                one.book.told = _told(one, took)
                 self._done(one, cancelled=written[one.book.id])
         if missing := [one for one in batch if one.book.id not in written]:
             await self._trace(missing)
@@ -278,6 +283,7 @@ class Writer:
         for one in batch:
             attempt, batch_number = known.get(one.book.id, (0, 0))
             if attempt == one.book.attempt and batch_number >= one.batch:
+                one.book.told = monotonic()
                 self._done(one, cancelled=False)
             else:
                 self._refuse(one, LostTaskError())
@@ -317,11 +323,17 @@ async def _within(event: asyncio.Event, seconds: float) -> None:
         pass
 
 
+def _told(one: Written, took: float) -> float:
+    """When the last of its events happened, or those before: the database may have looked at its clock as late as it could."""
+    return max(one.book.told, one.leaf.events[-1][2]) + took if one.leaf.events else one.book.told
+
+
 def _columns(batch: Sequence[Written]) -> tuple[list[Any], ...]:
-    """The arguments of `write_journal` after the first."""
+    """The arguments of `write_journal` after the first. What happened while others were on their way did not happen before them,
+    however long those took."""
     now = monotonic()
     tasks = [(w.book.id, w.book.attempt, w.batch, w.leaf.ended, w.leaf.gets_on) for w in batch]
-    events = [(w.book.id, type_, body, now - at) for w in batch for type_, body, at in w.leaf.events]
+    events = [(w.book.id, type_, body, now - max(at, w.book.told)) for w in batch for type_, body, at in w.leaf.events]
     steps = [(w.book.id, id_, s.status, s.state) for w in batch for id_, s in w.leaf.steps.items()]
     checkpoints = [(w.book.id, key, value) for w in batch for key, value in w.leaf.checkpoints.items()]
     workspaces = [

@@ -24,11 +24,15 @@ class Unreliable:
         self.database = database
         self.before = self.after = 0
         self.calls = 0
+        self.slow = 0.0
+        """Seconds until the next batch arrives."""
 
     async def fetch(self, query: str, *args: object) -> Any:
         if "write_journal" not in query:
             return await self.database.fetch(query, *args)
         self.calls += 1
+        slow, self.slow = self.slow, 0.0
+        await asyncio.sleep(slow)
         if self.before > 0:
             self.before -= 1
             raise asyncpg.ConnectionDoesNotExistError("cut before")
@@ -174,3 +178,17 @@ async def test_events_keep_the_time_at_which_they_happened(store: Store, writer:
     await book.durable()
     first, second = await store.events(book.id, 0)
     assert 59 < (second.created_at - first.created_at).total_seconds() < 61
+
+
+async def test_no_event_is_earlier_than_the_one_before_it(store: Store, writer: Writer, unreliable: Unreliable) -> None:
+    book = await open_book(store, writer)
+    unreliable.slow = 0.1
+    log(book, "1")
+    first = asyncio.create_task(book.durable())
+    while not writer.under_way(book):
+        await asyncio.sleep(0)
+    log(book, "2")
+    await first
+    await book.durable()
+    before, after = await store.events(book.id, 0)
+    assert before.created_at <= after.created_at
