@@ -25,6 +25,13 @@ _MOST_LINES = 500
 _LEAST = 6
 """Characters of a form that is looked for: what is left of a base64 text between its alignments, for example."""
 
+_PRINTED = "".join(map(chr, range(0x21, 0x7F)))
+_IN_URLS = tuple(
+    "".join(char for char in _PRINTED if char not in escaped)
+    for escaped in ('"<>`', '"#<>', "\"#<>'", '"#<>?^`{}', '"#<>?`{}', '"#<>?^`{}/:;=@[\\]|')
+)
+"""What stays as it is in the fragment, query, path and user of a URL that a browser (or node) prints."""
+
 _DROPPED = re.compile(r"(?:\s|\x1b\[[0-9;]*[A-Za-z])+")
 """What may be put between the characters of a secret that is wrapped, indented or coloured."""
 
@@ -61,6 +68,7 @@ def _forms(secret: str) -> Iterator[str]:
         cases = {one, one.upper(), one.lower(), one.title(), one.capitalize(), one.swapcase(), one.casefold()}
         yield from cases
         yield from (case[::-1] for case in cases)
+        yield from _in_json(one[::-1])
         escaped = _escaped(one)
         yield from escaped
         if is_long:
@@ -88,6 +96,8 @@ def _lines(secret: str) -> list[str]:
 
 def _escaped(text: str) -> set[str]:
     quoted = {quote(text, safe=safe, errors="surrogatepass") for safe in ("", "/", "-_.!~*'()", ";,/?:@&=+$-_.!~*'()#")}
+    in_one_line = text.translate({9: None, 10: None, 13: None})
+    quoted |= {quote(in_one_line, safe=safe, errors="surrogatepass") for safe in _IN_URLS}
     quoted |= {quote_plus(text, errors="surrogatepass"), quote_plus(text, safe="*", errors="surrogatepass")}
     quotes = {text.replace("'", other) for other in ("'\\''", "'\"'\"'", "''", "\\'", "&#39;", "&apos;")}
     marked = {html.escape(text), html.escape(text, quote=False), html.escape(text, quote=False).replace('"', "&quot;")}

@@ -38,6 +38,11 @@ def b64_url(text: str) -> str:
     return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
 
 
+def one_line(text: str) -> str:
+    """What a URL has of it."""
+    return re.sub(r"[\t\n\r]", "", text)
+
+
 FORMS: dict[str, Callable[[str], str]] = {
     "plain": "{}".format,
     "upper": str.upper,
@@ -46,6 +51,7 @@ FORMS: dict[str, Callable[[str], str]] = {
     "swapped": str.swapcase,
     "reversed": lambda text: text[::-1],
     "upper reversed": lambda text: text.upper()[::-1],
+    "reversed in json": lambda text: json.dumps(text[::-1]),
     "base64": b64,
     "base64url": b64_url,
     "base64 of upper": lambda text: b64(text.upper()),
@@ -56,6 +62,10 @@ FORMS: dict[str, Callable[[str], str]] = {
     "url path": quote,
     "url form": quote_plus,
     "url twice": lambda text: quote(quote(text, safe=""), safe=""),
+    "query of a URL": lambda text: quote(one_line(text), safe="!$%&()*+,-./:;=?@[\\]^_`{|}~"),
+    "path of a URL": lambda text: quote(one_line(text), safe="!$%&'()*+,-./:;=@[\\]|~_"),
+    "fragment of a URL": lambda text: quote(one_line(text), safe="!#$%&'()*+,-./:;=?@[\\]^_{|}~"),
+    "user of a URL": lambda text: quote(one_line(text), safe="!$%&'()*+,-.~_"),
     "json": json.dumps,
     "json unicode": lambda text: json.dumps(text, ensure_ascii=False),
     "json in json": lambda text: json.dumps(json.dumps(text)),
