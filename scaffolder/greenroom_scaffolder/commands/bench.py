@@ -16,7 +16,7 @@ from greenroom.plugin import Action, ActionContext, TemplateFilter, TemplateGlob
 from greenroom_scaffolder.actions.registry import Registry
 from greenroom_scaffolder.commands.cases import Case, Mock, is_within
 from greenroom_scaffolder.commands.comparing import Made, Result
-from greenroom_scaffolder.commands.files import documents_of
+from greenroom_scaffolder.commands.files import entities_of
 from greenroom_scaffolder.settings import Environment, ScaffolderConfig
 from greenroom_scaffolder.tasks.dry_run import DryRun, DryRuns
 from greenroom_scaffolder.tasks.runner import Runner
@@ -124,7 +124,7 @@ async def workbench(layers: Sequence[Path] = ()) -> AsyncIterator[Workbench]:
 
 def read_template_file(file: Path) -> Template:
     """The first template in a file. Raises InputError."""
-    for document in documents_of(file):
+    for document in entities_of(file):
         if isinstance(document.value, dict) and document.value.get("kind") == "Template":
             return read_template(document.value)
     raise InputError(f"{file}: there is no document of kind Template in it")

@@ -119,14 +119,18 @@ def lint(ctx: click.Context, files: tuple[Path, ...], form: str, strict: bool, l
 
 
 def _findings(file: Path, backend: Any) -> list[Any]:
+    from greenroom_scaffolder.commands.placeholders import put_in_place
     from greenroom_scaffolder.templates.findings import Finding
     from greenroom_scaffolder.templates.lint import lint as findings_of
+    from greenroom_scaffolder.templates.located import Unreadable, read_documents
 
     try:
-        text = file.read_text(encoding="utf-8")
+        documents = [put_in_place(one, file.parent) for one in read_documents(file.read_text(encoding="utf-8"))]
     except UnicodeDecodeError as error:
         return [Finding(str(file), 1, 1, "error", "unreadable", f"The file is not UTF-8 text (byte {error.start})")]
-    return findings_of(text, backend, file=str(file))
+    except Unreadable as error:
+        return [Finding(str(file), error.place.line, error.place.column, "error", "unreadable", error.message)]
+    return findings_of(documents, backend, file=str(file))
 
 
 def _show_findings(found: Sequence[Any], form: str) -> None:

@@ -34,7 +34,8 @@ def evaluate(source: BinaryIO, layers: tuple[Path, ...]) -> None:
     config = load_config(layers, environ=os.environ)
     known = {one.host: one.type for one in known_hosts(config.section("integrations", IntegrationsConfig)).hosts}
     evaluator = Evaluator({one.name: one.apply for one in backstage_filters(known.get)})
+    answers = sys.stdout.buffer  # JSON is UTF-8, whatever the terminal is
     for line in source:
         if line.strip():
-            sys.stdout.write(evaluator.line(line) + "\n")
-            sys.stdout.flush()
+            answers.write(evaluator.line(line).encode() + b"\n")
+            answers.flush()

@@ -5,7 +5,17 @@ from __future__ import annotations
 from pathlib import Path
 
 from greenroom.errors import InputError
+from greenroom_scaffolder.commands.placeholders import put_in_place
 from greenroom_scaffolder.templates.located import Located, Unreadable, read_documents
+
+
+def entities_of(file: Path) -> list[Located]:
+    """The documents of a catalog file, as the catalog has them: with what placeholders stand for. Raises InputError."""
+    documents = documents_of(file)
+    try:
+        return [put_in_place(document, file.parent) for document in documents]
+    except Unreadable as error:
+        raise InputError(f"{file}:{error.place.line}:{error.place.column}: {error.message}") from error
 
 
 def documents_of(file: Path) -> list[Located]:

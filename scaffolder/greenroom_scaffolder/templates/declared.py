@@ -17,6 +17,7 @@ _LISTS: Final = ("allOf", "anyOf", "oneOf")
 _SINGLES: Final = ("if", "then", "else", "not", "additionalProperties", "additionalItems", "contains", "propertyNames")
 _MAPS: Final = ("properties", "patternProperties", "definitions", "$defs", "dependencies")
 _DEEPEST: Final = 50
+PLACEHOLDERS: Final = ("$text", "$json", "$yaml")
 
 
 def declared(schema: Any) -> set[str]:
@@ -66,9 +67,42 @@ def _followed(reference: str, root: Any) -> Any:
 
 def is_open(schema: Any) -> bool:
     """Whether a schema expects members that it does not name."""
-    if not isinstance(schema, Mapping):
+    if not isinstance(schema, Mapping) or has_placeholder(schema):
         return True
-    return bool(schema.get("patternProperties")) or isinstance(schema.get("additionalProperties"), Mapping)
+    more = schema.get("additionalProperties")
+    return bool(schema.get("patternProperties")) or more is True or isinstance(more, Mapping)
+
+
+def is_placeholder(value: Any) -> bool:
+    """Whether the catalog puts what stands elsewhere in the place of a value."""
+    return isinstance(value, Mapping) and len(value) == 1 and next(iter(value)) in PLACEHOLDERS
+
+
+def has_placeholder(value: Any) -> bool:
+    """Whether there is one in a value, or it is one."""
+    if isinstance(value, Mapping):
+        return is_placeholder(value) or any(map(has_placeholder, value.values()))
+    return isinstance(value, list) and any(map(has_placeholder, value))
+
+
+def filled_by_others(schema: Any) -> Iterator[str]:
+    """Parameters that fields of the organisation's own may fill in besides themselves: what their options name."""
+    if isinstance(schema, Mapping):
+        if "ui:field" in schema:
+            for text in _texts(schema.get("ui:options")):
+                yield text.partition(".")[0]
+        schema = list(schema.values())
+    if isinstance(schema, list):
+        for part in schema:
+            yield from filled_by_others(part)
+
+
+def _texts(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, Mapping | list):
+        for inner in value.values() if isinstance(value, Mapping) else value:
+            yield from _texts(inner)
 
 
 def check_block(block: Located, path: tuple[str | int, ...], findings: Findings) -> None:
@@ -82,6 +116,7 @@ def check_block(block: Located, path: tuple[str | int, ...], findings: Findings)
         _check_pattern(schema, way, findings)
         _check_types(schema, way, findings)
         _check_required(schema, way, findings)
+        _check_enum(schema, way, findings)
         reference = schema.members.get("$ref")
         if reference is not None and isinstance(reference.value, str) and reference.value:
             try:
@@ -130,6 +165,13 @@ def _check_types(schema: Located, path: tuple[str | int, ...], findings: Finding
                 f'did you mean "{near}"?' if near else f"known are {', '.join(TYPES)}",
                 (*path, "type"),
             )
+
+
+def _check_enum(schema: Located, path: tuple[str | int, ...], findings: Findings) -> None:
+    values = schema.members.get("enum")
+    if values is not None and not isinstance(values.value, list) and not is_placeholder(values.value):
+        hint = "write `const` for a single value"
+        findings.error("invalid-schema", values.place, "`enum` is not a list of values", hint, (*path, "enum"))
 
 
 def _check_required(schema: Located, path: tuple[str | int, ...], findings: Findings) -> None:

@@ -64,7 +64,14 @@ def uses_of(text: str) -> Uses:
         return Uses(flaw=error.problem, flaw_at=error.at or 0)
     except RecursionError:
         return Uses(flaw="Template parsing exceeded the nesting depth limit")
-    return walk.uses
+    return _asked_for(walk.uses)
+
+
+def _asked_for(uses: Uses) -> Uses:
+    """What a text asks for in one place it may expect to be undefined in all: `x.y if x is defined`."""
+    asked = {one.path for one in uses.references if one.guarded}
+    found = [msgspec.structs.replace(one, guarded=one.guarded or one.path in asked) for one in uses.references]
+    return msgspec.structs.replace(uses, references=found)
 
 
 class _Walk:

@@ -6,13 +6,20 @@ each expression against what there is where it stands.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 import msgspec
 
 from greenroom_scaffolder.schemas import Problem, SchemaError, TooMuchError, validate
-from greenroom_scaffolder.templates.declared import check_block, declared, is_open
+from greenroom_scaffolder.templates.declared import (
+    check_block,
+    declared,
+    filled_by_others,
+    has_placeholder,
+    is_open,
+    is_placeholder,
+)
 from greenroom_scaffolder.templates.expressions import Reference, Use, Uses, has_expression, uses_of
 from greenroom_scaffolder.templates.findings import Backend, Finding, Findings
 from greenroom_scaffolder.templates.located import Located, Unreadable, read_documents, without_place
@@ -28,23 +35,26 @@ _SPEC_KEYS: Final = (
     "type", "owner", "lifecycle", "parameters", "secrets", "presentation", "EXPERIMENTAL_recovery", "formDecorators",
     "EXPERIMENTAL_formDecorators", "steps", "output",
 )  # fmt: skip
-_CONTEXT: Final = frozenset({"parameters", "steps", "user", "context", "environment"})
+_CONTEXT: Final = frozenset({"parameters", "steps", "user", "context", "environment", "undefined"})
 _USER: Final = frozenset({"entity", "ref"})
 _IN_IF: Final = frozenset({"always", "failure"})
 
 
-def lint(source: str | Mapping[str, Any], backend: Backend, *, file: str = "template.yaml") -> list[Finding]:
-    """What there is to say of the templates in a file, or of one entity, in the order of its lines. Never raises."""
+def lint(
+    source: str | Mapping[str, Any] | Sequence[Located], backend: Backend, *, file: str = "template.yaml"
+) -> list[Finding]:
+    """What there is to say of the templates in a file, in documents of one, or of one entity, by line. Never raises."""
     try:
-        documents = read_documents(source) if isinstance(source, str) else [without_place(source)]
-        return _findings(documents, backend, file)
+        if isinstance(source, str):
+            source = read_documents(source)
+        return _findings([without_place(source)] if isinstance(source, Mapping) else source, backend, file)
     except Unreadable as error:
         return [Finding(file, error.place.line, error.place.column, "error", "unreadable", error.message)]
     except RecursionError:
         return [Finding(file, 1, 1, "error", "unreadable", "The template is nested too deep")]
 
 
-def _findings(documents: list[Located], backend: Backend, file: str) -> list[Finding]:
+def _findings(documents: Sequence[Located], backend: Backend, file: str) -> list[Finding]:
     templates = [document for document in documents if _claims_to_be_a_template(document)]
     if not templates:
         message = f"There is no document of kind {KIND} in the file"
@@ -66,6 +76,8 @@ class _Step(msgspec.Struct):
     outputs: frozenset[str] | None
     """Names of its outputs; None if any may be."""
     never: bool
+    sometimes: bool
+    """Whether it has a condition: of two by one id it may be one or the other."""
 
 
 class _Where(msgspec.Struct, frozen=True):
@@ -85,6 +97,7 @@ class _Lint:
         self.report = Findings(file)
         self.spec = document.get("spec") or without_place({})
         self.steps = list(self.read_steps())
+        self.steps_elsewhere = has_placeholder((self.spec.get("steps") or without_place([])).value)
         self.filters = {*FILTERS, *backend.filters}
         self.functions = {*builtin_globals(), *backend.globals}
 
@@ -95,6 +108,7 @@ class _Lint:
         for path, block in blocks:
             check_block(block, path, self.report)
         self.declared = {name for _, block in blocks for name in declared(block.value)}
+        self.filled = {name for _, block in blocks for name in filled_by_others(block.value)}
         self.open = any(is_open(block.value) for _, block in blocks)
         self.check_steps()
         self.check_output()
@@ -111,7 +125,7 @@ class _Lint:
     def read_steps(self) -> Iterator[_Step]:
         steps = self.spec.get("steps")
         for number, located in enumerate(steps.items if steps else ()):
-            if not isinstance(located.value, Mapping):
+            if not isinstance(located.value, Mapping) or is_placeholder(located.value):
                 continue
             given, action = located.value.get("id"), str(located.value.get("action"))
             condition = located.value.get("if", True)
@@ -122,6 +136,7 @@ class _Lint:
                 action,
                 _outputs(self.backend, action),
                 never=condition is False or condition == "",
+                sometimes=condition is not True,
             )
 
     def check_shape(self) -> bool:
@@ -132,11 +147,20 @@ class _Lint:
             self.report.error("unsupported-version", place, message, path=("apiVersion",))
             return False
         for flaw in flaws_of(self.document.value):
+            if self.is_elsewhere(flaw.path):
+                continue
             place = self.document.place_of(*flaw.path)
             self.report.error("invalid-template", place, str(flaw), path=flaw.path)
         self.check_keys(self.document)
         self.check_names(self.spec, _SPEC_KEYS, "spec", ("spec",))
         return True
+
+    def is_elsewhere(self, path: Sequence[str | int]) -> bool:
+        """Whether what stands at a path is put there by the catalog."""
+        found: Any = self.document
+        for step in path:
+            found = found.get(step) if found is not None and not is_placeholder(found.value) else found
+        return found is not None and is_placeholder(found.value)
 
     def check_keys(self, located: Located) -> None:
         for key, place in located.repeated:
@@ -154,11 +178,12 @@ class _Lint:
         seen: dict[str, _Step] = {}
         for step in self.steps:
             path: tuple[str | int, ...] = ("spec", "steps", step.number)
-            if step.id in seen:
-                line = seen[step.id].located.place.line
+            first = seen.setdefault(step.id, step)
+            if first is not step and not (first.sometimes and step.sometimes):
+                line = first.located.place.line
                 message = f'The step id "{step.id}" is there twice' + (f", first in line {line}" if line else "")
-                self.report.error("duplicate-step", step.located.place_of("id"), message, path=(*path, "id"))
-            seen.setdefault(step.id, step)
+                hint = f"`steps.{step.id}` is what the last of them gave"
+                self.report.warning("duplicate-step", step.located.place_of("id"), message, hint, (*path, "id"))
             self.check_step(step, path)
 
     def check_step(self, step: _Step, path: tuple[str | int, ...]) -> None:
@@ -281,7 +306,7 @@ class _Lint:
             self.report.error("unknown-name", place, f"`{root}` is undefined here", hint, path)
 
     def check_parameter(self, reference: Reference, text: Located, path: tuple[str | int, ...]) -> None:
-        if len(reference.path) < 2 or reference.path[1] in self.declared or self.open:
+        if len(reference.path) < 2 or reference.path[1] in self.declared | self.filled or self.open:
             return
         name, place = reference.path[1], text.place_in(reference.at)
         near = nearest(name, self.declared)
@@ -300,6 +325,8 @@ class _Lint:
             return
         name, place = reference.path[1], text.place_in(reference.at)
         named = [step for step in self.steps if step.id == name]
+        if not named and self.steps_elsewhere:
+            return
         if not named:
             near = nearest(name, [step.id for step in self.steps])
             hint = f'did you mean "{near}"?' if near else None

@@ -124,13 +124,17 @@ class Located(msgspec.Struct):
 
 def without_place(value: Any) -> Located:
     """A JSON value that came without a file."""
-    nowhere = Place()
+    return all_at(Place(), value)
+
+
+def all_at(place: Place, value: Any) -> Located:
+    """A JSON value that stands at one place with all that is in it."""
     if isinstance(value, Mapping):
-        members = {key: without_place(member) for key, member in value.items()}
-        return Located(value, nowhere, members=members, keys=dict.fromkeys(members, nowhere))
+        members = {key: all_at(place, member) for key, member in value.items()}
+        return Located(value, place, members=members, keys=dict.fromkeys(members, place))
     if isinstance(value, list):
-        return Located(value, nowhere, items=[without_place(item) for item in value])
-    return Located(value, nowhere)
+        return Located(value, place, items=[all_at(place, item) for item in value])
+    return Located(value, place)
 
 
 def read_documents(text: str) -> list[Located]:

@@ -63,6 +63,42 @@ def test_the_form_is_printed_and_values_that_it_takes(greenroom: Run, tmp_path: 
     assert greenroom("template", "parameters", file, "--example").out.startswith("name: ")
 
 
+def test_placeholders_stand_for_files_beside_the_template(greenroom: Run, tmp_path: Path) -> None:
+    file = written(tmp_path).with_name("template.yaml")
+    paged = TEMPLATE.replace(
+        "    required: [name]\n    properties: {name: {type: string}}\n", "    - $yaml: ./pages/name.yaml\n"
+    )
+    file.write_text(paged.replace("action: publish:git", "action: {$text: pages/action.txt}"))
+    (tmp_path / "pages").mkdir()
+    (tmp_path / "pages" / "name.yaml").write_text("required: [name]\nproperties: {name: {$yaml: ./not-looked-into}}\n")
+    (tmp_path / "pages" / "action.txt").write_text("publish:git")
+    form = json.loads(greenroom("template", "parameters", file).out)
+    assert form["steps"][0]["schema"] == {
+        "required": ["name"],
+        "properties": {"name": {"$yaml": "./not-looked-into"}},
+    }
+    assert greenroom("template", "lint", file).code == 0
+    assert json.loads(greenroom("template", "dry-run", file, "-v", "name=a", "--json").out)["error"] is None
+
+
+def test_a_placeholder_that_stands_for_nothing_is_told_with_its_place(greenroom: Run, tmp_path: Path) -> None:
+    file = tmp_path / "template.yaml"
+    file.write_text(TEMPLATE.replace("required: [name]", "required: {$json: ./no.json}"))
+    told = greenroom("template", "lint", file)
+    assert (told.code, f"{file}:8:23 error $json: {tmp_path}/no.json: No such file" in told.out) == (1, True)
+    (tmp_path / "no.json").write_text("[")
+    assert "holds no JSON" in greenroom("template", "lint", file).out
+    assert f"{file}:8:23: $json: ./no.json holds no JSON" in greenroom("template", "parameters", file).err
+
+
+def test_a_placeholder_for_what_lies_elsewhere_stays(greenroom: Run, tmp_path: Path) -> None:
+    file = tmp_path / "template.yaml"
+    file.write_text(TEMPLATE.replace("{name: {type: string}}", "{$yaml: https://example.com/fields.yaml}"))
+    form = json.loads(greenroom("template", "parameters", file).out)
+    assert form["steps"][0]["schema"]["properties"] == {"$yaml": "https://example.com/fields.yaml"}
+    assert greenroom("template", "lint", file).code == 0
+
+
 def test_a_file_that_is_no_text_is_told_as_that(greenroom: Run, tmp_path: Path) -> None:
     file = tmp_path / "template.yaml"
     file.write_bytes(b"\xff\xfe")
@@ -97,7 +133,9 @@ def test_expressions_are_answered_line_by_line(tmp_path: Path) -> None:
         '{"template": "${{ parameters.n + 1 }}", "context": {"parameters": {"n": 1}}}\n\n{"template": "${{ 1 +"}\nno\n'
     )
     with lines.open("ab") as more:
-        more.write(b'{"template": "\xff"}\n' + b"[" * 100_000 + b"\n")
-    answers = [json.loads(line) for line in run("template", "eval", lines).out.splitlines()]
+        more.write(b'{"template": "\xff"}\n' + b"[" * 100_000 + b"\n" + '{"template": "Zoë"}\n'.encode())
+    told = run("template", "eval", lines, PYTHONIOENCODING="ascii:surrogateescape")  # of a terminal that knows no more
+    answers = [json.loads(line) for line in told.out.splitlines()]
     assert answers[0] == {"render": "2", "value": 2}
-    assert ["error" in answer for answer in answers] == [False, True, True, True, True]
+    assert ["error" in answer for answer in answers] == [False, True, True, True, True, False]
+    assert answers[-1]["value"] == "Zoë"

@@ -162,7 +162,7 @@ if: ${{ always() and user.ref and context.task.id and now() }}
   31:11: warning: The step "publish" never runs: its `if` is always false
 - id: publish
   -> - id: fetch
-  30:11: error: The step id "fetch" is there twice, first in line 18
+  30:11: warning: The step id "fetch" is there twice, first in line 18 (`steps.fetch` is what the last of them gave)
 timeout: 5m
   -> timeout: 5
   35:29: error: greenroom.timeout must be a duration such as
@@ -234,6 +234,42 @@ def test_what_is_asked_for_carefully_is_only_warned_of() -> None:
 def test_a_form_that_expects_more_than_it_names_declares_everything() -> None:
     open_ = changed("required: [name]\n", "additionalProperties: { type: string }\n")
     assert found(open_.replace("parameters.extra", "parameters.whatever")) == []
+    assert found(open_.replace("{ type: string }", "true").replace("parameters.extra", "parameters.whatever")) == []
+
+
+def test_what_an_expression_asks_for_first_it_may_use() -> None:
+    asked = changed("parameters.name | upper", "parameters.other | upper if parameters.other is defined")
+    assert {one.partition(" ")[2] for one in found(asked)} == {"warning undeclared-parameter"}
+    assert found(changed("parameters.name |", "(parameters.name if parameters.name !== undefined) |")) == []
+
+
+def test_either_of_two_steps_may_go_by_one_id() -> None:
+    twice = changed(
+        "    - action: any:thing\n", "    - id: publish\n      if: ${{ user.ref }}\n      action: any:thing\n"
+    )
+    assert [one for one in found(twice) if "duplicate" in one] == []
+
+
+def test_what_fields_of_the_organisation_fill_in_besides_is_declared() -> None:
+    field = "my-key: { type: string, ui:field: OurPicker, ui:options: { nameField: chosen.name, of: [{ x: more }] } }"
+    picked = changed("my-key: { type: string }", field)
+    assert found(picked.replace("parameters.extra", "parameters.chosen.name ~ parameters.more")) == []
+    assert found(picked.replace("parameters.extra", "parameters.other")) == ["22:22 error undeclared-parameter"]
+
+
+def test_what_the_catalog_reads_from_elsewhere_is_not_known_here() -> None:
+    page = changed(
+        "    - properties:\n        my-key: { type: string }\n", "    - $yaml: https://example.com/page.yaml\n"
+    )
+    assert found(page) == []
+    steps = changed(
+        "    - action: any:thing\n", "    - $yaml: https://example.com/step.yaml\n    - action: any:thing\n"
+    )
+    assert found(steps.replace("step-3", "theirs")) == []
+
+
+def test_an_enumeration_is_a_list() -> None:
+    assert found(changed('pattern: "^[a-z]+$"', "enum: a")) == ["11:37 error invalid-schema"]
 
 
 def test_inputs_that_are_not_known_yet_are_passed_over() -> None:
