@@ -23,7 +23,7 @@ def position(source: str, at: int) -> tuple[int, int]:
 
 def harmless(message: str) -> str:
     """Without what would rearrange a log or a terminal, and of bounded length: parts of it are a template's own text."""
-    escaped = _UNSAFE.sub(lambda match: f"\\u{ord(match[0]):04x}", message)
+    escaped = message if _plain(message) else _UNSAFE.sub(lambda match: f"\\u{ord(match[0]):04x}", message)
     return escaped if len(escaped) <= _LONGEST else f"{escaped[:_LONGEST]}…"
 
 
@@ -32,4 +32,11 @@ def quote_diagnostic(value: str) -> str:
     if len(value) > _LONGEST_QUOTE:
         value = value[:_LONGEST_QUOTE] + "…"
     quoted = '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
+    if _plain(quoted):
+        return quoted
     return _UNSAFE.sub(lambda match: _SHORT.get(match[0]) or f"\\u{ord(match[0]):04x}", quoted)
+
+
+def _plain(text: str) -> bool:
+    """Whether nothing in it can be unsafe: as most, and told sooner than a pattern could."""
+    return text.isascii() and text.isprintable()

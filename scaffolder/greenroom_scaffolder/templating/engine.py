@@ -13,7 +13,7 @@ from greenroom_scaffolder.templating.blocks import TemplateCompiler
 from greenroom_scaffolder.templating.diagnostics import position
 from greenroom_scaffolder.templating.interpreter import Compiler, Region, World
 from greenroom_scaffolder.templating.lexer import Delimiters
-from greenroom_scaffolder.templating.limits import Limits, RenderError, TemplateError
+from greenroom_scaffolder.templating.limits import Budget, Limits, RenderError, TemplateError
 from greenroom_scaffolder.templating.parser import SHORT, read_expression
 from greenroom_scaffolder.templating.scope import Evaluate, Execute, Run
 from greenroom_scaffolder.templating.statements import parse
@@ -60,13 +60,15 @@ class Engine:
         """The template rendered: always text. Raises TemplateError."""
         if not lexer.has_delimiters(template, self._delimiters.variable):
             return template
-        return self._program(template).text(context)
+        program = self._short(template) if len(template) <= SHORT else self._longer(template)
+        return program.text(context)
 
     def value(self, template: str, context: Mapping[str, Any]) -> Any:
         """What a single `${{ }}` comes to, of whatever type (UNDEFINED too); of all else the text. Raises TemplateError."""
         if "{" not in template and "#" not in template:
             return template
-        return self._program(template).value(context)
+        program = self._short(template) if len(template) <= SHORT else self._longer(template)
+        return program.value(context)
 
     def resolve(self, template: str, context: Mapping[str, Any]) -> Any:
         """As `value`, for the input of a step: what cannot be rendered stays as it is written, as upstream's runner leaves it."""
@@ -75,9 +77,7 @@ class Engine:
         except TemplateError:
             return template
 
-    def _program(self, template: str) -> _Program:
-        if len(template) <= SHORT:
-            return self._short(template)
+    def _longer(self, template: str) -> _Program:
         return self._long(template) if len(template) <= _LONG else self._compile(template)
 
     def _compile(self, template: str) -> _Program:
@@ -98,8 +98,9 @@ class Engine:
         compiler = TemplateCompiler(self._world, traits, self._shared)
         if len(body) == 1 and isinstance(body[0], nodes.Output):
             evaluate = compiler.output(body[0], Region({}))
-            return _Expression(template, self._world.limits, evaluate, body[0], mutates=mutates)
-        return _Statements(template, self._world.limits, compiler.statements(body, Region({})), mutates=mutates)
+            return _Expression(template, self._world.limits, _apart(evaluate) if mutates else evaluate, body[0])
+        execute = compiler.statements(body, Region({}))
+        return _Statements(template, self._world.limits, _apart(execute) if mutates else execute)
 
     def _expression(self, source: str) -> Evaluate:
         expression, traits = read_expression(source, self._world.limits)
@@ -140,95 +141,90 @@ class _Path(_Program):
 
     def __init__(self, names: list[str], world: World) -> None:
         self._first, self._rest = names[0], names[1:]
-        self._world = world
+        self._methods, self._limits = world.methods, world.limits
 
     def _found(self, context: Mapping[str, Any]) -> Any:
         value = context.get(self._first, UNDEFINED)
         for name in self._rest:
-            value = (
-                value.get(name, UNDEFINED) if type(value) is dict else members.member(value, name, self._world.methods)
-            )
+            value = value.get(name, UNDEFINED) if type(value) is dict else members.member(value, name, self._methods)
         return value
 
     def value(self, context: Mapping[str, Any]) -> Any:
         value = self._found(context)
         if type(value) in _PUBLIC:
             return value
-        return _finished(lambda run: public(value, run), Run(context, self._world.limits), "", 0)
+        try:
+            return public(value, Budget(self._limits))
+        except (RenderError, RecursionError) as failure:
+            raise _failed(failure, "", 0) from failure
 
     def text(self, context: Mapping[str, Any]) -> str:
         value = self._found(context)
         if type(value) is str:
             return value
-        text: str = _finished(lambda run: rendered(value, run), Run(context, self._world.limits), "", 0)
-        return text
+        try:
+            return rendered(value, Budget(self._limits))
+        except (RenderError, RecursionError) as failure:
+            raise _failed(failure, "", 0) from failure
 
 
-class _Compiled(_Program):
-    def __init__(self, template: str, limits: Limits, *, mutates: bool) -> None:
-        self._template, self._limits, self._mutates = template, limits, mutates
+class _Expression(_Program):
+    """Nothing but one `${{ }}`, or one filter block."""
 
-    def _finish(self, work: Callable[[Run], Any], context: Mapping[str, Any], at: int, base: int = 0) -> Any:
-        run = Run(context, self._limits)
-        return _finished(self._apart(work) if self._mutates else work, run, self._template, at, base)
-
-    def _apart(self, work: Callable[[Run], Any]) -> Callable[[Run], Any]:
-        """The work, with a context of its own that it may change."""
-
-        def apart(run: Run) -> Any:
-            run.context = private(run.context, run)
-            return work(run)
-
-        return apart
-
-
-class _Expression(_Compiled):
-    """Nothing but one `${{ }}`."""
-
-    def __init__(self, template: str, limits: Limits, evaluate: Evaluate, node: nodes.Output, *, mutates: bool) -> None:
-        super().__init__(template, limits, mutates=mutates)
-        self._evaluate, self._at, self._base = evaluate, node.at, node.base
+    def __init__(self, template: str, limits: Limits, evaluate: Evaluate, node: nodes.Output) -> None:
+        self._template, self._limits = template, limits
+        self._evaluate = evaluate if node.source is not None else lambda run: evaluate(run.begin())
+        self._at, self._base = node.at, node.base
 
     def value(self, context: Mapping[str, Any]) -> Any:
-        evaluate = self._evaluate
-        return self._finish(lambda run: public(evaluate(run), run), context, self._at, self._base)
+        run = Run(context, self._limits)
+        try:
+            return public(self._evaluate(run), run)
+        except (RenderError, RecursionError) as failure:
+            raise _failed(failure, self._template, self._at, self._base) from failure
 
     def text(self, context: Mapping[str, Any]) -> str:
-        evaluate = self._evaluate
-
-        def written(run: Run) -> str:
-            text = rendered(evaluate(run), run)
+        run = Run(context, self._limits)
+        try:
+            text = rendered(self._evaluate(run), run)
             run.emit(len(text))
-            return well_formed(text)
+        except (RenderError, RecursionError) as failure:
+            raise _failed(failure, self._template, self._at, self._base) from failure
+        return well_formed(text)
 
-        text: str = self._finish(written, context, self._at, self._base)
-        return text
 
+class _Statements(_Program):
+    """Anything else."""
 
-class _Statements(_Compiled):
-    def __init__(self, template: str, limits: Limits, execute: Execute, *, mutates: bool) -> None:
-        super().__init__(template, limits, mutates=mutates)
-        self._execute = execute
+    def __init__(self, template: str, limits: Limits, execute: Execute) -> None:
+        self._template, self._limits, self._execute = template, limits, execute
 
     def text(self, context: Mapping[str, Any]) -> str:
-        def written(run: Run) -> str:
+        run = Run(context, self._limits).begin()
+        try:
             self._execute(run)
-            return well_formed("".join(run.out))
+        except (RenderError, RecursionError) as failure:
+            raise _failed(failure, self._template, 0) from failure
+        return well_formed("".join(run.out))
 
-        text: str = self._finish(written, context, 0)
-        return text
 
+def _apart(work: Callable[[Run], Any]) -> Callable[[Run], Any]:
+    """The work, with a context of its own that it may change."""
 
-def _finished(work: Callable[[Run], Any], run: Run, template: str, at: int, base: int = 0) -> Any:
-    """What the work comes to. Places are counted from `base`; where none is known, it is `at`."""
-    try:
+    def apart(run: Run) -> Any:
+        run.context = private(run.context, run)
         return work(run)
-    except RenderError as failure:
-        if failure.at is None:
-            failure.at, failure.placed = at, True
-        raise _told(failure.place(base), template) from failure
-    except RecursionError:
-        raise TemplateError("Template evaluation exceeded the nesting depth limit", limit=True) from None
+
+    return apart
+
+
+def _failed(failure: RenderError | RecursionError, template: str, at: int, base: int = 0) -> TemplateError:
+    """What to say of a rendering that failed. Places are counted from `base`; where none is known, it is `at`."""
+    if isinstance(failure, RecursionError):
+        return TemplateError("Template evaluation exceeded the nesting depth limit", limit=True)
+    if failure.at is None:
+        failure.at, failure.placed = at, True
+    return _told(failure.place(base), template)
 
 
 def _told(failure: RenderError, template: str) -> TemplateError:

@@ -147,22 +147,15 @@ class Compiler:
         methods = self.world.methods
         plain = not self.world.cookiecutter
 
-        def one(run: Run) -> Any:
+        def found(run: Run) -> Any:
             value = target(run)
-            if type(value) is dict and plain:
-                return value.get(name, UNDEFINED)
-            return _member(run, value, name, methods)
-
-        def many(run: Run) -> Any:
-            value = target(run)
-            for each in names:
+            for name in names:
                 value = (
-                    value.get(each, UNDEFINED) if type(value) is dict and plain else _member(run, value, each, methods)
+                    value.get(name, UNDEFINED) if type(value) is dict and plain else _member(run, value, name, methods)
                 )
             return value
 
-        name = names[0]
-        return one if len(names) == 1 else many
+        return found
 
     def _keyed(self, node: nodes.Lookup, region: Region) -> Evaluate:
         target, key, methods = (
@@ -432,11 +425,12 @@ def _outside_filter(
     name: str, function: Callable[..., Any], value: Evaluate, arguments: callables.Arguments
 ) -> Evaluate:
     described = f"filter {quote_diagnostic(name)}"
+    given = [value, *arguments.positional]
 
     def filtered(run: Run) -> Any:
         if arguments.keywords:
             raise RenderError(f"Registered filter {name} does not accept keyword arguments")
-        values = [value(run), *(evaluate(run) for evaluate in arguments.positional)]
+        values = [evaluate(run) for evaluate in given]
         refuse_callables(*values)
         return callables.called_from_template(run, described, function, values)
 
@@ -451,7 +445,7 @@ def _builtin_filter(name: str, value: Evaluate, arguments: callables.Arguments, 
 
     def filtered(run: Run) -> Any:
         given = value(run)
-        rest = [evaluate(run) for evaluate in positional]
+        rest = [evaluate(run) for evaluate in positional] if positional else []
         if keywords:
             rest = _with_names(rest, {key: evaluate(run) for key, evaluate in keywords}, named)
         refuse_callables(given, *rest)

@@ -11,9 +11,8 @@ from greenroom.javascript.texts import quoted
 from greenroom_scaffolder.templating.limits import Budget, RenderError
 from greenroom_scaffolder.templating.values import (
     UNDEFINED,
+    UNSPEAKABLE,
     Safe,
-    Tainted,
-    Template,
 )
 
 __all__ = ["indentation", "stringified"]
@@ -54,7 +53,7 @@ class _Writer:
         return self.container(value, line)
 
     def container(self, value: Any, line: str) -> str:
-        if isinstance(value, Template | Tainted):
+        if isinstance(value, UNSPEAKABLE):
             raise RenderError("Callable values cannot be serialized")
         deeper = line + self.indent
         if isinstance(value, list):

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
+import msgspec
+
 from greenroom_scaffolder.templating.limits import Budget, Limits
 from greenroom_scaffolder.templating.values import private
 
@@ -14,14 +16,12 @@ MISSING: Final = object()
 """That no such name is there, while one may be there whose value is undefined."""
 
 
-class Scope:
+class Scope(msgspec.Struct, eq=False):
     """Names that were given values while rendering, by `set`, loops and macros."""
 
-    __slots__ = ("isolated", "parent", "values")
-
-    def __init__(self, parent: Scope | None, *, isolated: bool = False) -> None:
-        self.parent, self.isolated = parent, isolated
-        self.values: dict[str, Any] = {}
+    parent: Scope | None
+    isolated: bool = False
+    values: dict[str, Any] = msgspec.field(default_factory=dict)
 
     def get(self, name: str) -> Any:
         scope: Scope | None = self
@@ -46,15 +46,20 @@ class Run(Budget):
     __slots__ = ("context", "exported", "frame", "globals", "out", "scope")
 
     def __init__(self, context: Mapping[str, Any], limits: Limits) -> None:
+        """Of an expression; `begin` makes it one of statements."""
         super().__init__(limits)
         self.context = context
+        self.globals: dict[str, Any] = {}
+
+    def begin(self) -> Run:
+        """The same, with a place for what statements write, and for the names to which they give values."""
         self.exported = Scope(None, isolated=True)
         """What macros see of the names around them."""
         self.scope = Scope(self.exported, isolated=True)
         self.frame: dict[int, Any] = {}
         """Values of names that were bound to a slot when the template was read; -1 leads to the frame around it."""
         self.out: list[str] = []
-        self.globals: dict[str, Any] = {}
+        return self
 
     def lookup(self, name: str) -> Any:
         value = self.scope.get(name)

@@ -20,6 +20,7 @@ from greenroom_scaffolder.templating.numerals import Number
 __all__ = [
     "RESERVED",
     "UNDEFINED",
+    "UNSPEAKABLE",
     "Pattern",
     "Safe",
     "Tainted",
@@ -117,6 +118,9 @@ class TaintedDict(dict[str, Any], Tainted):
     """See Tainted."""
 
 
+UNSPEAKABLE = (Template, Tainted)
+"""What can be neither printed nor compared nor handed on."""
+
 _F = TypeVar("_F", bound=Callable[..., Any])
 
 
@@ -129,43 +133,44 @@ def sees_undefined(function: _F) -> _F:
 def contained(values: list[Any]) -> list[Any]:
     """A list made by a template, which may hold what can only be called."""
     for value in values:
-        if isinstance(value, Template | Tainted):
+        if isinstance(value, UNSPEAKABLE):
             return TaintedList(values)
     return values
 
 
 def contained_record(record: dict[str, Any]) -> dict[str, Any]:
     for value in record.values():
-        if isinstance(value, Template | Tainted):
+        if isinstance(value, UNSPEAKABLE):
             return TaintedDict(record)
     return record
 
 
 def refuse_callables(*values: Any) -> None:
     for value in values:
-        if isinstance(value, Template | Tainted):
+        if isinstance(value, UNSPEAKABLE):
             raise RenderError(_UNCALLABLE)
 
 
 def kind_of(value: Any) -> str:
     """How messages call it."""
-    for kind, name in _KINDS:
-        if isinstance(value, kind):
-            return name
-    return "null" if value is None else "unknown value"
+    return _KINDS.get(type(value)) or next((name for kind, name in _KIN.items() if isinstance(value, kind)), _STRANGE)
 
 
-_KINDS: tuple[tuple[Any, str], ...] = (
-    (Undefined, "undefined"),
-    (bool, "boolean"),
-    (int | float, "number"),
-    (str, "string"),
-    (list, "array"),
-    (dict, "record"),
-    (Safe, "safe string"),
-    (Pattern, "regular expression"),
-    (Template, "callable"),
-)
+_KINDS: dict[type, str] = {
+    Undefined: "undefined",
+    type(None): "null",
+    bool: "boolean",
+    int: "number",
+    float: "number",
+    str: "string",
+    list: "array",
+    dict: "record",
+    Safe: "safe string",
+    Pattern: "regular expression",
+}
+_KIN: dict[type, str] = {list: "array", dict: "record", Template: "callable"}
+"""What they are derived from that are not of those types themselves."""
+_STRANGE = "unknown value"
 
 
 def primitive(value: Any, budget: Budget) -> Any:
@@ -316,6 +321,10 @@ def as_json(value: float) -> Number:
     return 0 if value == 0 else numerals.number(value)
 
 
+_PLAIN = frozenset({str, int, bool, type(None)})
+"""What is the same everywhere."""
+
+
 def public(value: Any, budget: Budget) -> Any:
     """A copy for the world outside of templates: plain JSON. Undefined stays so at the top, and is null or left out within."""
     kind = type(value)
@@ -327,10 +336,14 @@ def public(value: Any, budget: Budget) -> Any:
         return value.text
     if kind is list:
         budget.spend(len(value) + 1)
-        return [None if item is UNDEFINED else item if type(item) is str else public(item, budget) for item in value]
+        return [item if type(item) in _PLAIN else None if item is UNDEFINED else public(item, budget) for item in value]
     if kind is dict:
         budget.spend(len(value) + 1)
-        return {key: public(item, budget) for key, item in entries(value) if item is not UNDEFINED}
+        return {
+            key: item if type(item) in _PLAIN else public(item, budget)
+            for key, item in entries(value)
+            if item is not UNDEFINED
+        }
     if kind is Pattern:
         return str(value)
     raise RenderError(_UNCALLABLE)
