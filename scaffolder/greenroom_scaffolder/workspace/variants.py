@@ -66,9 +66,8 @@ def _forms(secret: str) -> Iterator[str]:
     is_long = len(secret) > _LONG
     for one in (*(_pieces(secret) if is_long else (secret,)), *_lines(secret)):
         cases = {one, one.upper(), one.lower(), one.title(), one.capitalize(), one.swapcase(), one.casefold()}
-        yield from cases
-        yield from (case[::-1] for case in cases)
-        yield from _in_json(one[::-1])
+        for text in {one, one[::-1]} if one.isascii() else {*cases, *(case[::-1] for case in cases)}:
+            yield from (text, *_in_json(text))
         escaped = _escaped(one)
         yield from escaped
         if is_long:

@@ -51,6 +51,7 @@ FORMS: dict[str, Callable[[str], str]] = {
     "swapped": str.swapcase,
     "reversed": lambda text: text[::-1],
     "upper reversed": lambda text: text.upper()[::-1],
+    "upper in json": lambda text: json.dumps(text.upper(), ensure_ascii=False),
     "reversed in json": lambda text: json.dumps(text[::-1]),
     "base64": b64,
     "base64url": b64_url,
