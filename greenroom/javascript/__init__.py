@@ -1,1 +1,1 @@
-"""Text, numbers, objects and patterns as JavaScript has them: templates, forms and log lines are held against programs in it."""
+"""Text, numbers, objects and patterns as JavaScript has them: what the house serves and writes is held against programs in it."""

@@ -14,6 +14,9 @@ __all__ = ["json_text"]
 
 Order: TypeAlias = Callable[[Mapping[str, Any]], Iterable[tuple[str, Any]]]
 
+_WORDS = {None: "null", True: "true", False: "false"}
+_NUMBERS, _LISTS = (int, float), (list, tuple)
+
 
 def json_text(value: Any, indent: str = "", *, order: Order = entries) -> str:
     """`JSON.stringify(value, null, indent)`; `order` gives the members of objects. Raises TypeError for what is no JSON."""
@@ -23,11 +26,11 @@ def json_text(value: Any, indent: str = "", *, order: Order = entries) -> str:
 def _written(value: Any, step: str, margin: str, order: Order) -> str:
     if isinstance(value, str):
         return quoted(value)
-    if value is None or isinstance(value, bool):
-        return {None: "null", True: "true", False: "false"}[value]
-    if isinstance(value, int | float):
+    if value is None or value is True or value is False:
+        return _WORDS[value]
+    if isinstance(value, _NUMBERS):
         return number_text(value) if math.isfinite(as_double(value)) else "null"
-    if isinstance(value, list | tuple):
+    if isinstance(value, _LISTS):
         return _bracketed("[]", [_written(one, step, margin + step, order) for one in value], step, margin)
     if isinstance(value, Mapping):
         colon = ": " if step else ":"

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import math
 import re
-from decimal import Decimal
 
 from greenroom.javascript.texts import trim
 
-__all__ = ["SAFE", "as_double", "number_text", "parse_float", "read_number", "scientific", "shortest"]
+__all__ = ["SAFE", "as_double", "as_whole", "number_text", "parse_float", "read_number", "scientific", "shortest"]
 
 SAFE = 2**53
 """Up to here, ints and doubles agree about whole numbers."""
@@ -25,11 +24,18 @@ def as_double(value: float) -> float:
         return math.inf if value > 0 else -math.inf
 
 
+def as_whole(value: float) -> int | float:
+    """A double as the int that it is, if it is one that ints and doubles agree about: as it is printed, and checked."""
+    return int(value) if value.is_integer() and -SAFE <= value <= SAFE else value
+
+
 def number_text(value: float) -> str:
     """A number as JavaScript prints it: the shortest form, `1` for 1.0, an exponent from 1e21 on and below 1e-6."""
-    if isinstance(value, int) and -SAFE <= value <= SAFE:
+    if type(value) is int and -SAFE <= value <= SAFE:
         return str(value)
     number = as_double(value)
+    if 1e-4 <= abs(number) < 1e16:  # Python prints these alike
+        return repr(number).removesuffix(".0")
     if number != number:
         return "NaN"
     if math.isinf(number):
@@ -42,11 +48,11 @@ def number_text(value: float) -> str:
 
 def shortest(number: float) -> tuple[str, str, int]:
     """Sign, the fewest digits that name this double, and where the point stands among them."""
-    sign, figures, exponent = Decimal(repr(number)).as_tuple()
-    digits = "".join(map(str, figures))
-    assert isinstance(exponent, int)  # noqa: S101 - not NaN, not infinite
-    point = len(digits) + exponent
-    return "-" if sign else "", digits.rstrip("0") or "0", point
+    mantissa, _, exponent = repr(abs(number)).partition("e")
+    whole, _, fraction = mantissa.partition(".")
+    digits = (whole + fraction).lstrip("0")
+    point = int(exponent or 0) + len(digits) - len(fraction)
+    return "-" if number < 0 else "", digits.rstrip("0") or "0", point
 
 
 def _placed(digits: str, point: int) -> str:

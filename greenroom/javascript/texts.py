@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from json.encoder import encode_basestring
 
 __all__ = [
     "WHITESPACE",
     "from_units",
+    "length",
     "quoted",
+    "sorted_texts",
     "split_units",
     "trim",
     "trim_end",
@@ -40,6 +43,17 @@ def from_units(code_units: str) -> str:
     if code_units.isascii() or not _SURROGATE.search(code_units):
         return code_units
     return code_units.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "surrogatepass")
+
+
+def length(text: str) -> int:
+    """`text.length`."""
+    return len(text) if text.isascii() else len(text.encode("utf-16-le", "surrogatepass")) // 2
+
+
+def sorted_texts(texts: Iterable[str]) -> list[str]:
+    """As `sort()` puts them: by code units, where an emoji comes before U+FFFD."""
+    found = list(texts)
+    return sorted(found) if all(map(str.isascii, found)) else sorted(found, key=units)
 
 
 def well_formed(text: str) -> str:

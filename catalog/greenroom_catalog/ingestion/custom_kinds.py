@@ -17,10 +17,11 @@ from referencing.exceptions import Unresolvable
 
 from greenroom.entity import DEFAULT_NAMESPACE, Entity, parse_ref, ref_of
 from greenroom.errors import ConfigError, GreenroomError
+from greenroom.javascript.texts import sorted_texts
+from greenroom.javascript.values import text_of
 from greenroom.plugin import EntityKind, RelationField
 from greenroom_catalog.ingestion.guard import Alarm, BlockedError
 from greenroom_catalog.model import Relation
-from greenroom_catalog.model.values import js_sorted, js_text
 
 PROCESSOR = "ModelProcessor"
 """Who complains, in upstream's messages."""
@@ -57,7 +58,7 @@ class CustomKinds:
         for field in kind[0].relations if kind else ():
             value = _get(entity, field.field)
             if isinstance(value, list) and len(value) > 1 and all(isinstance(item, str) for item in value):
-                entity = _set(entity, field.field.split("."), js_sorted(value))
+                entity = _set(entity, field.field.split("."), sorted_texts(value))
         return entity
 
     def check(self, entity: Entity) -> bool:
@@ -128,7 +129,7 @@ def describe_problem(error: ValidationError) -> str:
     """`/spec/size must be number - type: number`: as AJV words it, where it has the keyword."""
     pointer = "".join(f"/{str(step).replace('~', '~0').replace('/', '~1')}" for step in error.absolute_path)
     message, params = _worded(error)
-    told = ", ".join(f"{name}: {js_text(value)}" for name, value in params.items())
+    told = ", ".join(f"{name}: {text_of(value)}" for name, value in params.items())
     return f"{pointer or '<root>'} {message}{f' - {told}' if told else ''}"
 
 
@@ -136,10 +137,10 @@ def _worded(error: ValidationError) -> tuple[str, Mapping[str, Any]]:
     """Message and parameters."""
     keyword, limit = str(error.validator), error.validator_value
     if keyword in _LIMITS:
-        return _LIMITS[keyword].format(js_text(limit)), {"limit": limit}
+        return _LIMITS[keyword].format(text_of(limit)), {"limit": limit}
     if keyword in _COMPARED:
         sign = _COMPARED[keyword]
-        return f"must be {sign} {js_text(limit)}", {"comparison": sign, "limit": limit}
+        return f"must be {sign} {text_of(limit)}", {"comparison": sign, "limit": limit}
     worded = _WORDED.get(keyword)
     return worded(limit, error) if worded else (error.message, {"keyword": keyword})
 
@@ -156,7 +157,7 @@ _COMPARED = {"minimum": ">=", "maximum": "<=", "exclusiveMinimum": ">", "exclusi
 
 
 def _type(limit: Any, error: ValidationError) -> tuple[str, Mapping[str, Any]]:
-    return f"must be {js_text(limit)}", {"type": limit}
+    return f"must be {text_of(limit)}", {"type": limit}
 
 
 def _required(limit: Any, error: ValidationError) -> tuple[str, Mapping[str, Any]]:
@@ -179,7 +180,7 @@ _WORDED: Mapping[str, Callable[[Any, ValidationError], tuple[str, Mapping[str, A
     "const": lambda limit, _: ("must be equal to constant", {"allowedValue": limit}),
     "pattern": lambda limit, _: (f'must match pattern "{limit}"', {"pattern": limit}),
     "format": lambda limit, _: (f'must match format "{limit}"', {"format": limit}),
-    "multipleOf": lambda limit, _: (f"must be multiple of {js_text(limit)}", {"multipleOf": limit}),
+    "multipleOf": lambda limit, _: (f"must be multiple of {text_of(limit)}", {"multipleOf": limit}),
     "anyOf": lambda *_: ("must match a schema in anyOf", {}),
     "oneOf": lambda *_: ("must match exactly one schema in oneOf", {"passingSchemas": None}),
     "not": lambda *_: ("must NOT be valid", {}),
