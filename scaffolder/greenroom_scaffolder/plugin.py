@@ -48,7 +48,7 @@ from greenroom_scaffolder.settings import ScaffolderConfig
 from greenroom_scaffolder.storage.store import MIGRATIONS, TO_CLAIM, Store
 from greenroom_scaffolder.tasks.broker import Broker
 from greenroom_scaffolder.tasks.dry_run import DryRuns
-from greenroom_scaffolder.tasks.events import TaskEvents
+from greenroom_scaffolder.tasks.following import TaskEvents
 from greenroom_scaffolder.tasks.meters import Audit, Meters, watch
 from greenroom_scaffolder.tasks.removals import Removals
 from greenroom_scaffolder.tasks.runner import Bounds, Runner

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, Iterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Coroutine
+from contextlib import asynccontextmanager
 from typing import Any
 
 from litestar import Request, Response, get
@@ -18,7 +19,8 @@ from greenroom_scaffolder.routes.permissions import TASK_READ
 from greenroom_scaffolder.routes.wire import frame
 from greenroom_scaffolder.settings import EventStreams
 from greenroom_scaffolder.tasks.broker import Broker
-from greenroom_scaffolder.tasks.events import TaskEvent
+from greenroom_scaffolder.tasks.events import Batch
+from greenroom_scaffolder.tasks.following import Feed
 
 HELLO = b": here\n\n"
 """Sent when there is nothing to tell yet, so that the head of the answer is on its way."""
@@ -28,12 +30,7 @@ HEARTBEAT = b": heartbeat\n\n"
 SOON = 0.2
 """Seconds in which the first events come, if there are any."""
 
-PIECE = 64 * 1024
-"""Bytes of frames, after which they are sent."""
-
 log = logging.getLogger("greenroom.scaffolder")
-
-Feed = AsyncGenerator[Sequence[TaskEvent], None]
 
 
 def event_routes(tasks: Broker, permissions: Permissions, limits: EventStreams) -> list[HTTPRouteHandler]:
@@ -60,78 +57,55 @@ def event_routes(tasks: Broker, permissions: Permissions, limits: EventStreams) 
         events = await tasks.events(ask.path["taskId"], after)
         if not events and sent_method(request) != "HEAD":
             feed = tasks.follow(ask.path["taskId"], after)
-            events = await first(feed, request, limits.long_poll.total_seconds())
+            leaving = (gone(request), closing(request).wait())
+            async with feed, ended_by(feed, *leaving):
+                events = await heard(feed, limits.long_poll.total_seconds()) or []
         return json_response(b"[" + b",".join(one.json for one in events) + b"]")
 
     return [stream, poll]
 
 
-async def first(feed: Feed, request: Request[Any, Any, Any], patience: float) -> Sequence[TaskEvent]:
-    """What a feed brings first; nothing once patience, client or server are gone."""
-    waits: list[asyncio.Task[Any]] = [
-        asyncio.create_task(_next(feed)),
-        asyncio.create_task(gone(request)),
-        asyncio.create_task(closing(request).wait()),
-    ]
-    try:
-        await asyncio.wait(waits, timeout=patience, return_when=asyncio.FIRST_COMPLETED)
-        return waits[0].result() or [] if waits[0].done() else []
-    finally:
-        await _let_go(waits, feed)
-
-
 async def frames(feed: Feed, ending: asyncio.Event, heartbeat: float) -> AsyncGenerator[bytes, None]:
     """Events as server-sent events, until the last one, the end of the feed, or that of the server. Silence is broken by
     comments."""
-    closed = asyncio.create_task(ending.wait())
-    coming = asyncio.create_task(_next(feed))
     silence, comment = SOON, HELLO
-    try:
-        while not closed.done():
-            await asyncio.wait((coming, closed), timeout=silence, return_when=asyncio.FIRST_COMPLETED)
-            if coming.done():
-                if not (events := coming.result()):
-                    return
-                for piece in pieces(events):
-                    yield piece
-                if any(one.last for one in events):
-                    return
-                coming = asyncio.create_task(_next(feed))
-            elif not closed.done():
+    async with feed, ended_by(feed, ending.wait()):
+        while not feed.over:
+            if piece := written(await heard(feed, silence)):
+                yield piece
+            elif not feed.over:
                 yield comment
+            piece = b""  # the next one may be long in coming, and whoever waits holds nothing
             silence, comment = heartbeat, HEARTBEAT
-    finally:
-        await _let_go([coming, closed], feed)
 
 
-def pieces(events: Sequence[TaskEvent]) -> Iterator[bytes]:
-    """Frames, some together: few writes for short ones, no great copy of long ones while a slow client reads."""
-    piece: list[bytes] = []
-    size = 0
-    for one in events:
-        piece.append(frame(one))
-        size += len(piece[-1])
-        if size >= PIECE:
-            yield b"".join(piece)
-            piece, size = [], 0
-    if piece:
-        yield b"".join(piece)
+def written(batch: Batch | None) -> bytes:
+    """The frames of some events: the same bytes for all who are told the same."""
+    return b"" if batch is None else batch.once(lambda events: b"".join(map(frame, events)))
 
 
-async def _next(feed: Feed) -> Sequence[TaskEvent] | None:
-    """None at the end, which is also where the database is lost: the client comes back and asks for what it has not had."""
+@asynccontextmanager
+async def ended_by(feed: Feed, *causes: Coroutine[Any, Any, Any]) -> AsyncIterator[None]:
+    """Within the block, the feed ends once one of these returns."""
+    waits = [asyncio.create_task(cause) for cause in causes]
+    for wait in waits:
+        wait.add_done_callback(feed.end)
     try:
-        return await anext(feed, None)
+        yield
+    finally:
+        for wait in waits:
+            wait.cancel()
+        await asyncio.wait(waits)
+
+
+async def heard(feed: Feed, seconds: float) -> Batch | None:
+    """What a feed brings next. It ends where the database is lost, too: the client comes back and asks for what it has not had."""
+    try:
+        return await feed.next(seconds)
     except ServiceUnavailableError as error:
         log.warning("an event stream ends: %s", error.message)
+        feed.end()
         return None
-
-
-async def _let_go(waits: Sequence[asyncio.Task[Any]], feed: Feed) -> None:
-    for wait in waits:
-        wait.cancel()
-    await asyncio.wait(waits)
-    await feed.aclose()
 
 
 async def _hello() -> AsyncGenerator[bytes, None]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, cast
 from uuid import uuid4
@@ -21,7 +21,8 @@ from greenroom.auth import (
 from greenroom_scaffolder.storage.listing import Order
 from greenroom_scaffolder.storage.rows import Claim, NewTask, TaskRow, read_id
 from greenroom_scaffolder.storage.store import Store
-from greenroom_scaffolder.tasks.events import TaskEvent, TaskEvents
+from greenroom_scaffolder.tasks.events import TaskEvent
+from greenroom_scaffolder.tasks.following import Feed, TaskEvents
 from greenroom_scaffolder.tasks.journal import Sealing
 from greenroom_scaffolder.tasks.task import TaskStatus
 from greenroom_scaffolder.workspace.redaction import refuse_large
@@ -106,10 +107,8 @@ class Broker:
         """Events past an id, and the completion whatever its id, by id."""
         return await self._events.now(task_id, after)
 
-    def follow(self, task_id: str, after: int | None = None) -> AsyncGenerator[Sequence[TaskEvent], None]:
-        """`events`, and then what comes, as it comes: lists that are never empty. It ends when the process stops.
-
-        Close it to let go of everything."""
+    def follow(self, task_id: str, after: int | None = None) -> Feed:
+        """`events`, and then what comes, as it comes, until the process stops."""
         return self._events.follow(task_id, after)
 
 

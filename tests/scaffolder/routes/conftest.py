@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -27,7 +27,8 @@ from greenroom_scaffolder.routes.reading import Templates
 from greenroom_scaffolder.settings import EventStreams
 from greenroom_scaffolder.tasks.broker import Broker, StoredTask, TaskPage
 from greenroom_scaffolder.tasks.dry_run import DryRun, DryRuns
-from greenroom_scaffolder.tasks.events import TaskEvent
+from greenroom_scaffolder.tasks.events import Batch, TaskEvent
+from greenroom_scaffolder.tasks.following import Feed
 from greenroom_scaffolder.tasks.task import EventType, TaskStatus
 from greenroom_scaffolder.workspace.workspace import Content
 from tests.support.asgi import App, Client, Reply
@@ -103,21 +104,42 @@ class FakeTasks(Broker):
     async def events(self, task_id: str, after: int | None = None) -> Sequence[TaskEvent]:
         return [one for one in self.past if one.id > (after or 0) or (after is not None and one.type == "completion")]
 
-    async def follow(self, task_id: str, after: int | None = None) -> AsyncGenerator[Sequence[TaskEvent], None]:
-        self.followers += 1
-        last = after or 0
-        try:
-            while True:
-                if self.broken is not None:
-                    raise self.broken
-                news = self.news
-                if batch := [one for one in self.past if one.id > last]:
-                    last = batch[-1].id
-                    yield batch
-                    continue
-                await news.wait()
-        finally:
-            self.followers -= 1
+    def follow(self, task_id: str, after: int | None = None) -> Feed:
+        return FakeFeed(self, after)
+
+
+class FakeFeed(Feed):
+    """What a test adds."""
+
+    def __init__(self, tasks: FakeTasks, after: int | None) -> None:
+        self.over = False
+        self._tasks, self._last = tasks, after or 0
+        self._stopped = asyncio.Event()
+        tasks.followers += 1
+
+    async def next(self, seconds: float | None = None) -> Batch | None:
+        while not self.over:
+            if self._tasks.broken is not None:
+                raise self._tasks.broken
+            news = self._tasks.news
+            if batch := Batch(one for one in self._tasks.past if one.id > self._last):
+                self._last = batch[-1].id
+                self.over = batch.last
+                return batch
+            waits = [asyncio.create_task(one.wait()) for one in (news, self._stopped)]
+            done, _ = await asyncio.wait(waits, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+            for wait in waits:
+                wait.cancel()
+            if not done:
+                break
+        return None
+
+    def end(self, *_cause: object) -> None:
+        self.over = True
+        self._stopped.set()
+
+    async def close(self) -> None:
+        self._tasks.followers -= 1
 
 
 @dataclass

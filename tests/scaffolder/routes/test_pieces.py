@@ -7,9 +7,10 @@ from uuid import uuid4
 
 import msgspec
 
-from greenroom_scaffolder.routes.events import PIECE, pieces
+from greenroom_scaffolder.routes.events import written
 from greenroom_scaffolder.routes.wire import frame
-from greenroom_scaffolder.tasks.events import RECENT_BYTES, TaskEvent, _Watched
+from greenroom_scaffolder.tasks.events import PIECE, TaskEvent, batches
+from greenroom_scaffolder.tasks.following import RECENT_BYTES, _Watched
 
 
 def event(number: int, size: int) -> TaskEvent:
@@ -19,10 +20,10 @@ def event(number: int, size: int) -> TaskEvent:
 
 def test_short_events_go_together_and_long_ones_alone() -> None:
     short, long = [event(number, 10) for number in range(50)], [event(number, PIECE) for number in range(3)]
-    assert len(list(pieces(short))) == 1
-    assert len(list(pieces(long))) == 3
-    assert b"".join(pieces([*short, *long])) == b"".join(map(frame, [*short, *long]))
-    assert list(pieces([])) == []
+    assert len(list(batches(short))) == 1
+    assert len(list(batches(long))) == 3
+    assert b"".join(map(written, batches([*short, *long]))) == b"".join(map(frame, [*short, *long]))
+    assert list(batches([])) == []
 
 
 def test_long_events_are_not_kept_for_followers_without_end() -> None:

@@ -17,7 +17,8 @@ from greenroom.events import open_events
 from greenroom.presence import Presence
 from greenroom_scaffolder.storage.store import TO_CLAIM, Store
 from greenroom_scaffolder.tasks.broker import Broker
-from greenroom_scaffolder.tasks.events import TaskEvent, TaskEvents
+from greenroom_scaffolder.tasks.events import TaskEvent
+from greenroom_scaffolder.tasks.following import TaskEvents
 from greenroom_scaffolder.tasks.task import Journal, Outcome, StepState, Task
 from greenroom_scaffolder.tasks.worker import Lookout, Run, Worker
 
@@ -96,8 +97,8 @@ class Process:
 
     async def ended(self, task_id: str, seconds: float = 10.0) -> str:
         """The status with which it ends."""
-        async with asyncio.timeout(seconds):
-            async for batch in self.broker.follow(task_id):
+        async with asyncio.timeout(seconds), self.broker.follow(task_id) as feed:
+            async for batch in feed:
                 if any(event.type == "completion" for event in batch):
                     break
         return (await self.broker.get(task_id)).status

@@ -35,9 +35,10 @@ class Follower:
         self.job = asyncio.create_task(self._follow(one, task_id, after))
 
     async def _follow(self, one: Process, task_id: str, after: int | None) -> None:
-        async for batch in one.broker.follow(task_id, after):
-            assert batch
-            self.heard += [(monotonic(), event) for event in batch]
+        async with one.broker.follow(task_id, after) as feed:
+            async for batch in feed:
+                assert batch
+                self.heard += [(monotonic(), event) for event in batch]
 
     @property
     def said(self) -> list[str]:
@@ -76,7 +77,8 @@ async def test_what_is_no_task_cannot_be_followed(database: Database) -> None:
             with pytest.raises(NotFoundError):
                 await one.broker.events(unknown)
             with pytest.raises(NotFoundError):
-                await anext(one.broker.follow(unknown))
+                async with one.broker.follow(unknown) as feed:
+                    await feed.next()
 
 
 async def test_a_follower_hears_what_was_and_what_comes_until_the_end(database: Database) -> None:
@@ -195,17 +197,17 @@ async def test_a_stream_of_a_recoverable_task_goes_on_after_its_end(database: Da
 
 
 async def test_a_long_log_is_told_whole_also_to_who_is_slow(database: Database, monkeypatch: Any) -> None:
-    monkeypatch.setattr("greenroom_scaffolder.tasks.events.PAGE", 50)
-    monkeypatch.setattr("greenroom_scaffolder.tasks.events.RECENT", 20)
+    monkeypatch.setattr("greenroom_scaffolder.tasks.following.PAGE", 50)
+    monkeypatch.setattr("greenroom_scaffolder.tasks.following.RECENT", 20)
     async with process(database) as one:
         id_ = await one.create()
         await write(one, id_, *(f"line {n}" for n in range(120)))
-        feed = one.broker.follow(id_)
-        heard: list[str] = [said(event) for event in await anext(feed)]
-        await write(one, id_, *(f"line {n}" for n in range(120, 200)))
-        await write(one, id_, "done", type_="completion")
-        async for batch in feed:
-            heard += [said(event) for event in batch]
+        async with one.broker.follow(id_) as feed:
+            heard: list[str] = [said(event) for event in await anext(feed)]
+            await write(one, id_, *(f"line {n}" for n in range(120, 200)))
+            await write(one, id_, "done", type_="completion")
+            async for batch in feed:
+                heard += [said(event) for event in batch]
         assert heard == [*(f"line {n}" for n in range(200)), "done"]
         assert len(await one.broker.events(id_)) == 201
 
