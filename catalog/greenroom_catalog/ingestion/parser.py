@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple, TypeAlias
 
 from greenroom.errors import GreenroomError
+from greenroom.javascript.texts import well_formed
 from greenroom_catalog.ingestion.documents import quick
 from greenroom_catalog.ingestion.documents.composing import Composed, documents_of
 from greenroom_catalog.ingestion.documents.grammar import parts_of
@@ -24,7 +25,6 @@ from greenroom_catalog.ingestion.documents.pictures import Lines
 from greenroom_catalog.ingestion.documents.texts import CodePointError
 from greenroom_catalog.ingestion.documents.values import AliasError, Hidden, key_of, value_of
 from greenroom_catalog.ingestion.scalars import type_of
-from greenroom_catalog.model.values import whole_text
 
 LARGEST_DOUBT = 2_000_000
 """Characters of a text that is read by npm yaml's grammar; some seconds. Larger ones are refused."""
@@ -135,7 +135,7 @@ def _document(value: Any, line: int) -> Document | None:
 
 def _text(content: bytes | str) -> str:
     """As JavaScript would decode it: with U+FFFD for what is no UTF-8."""
-    return content.decode("utf-8", "replace") if isinstance(content, bytes) else whole_text(content)
+    return content.decode("utf-8", "replace") if isinstance(content, bytes) else well_formed(content)
 
 
 def position_of(content: bytes | str, path: Path, line: int | None = None) -> tuple[int, int]:

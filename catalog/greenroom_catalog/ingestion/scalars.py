@@ -12,7 +12,8 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from greenroom_catalog.model.values import from_double, from_int, js_text
+from greenroom.javascript.values import text_of
+from greenroom_catalog.model.values import from_double, from_int
 
 TAG = "tag:yaml.org,2002:"
 
@@ -98,7 +99,7 @@ def resolve_tagged(tag: str, text: str, plain: Resolve) -> Any:
 
 def key_text(value: object) -> str:
     """A mapping key as the name of a JavaScript property."""
-    return "" if value is None else js_text(value)
+    return "" if value is None else text_of(value)
 
 
 def type_of(value: object) -> str:

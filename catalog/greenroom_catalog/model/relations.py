@@ -8,8 +8,9 @@ from typing import Any, NamedTuple
 
 from greenroom.entity import DEFAULT_NAMESPACE, Entity, EntityRef, EntityRefError, missing_part, parse_ref, ref_of
 from greenroom.errors import InputError
+from greenroom.javascript.json_text import json_text
+from greenroom.javascript.texts import sorted_texts
 from greenroom_catalog.model.kinds import BUILTIN, SCAFFOLDER
-from greenroom_catalog.model.values import js_json, js_sorted
 
 
 class Relation(NamedTuple):
@@ -77,7 +78,7 @@ def order_references(entity: Entity) -> Entity:
     for field in _UNORDERED:
         value = spec.get(field)
         if isinstance(value, list) and len(value) > 1 and all(isinstance(item, str) for item in value):
-            ordered[field] = js_sorted(value)
+            ordered[field] = sorted_texts(value)
     return {**entity, "spec": {**spec, **ordered}} if ordered else entity
 
 
@@ -127,7 +128,7 @@ def read_reference(value: object, kind: str | None, namespace: str) -> EntityRef
     }
     for name, part in parts.items():
         if not isinstance(part, str) or not part:
-            raise missing_part(name, js_json(value))
+            raise missing_part(name, json_text(value))
     return EntityRef(*(str(part) for part in parts.values()))
 
 

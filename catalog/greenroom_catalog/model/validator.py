@@ -13,6 +13,7 @@ from typing import Any
 
 from greenroom.entity import DEFAULT_NAMESPACE, Entity, ref_of
 from greenroom.errors import GreenroomError, InputError
+from greenroom.javascript.texts import trim
 from greenroom.urls import is_url
 from greenroom_catalog.model.kinds import quote
 from greenroom_catalog.model.schema import (
@@ -26,7 +27,6 @@ from greenroom_catalog.model.schema import (
     texts_by_key,
     thing,
 )
-from greenroom_catalog.model.values import js_trim
 
 UNSEARCHED = frozenset({"attachments", "relations", "status"})
 """Of an entity's fields, those that no filter can ask for (spec 02 §2.2)."""
@@ -193,7 +193,7 @@ def _check_link(link: dict[str, Any], index: int) -> None:
             f"links.{index}.url", "a string that is a valid url", link["url"], "metadata", "links", index, "url"
         )
     for field in ("title", "icon"):
-        if field in link and not js_trim(link[field]):
+        if field in link and not trim(link[field]):
             path = ("metadata", "links", index, field)
             raise _malformed(f"links.{index}.{field}", "a non empty string", link[field], *path)
 

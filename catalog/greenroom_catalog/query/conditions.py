@@ -11,8 +11,10 @@ from typing import Any
 import msgspec
 
 from greenroom.errors import InputError
+from greenroom.javascript.json_text import json_text
+from greenroom.javascript.texts import trim
+from greenroom.javascript.values import text_of
 from greenroom.web import shapes
-from greenroom_catalog.model.values import js_json, js_text, js_trim
 
 Predicate = dict[str, Any]
 """Predicate JSON, known to be well-formed."""
@@ -94,8 +96,8 @@ def from_filters(filters: Sequence[str] | None) -> Predicate | None:
 def _statements(text: str) -> dict[str, list[str] | None]:
     """`a=1,a=2,b` -> {"a": ["1", "2"], "b": None}."""
     found: dict[str, list[str] | None] = {}
-    for statement in filter(None, (js_trim(part) for part in text.split(","))):
-        key, equals, value = map(js_trim, statement.partition("="))
+    for statement in filter(None, (trim(part) for part in text.split(","))):
+        key, equals, value = map(trim, statement.partition("="))
         if not key:
             form = "expected a string on the form a=b or a= or a"
             raise InputError(f"Invalid filter, '{statement}' is not a valid statement ({form})")
@@ -180,7 +182,7 @@ def condition(predicate: Any) -> Condition:
     """A predicate that has the right shape -> condition. Raises InputError for what no entity query can express."""
     if not isinstance(predicate, dict):
         problem = "top-level primitive values are not supported. Wrap the value in a field expression"
-        raise InputError(f'Invalid filter predicate: {problem}, e.g. {{ "kind": {js_json(predicate)} }}')
+        raise InputError(f'Invalid filter predicate: {problem}, e.g. {{ "kind": {json_text(predicate)} }}')
     if "$not" in predicate:
         return Not(condition(predicate["$not"]))
     if "$all" in predicate:
@@ -209,7 +211,7 @@ def _field(key: str, value: Any) -> Condition:
 
 
 def _text(value: Any) -> str:
-    return js_text(value).lower()
+    return text_of(value).lower()
 
 
 def _related(target: dict[str, Any]) -> Condition:
@@ -244,4 +246,4 @@ def _target_refs(value: Any) -> tuple[str, ...]:
         if all(isinstance(ref, str) for ref in refs):
             return tuple(ref.lower() for ref in refs)
     expected = 'expected a string or { "$in": [strings] }'
-    raise InputError(f'Unsupported value in $contains for "relations": {expected}, but got {js_json(value)}')
+    raise InputError(f'Unsupported value in $contains for "relations": {expected}, but got {json_text(value)}')

@@ -15,7 +15,8 @@ from typing import Any
 import msgspec
 
 from greenroom.errors import InputError
-from greenroom_catalog.model.values import is_index, js_trim
+from greenroom.javascript.objects import is_index
+from greenroom.javascript.texts import trim
 
 _object = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _array = msgspec.json.Decoder(list[msgspec.Raw]).decode
@@ -32,7 +33,7 @@ def parse_fields(given: Iterable[str] | None, whole: Iterable[str] | None = None
 
     Of the `whole` ones, which come first, each is one path, with its commas."""
     parts = [*(whole or ()), *(part for text in given or () for part in text.split(","))]
-    fields = list(dict.fromkeys(filter(None, map(js_trim, parts))))
+    fields = list(dict.fromkeys(filter(None, map(trim, parts))))
     for field in fields:
         if "[" in field:
             raise InputError(f'Invalid field "{field}", array type fields are not supported')

@@ -13,8 +13,8 @@ import msgspec
 
 from greenroom.db import Database
 from greenroom.entity import Entity
+from greenroom.javascript.texts import trim
 from greenroom.sql import Queries, load
-from greenroom_catalog.model.values import js_trim
 from greenroom_catalog.query.conditions import EVERYTHING, Condition, Like, Predicate, both, condition
 from greenroom_catalog.query.cursors import Cursor
 from greenroom_catalog.query.differences import MOST
@@ -341,7 +341,7 @@ def _sorted_text(cursor: Cursor) -> str | None:
 
 
 def _pattern(cursor: Cursor) -> str | None:
-    term = js_trim(cursor.term or "").lower()
+    term = trim(cursor.term or "").lower()
     return f"%{term}%" if term else None
 
 

@@ -17,8 +17,8 @@ import msgspec
 
 from greenroom.entity import Entity
 from greenroom.errors import InputError
+from greenroom.javascript.values import text_of
 from greenroom_catalog.model import UNSEARCHED
-from greenroom_catalog.model.values import js_text
 
 LONGEST = 200
 """Characters: a longer key is left out, a longer value is known to exist and no more."""
@@ -331,7 +331,7 @@ class _Found:
                         self._elements.add(element.lower)
                         self._add(element, "true")
         else:
-            self._add(place, value if isinstance(value, str) or value is None else js_text(value))
+            self._add(place, value if isinstance(value, str) or value is None else text_of(value))
 
     def _add(self, place: _Place, text: str | None) -> None:
         """A scalar; None for null."""

@@ -13,7 +13,7 @@ from typing import Any
 from uuid import UUID
 
 from greenroom.errors import InputError
-from greenroom_catalog.model.values import js_text
+from greenroom.javascript.values import text_of
 
 _COLUMNS = {"id": "id", "type": "type", "target": "target", "entityref": "entity_ref"}
 _FOLDED = {column: f'upper({column}::text collate "default")' for column in _COLUMNS.values()}
@@ -75,7 +75,7 @@ class LocationFilter:
         return self._prefixed(column, value["$hasPrefix"]) if "$hasPrefix" in value else _NOTHING
 
     def _among(self, column: str, values: Iterable[Any]) -> str:
-        known = [text for text in map(js_text, values) if "\0" not in text]
+        known = [text for text in map(text_of, values) if "\0" not in text]
         if not known:
             return _NOTHING
         return (

@@ -11,6 +11,7 @@ from msgspec import UNSET
 from greenroom.javascript.json_text import json_text
 from greenroom.javascript.numbers import as_double
 from greenroom.javascript.objects import truthy
+from greenroom.javascript.values import is_number, joined, text_of
 from greenroom_scaffolder.schemas.checking import NOTHING, Check, Found, Run, Site, schema_at
 from greenroom_scaffolder.schemas.problems import (
     Path,
@@ -21,7 +22,6 @@ from greenroom_scaffolder.schemas.problems import (
     schema_or_id,
 )
 from greenroom_scaffolder.schemas.references import Scope
-from greenroom_scaffolder.schemas.values import is_number, joined, text_of
 
 
 def type_(site: Site) -> Check:

@@ -12,8 +12,8 @@ from collections.abc import Callable
 
 from greenroom.javascript.numbers import parse_float, read_number
 from greenroom.javascript.texts import WHITESPACE
+from greenroom.javascript.values import text_of
 from greenroom_scaffolder.schemas.patterns import Matcher, is_pattern, matcher
-from greenroom_scaffolder.schemas.values import text_of
 
 _DATE = r"\d{4}-(?:0\d|1[0-2])-(?:3[01]|0[1-9]|[12]\d)"
 _CLOCK = r"(?:2[0-4]|[01]\d):[0-5]\d:(?:60|[0-5]\d)"

@@ -9,10 +9,11 @@ from msgspec import UNSET
 
 from greenroom.javascript.json_text import json_text
 from greenroom.javascript.objects import truthy
+from greenroom.javascript.values import text_of
 from greenroom_scaffolder.schemas.checking import NOTHING, Check, Found, Run, Site, schema_at
 from greenroom_scaffolder.schemas.patterns import matcher
 from greenroom_scaffolder.schemas.problems import Path, Problem, SchemaError, property_text
-from greenroom_scaffolder.schemas.values import ON_EVERY_OBJECT, fingerprint, keys_of, same, size_of, text_of
+from greenroom_scaffolder.schemas.values import ON_EVERY_OBJECT, fingerprint, keys_of, same, size_of
 
 
 def property_names(site: Site) -> Check:

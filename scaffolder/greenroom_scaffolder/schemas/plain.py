@@ -11,11 +11,12 @@ from msgspec import UNSET
 
 from greenroom.javascript.json_text import json_text
 from greenroom.javascript.numbers import as_double, number_text
+from greenroom.javascript.values import is_number, number_of, text_of
 from greenroom_scaffolder.schemas.checking import NOTHING, Check, Found, Keyword, Run, Site
 from greenroom_scaffolder.schemas.formats import format_check
 from greenroom_scaffolder.schemas.patterns import matcher
 from greenroom_scaffolder.schemas.problems import Path, SchemaError, WrongTypeError
-from greenroom_scaffolder.schemas.values import fingerprint, is_number, number_of, same, size_of, text_of
+from greenroom_scaffolder.schemas.values import fingerprint, same, size_of
 
 _SECOND_HALVES = re.compile("[\udc00-\udfff]")
 

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 from urllib.parse import unquote_to_bytes
 
 from greenroom.javascript.objects import truthy
+from greenroom.javascript.values import text_of
 from greenroom.urls.whatwg import InvalidUrlError, parse
 from greenroom_scaffolder.schemas.problems import (
     InvalidReferenceError,
@@ -24,7 +25,7 @@ from greenroom_scaffolder.schemas.problems import (
     WrongTypeError,
     identity,
 )
-from greenroom_scaffolder.schemas.values import keys_of, same, text_of
+from greenroom_scaffolder.schemas.values import keys_of, same
 
 MOST_ADDRESSES = 20_000_000
 _INVENTED = "resolve"

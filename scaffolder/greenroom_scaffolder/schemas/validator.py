@@ -10,6 +10,7 @@ import msgspec
 from msgspec import UNSET
 
 from greenroom.javascript.objects import truthy
+from greenroom.javascript.values import text_of
 from greenroom_scaffolder.schemas.checking import (
     MOST_TOLD,
     NOTHING,
@@ -30,7 +31,7 @@ from greenroom_scaffolder.schemas.problems import (
     WrongTypeError,
 )
 from greenroom_scaffolder.schemas.references import Scope, root_scope
-from greenroom_scaffolder.schemas.values import fingerprint, keys_of, text_of
+from greenroom_scaffolder.schemas.values import fingerprint, keys_of
 
 LARGEST_KEPT = 50_000
 """Bytes of a schema that is kept in its compiled form: those of forms have some thousands."""

@@ -1,19 +1,17 @@
-"""JSON values as JavaScript sees them: their types, texts, keys and equality.
+"""JSON values as upstream's validator sees them: their keys, sizes and equality.
 
-Upstream's validator puts values into its messages by JavaScript's rules, and compares them by those rules. A value that is not
-there (`undefined`) is `msgspec.UNSET` here; `None` is `null`.
+It compares values by JavaScript's rules and a few of its own. A value that is not there (`undefined`) is `msgspec.UNSET` here;
+`None` is `null`.
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
-from msgspec import UNSET
-
-from greenroom.javascript.numbers import as_double, number_text, read_number
-from greenroom.javascript.objects import entries
+from greenroom.javascript.numbers import as_double
+from greenroom.javascript.objects import keys
+from greenroom.javascript.values import is_number, kind_of
 
 ON_EVERY_OBJECT = frozenset(
     {"constructor", "hasOwnProperty", "isPrototypeOf", "propertyIsEnumerable", "toLocaleString", "toString", "valueOf"}
@@ -22,61 +20,10 @@ ON_EVERY_OBJECT = frozenset(
 """Keys that `object[key]` finds on any JavaScript object: upstream takes them for declared properties."""
 
 
-def is_number(value: Any) -> bool:
-    """Whether `typeof` says `number`: Python's booleans are ints too, and are none."""
-    return isinstance(value, int | float) and not isinstance(value, bool)
-
-
-def kind_of(value: Any) -> str:
-    """JavaScript's `typeof`."""
-    if value is UNSET:
-        return "undefined"
-    if isinstance(value, bool):
-        return "boolean"
-    if isinstance(value, str):
-        return "string"
-    return "number" if isinstance(value, int | float) else "object"
-
-
-def text_of(value: Any) -> str:
-    """`String(value)`: lists are joined with commas, objects are `[object Object]`."""
-    if isinstance(value, str):
-        return value
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, int | float):
-        return number_text(value)
-    if value is None:
-        return "null"
-    if value is UNSET:
-        return "undefined"
-    if isinstance(value, list | tuple):
-        return joined(value)
-    return "[object Object]"
-
-
-def joined(values: Iterable[Any]) -> str:
-    """`values.join(',')`: what is null or not there leaves an empty place."""
-    return ",".join("" if value is None or value is UNSET else text_of(value) for value in values)
-
-
-def number_of(value: Any) -> float:
-    """`Number(value)`, as comparisons take it: texts are read, null is 0, and what makes no sense is NaN."""
-    if isinstance(value, bool):
-        return 1.0 if value else 0.0
-    if isinstance(value, int | float):
-        return as_double(value)
-    if value is None:
-        return 0.0
-    if isinstance(value, str):
-        return read_number(value)
-    return read_number(joined(value)) if isinstance(value, list | tuple) else math.nan
-
-
 def keys_of(value: Any) -> list[str]:
     """The keys in JavaScript's order: array indices first and ascending, then the others as they were written."""
     if isinstance(value, Mapping):
-        return [key for key, _ in entries(value)]
+        return keys(value)
     return [str(index) for index in range(len(value))] if isinstance(value, str | list | tuple) else []
 
 

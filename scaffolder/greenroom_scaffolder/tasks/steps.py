@@ -11,10 +11,11 @@ import msgspec
 from greenroom.errors import InputError, NotAllowedError
 from greenroom.javascript import objects
 from greenroom.javascript.json_text import json_text
+from greenroom.javascript.values import text_of
 from greenroom.plugin import Action
 from greenroom_scaffolder.actions.registry import Registry
 from greenroom_scaffolder.actions.telling import as_json
-from greenroom_scaffolder.schemas.values import keys_of, text_of
+from greenroom_scaffolder.schemas.values import keys_of
 from greenroom_scaffolder.settings import Environment
 from greenroom_scaffolder.tasks.expressions import Renderer
 from greenroom_scaffolder.templating import UNDEFINED

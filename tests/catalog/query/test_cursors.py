@@ -9,7 +9,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from greenroom.errors import InputError
-from greenroom_catalog.model.values import js_json
+from greenroom.javascript.json_text import json_text
 from greenroom_catalog.query.cursors import Cursor, decode, encode, from_base64, to_base64
 from greenroom_catalog.query.filters import After, Order
 
@@ -113,4 +113,4 @@ _values = st.recursive(
 @settings(max_examples=200, deadline=None)
 def test_a_cursor_is_printed_as_javascript_prints_it(value: object) -> None:
     content = {"totalItems": value}
-    assert from_base64(to_base64(content)).decode() == js_json(content)
+    assert from_base64(to_base64(content)).decode() == json_text(content)

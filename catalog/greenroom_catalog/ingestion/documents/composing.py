@@ -11,13 +11,13 @@ from collections.abc import Sequence as Series
 from typing import Any, NamedTuple
 from urllib.parse import unquote
 
+from greenroom.javascript.json_text import json_text
 from greenroom_catalog.ingestion.documents import texts
 from greenroom_catalog.ingestion.documents.grammar import Block, Collection, Item, Part, Root, Tree, Wrong
 from greenroom_catalog.ingestion.documents.lexing import Token
 from greenroom_catalog.ingestion.documents.nodes import Alias, Contents, Mapping, Node, Scalar, Sequence
 from greenroom_catalog.ingestion.documents.properties import Place, Props, is_block, span
 from greenroom_catalog.ingestion.scalars import TAG, Resolve, ScalarError, resolve, resolve_old, resolve_tagged, type_of
-from greenroom_catalog.model.values import js_json
 
 DEEPEST = 200
 """Levels of nesting that are read. Upstream ends at some thousands, with its stack."""
@@ -96,7 +96,7 @@ class _Stream:
             self._settle(self.found[-1])
 
     def _misplaced(self, part: Wrong) -> None:
-        message = f"{part.message}: {js_json(part.source)}" if part.source else part.message
+        message = f"{part.message}: {json_text(part.source)}" if part.source else part.message
         problem = Problem(message, *span(part))
         if self.has_directives or not self.found:
             self.problem = self.problem or problem

@@ -21,10 +21,10 @@ from yaml.events import (
     StreamEndEvent,
 )
 
+from greenroom.javascript.objects import in_order
 from greenroom_catalog.ingestion.documents.composing import DEEPEST
 from greenroom_catalog.ingestion.documents.values import is_number
 from greenroom_catalog.ingestion.scalars import SPECIAL, key_text, resolve
-from greenroom_catalog.model.values import in_key_order
 
 Event: TypeAlias = Any
 """An event of libyaml's. The stubs allow None where a parser never gives it."""
@@ -134,7 +134,7 @@ class _Walk:
                 numbered = True
             inner = get()
             result[name] = scalar(inner) if isinstance(inner, ScalarEvent) else self._node(inner, depth)
-        return (in_key_order(result) if numbered else result), event
+        return (in_order(result) if numbered else result), event
 
     def _scalar(self, event: ScalarEvent) -> Any:
         if event.tag is not None or event.anchor is not None:

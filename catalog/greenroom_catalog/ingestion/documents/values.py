@@ -8,10 +8,11 @@ import re
 from decimal import Decimal
 from typing import Any
 
+from greenroom.javascript.objects import in_order
+from greenroom.javascript.values import text_of
 from greenroom_catalog.ingestion.documents.composing import Composed
 from greenroom_catalog.ingestion.documents.nodes import Alias, Mapping, Node, Scalar, Sequence
 from greenroom_catalog.ingestion.scalars import key_text, resolve
-from greenroom_catalog.model.values import in_key_order, js_text
 
 MOST_ALIASES = 100
 """How often an anchor may be used, counting uses within uses (npm yaml's `maxAliasCount`)."""
@@ -105,7 +106,7 @@ class _Values:
                 _merge(result, value)
             else:
                 result[name] = value
-        ordered = in_key_order(result)
+        ordered = in_order(result)
         if ordered is not result:
             result.clear()
             result.update(ordered)
@@ -175,7 +176,7 @@ def _plain_text(node: Scalar) -> str:
         return f"0{base}{int(value):{base}}"
     if "e" in source.lower():
         return _with_exponent(value)
-    text = js_text(value)
+    text = text_of(value)
     if not source.endswith("0") or "." not in source or text.startswith("-"):
         return text
     places = len(source) - source.index(".") - 1
@@ -232,4 +233,4 @@ def _value_text(value: object) -> str:
         return f"[ {', '.join(map(_value_text, value))} ]" if value else "[]"
     if isinstance(value, str) and (_NEEDS_QUOTES.search(value) or not isinstance(resolve(value), str)):
         return json.dumps(value, ensure_ascii=False)
-    return js_text(value)
+    return text_of(value)
