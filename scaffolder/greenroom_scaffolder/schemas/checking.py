@@ -86,10 +86,11 @@ class Compiler(Protocol):
 class Site:
     """A schema, and all that its keywords' checks need to know of where it stands."""
 
-    __slots__ = ("compiler", "schema", "scope")
+    __slots__ = ("_entered", "compiler", "schema", "scope")
 
     def __init__(self, schema: Any, scope: Scope, compiler: Compiler) -> None:
         self.schema, self.scope, self.compiler = schema, scope, compiler
+        self._entered: dict[int, tuple[Check, Any]] = {}
 
     def problem(self, value: Any, path: Path, run: Run, message: str, name: str, argument: Any = UNSET) -> Problem:
         text = property_text(path, run.name)
@@ -102,8 +103,14 @@ class Site:
         return self.compiler.check(schema, self.scope)
 
     def inside(self, schema: Any) -> Check:
-        """The check of a schema for what is inside of the value, or after `if`: it may name itself."""
-        return self.compiler.check(schema, self.scope.entering(schema))
+        """The check of a schema for what is inside of the value, or after `if`: it may name itself.
+
+        Made once for each schema: one with a name of its own makes a new scope, and so another check, each time it is entered."""
+        known = self._entered.get(id(schema))
+        if known is None:
+            check = self.compiler.check(schema, self.scope.entering(schema))
+            known = self._entered[id(schema)] = check, schema  # what is kept keeps its id
+        return known[0]
 
 
 Keyword: TypeAlias = Callable[[Site], Check | None]

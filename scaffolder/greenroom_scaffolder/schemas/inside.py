@@ -75,6 +75,7 @@ def _careful(site: Site, schema: Any) -> Check:
 def _additional(site: Site) -> Callable[[str, Any, Mapping[str, Any], Path, Run], Found]:
     """What becomes of a member that no pattern is for."""
     declared, rule = site.schema.get("properties"), site.schema.get("additionalProperties")
+    schema = rule if truthy(rule) else {}
     names = set(keys_of(declared)) | (ON_EVERY_OBJECT if truthy(declared) else set())
     if isinstance(declared, Mapping):
         names |= set(declared)
@@ -85,7 +86,7 @@ def _additional(site: Site) -> Callable[[str, Any, Mapping[str, Any], Path, Run]
         if rule is False:
             message = f"is not allowed to have the additional property {json_text(key)}"
             return [site.problem(value, path, run, message, "additionalProperties", key)]
-        return site.inside(rule if truthy(rule) else {})(member, (*path, key), run)
+        return site.inside(schema)(member, (*path, key), run)
 
     return check
 

@@ -193,3 +193,25 @@ def test_a_giant_among_the_values_that_are_to_be_patterns_is_refused() -> None:
 
 def test_a_time_of_very_many_digits_is_one() -> None:
     assert within(1, "1" * 5000, {"format": "utc-millisec"}) == []
+
+
+@pytest.mark.parametrize(
+    ("schema", "value"),
+    [
+        ({"contains": {"$id": "/named", "type": "string"}}, ["text"]),
+        ({"propertyNames": {"$id": "/named", "type": "string"}}, {"key": 1}),
+        ({"if": {"$id": "/named", "type": "object"}, "then": {"$id": "/other", "required": []}}, {}),
+        ({"properties": {}, "additionalProperties": None}, {"key": 1}),
+    ],
+)
+def test_a_schema_that_is_kept_grows_with_no_value(schema: Any, value: Any) -> None:
+    compiled = compile_schema(schema)
+    assert compiled.validate(value) == []
+    tracemalloc.start()
+    try:
+        for _ in range(500):
+            compiled.validate(value)
+        grown, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert grown < 20_000
