@@ -251,9 +251,13 @@ class Workspace:
             raise FileError(errno.ENOENT, "lstat", old)
         if old == new:
             raise MoveError("Source and destination must not be the same.")
+        there_already = self.find(target)
+        if there_already is not None and (moved.kind == "folder") is not (there_already.kind == "folder"):
+            kinds = ("non-directory", "directory") if moved.kind == "folder" else ("directory", "non-directory")
+            raise MoveError(f"Cannot overwrite {kinds[0]} '{new}' with {kinds[1]} '{old}'.")
         if moved.kind == "folder" and new.is_relative_to(old):
             raise MoveError(f"Cannot move '{old}' to a subdirectory of itself, '{new}'.")
-        if self.find(target) is not None:
+        if there_already is not None:
             if not overwrite:
                 raise MoveError("dest already exists.")
             self.discard(target)

@@ -345,6 +345,10 @@ def test_a_move_is_refused_in_upstreams_words(workspace: Workspace) -> None:
         workspace.rename("a", "a/c")
     with pytest.raises(FileError, match="ENOENT"):
         workspace.rename("nothing", "c")
+    with pytest.raises(MoveError, match=r"^Cannot overwrite directory '.*/a' with non-directory '.*/b'\.$"):
+        workspace.rename("b", "a", overwrite=True)
+    with pytest.raises(MoveError, match=r"^Cannot overwrite non-directory '.*/b' with directory '.*/a'\.$"):
+        workspace.rename("a", "b")
     workspace.rename("a/one", "b", overwrite=True)
     workspace.rename("a", "new/folder")
     assert workspace.read("b") == b"1"
