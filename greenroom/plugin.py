@@ -511,6 +511,8 @@ class TemplateInfo(msgspec.Struct, frozen=True, rename="camel"):
     """What relative URLs are relative to: the template's source location, or where its file stands."""
     entity: Mapping[str, Any] = msgspec.field(default_factory=dict)
     """`{"metadata": …}` of the template's entity."""
+    root: str | None = None
+    """The folder that relative URLs must not lead out of, where `base_url` is a file. None: the one that the file lies in."""
 
 
 class FileEntry(Protocol):

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
 from greenroom.errors import InputError
-from greenroom.plugin import ActionContext, TreeFile
+from greenroom.plugin import ActionContext, TemplateInfo, TreeFile
 from greenroom.urls.service import Urls
 from greenroom.urls.whatwg import InvalidUrlError, is_url, parse
 from greenroom_scaffolder.actions.skeletons import Skeleton
@@ -73,7 +73,7 @@ class Sources:
         """What is to be laid out, for as long as the context lasts.
 
         Raises NotAllowedError for one outside the template's, FileError, and what `Urls.tree` raises."""
-        beside = self._beside(ctx.template.base_url, wanted.url)
+        beside = self._beside(ctx.template, wanted.url)
         if beside is not None:
             _existing(beside.whole)
             yield Skeleton(beside.root, beside.path)
@@ -86,7 +86,7 @@ class Sources:
     async def fetch_folder(self, ctx: ActionContext[Any], wanted: Fetched, target: str) -> None:
         """Put all that stands there into a folder of the workspace, over what it has. Raises as `folder` does."""
         workspace = Workspace(ctx.workspace, self._quota)
-        beside = self._beside(ctx.template.base_url, wanted.url)
+        beside = self._beside(ctx.template, wanted.url)
         if beside is not None:
             await in_thread(lambda: _copy(_existing(beside.whole), workspace, target))
             return
@@ -95,7 +95,7 @@ class Sources:
 
     async def file(self, ctx: ActionContext[Any], wanted: Fetched, target: Path | None = None) -> bytes:
         """What a file contains. Raises as `folder` does, and names the `target` where the file is to be copied there."""
-        beside = self._beside(ctx.template.base_url, wanted.url)
+        beside = self._beside(ctx.template, wanted.url)
         if beside is not None:
             try:
                 content = await in_thread(lambda: _content(beside))
@@ -124,15 +124,22 @@ class Sources:
             raise InputError(f"No integration found for location {base}")
         return self._urls.resolve(url, base)
 
-    def _beside(self, base: str | None, url: str) -> Beside | None:
-        """Where a relative URL leads to in the folder of a template that is a file. Raises NotAllowedError."""
+    def _beside(self, template: TemplateInfo, url: str) -> Beside | None:
+        """Where a relative URL leads to from a template that is a file. Raises NotAllowedError for what is outside its folder,
+        or its root."""
+        base = template.base_url
         if not base or not base.startswith("file://") or is_url(url) or self._in_repository(base):
             return None
         folder = Path(base.removeprefix("file://")).parent
         if not folder.is_dir():
             raise FileError(errno.ENOENT, "lstat", folder)
-        root = folder.resolve()
-        whole = Workspace(root, Quota()).inside(url)
+        home = folder.resolve()
+        if template.root is None or url.startswith("/"):
+            root, path = home, url
+        else:
+            root = Path(template.root)
+            path = posixpath.join(home.relative_to(root), url)
+        whole = Workspace(root, Quota()).inside(path)
         return Beside(root, str(whole.relative_to(root)), whole)
 
     def _in_repository(self, base: str) -> bool:

@@ -20,7 +20,16 @@ from greenroom_scaffolder.commands.files import entities_of
 from greenroom_scaffolder.settings import Environment, ScaffolderConfig
 from greenroom_scaffolder.tasks.dry_run import DryRun, DryRuns
 from greenroom_scaffolder.tasks.runner import Runner
-from greenroom_scaffolder.templates import DRY_RUN_REF, Template, check_secrets, check_values, read_template, task_spec
+from greenroom_scaffolder.templates import (
+    DRY_RUN_REF,
+    Template,
+    TemplateShapeError,
+    check_secrets,
+    check_template,
+    check_values,
+    read_template,
+    task_spec,
+)
 from greenroom_scaffolder.templates.findings import Backend
 from greenroom_scaffolder.templating import Engine
 
@@ -43,8 +52,12 @@ class Workbench:
         self._root, self._environment = root, environment
         self.backend = Backend(self._actions, list(filters), list(values))
 
-    async def run(self, template: Template, base: str, case: Case) -> Result:
-        """What comes of a case."""
+    async def run(self, template: Template, file: Path, case: Case) -> Result:
+        """What comes of a case, where the template is that of a file."""
+        try:
+            check_template(template.entity)
+        except TemplateShapeError as error:
+            return Result(describe(error), {}, {}, {}, [])
         problems = check_values(template, case.values) or check_secrets(template, case.secrets)
         if problems:
             told = "; ".join(problem.stack for problem in problems)
@@ -56,8 +69,16 @@ class Workbench:
         spec = task_spec(
             template, case.values, ref=DRY_RUN_REF, user_ref=user.get("ref"), user_entity=user.get("entity")
         )
-        found = await DryRuns(runner).rehearse(spec, base=base, secrets=case.secrets)
+        base, root = _places(file)
+        found = await DryRuns(runner).rehearse(spec, base=base, root=root, secrets=case.secrets)
         return _result(found, calls.unmet())
+
+
+def _places(file: Path) -> tuple[str, str]:
+    """The URL of a template, and the folder that its skeletons may lie in: its repository. Where there is none, anywhere."""
+    here = file.resolve()
+    root = next((folder for folder in here.parents if (folder / ".git").exists()), Path(here.anchor))
+    return f"file://{here}", str(root)
 
 
 def _result(found: DryRun, unmet: Iterable[str]) -> Result:

@@ -48,13 +48,12 @@ def dry_run(
     if out is not None and out.is_dir() and any(out.iterdir()):
         raise click.BadParameter(f"{out} is not empty", param_hint="--out")
     template = read_template_file(file)
-    base = file.resolve().as_uri()
     found = answers(template.blocks, assignments, values, hidden)
     case = Case(str(file), values=found.values, secrets=found.secrets)
 
     async def work() -> Any:
         async with workbench(layers) as bench:
-            return await bench.run(template, base, case)
+            return await bench.run(template, file, case)
 
     result = asyncio.run(work())
     if out is not None:

@@ -73,7 +73,7 @@ async def judge(bench: Any, suite: Suite, case: Case, *, update: bool = False) -
     from greenroom_scaffolder.commands.bench import read_template_file
     from greenroom_scaffolder.commands.comparing import against_snapshot, problems, write_snapshot
 
-    result = await bench.run(read_template_file(suite.template), suite.template.resolve().as_uri(), case)
+    result = await bench.run(read_template_file(suite.template), suite.template, case)
     wrong = list(problems(case, result))
     if case.snapshot and update and not wrong:
         write_snapshot(result, suite.snapshot_of(case))

@@ -13,7 +13,7 @@ from greenroom.errors import GreenroomError, error_name
 from greenroom_scaffolder.tasks.answers import said
 from greenroom_scaffolder.tasks.keeping import Keeper
 from greenroom_scaffolder.tasks.runner import Run, Runner
-from greenroom_scaffolder.tasks.task import Checkpoint, EventType, Outcome, StepState, Task, TaskState
+from greenroom_scaffolder.tasks.task import Checkpoint, EventType, StepState, Task, TaskState
 from greenroom_scaffolder.workspace.redaction import Redactor, refuse_large
 from greenroom_scaffolder.workspace.threads import in_thread, working_in
 from greenroom_scaffolder.workspace.workspace import Content
@@ -27,7 +27,7 @@ class DryRun(msgspec.Struct, frozen=True):
     files: Sequence[Content]
     """What the workspace held at the end."""
     output: Mapping[str, Any]
-    error: BaseException | None = None
+    error: Exception | None = None
     """Of the first step that failed, without secrets."""
 
 
@@ -80,7 +80,7 @@ class DryRuns:
             if files:
                 with working_in(self._runner.dry_threads):
                     await in_thread(lambda: _lay_out(beside, files))
-            base = (self._runner.root.resolve() / name / "template.yaml").as_uri()
+            base = f"file://{self._runner.root.resolve() / name}/template.yaml"
             found = await self.rehearse(spec, base=base, secrets=secrets, initiator=initiator)
         finally:
             await self._runner.removals.remove(beside)
@@ -93,15 +93,17 @@ class DryRuns:
         spec: Mapping[str, Any],
         *,
         base: str,
+        root: str | None = None,
         secrets: Mapping[str, str] | None = None,
         initiator: object = None,
     ) -> DryRun:
-        """The same of a template that lies at the URL `base`; what failed is told, not raised."""
-        info = {**(spec.get("templateInfo") or {"entityRef": "template:default/dry-run"}), "baseUrl": base}
+        """The same of a template that lies at the URL `base`; what failed is told, not raised. `root` is `TemplateInfo.root`."""
+        given = spec.get("templateInfo") or {"entityRef": "template:default/dry-run"}
+        info = {**given, "baseUrl": base, "root": root}
         journal = MemoryJournal()
         task = Task(str(uuid4()), {**spec, "templateInfo": info}, None, secrets or {}, initiator, TaskState())
         run = _Rehearsal(self._runner, task, journal, asyncio.Event(), dry=True)
-        outcome = await _ended(run)
+        outcome = await run.outcome()
         error = shown(run.error or GreenroomError(), run.redactor) if outcome.status == "failed" else None
         return DryRun(journal.log, run.files, outcome.output or {}, error)
 
@@ -118,23 +120,12 @@ class _Rehearsal(Run):
             self.files = await in_thread(self.keeper.workspace.contents)
 
 
-async def _ended(run: Run) -> Outcome:
-    """What an action raises that is no Exception is its failure, too, and not the end of who asked for it."""
-    try:
-        return await run.outcome()
-    except (asyncio.CancelledError, KeyboardInterrupt, Exception):
-        raise
-    except BaseException as error:  # noqa: BLE001 - told as the error of the run
-        run.error = error
-        return Outcome("failed")
-
-
 def _lay_out(beside: Keeper, files: Sequence[tuple[str, bytes]]) -> None:
     for path, content in files:
         beside.workspace.write(path, content)
 
 
-def shown(error: BaseException, redactor: Redactor) -> BaseException:
+def shown(error: Exception, redactor: Redactor) -> Exception:
     """An error without secrets, of the same name and status."""
     message = redactor.redact(said(error))
     if not isinstance(error, GreenroomError):

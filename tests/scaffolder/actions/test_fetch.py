@@ -221,6 +221,17 @@ async def test_only_the_folder_of_the_template_can_be_read(home: Path, workspace
         await run(fetching()["fetch:plain"], {"url": f"file://{home}/secret"}, workspace, template=beside(home / "t"))
 
 
+async def test_a_root_widens_what_can_be_read_and_bounds_it(home: Path, workspace: Path) -> None:
+    plant(home, {"templates/t/template.yaml": "", "skeletons/s/a": "a"})
+    plant(home.parent, {"private/b": "b"})
+    template = TemplateInfo("template:default/test", f"file://{home}/templates/t/template.yaml", root=str(home))
+    await run(fetching()["fetch:plain"], {"url": "../../skeletons/s"}, workspace, template=template)
+    assert grown(workspace) == {"a": b"a"}
+    for outside in ("../../../private", "/etc", str(home / "skeletons")):
+        with pytest.raises(NotAllowedError):
+            await run(fetching()["fetch:plain"], {"url": outside}, workspace, template=template)
+
+
 async def test_a_missing_skeleton_is_told_as_node_tells_it(home: Path, workspace: Path) -> None:
     plant(home, {"template.yaml": ""})
     for action in ("fetch:plain", "fetch:template"):

@@ -22,6 +22,28 @@ def test_a_dry_run_shows_what_a_template_makes_and_writes_it_where_it_is_told(tm
     assert (out / "run.sh").stat().st_mode & 0o111
 
 
+def test_a_template_is_tried_wherever_it_lies_with_skeletons_elsewhere_in_its_repository(
+    greenroom: Run, tmp_path: Path
+) -> None:
+    repository = tmp_path / "@ my templates"
+    file = written(repository / "templates" / "greeting").with_name("template.yaml")
+    file.write_text(TEMPLATE.replace("./skeleton", "../../skeletons/greeting"))
+    (repository / "skeletons").mkdir()
+    (file.parent / "skeleton").rename(repository / "skeletons" / "greeting")
+    command = ["template", "dry-run", file, "-v", "name=a", "--json"]
+    assert "hello.txt" in json.loads(greenroom(*command).out)["files"]
+    (file.parent / ".git").mkdir()  # now that is the repository, and its skeletons are in another
+    assert "outside its parent" in json.loads(greenroom(*command).out)["error"]
+
+
+def test_a_template_of_the_wrong_shape_is_told_as_upstream_tells_it(greenroom: Run, tmp_path: Path) -> None:
+    file = tmp_path / "template.yaml"
+    file.write_text(TEMPLATE.replace("action: publish:git", "acton: publish:git"))
+    told = greenroom("template", "dry-run", file, "-v", "name=a")
+    assert told.code == 1
+    assert "✘ TypeError: /spec/steps/1 must have required property 'action' - missingProperty: action" in told.out
+
+
 def test_a_dry_run_does_not_write_over_what_is_there(greenroom: Run, tmp_path: Path) -> None:
     written(tmp_path / "t")
     (tmp_path / "out").mkdir()

@@ -107,6 +107,24 @@ async def test_files_beside_the_template_are_there_and_those_that_are_made_are_s
     assert not left(tmp_path)
 
 
+async def test_files_are_beside_the_template_wherever_workspaces_are(tmp_path: Path) -> None:
+    async def look(ctx: ActionContext[Any]) -> dict[str, Any]:
+        assert ctx.template.base_url is not None
+        return {"there": (Path(ctx.template.base_url.removeprefix("file://")).parent / "a.txt").is_file()}
+
+    root = tmp_path / "Über all @ 100%"
+    root.mkdir()
+    step = {"id": "look", "action": "x:look"}
+    result = await dry(
+        root,
+        step,
+        more=[made("x:look", look, dry_run=True)],
+        files=[("a.txt", b"a")],
+        output={"there": "${{ steps.look.output.there }}"},
+    )
+    assert result.output == {"there": True}
+
+
 async def test_files_cannot_be_laid_elsewhere(tmp_path: Path) -> None:
     with pytest.raises(NotAllowedError):
         await dry(tmp_path, log("x"), files=[("../escaped", b"x")])
