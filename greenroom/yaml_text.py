@@ -6,14 +6,17 @@ counted in UTF-16 units, as JavaScript does.
 
 from __future__ import annotations
 
-import json
+import math
 import re
-from collections.abc import Iterator, Mapping
-from decimal import Decimal
+from collections.abc import Iterator
 from itertools import pairwise
 from typing import Annotated, Any, Literal
 
 import msgspec
+
+from greenroom.javascript.numbers import as_double, number_text
+from greenroom.javascript.objects import keys
+from greenroom.javascript.texts import quoted, units, well_formed
 
 LONGEST_KEY = 1024
 
@@ -68,35 +71,12 @@ _MORE_INDENTED = re.compile(r"(?:^|\n)([\t ][^\n\r\u2028\u2029]*)(?:([\n\t ]*)\n
 _ESCAPES = {"0000": "\\0", "0007": "\\a", "000b": "\\v", "001b": "\\e"}
 
 
-_INDEX = re.compile(r"0|[1-9][0-9]{0,9}")
-
-
-def keys_in_order(value: Mapping[str, Any]) -> list[str]:
-    """The keys of an object as JavaScript enumerates them: those that are numbers (status codes) come first, by size."""
-    if not any(key[:1].isdecimal() for key in value):
-        return list(value)
-    numbers = {key for key in value if _INDEX.fullmatch(key) and int(key) < 2**32 - 1}
-    return [*sorted(numbers, key=int), *(key for key in value if key not in numbers)]
-
-
 def dump(value: Any, style: Style = PLAIN) -> str:
     """The text of a document. Values that are the same object are written once, and referred to. Raises RecursionError."""
-    text = _as_text(_Writer(value, style).node(value, "", 0) + "\n")
+    text = well_formed(_Writer(value, style).node(value, "", 0) + "\n")
     if not style.directives:
         return text
     return f"--- {text}" if text.startswith(("|", ">")) else f"---\n{text}"
-
-
-def _as_units(text: str) -> str:
-    """Each character beyond the BMP as its two surrogates, so that it counts as two."""
-    if text.isascii() or max(text) < "\U00010000":
-        return text
-    units = text.encode("utf-16-be", "surrogatepass")
-    return "".join(chr(int.from_bytes(units[at : at + 2])) for at in range(0, len(units), 2))
-
-
-def _as_text(units: str) -> str:
-    return units if units.isascii() else units.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
 
 
 class _Writer:
@@ -116,13 +96,13 @@ class _Writer:
             self._names.setdefault(id(value), f"a{len(self._names) + 1}")
             return
         seen.add(id(value))
-        for item in [value[key] for key in keys_in_order(value)] if isinstance(value, dict) else value:
+        for item in [value[key] for key in keys(value)] if isinstance(value, dict) else value:
             self._find_twins(item, seen)
 
     def node(self, value: Any, indent: str, at: int | None) -> str:
         """Text of a value whose lines, but the first, begin with `indent`. `at` is the column of a scalar's first character."""
         if isinstance(value, str):
-            return _string(self._style, _as_units(value), indent, at)
+            return _string(self._style, units(value), indent, at)
         if not isinstance(value, dict | list):
             return _scalar(self._style, value)
         name = self._names.get(id(value))
@@ -138,7 +118,7 @@ class _Writer:
         if not value:
             return "{}" if isinstance(value, dict) else "[]"
         if isinstance(value, dict):
-            lines = [self._pair(key, value[key], indent) for key in keys_in_order(value)]
+            lines = [self._pair(key, value[key], indent) for key in keys(value)]
         else:
             lines = ["- " + self.node(item, indent + "  ", None) for item in value]
         return f"\n{indent}".join(lines)
@@ -147,7 +127,7 @@ class _Writer:
         inner = indent + self._step
         if isinstance(value, list) and not self._style.indent_seq and len(self._step) >= 2:
             inner = inner[2:]
-        written = _key(self._style, _as_units(key), indent)
+        written = _key(self._style, units(key), indent)
         if len(written) > LONGEST_KEY:
             return f"? {written}\n{indent}: {self.node(value, inner, None)}"
         if isinstance(value, dict | list):
@@ -163,13 +143,10 @@ def _scalar(style: Style, value: Any) -> str:
         return style.null_str
     if isinstance(value, bool):
         return style.true_str if value else style.false_str
-    return number_text(float(value))
-
-
-def number_text(value: float) -> str:
-    """As JavaScript prints it."""
-    text = repr(value).removesuffix(".0")
-    return f"{Decimal(text):f}" if 1e-6 <= abs(value) < 1e21 else re.sub(r"e([+-])0+", r"e\1", text)
+    number = as_double(value)
+    if math.isfinite(number):
+        return number_text(value)
+    return ".nan" if number != number else ".inf" if number > 0 else "-.inf"
 
 
 # --- strings ---------------------------------------------------------------------------------------------------------
@@ -248,8 +225,7 @@ def _spread(text: str, after: str) -> str:
 
 def _escaped(style: Style, text: str, indent: str | None) -> str:
     """In double quotes; on several lines if it has some, is not short, and `indent` is given."""
-    raw = json.dumps(text, ensure_ascii=False)
-    raw = re.sub("[\ud800-\udfff]+", lambda run: _lone(run[0]), raw)
+    raw = units(quoted(text))
     if style.double_quoted_as_json:
         return raw
     many = indent is not None and len(raw) >= style.double_quoted_min_multi_line_length
@@ -273,12 +249,6 @@ def _lines(count: int, rest: str, indent: str) -> str:
     if rest == '"':
         return "\\n" if count == 1 else "\n\n" + "\n" * (count - 2) + indent + "\\n"
     return "\n\n" + "\n" * (count - 1) + indent + ("\\" if rest.startswith(" ") else "")
-
-
-def _lone(run: str) -> str:
-    """Surrogates without a partner, as JSON.stringify writes them."""
-    whole = re.compile("[\ud800-\udbff][\udc00-\udfff]|.")
-    return whole.sub(lambda one: one[0] if len(one[0]) == 2 else f"\\u{ord(one[0]):04x}", run)
 
 
 def _block(style: Style, text: str, indent: str, at: int | None) -> str:

@@ -11,19 +11,18 @@ from typing import Any, ClassVar, NamedTuple
 import msgspec
 
 from greenroom.errors import GreenroomError
+from greenroom.javascript.numbers import as_whole
+from greenroom.javascript.texts import well_formed
 from greenroom.web.asgi import Receive
 from greenroom.web.json_errors import explain, unexpected
 
 MOST_DRAINED = 16 * 1024 * 1024
 """Bytes of a body that is too large which are read and dropped, so that the client gets to read why it was refused."""
 
-_EXACT = 2.0**53
-
 
 def _number(text: str) -> int | float:
     """To JavaScript, `1.0` and `1e9` are whole numbers: they are checked as such, and printed without a fraction."""
-    value = float(text)
-    return int(value) if value.is_integer() and abs(value) < _EXACT else value
+    return as_whole(float(text))
 
 
 _decode = msgspec.json.Decoder(float_hook=_number).decode
@@ -202,7 +201,7 @@ def _parse_text(text: str) -> Any:
 def _whole(value: Any) -> Any:
     """The value with U+FFFD for each lone surrogate, which no answer could quote and no table can hold."""
     if isinstance(value, str):
-        return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+        return well_formed(value)
     if isinstance(value, dict):
         return {_whole(key): _whole(inner) for key, inner in value.items()}
     return [_whole(inner) for inner in value] if isinstance(value, list) else value

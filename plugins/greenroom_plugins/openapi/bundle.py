@@ -15,7 +15,7 @@ from urllib.parse import urljoin
 import msgspec
 
 from greenroom.errors import GreenroomError
-from greenroom.yaml_text import keys_in_order
+from greenroom.javascript.objects import keys
 from greenroom_plugins.openapi.references import (
     BundleError,
     Graph,
@@ -104,7 +104,7 @@ def external_references(value: Any) -> list[str]:
         if is_reference(one) and not one["$ref"].startswith("#"):
             found.append(one["$ref"])
         if isinstance(one, dict):
-            pending += [one[key] for key in reversed(keys_in_order(one))]
+            pending += [one[key] for key in reversed(keys(one))]
         elif isinstance(one, list):
             pending += reversed(one)
     return found
@@ -184,7 +184,7 @@ def _members(value: dict[str, Any] | list[Any]) -> list[tuple[str | int, Any]]:
     """With definitions first, then from the shortest name to the longest."""
     if isinstance(value, list):
         return list(enumerate(value))  # sorted already: an index is longer than those before it or as long
-    return [(key, value[key]) for key in sorted(keys_in_order(value), key=cmp_to_key(_definitions_then_short))]
+    return [(key, value[key]) for key in sorted(keys(value), key=cmp_to_key(_definitions_then_short))]
 
 
 def _definitions_then_short(one: str, other: str) -> int:
