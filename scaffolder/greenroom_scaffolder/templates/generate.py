@@ -7,6 +7,7 @@ import random
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+from greenroom.javascript.numbers import as_double
 from greenroom_scaffolder.schemas import SchemaError, TooMuchError, validate
 from greenroom_scaffolder.templates.template import as_object
 
@@ -95,11 +96,11 @@ class _Maker:
         kind = schema.get("type")
         if isinstance(kind, list):
             kind = self.rng.choice(kind) if kind else None
-        if kind is None:
+        if not isinstance(kind, str):
             kind = "object" if "properties" in schema or depth == 0 else "array" if "items" in schema else None
         if kind is None:
             return self.alternative(schema, depth)
-        makers: dict[Any, Callable[[Mapping[str, Any], int], Any]] = {
+        makers: dict[str, Callable[[Mapping[str, Any], int], Any]] = {
             "object": self.object, "array": self.array, "string": self.string, "number": self.number,
             "integer": self.number, "boolean": lambda schema, depth: self.rng.random() < 0.5,
         }  # fmt: skip
@@ -114,10 +115,10 @@ class _Maker:
 
     def object(self, schema: Mapping[str, Any], depth: int) -> dict[str, Any]:
         members = as_object(schema.get("properties"))
-        needed = schema.get("required") if isinstance(schema.get("required"), list) else []
-        wanted = [key for key in members if self.everything or key in (needed or [])]
+        needed = _listed(schema.get("required"))
+        wanted = [key for key in members if self.everything or key in needed]
         made = {key: self.value(members[key], depth + 1) for key in wanted}
-        for key in needed or []:
+        for key in needed:
             made.setdefault(str(key), "x")
         return made
 
@@ -140,7 +141,7 @@ class _Maker:
 
     def fitting(self, rule: Mapping[str, Any], made: dict[str, Any]) -> Any:
         """Of a dependency's alternatives, one that agrees with what there is."""
-        for option in rule.get("oneOf") or []:
+        for option in _listed(rule.get("oneOf")):
             members = as_object(as_object(option).get("properties"))
             if all(fits(made[key], member) for key, member in members.items() if key in made):
                 return option
@@ -150,13 +151,11 @@ class _Maker:
         least, most = _count(schema.get("minItems"), 0), _count(schema.get("maxItems"), 20)
         count = min(max(least, self.rng.randint(0, 3) if self.everything else 0), most, 20)
         rule = schema.get("items")
-        made = (
-            [self.value(rule[at] if at < len(rule) else {}, depth + 1) for at in range(count)]
-            if isinstance(rule, list)
-            else []
-        )
-        if not isinstance(rule, list):
-            made = [self.value(rule if rule is not None else {"type": "string"}, depth + 1) for _ in range(count)]
+        if isinstance(rule, list):
+            rules = [*rule, *[{}] * count][:count]
+        else:
+            rules = [rule if rule is not None else {"type": "string"}] * count
+        made = [self.value(one, depth + 1) for one in rules]
         if schema.get("uniqueItems") is True:
             made = [item for at, item in enumerate(made) if item not in made[:at]]
         return made
@@ -165,7 +164,7 @@ class _Maker:
         low, high = _bound(schema, "minimum", "exclusiveMinimum", 1), _bound(schema, "maximum", "exclusiveMaximum", -1)
         step = schema.get("multipleOf")
         base = low if low is not None else min(high, 1) if high is not None else 1
-        if isinstance(step, int | float) and step > 0:
+        if isinstance(step, int | float) and step > 0 and math.isfinite(as_double(base) / as_double(step)):
             base = math.ceil(base / step) * step
         return self.rng.choice([base, high]) if high is not None and high >= base and not step else base
 
@@ -188,7 +187,8 @@ def _listed(value: Any) -> list[Any]:
 
 
 def _count(value: Any, default: int) -> int:
-    return int(value) if isinstance(value, int | float) and value >= 0 else default
+    """A number of items or characters; more than a form could show are as good as a million."""
+    return int(min(value, 1_000_000)) if isinstance(value, int | float) and value >= 0 else default
 
 
 def _bound(schema: Mapping[str, Any], inclusive: str, exclusive: str, inside: int) -> float | None:

@@ -62,7 +62,19 @@ def test_the_same_form_has_the_same_values_each_time() -> None:
 
 
 @pytest.mark.parametrize(
-    "form", [{"$ref": "#"}, {"properties": {"a": {"$ref": "#/nowhere"}}}, {"pattern": "("}, {"enum": 5}]
+    "form",
+    [
+        {"$ref": "#"},
+        {"properties": {"a": {"$ref": "#/nowhere"}}},
+        {"pattern": "("},
+        {"enum": 5},
+        {"type": [["string"]], "properties": {"a": {"type": {"type": "string"}}}, "required": ["a"]},
+        {"properties": {"a": {"type": "array", "minItems": float("inf"), "items": ["string"]}}, "required": ["a"]},
+        {"properties": {"a": {"type": "string", "minLength": float("inf")}}, "required": ["a"]},
+        {"properties": {"a": {"type": "number", "minimum": 10**308, "multipleOf": 1e-300}}, "required": ["a"]},
+        {"properties": {"a": {"type": "integer", "minimum": 10**399, "multipleOf": 3}}, "required": ["a"]},
+        {"properties": {"a": {}}, "required": ["a"], "dependencies": {"a": {"oneOf": True}}},
+    ],
 )
 def test_a_form_that_is_no_schema_has_no_values_and_breaks_nothing(form: dict[str, Any]) -> None:
     assert list(good_values(form)) == [] or all(validate(value, form) == [] for value in good_values(form))
