@@ -7,7 +7,17 @@ import re
 
 from greenroom.javascript.texts import trim
 
-__all__ = ["SAFE", "as_double", "as_whole", "number_text", "parse_float", "read_number", "scientific", "shortest"]
+__all__ = [
+    "SAFE",
+    "as_double",
+    "as_whole",
+    "exponential",
+    "number_text",
+    "parse_float",
+    "read_number",
+    "scientific",
+    "shortest",
+]
 
 SAFE = 2**53
 """Up to here, ints and doubles agree about whole numbers."""
@@ -69,6 +79,12 @@ def scientific(digits: str, exponent: int) -> str:
     """`d.ddde+x`."""
     fraction = f".{digits[1:]}" if len(digits) > 1 else ""
     return f"{digits[0]}{fraction}e{'+' if exponent >= 0 else '-'}{abs(exponent)}"
+
+
+def exponential(number: float) -> str:
+    """`toExponential()`, with as many digits as it takes."""
+    sign, digits, point = shortest(number)
+    return sign + scientific(digits, point - 1 if number else 0)
 
 
 def read_number(text: str) -> float:

@@ -17,6 +17,7 @@ import yaml
 from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
 from greenroom.errors import ConfigError
+from greenroom.javascript.numbers import as_whole
 
 Place = tuple[str | int, ...]
 """Where a value stands: keys of objects and indexes of arrays, from the root."""
@@ -174,8 +175,7 @@ def _number(text: str) -> int | float:
         return -math.inf if low[0] == "-" else math.inf
     if low == ".nan":
         return math.nan
-    value = float(low)
-    return int(value) if value.is_integer() and abs(value) < 2**53 else value
+    return as_whole(float(low))
 
 
 def _at(name: str, node: Node, problem: str, hint: str = "") -> ConfigError:

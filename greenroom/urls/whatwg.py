@@ -10,6 +10,7 @@ from functools import lru_cache
 from urllib.parse import parse_qsl, quote, unquote_to_bytes
 
 from greenroom.errors import InputError
+from greenroom.javascript.texts import well_formed
 
 
 class InvalidUrlError(InputError):
@@ -23,7 +24,6 @@ PORTS = {"http": 80, "https": 443, "ws": 80, "wss": 443, "ftp": 21, "file": None
 
 _AROUND = "".join(map(chr, range(0x21)))
 _NEVER = re.compile(r"[\t\n\r]")
-_HALF = re.compile("[\ud800-\udfff]")
 _UNRESERVED = re.compile(r"[A-Za-z0-9_.~-]*")
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.\-]*):")
 _DRIVE = re.compile(r"[A-Za-z][:|]")
@@ -99,7 +99,7 @@ class Url:
         """The same URL with another path, in which `?` and `#` are ordinary characters."""
         if isinstance(self.path, str):
             return self
-        path = _HALF.sub("\ufffd", path)
+        path = well_formed(path)
         return replace(self, path=_path(path.replace("?", "%3F").replace("#", "%23"), self))
 
     def with_search(self, search: str) -> Url:
@@ -131,7 +131,7 @@ def parse(text: str, base: str | Url | None = None) -> Url:
     if plain := _plain(text):
         scheme, hostname, path = plain.groups()
         return Url(scheme, hostname=hostname, path=tuple(path[1:].split("/")))
-    text = _HALF.sub("\ufffd", text)
+    text = well_formed(text)
     text = _NEVER.sub("", text.strip(_AROUND))
     found = _SCHEME.match(text)
     context = parse(base) if isinstance(base, str) else base

@@ -6,10 +6,11 @@ follow zod: a value that fits but for its details ("dirty") wins over alternativ
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Literal
+
+from greenroom.javascript.json_text import json_text
 
 Path = tuple[str | int, ...]
 Issue = dict[str, Any]
@@ -26,7 +27,6 @@ class Missing:
 MISSING = Missing()
 _ABORTED: Parsed = ("aborted", None)
 _PLAIN_NAME = re.compile(r"[^\W\d]|\$")
-_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 def kind_of(value: object) -> str:
@@ -227,8 +227,7 @@ def parse(shape: Shape, value: Any) -> tuple[Any, list[Issue]]:
 
 def listed(issues: Sequence[Issue]) -> str:
     """Issues as indented JSON, which is the message of zod's own error."""
-    text = json.dumps(issues, indent=2, ensure_ascii=False)
-    return _SURROGATE.sub(lambda found: f"\\u{ord(found[0]):x}", text)
+    return json_text(issues, "  ")
 
 
 def describe(issues: Sequence[Issue]) -> str:

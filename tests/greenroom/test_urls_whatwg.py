@@ -48,6 +48,7 @@ def test_what_is_no_name_is_no_url(host: str) -> None:
 
 def test_half_a_character_is_replaced() -> None:
     assert parse("http://x/\ud800?\udc00").href == "http://x/%EF%BF%BD?%EF%BF%BD"
+    assert parse("http://x/\ud83d\ude00").href == "http://x/%F0%9F%98%80"
 
 
 def test_no_network_library_is_loaded_to_look_at_a_url() -> None:

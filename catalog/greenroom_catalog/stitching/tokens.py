@@ -17,6 +17,7 @@ import msgspec
 
 from greenroom.entity import Entity
 from greenroom.errors import InputError
+from greenroom.javascript.texts import length
 from greenroom.javascript.values import text_of
 from greenroom_catalog.model import UNSEARCHED
 
@@ -371,7 +372,5 @@ def _storable(value: Value) -> Value:
 
 def _is_long(text: str) -> bool:
     """Whether it is over the limit as JavaScript counts, in UTF-16 units."""
-    length = len(text)
-    if 2 * length <= LONGEST or length > LONGEST or text.isascii():
-        return length > LONGEST
-    return len(text.encode("utf-16-le", "surrogatepass")) > 2 * LONGEST
+    characters = len(text)
+    return characters > LONGEST or (2 * characters > LONGEST and length(text) > LONGEST)

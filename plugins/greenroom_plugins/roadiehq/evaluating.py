@@ -12,6 +12,8 @@ from typing import Any
 
 import msgspec
 
+from greenroom.javascript.numbers import as_whole
+
 MEMORY = 1024**3
 """Bytes of address space, for Python and all."""
 MOST_RESULT = 16 * 1024 * 1024
@@ -63,9 +65,7 @@ def _plain(value: Any, null: object) -> Any:
         return {str(key): _plain(one, null) for key, one in value.items()}
     if isinstance(value, list | tuple):
         return [_plain(one, null) for one in value]
-    if isinstance(value, float) and value.is_integer() and abs(value) < 2**53:
-        return int(value)
-    return value
+    return as_whole(value) if isinstance(value, float) else value
 
 
 def main() -> int:

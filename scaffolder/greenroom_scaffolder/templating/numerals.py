@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from decimal import ROUND_HALF_UP, Context, Decimal
 
-from greenroom.javascript.numbers import SAFE, as_double, number_text, scientific, shortest
+from greenroom.javascript.numbers import SAFE, as_double, exponential, number_text, scientific
 from greenroom.javascript.texts import trim
 from greenroom_scaffolder.templating.limits import RenderError
 
@@ -96,8 +96,7 @@ def to_exponential(value: Number, digits: Number | None) -> str:
         return number_text(value)
     count = _argument(digits, 0, "toExponential()")
     if digits is None:
-        sign, figures, point = shortest(exact)
-        return sign + scientific(figures, point - 1 if exact else 0)
+        return exponential(exact)
     figures, exponent = _rounded(abs(exact), count + 1)
     return ("-" if exact < 0 else "") + scientific(figures, exponent)
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from greenroom.javascript.numbers import as_whole, number_text, parse_float, read_number, shortest
+from greenroom.javascript.numbers import as_whole, exponential, number_text, parse_float, read_number, shortest
 
 
 @pytest.mark.parametrize(
@@ -51,6 +51,11 @@ def test_a_whole_number_is_an_int_as_far_as_doubles_are_exact() -> None:
         (2**53, int),
         (2**54, float),
     ]
+
+
+def test_exponents_are_written_as_javascript_writes_them() -> None:
+    numbers = (-0.0, 1.5e-9, 123456.0, -100.0)
+    assert [exponential(number) for number in numbers] == ["0e+0", "1.5e-9", "1.23456e+5", "-1e+2"]
 
 
 @given(st.floats(allow_nan=False, allow_infinity=False))

@@ -6,6 +6,8 @@ from bisect import bisect_right
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from greenroom.javascript.texts import length, units, well_formed
+
 WIDEST = 80
 
 
@@ -26,7 +28,7 @@ class Lines:
     def spot(self, offset: int) -> Spot:
         """With the column in UTF-16 units, as JavaScript counts."""
         line = bisect_right(self._starts, offset)
-        return Spot(line, _units(self._text[self._starts[line - 1] : offset]) + 1)
+        return Spot(line, length(self._text[self._starts[line - 1] : offset]) + 1)
 
     def place(self, offset: int) -> Spot:
         """As `spot`, with the column in code points, as editors and terminals count."""
@@ -42,33 +44,17 @@ class Lines:
         """The message with its place, and the line it points at, cut to 80 characters around a caret."""
         spot = self.spot(start)
         message = f"{message} at line {spot.line}, column {spot.column}"
-        shown, caret = _in_units(self._line(spot.line)).rstrip("\n\r"), spot.column - 1
+        shown, caret = units(self._line(spot.line)).rstrip("\n\r"), spot.column - 1
         if caret >= 60 and len(shown) > WIDEST:
             begin = min(caret - 39, len(shown) - 79)
             shown, caret = f"…{shown[begin:]}", caret - begin + 1
         if len(shown) > WIDEST:
             shown = f"{shown[:79]}…"
         if spot.line > 1 and not shown[:caret].strip(" "):
-            before = _in_units(self._line(spot.line - 1))
+            before = units(self._line(spot.line - 1))
             shown = (f"{before[:79]}…\n" if len(before) > WIDEST else before) + shown
         if not shown.strip(" "):
             return message
         last = self.spot(end)
         width = min(last.column - spot.column, WIDEST - caret) if last.line == spot.line and end > start + 1 else 1
-        return f"{message}:\n\n{_whole(shown)}\n{' ' * caret}{'^' * max(1, width)}\n"
-
-
-def _units(text: str) -> int:
-    return len(text) if text.isascii() else len(text.encode("utf-16-le", "surrogatepass")) // 2
-
-
-def _in_units(text: str) -> str:
-    """With two halves in the place of each character that JavaScript counts as two."""
-    if text.isascii():
-        return text
-    return "".join(map(chr, memoryview(text.encode("utf-16-le", "surrogatepass")).cast("H")))
-
-
-def _whole(text: str) -> str:
-    """Halves put together again; one that was cut off becomes U+FFFD."""
-    return text if text.isascii() else text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+        return f"{message}:\n\n{well_formed(shown)}\n{' ' * caret}{'^' * max(1, width)}\n"

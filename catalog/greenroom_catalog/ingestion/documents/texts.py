@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable
 from typing import NamedTuple, TypeAlias
 
+from greenroom.javascript.texts import well_formed
 from greenroom_catalog.ingestion.documents.grammar import Block, Wrong
 
 Complain: TypeAlias = Callable[[int | tuple[int, int], str], None]
@@ -46,8 +47,6 @@ _ESCAPES = {
 }
 _HEX = {"x": 2, "u": 4, "U": 8}
 _QUOTED = re.compile(r"\\(?:\r?\n[ \t]*|.|\Z)|\r?\n(?:[ \t\n]|\r\n)*", re.DOTALL)
-_SURROGATE_PAIR = re.compile("[\ud800-\udbff][\udc00-\udfff]")
-_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 def plain(source: str, offset: int, complain: Complain) -> str:
@@ -96,7 +95,7 @@ def _unescaped(source: str, offset: int, complain: Complain) -> str:
             complain(offset + found.start(), f"Invalid escape sequence {shown}")
         parts.append(character)
         at += length
-    return _whole("".join([*parts, source[at:end]]))
+    return well_formed("".join([*parts, source[at:end]]))
 
 
 def _character(code: str, length: int) -> str | None:
@@ -106,14 +105,6 @@ def _character(code: str, length: int) -> str | None:
     if point > 0x10FFFF:
         raise CodePointError(f"Invalid code point {point}")
     return chr(point)
-
-
-def _whole(text: str) -> str:
-    """Two escaped surrogates are one character; one alone, which UTF-8 cannot carry, is none."""
-    if _SURROGATE.search(text) is None:
-        return text
-    paired = _SURROGATE_PAIR.sub(lambda pair: pair[0].encode("utf-16", "surrogatepass").decode("utf-16"), text)
-    return _SURROGATE.sub("\ufffd", paired)
 
 
 def _fold(source: str) -> str:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 import math
 import re
-from decimal import Decimal
 from typing import Any
 
+from greenroom.javascript.numbers import exponential
 from greenroom.javascript.objects import in_order
 from greenroom.javascript.values import text_of
 from greenroom_catalog.ingestion.documents.composing import Composed
@@ -175,7 +175,7 @@ def _plain_text(node: Scalar) -> str:
     if base := {"0o": "o", "0x": "x"}.get(source[:2]):
         return f"0{base}{int(value):{base}}"
     if "e" in source.lower():
-        return _with_exponent(value)
+        return exponential(float(value))
     text = text_of(value)
     if not source.endswith("0") or "." not in source or text.startswith("-"):
         return text
@@ -189,14 +189,6 @@ def _without_value(source: str) -> str:
     if any(char.isdigit() for char in text):  # too large
         return f"{'-' * text.startswith('-')}.inf"
     return text if text in (".nan", ".inf", "-.inf") else source
-
-
-def _with_exponent(value: float) -> str:
-    """As JavaScript's `toExponential` prints a number."""
-    sign, digits, power = Decimal(repr(float(value))).normalize().as_tuple()
-    first, *rest = map(str, digits)
-    exponent = int(power) + len(rest) if any(digits) else 0
-    return f"{'-' * (sign and any(digits))}{first}{'.' * bool(rest)}{''.join(rest)}e{exponent:+}"
 
 
 def _enclosed(opening: str, parts: list[str], closing: str, indent: str) -> str:
