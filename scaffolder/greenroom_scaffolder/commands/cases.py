@@ -34,6 +34,13 @@ class FileWanted(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     executable: bool | None = None
     absent: bool = False
 
+    def __post_init__(self) -> None:
+        """Raises ValueError for a regular expression that is none, which names its place in the file of cases."""
+        try:
+            re.compile(self.matches or "")
+        except re.error as error:
+            raise ValueError(f"{self.matches!r} is not a regular expression: {error}") from error
+
 
 class Expected(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What has to come of a case. What is not mentioned may be anything."""

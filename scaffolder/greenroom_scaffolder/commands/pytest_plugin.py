@@ -66,9 +66,13 @@ class _File(pytest.File):
     """A file of cases."""
 
     def collect(self) -> Iterator[pytest.Item]:
+        from greenroom.errors import InputError
         from greenroom_scaffolder.commands.cases import read_suite
 
-        suite = read_suite(self.path)
+        try:
+            suite = read_suite(self.path)
+        except InputError as error:
+            raise self.CollectError(error.message) from None
         for case in suite.cases:
             yield _Item.from_parent(self, name=case.name, suite=suite, case=case)
 

@@ -40,7 +40,7 @@ def test(ctx: click.Context, paths: tuple[Path, ...], update: bool, part: str, l
         raise click.UsageError(f"there are no cases: no file is called {' or '.join(CASE_FILES)}")
     verdicts = asyncio.run(_run(suites, part, layers, update=update))
     if not verdicts:
-        raise click.UsageError(f"there is no case whose name contains {part!r}")
+        raise click.UsageError(f"there is no case whose name contains {part!r}" if part else "there are no cases")
     _tell(verdicts)
     ctx.exit(1 if any(one.problems for one in verdicts) else 0)
 

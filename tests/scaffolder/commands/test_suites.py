@@ -117,6 +117,29 @@ def test_pytest_collects_the_same_cases(tmp_path: Path) -> None:
     assert "Traceback" not in told
 
 
+def test_a_file_of_cases_that_is_none_is_told_to_pytest_without_our_frames(tmp_path: Path) -> None:
+    written(tmp_path, "cases: [{name: a, expect: {files: {a: {matches: '('}}}}]\n")
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-q",
+        "-p",
+        "no:cacheprovider",
+        "--rootdir",
+        str(tmp_path),
+        str(tmp_path),
+    ]
+    told = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False).stdout
+    assert "'(' is not a regular expression: missing ), unterminated subpattern" in told
+    assert "read_suite" not in told
+
+
+def test_a_file_without_cases_is_no_success(greenroom: Run, tmp_path: Path) -> None:
+    told = greenroom("template", "test", written(tmp_path, "cases: []"))
+    assert (told.code, told.err.strip().endswith("Error: there are no cases")) == (2, True)
+
+
 def test_a_snapshot_is_written_once_and_held_to_from_then_on(greenroom: Run, tmp_path: Path) -> None:
     cases = "cases:\n  - {name: All of it, values: {name: local}, snapshot: true}\n"
     written(tmp_path, cases)
