@@ -1,9 +1,12 @@
-"""One call of an action -> its answer. It can be told to end; what does not heed that is left behind, and nobody waits for it."""
+"""One call of an action -> its answer. It can be told to end; what does not heed that is left behind, and nobody waits for it.
+
+Whatever it raises is an Exception where it is looked at: only who runs tasks is asked to end by anything else."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, Generic, TypeVar
 
 from greenroom.errors import GreenroomError
@@ -40,13 +43,12 @@ class Act(Generic[T]):
             await asyncio.wait([self._over], timeout=seconds)
 
     def answer(self) -> T:
-        """Of one that has ended by itself. Raises what it raised."""
-        if self.job.cancelled():
-            raise GreenroomError("The action was cancelled from within")
+        """Of one that has ended by itself. Raises what it raised, see `contained`."""
         answer: T
-        answer, error = self.job.result()
-        if error is not None:
-            raise error
+        with contained():
+            answer, error = self.job.result()
+            if error is not None:
+                raise error
         return answer
 
     async def end(self, grace: float) -> None:
@@ -55,9 +57,38 @@ class Act(Generic[T]):
         await asyncio.wait([self.job], timeout=grace)
 
 
+class OddError(Exception):
+    """What was raised is no Exception. It goes by the same name, and ends no more than any other error does"""
+
+
+@contextmanager
+def contained() -> Iterator[None]:
+    """What is raised in the block by others than us is raised as an Exception: SystemExit and KeyboardInterrupt would end the
+    process, what a library has of its own whoever waits for it, and CancelledError the run, for good. Who is asked to end, does."""
+    try:
+        yield
+    except Exception:
+        raise
+    except asyncio.CancelledError as error:
+        if _asked_to_end():
+            raise
+        raise GreenroomError("What the step called was cancelled from within") from error
+    except BaseException as error:
+        raise type(type(error).__name__, (OddError,), {})(str(error)) from error
+
+
+def _asked_to_end() -> bool:
+    """Nobody asks a thread."""
+    try:
+        task = asyncio.current_task()
+    except RuntimeError:
+        return False
+    return task is not None and task.cancelling() > 0
+
+
 async def _told(work: Callable[[], Awaitable[T]]) -> tuple[Any, BaseException | None]:
-    """What it came to: a task that raises SystemExit would end the process."""
+    """What it came to: a task that raises SystemExit or KeyboardInterrupt would end the process."""
     try:
         return await work(), None
-    except (Exception, SystemExit) as error:  # noqa: BLE001 - `answer` raises it
+    except (Exception, SystemExit, KeyboardInterrupt) as error:  # noqa: BLE001 - `answer` raises it
         return None, error

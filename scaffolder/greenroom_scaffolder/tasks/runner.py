@@ -20,7 +20,7 @@ from greenroom.plugin import TemplateInfo
 from greenroom_scaffolder.actions.registry import Registry
 from greenroom_scaffolder.settings import Environment
 from greenroom_scaffolder.tasks import steps
-from greenroom_scaffolder.tasks.acting import GRACE, Act
+from greenroom_scaffolder.tasks.acting import GRACE, Act, contained
 from greenroom_scaffolder.tasks.answers import converted, measured, plain, said
 from greenroom_scaffolder.tasks.context import Allowance, Frame, StepContext
 from greenroom_scaffolder.tasks.expressions import Renderer, little, quick
@@ -124,7 +124,8 @@ class Runner:
     async def run(self, task: Task, journal: Journal, cancelled: asyncio.Event | None = None) -> Outcome:
         """Run a task to its end; the caller writes the outcome down. Setting `cancelled` ends it soon.
 
-        When this itself is cancelled the task is left as it is, for another worker. Raises what `journal.durable` raises."""
+        When this itself is cancelled the task is left as it is, for another worker. Raises what `journal.durable` raises; whatever
+        an action raises is the failure of its step."""
         return await Run(self, task, journal, cancelled or asyncio.Event()).outcome()
 
 
@@ -166,7 +167,7 @@ class Run:
         self._template = template_of(task.spec)
         self._first: Mapping[str, Any] | None = None
         """The error of the first step that failed."""
-        self.error: BaseException | None = None
+        self.error: Exception | None = None
         """The same, as it was raised, where it was raised in this attempt."""
         self._room = bounds.answers
         self._allowed = True
@@ -186,7 +187,7 @@ class Run:
         watch = None if self._dry else asyncio.ensure_future(self._watch())
         try:
             return await self._all()
-        except (Exception, SystemExit) as error:
+        except Exception as error:
             if self._broken:
                 raise
             self.error = self.error or error
@@ -257,7 +258,7 @@ class Run:
         result: Result = "failed"
         try:
             result = await self._do(step, place, known, last=last)
-        except (Exception, SystemExit) as error:
+        except Exception as error:
             if self._broken:
                 raise
             self._failed(step, error)
@@ -287,7 +288,7 @@ class Run:
                 await self._keep()
             self._finish(step, place, output)
             self._unsettled = self._unsettled or not plan.action.idempotent
-        except (Exception, SystemExit) as error:
+        except Exception as error:
             if not self._broken:
                 self._tell_failed(step, place, error)
             raise
@@ -406,7 +407,7 @@ class Run:
 
     # --- what goes wrong -------------------------------------------------------------------------------------------
 
-    def _tell_failed(self, step: Step, place: str, error: BaseException) -> None:
+    def _tell_failed(self, step: Step, place: str, error: Exception) -> None:
         told = error_body(error_name(error), said(error), self.redactor)
         self._scribe.tell(_stack(told), step["id"], "failed")
         status: StepStatus = "cancelled" if isinstance(error, CancelledStepError) else "failed"
@@ -416,7 +417,7 @@ class Run:
             trace = self.redactor.redact(trace)
             log.warning("Task %s: step %s failed\n%s", self._task.id, step["id"], trace)
 
-    def _failed(self, step: Step, error: BaseException) -> None:
+    def _failed(self, step: Step, error: Exception) -> None:
         told = error_body(error_name(error), said(error), self.redactor)
         if self._first is not None:
             self._scribe.tell(f"Additional error occurred: {told['message']}\n{_stack(told)}", step["id"], "failed")
@@ -427,7 +428,7 @@ class Run:
         self._first = self._first if self._first is not None else told
         self._scope.failed = True
 
-    def _failure(self, error: BaseException) -> Outcome:
+    def _failure(self, error: Exception) -> Outcome:
         return Outcome("failed", error=self._first or error_body(error_name(error), said(error), self.redactor))
 
     def _refuse_cancelled(self, step: Step) -> None:
@@ -494,8 +495,13 @@ class UnsupportedTemplateError(GreenroomError):
 
 
 async def _aside(passing: bool, work: Callable[[], T]) -> T:
-    """Do what nobody notices in passing, and all else in a thread."""
-    return work() if passing else await in_thread(work)
+    """Do what nobody notices in passing, and all else in a thread. Filters are others' work, as actions are."""
+
+    def done() -> T:
+        with contained():
+            return work()
+
+    return done() if passing else await in_thread(done)
 
 
 def _gathered(rounds: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

@@ -180,9 +180,7 @@ class Worker:
             raise
         except GreenroomError as error:
             return _failed(error)
-        except asyncio.CancelledError:
-            raise
-        except BaseException as error:  # such as an action's library may have of its own
+        except Exception as error:
             log.exception("the run of the task %s broke", task.id)
             return _failed(error)
 
@@ -256,7 +254,7 @@ def _unopened(claim: Claim) -> Task:
     return Task(str(claim.id), spec, claim.created_by or None, {}, NOBODY, TaskState())
 
 
-def _failed(error: BaseException) -> Outcome:
+def _failed(error: Exception) -> Outcome:
     message = error.message if isinstance(error, GreenroomError) else str(error)
     return Outcome("failed", error={"name": error_name(error), "message": message})
 

@@ -23,6 +23,7 @@ from greenroom_scaffolder.tasks.removals import Removals
 from greenroom_scaffolder.tasks.runner import Bounds
 from greenroom_scaffolder.tasks.scribe import LogLimits
 from greenroom_scaffolder.tasks.task import Checkpoint, Outcome, StepState, TaskState, retried
+from greenroom_scaffolder.templating import Engine
 from greenroom_scaffolder.workspace.quota import QuotaError
 from greenroom_scaffolder.workspace.workspace import Workspace
 from tests.scaffolder.tasks.rehearsal import Died, Notebook, log, made, run_steps, runner_of, spec_of, task_of
@@ -101,13 +102,56 @@ async def test_a_template_of_another_version_is_refused(tmp_path: Path) -> None:
     assert notebook.events == []
 
 
-@pytest.mark.parametrize("error", [SystemExit(3), RecursionError("deep"), MemoryError(), asyncio.CancelledError()])
-async def test_whatever_an_action_raises_only_fails_its_step(tmp_path: Path, error: BaseException) -> None:
-    async def run(ctx: ActionContext[Any]) -> None:
+class Odd(BaseException):
+    """Such as a library may have of its own."""
+
+
+ODD = [
+    SystemExit(3),
+    RecursionError("deep"),
+    MemoryError(),
+    KeyboardInterrupt(),
+    GeneratorExit(),
+    Odd("enough"),
+    BaseExceptionGroup("several", [KeyboardInterrupt()]),
+]
+
+
+@pytest.mark.parametrize("in_a_thread", [False, True])
+@pytest.mark.parametrize("error", [*ODD, asyncio.CancelledError()], ids=lambda error: type(error).__name__)
+async def test_whatever_an_action_raises_only_fails_its_step(
+    tmp_path: Path, error: BaseException, in_a_thread: bool
+) -> None:
+    def fail() -> None:
         raise error
 
-    outcome, _ = await run_steps(tmp_path, {"action": "x:y"}, more=[made("x:y", run)])
+    async def run(ctx: ActionContext[Any]) -> None:
+        if in_a_thread:
+            await ctx.in_thread(fail)
+        fail()
+
+    after = {**log("still here"), "if": "${{ failure() }}"}
+    outcome, notebook = await run_steps(tmp_path, {"action": "x:y"}, after, more=[made("x:y", run)])
     assert outcome.status == "failed"
+    assert any("still here" in line for line in notebook.lines)
+    if error in ODD:
+        assert outcome.error == {"name": type(error).__name__, "message": str(error)}
+
+
+@pytest.mark.parametrize(
+    "error",
+    [one for one in [*ODD, asyncio.CancelledError()] if not isinstance(one, Exception)],
+    ids=lambda error: type(error).__name__,
+)
+async def test_whatever_a_filter_raises_only_fails_its_step(tmp_path: Path, error: BaseException) -> None:
+    def fail(_value: object) -> None:
+        raise error
+
+    runner = runner_of(tmp_path)
+    runner.engine = Engine({"fail": fail})
+    for text in ("${{ 'x' | fail }}", "{% if true %}${{ 'x' | fail }}{% endif %}"):  # at once, and in a thread
+        outcome = await runner.run(task_of(spec_of(log(text))), Notebook())
+        assert (text, outcome.status) == (text, "failed")
 
 
 async def test_typed_inputs_that_do_not_fit_are_told_of_by_their_place(tmp_path: Path) -> None:
@@ -235,7 +279,7 @@ async def _cancelled(tmp_path: Path, run: Any, *steps: dict[str, Any]) -> tuple[
     running = asyncio.ensure_future(runner.run(task_of(spec_of(*steps)), notebook, cancelled))
     await begun.wait()
     cancelled.set()
-    return await asyncio.wait_for(running, 10), notebook
+    return await asyncio.wait_for(running, 60), notebook
 
 
 async def test_cancelling_ends_the_step_and_what_would_follow(tmp_path: Path) -> None:
@@ -300,7 +344,7 @@ async def test_an_action_that_never_ends_keeps_its_workspace_but_neither_task_no
     await begun.wait()
     if not longest:
         cancelled.set()
-    outcome = await asyncio.wait_for(running, 10)
+    outcome = await asyncio.wait_for(running, 60)
     assert (outcome.error or {})["name"] == ("TimeoutError" if longest else "Error")
     assert called == 1
     assert any("x:y does not end although it was told to" in line for line in notebook.lines)
@@ -339,9 +383,9 @@ async def test_cancelling_ends_programs_with_all_that_they_started(
         file = tmp_path / "task-1" / "pids"
         pids = file.read_text().split() if file.exists() else []
     cancelled.set()
-    outcome = await asyncio.wait_for(running, 20)
+    outcome = await asyncio.wait_for(running, 60)
     assert outcome.status == "failed"
-    async with asyncio.timeout(5):  # a process that is killed takes a moment to die
+    async with asyncio.timeout(60):  # a process that is killed takes a moment to die
         while not all(_gone(int(pid)) for pid in pids):
             await asyncio.sleep(0.01)
 
@@ -416,9 +460,22 @@ async def test_what_must_not_be_done_twice_begins_only_when_that_is_written_down
 
 
 async def _dies_in(tmp_path: Path, spec: dict[str, Any], action: Any) -> Notebook:
-    notebook = Notebook()
-    with pytest.raises(Died):
-        await runner_of(tmp_path, action).run(task_of(spec), notebook)
+    """The process is killed where the action raises Died: nothing more of the run is written down."""
+    notebook, dead = Notebook(), asyncio.Event()
+
+    async def dying(ctx: ActionContext[Any]) -> Any:
+        try:
+            return await action.run(ctx)
+        except Died:
+            dead.set()
+            await asyncio.Event().wait()
+
+    mortal = msgspec.structs.replace(action, run=dying)
+    running = asyncio.ensure_future(runner_of(tmp_path, mortal).run(task_of(spec), notebook))
+    await asyncio.wait_for(dead.wait(), 10)
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running
     return notebook
 
 
@@ -806,5 +863,5 @@ async def test_a_hostile_template_harms_nobody_else(tmp_path: Path, kind: str) -
     hostile = asyncio.ensure_future(runner.run(task_of(spec_of(log(HOSTILE[kind]))), Notebook()))
     for _ in range(20):
         assert (await runner.run(task_of(spec_of(log("x"))), Notebook())).status == "completed"
-    outcome = await asyncio.wait_for(hostile, 30)
+    outcome = await asyncio.wait_for(hostile, 120)
     assert len(str(outcome)) < 20_000
