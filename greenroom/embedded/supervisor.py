@@ -7,6 +7,7 @@ found in a file: after a crash, in a container, that id may be somebody else's.
 
 from __future__ import annotations
 
+import itertools
 import os
 import queue
 import re
@@ -28,6 +29,8 @@ LOG_LIMIT = 8 * 1024 * 1024
 CLAIM_SECONDS = 5.0
 STOP_SECONDS = 60.0
 QUICK_SECONDS = 5.0
+TICK = 1.0
+TRIM_TICKS = 60
 QUICK_ENDS = 3
 """Postgres that ends so often within `QUICK_SECONDS` is given up; whoever still uses it will try again, less often."""
 
@@ -141,11 +144,20 @@ class Supervisor:
         threading.Thread(target=watch, daemon=True).start()
 
     def _next_news(self) -> _Idle | _Free:
+        ticks = itertools.count(1)
         while True:
             try:
-                return self.news.get(timeout=60)
+                return self.news.get(timeout=TICK)
             except queue.Empty:
-                trim(self.job.home.log)
+                self._hasten()
+                if next(ticks) % TRIM_TICKS == 0:
+                    trim(self.job.home.log)
+
+    def _hasten(self) -> None:
+        """Somebody else has told Postgres to stop, by SIGTERM, after which it lets nobody in and waits for those who are in: our
+        pools, which do not leave by themselves. It shall stop at once, and be started again."""
+        if self.process is not None and _stopping(self.job.home):
+            self.process.send_signal(signal.SIGINT)  # to our own child, if it is still there
 
     def _may_start(self) -> bool:
         if self.process is not None:
@@ -199,6 +211,15 @@ class Supervisor:
         except FileNotFoundError:
             return None
         return int(lines[0])
+
+
+def _stopping(home: Home) -> bool:
+    """What Postgres says of itself in the eighth line of its file."""
+    try:
+        lines = (home.cluster / "postmaster.pid").read_text().splitlines()
+    except FileNotFoundError:
+        return False
+    return len(lines) > 7 and lines[7].strip() == "stopping"
 
 
 def trim(log: Path) -> None:

@@ -160,6 +160,17 @@ async def test_a_killed_postmaster_is_started_again_under_its_users(folder: Path
     assert nothing_runs(home)
 
 
+async def test_a_postmaster_that_was_told_to_stop_does_not_wait_for_its_users(folder: Path, home: Home) -> None:
+    async with user(folder), embedded_postgres(folder, UNSAFE) as server:
+        stays = await asyncpg.connect(**server.dsn)
+        told = postmaster(home)
+        os.kill(told, signal.SIGTERM)
+        await until(lambda: (home.cluster / "postmaster.pid").exists() and postmaster(home) != told)
+        assert await eventually_visits(server.dsn) == 1
+        stays.terminate()
+    assert nothing_runs(home)
+
+
 async def eventually_visits(dsn: dict[str, Any]) -> int:
     async with asyncio.timeout(20):
         while True:
