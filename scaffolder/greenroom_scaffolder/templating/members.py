@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 from greenroom.javascript.objects import entries, index_of
+from greenroom.javascript.replacements import expand
 from greenroom.javascript.texts import from_units, split_units, trim, trim_end, trim_start, units
 from greenroom_scaffolder.templating import numerals, patterns
 from greenroom_scaffolder.templating.callables import Bound
@@ -155,7 +156,7 @@ def _replace(run: Run, subject: str, search: Any, replacement: Any) -> str:
     if at < 0:
         return subject
     subject, old = units(subject), units(old)
-    new = patterns.expand(units(new), subject, at, [old], {})
+    new = expand(units(new), subject, at, [old], {})
     run.fits(len(subject) + len(new))
     return from_units(subject[:at] + new + subject[at + len(old) :])
 

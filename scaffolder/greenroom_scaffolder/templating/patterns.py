@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import Iterator
 from typing import Any
 
 from greenroom.javascript.patterns import PatternError, PatternTooLargeError, compiled, translated
+from greenroom.javascript.replacements import expand
 from greenroom.javascript.texts import from_units, units
 from greenroom_scaffolder.templating.limits import Budget, RenderError
 from greenroom_scaffolder.templating.values import UNDEFINED, Pattern
 
-__all__ = ["expand", "is_valid", "replace", "split", "test"]
+__all__ = ["is_valid", "replace", "split", "test"]
 
 
 def is_valid(source: str, flags: str) -> bool:
@@ -82,31 +82,6 @@ def _matches(pattern: Pattern, subject: str, budget: Budget) -> Iterator[Any]:
         yield found
         if found.end() == found.start():
             pattern.last_index += 1
-
-
-_DOLLAR = re.compile(r"\$(?:([$&`'])|([0-9]{1,2})|<([^>]*)>)")
-
-
-def expand(replacement: str, subject: str, start: int, groups: list[str | None], names: dict[str, int]) -> str:
-    """What `$1`, `$&` and the like in a replacement stand for."""
-    if "$" not in replacement:
-        return replacement
-    end = start + len(groups[0] or "")
-
-    def meant(found: re.Match[str]) -> str:
-        sign, digits, name = found.groups()
-        if sign:
-            return {"$": "$", "&": subject[start:end], "`": subject[:start], "'": subject[end:]}[sign]
-        if name is not None:
-            return (groups[names[name]] or "" if name in names else "") if names else found[0]
-        number = int(digits)
-        if len(digits) == 2 and number >= len(groups):
-            number, rest = int(digits[0]), digits[1]
-        else:
-            rest = ""
-        return (groups[number] or "") + rest if 0 < number < len(groups) else found[0]
-
-    return _DOLLAR.sub(meant, replacement)
 
 
 def split(pattern: Pattern, subject: str, limit: int, budget: Budget) -> list[Any]:

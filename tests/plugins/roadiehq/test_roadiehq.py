@@ -146,7 +146,7 @@ async def test_a_replacement_is_checked_before_and_bounded_in_time(
         ),
         (
             {"file": "a.txt", "find": "(" * 5000 + ")" * 5000, "replaceWith": "y", "matchRegex": True},
-            "nested too deeply",
+            "Regular expression too large",
         ),
         (
             {"file": "a.txt", "find": "(a|aa)+(?=b)(a|aa)+$", "replaceWith": "y", "matchRegex": True},

@@ -1,0 +1,37 @@
+"""`replaceAll` of texts and patterns. Expectations were computed with Node 20."""
+
+from __future__ import annotations
+
+import pytest
+
+from greenroom.errors import InputError
+from greenroom_plugins.roadiehq.patterns import replace_all
+
+
+@pytest.mark.parametrize(
+    ("content", "find", "replacement", "result"),
+    [
+        ("a\u2028b", "^.|.$", "-", "-\u2028-"),
+        ("x1a", "(?:a)??", "é$$", "é$xé$1é$aé$"),
+        ("abxd", "x*", "-", "-a-b--d-"),
+        ("ab", "(?<n>a)|b", "$<n>|$<m>|$1|$2|$0", "a||a|$2|$0|||$2|$0"),
+        ("ab", "(b)?\\1a", "<$&$'>", "<ab>b"),
+        ("É é", "É", "x", "x é"),
+        ("tab\tend", "[^\\S ]", "_", "tab_end"),
+        ("😀", "^..$", "two", "two"),
+    ],
+)
+def test_a_pattern_matches_and_is_replaced_as_in_javascript(
+    content: str, find: str, replacement: str, result: str
+) -> None:
+    assert replace_all(content, find, replacement, is_pattern=True) == result
+
+
+def test_a_text_is_no_pattern() -> None:
+    assert replace_all("a.b 😀", ".", "$&$1$`", is_pattern=False) == "a.$1ab 😀"
+
+
+def test_a_wrong_pattern_is_told_in_the_words_of_node() -> None:
+    with pytest.raises(InputError) as caught:
+        replace_all("a", "(", "b", is_pattern=True)
+    assert str(caught.value) == "Invalid regular expression: /(/g: Unterminated group"
