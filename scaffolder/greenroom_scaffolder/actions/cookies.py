@@ -28,7 +28,7 @@ import msgspec
 from jinja2 import nodes
 from jinja2.ext import Extension
 from jinja2.parser import Parser
-from jinja2.sandbox import ImmutableSandboxedEnvironment
+from jinja2.sandbox import SandboxedEnvironment
 
 from greenroom.errors import GreenroomError, InputError
 from greenroom_scaffolder.actions.binaries import LOOKED_AT, is_binary
@@ -55,6 +55,9 @@ EXTENSIONS = {
     "jinja2_time.TimeExtension": None,
 }
 """What `extensions` may name, and what loads it; None: it is there anyway. Others would be code of this machine."""
+_SPACING = ("trim_blocks", "lstrip_blocks")
+_CALLED = {"_template": "/input", "_output_dir": "/output", "_repo_dir": "/input", "_checkout": None}
+"""What cookiecutter adds of how it was called: as in upstream's container."""
 
 
 class Job(msgspec.Struct, frozen=True):
@@ -142,14 +145,14 @@ class _Oven:
         self._source = source
         self._copied = list(job.copied)
         self._whole: list[str] = []
-        self.environment = _environment(source, job.extensions)
         given: Any = {}
         if source.find("cookiecutter.json") is not None:
             given = json.loads(source.read("cookiecutter.json"))
         if not isinstance(given, dict):
             raise InputError("cookiecutter.json is not an object")
+        self.environment = _environment(source, job.extensions or _known(given.get("_extensions")), _spacing(given))
         own = {"_copy_without_render": self._copied} if self._copied else {}
-        self._cookies = cookies(given, {**job.values, **own}, self.environment)
+        self._cookies = {**cookies(given, {**job.values, **own}, self.environment), **_CALLED}
         self._copied = list(self._cookies.get("_copy_without_render") or ())
 
     def put(self, entry: Entry, result: Workspace) -> None:
@@ -196,11 +199,24 @@ class _Oven:
             raise InputError(f"{error} (in {what})") from error
 
 
-def _environment(source: Workspace, extensions: Sequence[str]) -> jinja2.Environment:
+def _known(extensions: Any) -> list[str]:
+    """Of what cookiecutter.json names, what can be used: the rest is passed over."""
+    return [one for one in extensions if one in EXTENSIONS] if isinstance(extensions, list) else []
+
+
+def _spacing(given: Mapping[str, Any]) -> dict[str, bool]:
+    """`_jinja2_env_vars` of cookiecutter.json, as far as it is about the space around blocks."""
+    wanted = given.get("_jinja2_env_vars")
+    return {name: bool(wanted[name]) for name in _SPACING if name in wanted} if isinstance(wanted, dict) else {}
+
+
+def _environment(source: Workspace, extensions: Sequence[str], spacing: Mapping[str, bool]) -> jinja2.Environment:
     loaded = [loader for one in extensions if (loader := EXTENSIONS[one])]
-    environment = ImmutableSandboxedEnvironment(
+    environment = SandboxedEnvironment(
         undefined=jinja2.StrictUndefined,
         keep_trailing_newline=True,
+        trim_blocks=spacing.get("trim_blocks", False),
+        lstrip_blocks=spacing.get("lstrip_blocks", False),
         extensions=[*loaded, _Now],
         loader=jinja2.FunctionLoader(lambda name: source.read(name).decode() if source.exists(name) else None),
     )

@@ -66,6 +66,13 @@ async def test_extensions_of_cookiecutter_are_there(tmp_path: Path) -> None:
     assert grown(workspace)["a"] == b'uber-depot {\n"b": 1\n} 5 Y'
 
 
+async def test_what_a_skeleton_says_of_the_language_itself_counts(tmp_path: Path) -> None:
+    own = '{"_extensions": ["jinja2.ext.do", "local.Thing"], "_jinja2_env_vars": {"trim_blocks": true, "lstrip_blocks": true}}'
+    text = "{% set found = [] %}\n  {% for one in [2, 1] %}\n{% do found.append(one) %}\n  {% endfor %}\n{{ found }}\n"
+    made = grown(await baked(tmp_path, {"cookiecutter.json": own, "a": text, "b": "{{ cookiecutter._template }}"}))
+    assert (made["a"], made["b"]) == (b"[2, 1]\n", b"/input")
+
+
 async def test_no_module_of_this_machine_is_loaded_as_an_extension(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"The jinja2 extension os\.path is not among those"):
         await baked(tmp_path, {"a": ""}, extensions=["os.path"])
@@ -101,7 +108,7 @@ async def test_a_template_that_does_not_end_is_ended(tmp_path: Path, monkeypatch
     loops = "{% for a in range(99999) %}{% for b in range(99999) %}{% endfor %}{% endfor %}"
     with pytest.raises(InputError, match="took more time or memory"):
         await baked(tmp_path, {"a": loops})
-    assert time.monotonic() - began < 20
+    assert time.monotonic() - began < 60
 
 
 async def test_names_lead_nowhere_else(tmp_path: Path) -> None:
