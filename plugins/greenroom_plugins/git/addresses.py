@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from urllib.parse import quote, unquote, unquote_to_bytes
 
 import msgspec
@@ -12,6 +12,8 @@ from greenroom.errors import InputError
 from greenroom.urls import Integration, Integrations, InvalidUrlError, parse
 
 SCHEMES = ("https", "ssh", "file")
+WITH_HTTP = (*SCHEMES, "http")
+"""For hosts of which the operator says so."""
 _SCP = re.compile(r"(?:(?P<user>[\w.\-]+)@)?(?P<host>[\w.\-]+):(?P<path>(?![/:]|\d+/)[^\\]+)")
 _HOST = re.compile(r"[a-z0-9]([a-z0-9.\-]*[a-z0-9])?|\[[0-9a-f:.]+\]")
 _SAFE = "/~@:+,="
@@ -46,7 +48,7 @@ class Address(msgspec.Struct, frozen=True):
     """As it stands in the URL, percent-encoded."""
 
     @classmethod
-    def parse(cls, text: str) -> Address:
+    def parse(cls, text: str, schemes: Collection[str] = SCHEMES) -> Address:
         """Raises InvalidAddressError, which never quotes a password."""
         scp = None if "://" in text else _SCP.fullmatch(text.strip())
         if scp:
@@ -55,7 +57,7 @@ class Address(msgspec.Struct, frozen=True):
             url = parse(text)
         except InvalidUrlError:
             raise InvalidAddressError("expected a clone URL: https://, ssh:// or file://") from None
-        if url.scheme not in SCHEMES:
+        if url.scheme not in schemes:
             raise InvalidAddressError(
                 f"a repository cannot be cloned by {url.scheme}: here, only https, ssh and file can"
             )

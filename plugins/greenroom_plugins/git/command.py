@@ -184,9 +184,9 @@ class Git:
             "SSH_ASKPASS": "/bin/false",
         }
         environ.setdefault("GIT_SSH_COMMAND", "ssh -o BatchMode=yes -o ConnectTimeout=15 -o ControlMaster=no")
-        if access and access.token and access.address.scheme == "https":
+        if access and access.token and access.address.scheme in ("https", "http"):
             environ["GIT_ASKPASS"] = str(await asyncio.to_thread(self._askpass))
-            environ["GREENROOM_GIT_ORIGIN"] = f"https://{access.address.host}"
+            environ["GREENROOM_GIT_ORIGIN"] = f"{access.address.scheme}://{access.address.host}"
             environ["GREENROOM_GIT_USERNAME"] = access.username or ""
             environ["GREENROOM_GIT_TOKEN"] = access.token
         return environ

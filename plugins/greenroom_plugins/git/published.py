@@ -12,7 +12,7 @@ import msgspec
 from greenroom.errors import NotFoundError, NotModifiedError
 from greenroom.plugin import Document, Tree
 from greenroom.urls.globs import compile_globs, is_glob
-from greenroom_plugins.git.addresses import Address, fill, folder_in, path_in
+from greenroom_plugins.git.addresses import WITH_HTTP, Address, fill, folder_in, path_in
 from greenroom_plugins.git.command import Access, Git, GitError
 from greenroom_plugins.git.mirror import Mirror
 from greenroom_plugins.git.publishing import is_part
@@ -71,7 +71,7 @@ class PublishedReader:
     ) -> None:
         """`cache` is the folder of the mirrors of what is on hosts."""
         self._git, self._cache = git, cache
-        self._hosts = {f"https://{one.host}/": one for one in hosts}
+        self._hosts = {f"{one.scheme}://{one.host}/": one for one in hosts}
         self._mirrors: dict[str, Elsewhere] = {}
         self._bases = {
             f"{base.rstrip('/')}/": Path(folder.path)
@@ -155,7 +155,7 @@ class PublishedReader:
             if url.startswith(base) and found and all(map(is_part, unquote(inside).split("/"))):
                 form = f"{base}{inside}{_FILES}{{branch}}/{{path}}"
                 if form not in self._mirrors:
-                    access = Access(Address.parse(f"{base}{inside}.git"), host.username, host.token)
+                    access = Access(Address.parse(f"{base}{inside}.git", WITH_HTTP), host.username, host.token)
                     self._mirrors[form] = Elsewhere(self._git, self._cache, access)
                 return form, self._mirrors[form]
         return None

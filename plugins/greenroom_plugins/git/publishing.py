@@ -21,7 +21,7 @@ import msgspec
 
 from greenroom.errors import ConflictError, InputError, NotAllowedError
 from greenroom.urls import Integrations, parse
-from greenroom_plugins.git.addresses import Address, fill, forms
+from greenroom_plugins.git.addresses import WITH_HTTP, Address, fill, forms
 from greenroom_plugins.git.command import Access, Git, GitError
 from greenroom_plugins.git.commits import Commit, files_in, write_stream
 from greenroom_plugins.git.settings import PublishConfig, PublishFolder
@@ -85,11 +85,12 @@ class Publisher:
             raise InputError(f"Invalid repo URL passed to publisher: {parsed.href}, owner or repo is no name")
         if host in self._folders:
             return _in_folder(self._folders[host], "/".join(parts))
-        return self.by_remote_url(f"https://{host}/{'/'.join(parts)}.git", token)
+        scheme = self._hosts[host].scheme if host in self._hosts else "https"
+        return self.by_remote_url(f"{scheme}://{host}/{'/'.join(parts)}.git", token)
 
     def by_remote_url(self, remote_url: str, token: str | None = None) -> Target:
         """A clone URL. Raises InputError, and NotAllowedError for a host that config does not name."""
-        address = Address.parse(remote_url)
+        address = Address.parse(remote_url, WITH_HTTP)
         for folder in self._folders.values():
             if (inside := _within(folder, address)) is not None:
                 return _in_folder(folder, inside)
@@ -99,6 +100,11 @@ class Publisher:
                 f"Publishing to '{address.url}' is not allowed. You may need to name its host at 'scaffolder.publishGit.hosts'"
             )
         named = self._hosts.get(host)
+        if address.scheme == "http" and not (named and named.dangerously_allow_http):
+            raise NotAllowedError(
+                f"Publishing to '{address.url}' is not allowed: by http all on the way see the token. Use https, or allow it "
+                "by `dangerouslyAllowHttp` of the host at 'scaffolder.publishGit.hosts'"
+            )
         if named is None and not (token and address.scheme == "https"):
             raise InputError(
                 f"No token provided for host {host}: give one, or name the host at 'scaffolder.publishGit.hosts'"

@@ -112,10 +112,17 @@ class PublishHost(Discreet, frozen=True, rename="camel"):
     token: str | None = None
     """None: only tokens that a template is given, or the machine's ssh key."""
     username: str = "x-access-token"
+    dangerously_allow_http: bool = False
+    """It is asked by `http://`, where everybody on the way reads what is pushed, and the token."""
 
     @classmethod
     def from_shorthand(cls, value: str | int) -> PublishHost:
         return cls(str(value))
+
+    @property
+    def scheme(self) -> str:
+        """How it is asked where nothing else is said."""
+        return "http" if self.dangerously_allow_http else "https"
 
     def __post_init__(self) -> None:
         if not _HOST.fullmatch(self.host):

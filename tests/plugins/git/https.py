@@ -56,7 +56,9 @@ class GitHost:
 
 
 @asynccontextmanager
-async def git_host(root: Path, folder: Path, username: str, token: str) -> AsyncIterator[tuple[GitHost, Path]]:
+async def git_host(
+    root: Path, folder: Path, username: str, token: str, *, scheme: str = "https"
+) -> AsyncIterator[tuple[GitHost, Path]]:
     """Serves the repositories below `root`; yields the host and its certificate."""
     certificate_file, key_file = certificate(folder)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -75,10 +77,10 @@ async def git_host(root: Path, folder: Path, username: str, token: str) -> Async
 
     app = web.Application(client_max_size=2**24)
     app.router.add_route("*", "/{path:.*}", answer)
-    server = TestServer(app, scheme="https")
-    await server.start_server(ssl=context)
+    server = TestServer(app, scheme=scheme)
+    await server.start_server(ssl=context if scheme == "https" else None)
     try:
-        host.origin = f"https://127.0.0.1:{server.port}"
+        host.origin = f"{scheme}://127.0.0.1:{server.port}"
         yield host, certificate_file
     finally:
         await server.close()

@@ -107,14 +107,15 @@ async def test_nothing_beside_the_folder_is_read(tmp_path: Path, remote: Remote)
 TOKEN = "t0ken-that-nobody-may-see"
 
 
+@pytest.mark.parametrize("scheme", ["https", "http"])
 async def test_what_was_pushed_to_a_named_host_is_read_from_there(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, scheme: str
 ) -> None:
     made = Remote(tmp_path / "remotes" / "team" / "app.git")
     made.push({"catalog-info.yaml": "one", "docs/run": ("100755", "#!")})
-    async with git_host(tmp_path / "remotes", tmp_path, "someone", TOKEN) as (host, certificate):
+    async with git_host(tmp_path / "remotes", tmp_path, "someone", TOKEN, scheme=scheme) as (host, certificate):
         monkeypatch.setitem(ENVIRON, "GIT_SSL_CAINFO", str(certificate))
-        named = PublishHost(host.origin.removeprefix("https://"), TOKEN, "someone")
+        named = PublishHost(host.origin.removeprefix(f"{scheme}://"), TOKEN, "someone", scheme == "http")
         cache = tmp_path / "cache"
         urls = Urls([PublishedReader(Git(cache, ENVIRON), cache, hosts=[named])], Integrations.from_config())
         base = f"{host.origin}/team/app.git/-/blob/main"

@@ -423,6 +423,24 @@ async def test_a_git_host_is_pushed_to_with_the_token_of_config_or_of_the_user(
     assert receiving.git("rev-list", "main").decode().split() == [more.commit, done.commit]
 
 
+async def test_a_host_is_asked_by_http_only_where_the_operator_says_so(
+    tmp_path: Path, workspace: Path, receiving: Remote
+) -> None:
+    plant(workspace, {"a": "1"})
+    async with git_host(tmp_path / "remotes", tmp_path, "someone", TOKEN, scheme="http") as (host, _):
+        name = host.origin.removeprefix("http://")
+        settings = {"host": name, "username": "someone", "token": TOKEN}
+        with pytest.raises(NotAllowedError, match="dangerouslyAllowHttp"):
+            publisher(tmp_path, hosts=[settings]).by_remote_url(f"{host.origin}/app.git")
+        with pytest.raises(NotAllowedError):
+            publisher(tmp_path).by_remote_url(f"{host.origin}/app.git", TOKEN)
+        own = publisher(tmp_path, hosts=[{**settings, "dangerouslyAllowHttp": True}])
+        assert own.by_repo_url(f"{name}?owner=team&repo=app").url == f"{host.origin}/team/app.git"
+        done = await own.publish(workspace, own.by_remote_url(f"{host.origin}/app.git"), commit())
+    assert receiving.tip() == done.commit
+    assert done.contents_url == f"{host.origin}/app.git/-/blob/main"
+
+
 async def test_a_refused_token_is_an_honest_error_without_the_token(
     tmp_path: Path, workspace: Path, receiving: Remote, host: GitHost
 ) -> None:
