@@ -15,7 +15,7 @@ from tests.support.catalog import yaml_component
 from tests.support.house import at_an_address
 from tests.support.postgres import TestServer
 
-PATIENCE = 15.0
+PATIENCE = 60.0
 """Seconds before a test gives up."""
 CONFIG = """
 backend:

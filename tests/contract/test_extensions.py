@@ -22,7 +22,7 @@ from tests.support.asgi import TOKEN, Client
 from tests.support.installed import pretend_installed
 
 HERE = Path(__file__).parent
-PATIENCE = 20.0
+PATIENCE = 60.0
 SHORT = {"timeout": {"milliseconds": 300}}
 AUTH = {"externalAccess": [{"type": "static", "options": {"token": TOKEN, "subject": "tests"}}]}
 OPTIONS = {"rogue": SHORT, "$rogue": SHORT}

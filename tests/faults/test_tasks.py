@@ -101,7 +101,7 @@ class Deeds:
         """Where the server listens. Raises KeyError, EOFError while there is none; its log may end within a line."""
         server = self.fleet.process("api")
         if self._listens is None or self._listens[0] is not server:
-            found = re.search(r"Listening on [^\"]*:(\d+)", server.log)
+            found = re.search(r"Listening on [^\"]*:(\d+)\"", server.log)
             if found is None:
                 raise EOFError
             self._listens = server, int(found[1])
@@ -246,7 +246,8 @@ async def deeds(cluster: Cluster, folder: Path) -> AsyncIterator[Deeds]:
         "deeds": {"ledger": str(folder / "ledger")},
     }
     with fleet(folder, config, cluster.to(DATABASE)) as made:
-        made.environ["PYTHONPATH"] = os.pathsep.join([str(installed), str(Path(__file__).parent / "deeds")])
+        path = [str(installed), str(Path(__file__).parent / "deeds"), os.environ.get("PYTHONPATH", "")]
+        made.environ["PYTHONPATH"] = os.pathsep.join(path)
         for name, arguments in PROCESSES.items():
             made.start(name, *arguments)
         await made.ready("api")

@@ -143,6 +143,8 @@ async def test_what_takes_too_long_is_cancelled_in_the_server_too(database: Data
             await ask("select pg_sleep(20)")
     running = "select count(*) from pg_stat_activity where query like '%pg_sleep%' and pid <> pg_backend_pid() and state = 'active'"
     assert await database.fetchval(running) == 0
+    patient = database.within(60)
+    asked = [patient.fetch, patient.fetchrow, patient.fetchval, patient.execute]
     assert [await ask("select $1::int", 1) for ask in asked] == [[(1,)], (1,), 1, "SELECT 1"]
     await database.fetchval("select pg_sleep(0.2)")
 

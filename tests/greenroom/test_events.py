@@ -18,7 +18,7 @@ class Heard(asyncio.Queue[str | None]):
 
     async def next(self) -> str | None:
         """The payload of the next event."""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             return await self.get()
 
 

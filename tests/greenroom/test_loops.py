@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from time import monotonic
@@ -30,7 +31,7 @@ async def running(events: Events, *loops: Loop, roles: tuple[Role, ...] = ("api"
     started = Loops(loops, events, roles)
     started.start()
     try:
-        async with asyncio.timeout(15):
+        async with asyncio.timeout(60):
             yield started
     finally:
         await started.drain(0)
@@ -274,10 +275,11 @@ async def test_a_step_that_hangs_is_told_with_the_line_where_it_waits_and_then_t
     async with running(events, Loop("acme", step, longest=0.1)) as loops:
         await until(lambda: bool(list(loops.ails())))
         ((name, reason),) = loops.ails()
-        assert (name, reason) == ("acme", "The loop acme has been at one step for 0 s")
+        assert name == "acme"
+        assert re.fullmatch(r"The loop acme has been at one step for \d+ s", reason)
         await until(lambda: loops.beats()[0].steps == 1)
         assert not list(loops.ails())
-    assert "the loop acme has been at one step for 0 s" in caplog.text
+    assert re.search(r"the loop acme has been at one step for \d+ s", caplog.text)
     assert "await asyncio.Event().wait()" in caplog.text
     assert "HungError: A step was not done within 0.2 s" in caplog.text
 
@@ -304,14 +306,15 @@ async def test_a_step_that_is_cancelled_by_somebody_else_does_not_end_the_loop(e
 
 @pytest.mark.usefixtures("watchful")
 async def test_a_loop_that_was_ended_is_told_and_begun_again(events: Events, caplog: pytest.LogCaptureFixture) -> None:
-    steps = Steps()
+    steps, told = Steps(), list[tuple[str, str]]()
     async with running(events, Loop("acme", steps)) as loops:
         await steps.times(1)
         task = loops._runners[0].task
         assert task is not None
+        task.add_done_callback(lambda _: told.extend(loops.ails()))  # before the watch can have begun it again
         task.cancel()
         await asyncio.wait([task])
-        assert list(loops.ails()) == [("acme", "The loop acme has ended")]
+        assert told == [("acme", "The loop acme has ended")]
         await steps.times(2)
         await until(lambda: not list(loops.ails()))
     assert "the loop acme had ended, and is begun again" in caplog.text
@@ -333,6 +336,6 @@ async def test_a_step_that_does_not_heed_its_end_does_not_keep_the_process(
     loops = Loops([Loop("acme", deaf)], events)
     loops.start()
     await begun.wait()
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         assert not await loops.drain(0)
     free.set()

@@ -23,7 +23,7 @@ async def present(database: Database) -> AsyncIterator[Presence]:
 
 
 async def until_living(observer: Presence, numbers: set[int | None]) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while await observer.living() != numbers:
             await asyncio.sleep(0.01)
 
@@ -44,7 +44,7 @@ async def test_a_cut_session_is_missed_until_there_is_another(database: Database
             before,
         )
         await until_living(other, {other.number})
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while one.number is None:
                 await asyncio.sleep(0.01)
         await until_living(other, {one.number, other.number})

@@ -17,7 +17,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
 
-PATIENCE = 30.0
+PATIENCE = 120.0
+"""Seconds after which it will never come: ten times what a busy machine takes."""
 READINESS = "/.backstage/health/v1/readiness"
 
 

@@ -6,6 +6,7 @@ import asyncio
 import functools
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -205,8 +206,22 @@ class Host:
 @pytest.fixture
 async def host(world: World) -> AsyncIterator[Host]:
     """A server that the catalog may read, and reads by HTTP, with limits that a test can reach."""
+    async with _read_within(timedelta(minutes=1), world) as made:
+        yield made
+
+
+@pytest.fixture
+async def slow_host(world: World) -> AsyncIterator[Host]:
+    """The same, for who answers too late."""
+    async with _read_within(timedelta(seconds=0.5), world) as made:
+        made.slow = True
+        yield made
+
+
+@asynccontextmanager
+async def _read_within(patience: timedelta, world: World) -> AsyncIterator[Host]:
     made = Host()
-    limits = Limits(max_bytes=2000, max_time=timedelta(seconds=0.5))
+    limits = Limits(max_bytes=2000, max_time=patience)
     async with made.server as server, open_outgoing(limits, resolver=Names()) as outgoing:
         hosts = [f"127.0.0.1:{server.port}", f"*.inner.test:{server.port}"]
         files: Any = world.catalog.files

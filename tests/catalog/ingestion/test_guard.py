@@ -25,6 +25,12 @@ def guard() -> Guard:
     return Guard("Processor acme", logging.getLogger("greenroom.catalog"), SHORT)
 
 
+@pytest.fixture
+def patient() -> Guard:
+    """Which waits for who does return, however slow the machine."""
+    return Guard("Processor acme", logging.getLogger("greenroom.catalog"), timedelta(minutes=1))
+
+
 async def well() -> str:
     await asyncio.sleep(0)
     return "done"
@@ -35,13 +41,13 @@ async def hang() -> str:
     return "never"
 
 
-async def test_what_the_hook_returns_and_raises_is_the_callers(guard: Guard) -> None:
+async def test_what_the_hook_returns_and_raises_is_the_callers(patient: Guard) -> None:
     async def raising() -> str:
         raise ValueError("no")
 
-    assert await guard.call(well) == "done"
+    assert await patient.call(well) == "done"
     with pytest.raises(ValueError, match="no"):
-        await guard.call(raising)
+        await patient.call(raising)
 
 
 async def test_a_hook_that_hangs_is_given_up_and_named(guard: Guard, caplog: pytest.LogCaptureFixture) -> None:
@@ -60,19 +66,19 @@ async def test_a_hook_that_does_not_heed_its_cancellation_is_not_waited_for(guar
             except asyncio.CancelledError:
                 continue
 
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         with pytest.raises(HungError):
             await guard.call(stubborn)
     end.set()
     await asyncio.sleep(0)
 
 
-async def test_a_hook_that_cancels_itself_has_failed_and_nothing_else_is_cancelled(guard: Guard) -> None:
+async def test_a_hook_that_cancels_itself_has_failed_and_nothing_else_is_cancelled(patient: Guard) -> None:
     async def cancelled() -> None:
         raise asyncio.CancelledError
 
     with pytest.raises(GreenroomError, match="cancelled"):
-        await guard.call(cancelled)
+        await patient.call(cancelled)
 
 
 async def test_a_hook_is_cancelled_with_whoever_asked(guard: Guard) -> None:
@@ -89,12 +95,12 @@ async def test_a_hook_is_cancelled_with_whoever_asked(guard: Guard) -> None:
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         await ended.wait()
 
 
-async def test_timeouts_of_the_hooks_own_work_as_anywhere(guard: Guard) -> None:
-    async def patient() -> str:
+async def test_timeouts_of_the_hooks_own_work_as_anywhere(patient: Guard) -> None:
+    async def awaiting() -> str:
         try:
             async with asyncio.timeout(0.001):
                 await asyncio.Event().wait()
@@ -102,7 +108,7 @@ async def test_timeouts_of_the_hooks_own_work_as_anywhere(guard: Guard) -> None:
             return "timed out"
         return "never"
 
-    assert await guard.call(patient) == "timed out"
+    assert await patient.call(awaiting) == "timed out"
 
 
 async def test_only_so_many_calls_are_under_way_at_a_time() -> None:
@@ -127,22 +133,31 @@ async def test_a_hook_that_keeps_hanging_is_not_called_for_a_while_and_then_agai
 ) -> None:
     results = await asyncio.gather(*(guard.call(hang) for _ in range(ENOUGH)), return_exceptions=True)
     assert all(isinstance(result, HungError) for result in results)
-    began = time.perf_counter()
+    called = 0
+
+    async def counted() -> str:
+        nonlocal called
+        called += 1
+        return await well()
+
     with pytest.raises(HungError, match=f"{ENOUGH} times in a row, and is not called for another"):
-        await guard.call(well)
-    assert time.perf_counter() - began < SHORT.total_seconds()
+        await guard.call(counted)
+    assert not called
     monkeypatch.setattr(module, "PAUSE", 0.0)
-    assert await guard.call(well) == "done"
+    monkeypatch.setattr(guard, "_patience", 60.0)
+    assert await guard.call(counted) == "done"
 
 
-async def test_one_good_call_between_makes_up_for_the_hung_ones(guard: Guard) -> None:
+async def test_one_good_call_between_makes_up_for_the_hung_ones(guard: Guard, monkeypatch: pytest.MonkeyPatch) -> None:
     for _ in range(2):
         await asyncio.gather(*(guard.call(hang) for _ in range(ENOUGH - 1)), return_exceptions=True)
-        assert await guard.call(well) == "done"
+        with monkeypatch.context() as patch:
+            patch.setattr(guard, "_patience", 60.0)
+            assert await guard.call(well) == "done"
 
 
 async def test_a_hook_that_blocks_the_server_is_named_in_the_log(
-    guard: Guard, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+    patient: Guard, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "BLOCKING", 0.005)
 
@@ -150,8 +165,8 @@ async def test_a_hook_that_blocks_the_server_is_named_in_the_log(
         await asyncio.sleep(0)
         time.sleep(0.01)  # noqa: ASYNC251 - what it is about
 
-    await guard.call(blocking)
-    assert re.search(r"Processor acme blocked the server for 0\.\d\d s", caplog.text)
+    await patient.call(blocking)
+    assert re.search(r"Processor acme blocked the server for \d+\.\d\d s", caplog.text)
 
 
 # --- what never lets go of the event loop ----------------------------------------------------------------------------
@@ -197,15 +212,15 @@ async def test_a_hook_that_blocks_for_ever_is_ended_and_not_called_for_a_while(
     began = time.perf_counter()
     with pytest.raises(BlockedError, match=r"did not return control to the server within 0\.05 s"):
         await guard.call(blocking if at_once else awaiting)
-    assert time.perf_counter() - began < 5
+    assert time.perf_counter() - began < 60, "and not only after a thousand seconds"
     with pytest.raises(HungError, match="It did not return control to the server, and is not called for another"):
         await guard.call(well)
 
 
 async def test_an_alarm_that_was_not_needed_never_rings(monkeypatch: pytest.MonkeyPatch) -> None:
-    with Alarm(0.01):
+    with Alarm(0.05):
         pass
-    time.sleep(0.02)  # noqa: ASYNC251 - past the alarm
+    time.sleep(0.1)  # noqa: ASYNC251 - past the alarm
     assert signal.getsignal(signal.SIGALRM) is signal.SIG_DFL
 
 
@@ -213,8 +228,8 @@ async def test_an_alarm_of_somebody_else_is_left_alone() -> None:
     rung: list[int] = []
     signal.signal(signal.SIGALRM, lambda number, frame: rung.append(number))
     try:
-        with Alarm(0.01):
-            time.sleep(0.02)  # noqa: ASYNC251 - past the alarm
+        with Alarm(0.05):
+            time.sleep(0.1)  # noqa: ASYNC251 - past the alarm
         assert not rung
     finally:
         signal.signal(signal.SIGALRM, signal.SIG_DFL)
@@ -222,8 +237,8 @@ async def test_an_alarm_of_somebody_else_is_left_alone() -> None:
 
 async def test_in_another_thread_there_is_no_alarm() -> None:
     def slow() -> str:
-        with Alarm(0.01):
-            time.sleep(0.02)
+        with Alarm(0.05):
+            time.sleep(0.1)
         return "done"
 
     assert await asyncio.to_thread(slow) == "done"

@@ -224,7 +224,7 @@ async def test_ten_thousand_terms_are_answered_or_refused_and_soon(large_catalog
     lookups = from_json({"$any": [{"metadata.labels.tier": {"$hasPrefix": f"n{number}"}} for number in range(100)]})
     with pytest.raises(InputError, match="conditions that cannot be combined"):
         await queries.page(Cursor(query=lookups))
-    assert time.monotonic() - started < 20
+    assert time.monotonic() - started < 60
 
 
 async def test_the_largest_condition_that_is_let_through_is_answered(large_catalog: Database) -> None:

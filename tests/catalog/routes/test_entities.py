@@ -96,7 +96,7 @@ async def test_readers_who_do_not_read_keep_no_connection_from_others(surface: S
 
     slow = Client(reluctant, surface.http.token, base=surface.http.base)
     readers = [asyncio.create_task(slow.get("/entities")) for _ in range(2 * pool)]
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         for _ in readers:
             await begun.acquire()
         name = json.loads(await surface.database.fetchval("select final_entity from final_entities limit 1"))

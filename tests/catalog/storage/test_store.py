@@ -397,7 +397,7 @@ async def test_a_worker_does_not_wait_for_a_provider_and_loses_nothing_by_it(
     with contextlib.suppress(ConnectionError):
         async with store.transaction() as provider:
             await store.emissions.from_source(provider, "p", [emitted("a", title="New")])
-            await asyncio.wait_for(save(store, good(claimed["a"]), good(claimed["b"])), 10)
+            await asyncio.wait_for(save(store, good(claimed["a"]), good(claimed["b"])), 60)
             if not kept:
                 raise ConnectionError("the source went away")
     assert set(again := await claim(store)) == {"a"}
@@ -428,7 +428,7 @@ async def test_the_last_state_is_served_however_processing_and_stitching_meet(ca
         while busy:
             await worker.stitch_due()
 
-    await asyncio.wait_for(asyncio.gather(change(), *map(work, workers), *map(stitch, workers)), 60)
+    await asyncio.wait_for(asyncio.gather(change(), *map(work, workers), *map(stitch, workers)), 180)
     await catalog.settle()
     served = await catalog.served()
     assert set(served) == {ref(f"c-{n}") for n in range(count) if n != (rounds - 1) % count}
@@ -488,7 +488,7 @@ select exists (select from pg_stat_activity where datname = current_database() a
 
 
 async def _until_somebody_waits(connection: Database) -> None:
-    for _ in range(500):
+    for _ in range(6000):
         if await connection.fetchval(_WAITING):
             return
         await asyncio.sleep(0.01)

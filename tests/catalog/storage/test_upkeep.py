@@ -84,7 +84,7 @@ async def test_what_was_vacuumed_in_vain_is_left_alone_for_a_while(database: Dat
 async def test_two_processes_are_never_at_one_table_at_once(database: Database) -> None:
     async with database.transaction() as other:
         await other.execute("lock table search in share update exclusive mode")  # as ANALYZE and VACUUM do
-        await asyncio.wait_for(Upkeep(database).look(), 20)
+        await asyncio.wait_for(Upkeep(database).look(), 60)
         assert await analyzed(database) == 0
         assert await analyzed(database, "final_entities") > 0
     await Upkeep(database).look()

@@ -58,7 +58,7 @@ async def catalog(migrated_database: MigratedDatabase) -> Catalog:
 
 
 async def until_missed(survivor: Process, number: Any) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while number in await survivor.presence.living():
             await asyncio.sleep(0.01)
 

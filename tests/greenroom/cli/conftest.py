@@ -16,7 +16,7 @@ from tests.support.asgi import TOKEN
 from tests.support.called import Run
 from tests.support.catalog import component, yaml_component
 from tests.support.postgres import open_folder
-from tests.support.processes import Process, Result, started
+from tests.support.processes import Process, Result, started, until
 
 
 class Pair(NamedTuple):
@@ -86,7 +86,8 @@ def pair(files: str) -> Iterator[Pair]:
 
         both = Pair(start("api", "serve", "--api-only"), start("worker", "worker", "--port", "0"), config, data, files)
         both.api.until_ready()
-        both.worker.until_logged("Started")
+        provider = "/api/greenroom/catalog/providers/ndjson:shops"
+        until(lambda: (both.api.get(provider, TOKEN)[1].get("lastRun") or {}).get("status") == "succeeded")
         yield both
 
 

@@ -7,20 +7,19 @@ import json
 import signal
 import threading
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
-
-import pytest
 
 from tests.greenroom.cli.conftest import write_config
 from tests.support.asgi import TOKEN
 from tests.support.catalog import component
 from tests.support.postgres import open_folder
-from tests.support.processes import Process, started, until
+from tests.support.processes import PATIENCE, Process, started, until
 
 MANY = 3000
-LONG = 60.0
+LONG = 80.0
+"""Seconds: less than the 90 s of a lease."""
 PROVIDERS = "/api/greenroom/catalog/providers"
 
 
@@ -69,7 +68,7 @@ class World(NamedTuple):
         return runs
 
 
-@pytest.fixture
+@contextmanager
 def world() -> Iterator[World]:
     source = Source()
 
@@ -101,9 +100,17 @@ def world() -> Iterator[World]:
         yield World(source, api, folder, config, stack)
 
 
-def test_workers_that_are_killed_one_after_another_lose_nothing(world: World) -> None:
+def test_workers_that_are_killed_one_after_another_lose_nothing() -> None:
+    for _ in range(5):  # a worker that is done before it can be killed proves nothing
+        with world() as one:
+            if are_killed_in_time(one):
+                return
+    raise AssertionError("no worker was killed in time")
+
+
+def are_killed_in_time(world: World) -> bool:
     first = world.worker("first")
-    assert world.source.asked.wait(15)
+    assert world.source.asked.wait(PATIENCE)
     until(lambda: world.runs() and world.runs()[0]["status"] == "running")
     first.stop(signal.SIGKILL)
     assert world.served() == 0, "half of a full mutation is nothing"
@@ -114,9 +121,10 @@ def test_workers_that_are_killed_one_after_another_lose_nothing(world: World) ->
     assert (lost["status"], lost["error"]) == ("failed", "The process that ran it ended")
     assert newest["status"] == "running"
     world.source.flows.set()
-    until(lambda: 0 < world.served() < MANY)
+    until(lambda: world.served() > 0)
     second.stop(signal.SIGKILL)
-    assert world.served() < MANY, "it was killed too late to prove anything"
+    if world.served() == MANY:
+        return False
 
     world.worker("third")
     world.worker("fourth")
@@ -127,3 +135,4 @@ def test_workers_that_are_killed_one_after_another_lose_nothing(world: World) ->
     ref = "component:default/hub"
     related = world.api.get(f"/api/catalog/entities/by-query?filter=relations.dependson={ref}&limit=0", TOKEN)[1]
     assert related["totalItems"] == MANY
+    return True

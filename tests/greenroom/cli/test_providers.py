@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import signal
-import threading
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -102,12 +101,16 @@ def test_what_failed_last_is_told_also_when_later_runs_went_well(online: Run, pa
 
 def test_it_is_said_why_a_run_does_not_begin(online: Run, monkeypatch: pytest.MonkeyPatch, pair: Pair) -> None:
     monkeypatch.setattr(providers, "UNATTENDED", 0.0)
+    say = providers._bar._wait
+
+    def said(bar: providers._bar, state: str) -> None:
+        say(bar, state)
+        pair.worker.process.send_signal(signal.SIGCONT)
+
+    monkeypatch.setattr(providers._bar, "_wait", said)
     pair.worker.process.send_signal(signal.SIGSTOP)
     try:
-        later = threading.Timer(2, pair.worker.process.send_signal, [signal.SIGCONT])
-        later.start()
         ended = online("catalog", "providers", "run", SHOPS)
-        later.join()
     finally:
         pair.worker.process.send_signal(signal.SIGCONT)
     assert ended.code == 0

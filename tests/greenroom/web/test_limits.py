@@ -11,6 +11,7 @@ from greenroom.web import limits
 from greenroom.web.limits import REMEMBERED, ClientAddress, RateLimiter, network_of
 from tests.greenroom.web.surface import app, client
 from tests.support.asgi import Client
+from tests.support.waiting import slowness
 
 FIXED = "/api/plain/fixed"
 
@@ -134,10 +135,10 @@ def test_a_flood_of_addresses_does_not_cost_a_look_at_all_of_them() -> None:
     limiter = RateLimiter(PluginRateLimit(), Clock())
     for number in range(REMEMBERED):
         limiter.admit(f"10.{number}", "")
-    began = time.perf_counter()
+    began = time.thread_time()
     for number in range(1_000):
         limiter.admit(f"11.{number}", "")
-    assert time.perf_counter() - began < 1  # it took five
+    assert time.thread_time() - began < slowness()  # it took five
 
 
 def test_who_is_forgotten_first_is_whose_window_ends_first(monkeypatch: pytest.MonkeyPatch) -> None:

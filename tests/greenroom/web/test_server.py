@@ -29,7 +29,7 @@ class Running:
         reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
         writer.write(data)
         try:
-            return await asyncio.wait_for(reader.read(), 10)
+            return await asyncio.wait_for(reader.read(), 60)
         finally:
             writer.close()
             with contextlib.suppress(ConnectionError):
@@ -37,7 +37,9 @@ class Running:
 
 
 @asynccontextmanager
-async def running(asgi: App | None = None, *, delay: timedelta = timedelta(0)) -> AsyncIterator[Running]:
+async def running(
+    asgi: App | None = None, *, delay: timedelta = timedelta(0), at_once: asyncio.Event | None = None
+) -> AsyncIterator[Running]:
     state, stop, listening = Lifecycle(), asyncio.Event(), bind("127.0.0.1", 0)
     ready = asyncio.Event()
     state.started()
@@ -48,6 +50,7 @@ async def running(asgi: App | None = None, *, delay: timedelta = timedelta(0)) -
         shutdown_delay=delay,
         shutdown_timeout=timedelta(seconds=5),
         stop=stop,
+        at_once=at_once,
         on_listening=ready.set,
     )
     task = asyncio.create_task(server)
@@ -56,7 +59,7 @@ async def running(asgi: App | None = None, *, delay: timedelta = timedelta(0)) -
         yield Running(listening.getsockname()[1], state, stop, task)
     finally:
         stop.set()
-        await asyncio.wait_for(task, 10)
+        await asyncio.wait_for(task, 60)
         listening.close()
 
 
@@ -145,16 +148,16 @@ async def test_a_client_that_stops_talking_is_not_waited_for(monkeypatch: pytest
 
 
 async def test_dribbling_does_not_win_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Protocol, "head_seconds", 0.1)
     one = request("/api/plain/fixed").replace(b"connection: close\r\n", b"")
     async with running() as server:
         reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
         with contextlib.closing(writer):
             writer.write(one)
             assert await reader.readuntil(b'{"a":1}')
+            monkeypatch.setattr(Protocol, "head_seconds", 0.1)
             rest = asyncio.ensure_future(reader.read())
             writer.write(b"GET /")
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(60):
                 while not rest.done():
                     writer.write(b"a")
                     await asyncio.wait([rest], timeout=0.05)
@@ -163,16 +166,19 @@ async def test_dribbling_does_not_win_time(monkeypatch: pytest.MonkeyPatch) -> N
 
 
 async def test_a_slow_answer_is_not_held_against_the_client(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Protocol, "head_seconds", 0.05)
-    monkeypatch.setattr(Protocol, "body_seconds", 0.05)
+    monkeypatch.setattr(Protocol, "head_seconds", 0.1)
+    monkeypatch.setattr(Protocol, "body_seconds", 0.1)
 
     @get("/slow")
     async def slow() -> Response[bytes]:
-        await asyncio.sleep(0.15)
+        await asyncio.sleep(0.2)
         return json_response(b'"done"')
 
     async with running(app(routes=[Routes("slow", [slow])])) as server:
-        assert (await server.send(request("/api/slow/slow"))).endswith(b'"done"')
+        for _ in range(10):  # a machine that stops for a moment may make the question itself too slow
+            if (answer := await server.send(request("/api/slow/slow"))).endswith(b'"done"'):
+                break
+        assert answer.endswith(b'"done"')
 
 
 async def test_what_is_not_http_is_refused() -> None:
@@ -190,7 +196,8 @@ async def test_stopping_turns_new_clients_away_first_and_finishes_what_is_under_
         return json_response(b'"done"')
 
     surface = app(routes=[Routes("slow", [slow]), catalog(), plain()])
-    async with running(surface, delay=timedelta(seconds=0.2)) as server:
+    at_once = asyncio.Event()
+    async with running(surface, delay=timedelta(hours=1), at_once=at_once) as server:
         under_way = asyncio.create_task(server.send(request("/api/slow/slow")))
         await entered.wait()
         server.stop.set()
@@ -199,7 +206,9 @@ async def test_stopping_turns_new_clients_away_first_and_finishes_what_is_under_
         assert b'"done"' not in await server.send(request("/api/plain/fixed"))  # still answered, for the delay
         leave.set()
         assert (await under_way).endswith(b'"done"')
-        await asyncio.wait_for(asyncio.shield(server.task), 10)
+        assert not server.task.done()
+        at_once.set()
+        await asyncio.wait_for(asyncio.shield(server.task), 60)
         assert not server.state.serves
 
 
@@ -255,14 +264,23 @@ async def test_no_header_can_smuggle_another_one_in(value: str) -> None:
 async def test_an_idle_connection_is_closed_and_one_in_use_is_not(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("greenroom.web.server.KEEP_ALIVE", 0.2)
     one = request("/api/plain/fixed").replace(b"connection: close\r\n", b"")
-    async with running() as server:
-        reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
-        with contextlib.closing(writer):
+
+    async def outlives(port: int) -> bool:
+        """Whether four questions are answered, half as far from each other as a connection may be idle."""
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        with contextlib.closing(writer), contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):
             for _ in range(4):
                 writer.write(one)
-                assert await reader.readuntil(b'{"a":1}')
+                await reader.readuntil(b'{"a":1}')
                 await asyncio.sleep(0.1)
-            assert await asyncio.wait_for(reader.read(), 10) == b""
+            return await asyncio.wait_for(reader.read(), 60) == b""
+        return False
+
+    async with running() as server:
+        for _ in range(10):  # a machine that stops for a moment lets a connection be idle for longer
+            if found := await outlives(server.port):
+                break
+        assert found
 
 
 async def test_a_client_that_does_not_read_its_answer_is_let_go(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -285,7 +303,7 @@ async def test_a_client_that_does_not_read_its_answer_is_let_go(monkeypatch: pyt
         reader, writer = await asyncio.open_connection("127.0.0.1", server.port, limit=1024)
         with contextlib.closing(writer):
             writer.write(request("/api/plain/endless"))
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(60):
                 await ended.wait()
             with pytest.raises((ConnectionError, asyncio.IncompleteReadError)):
                 await reader.readexactly(1 << 40)

@@ -56,7 +56,7 @@ async def test_what_is_published_is_registered_at_once_and_followed(
         assert [one["metadata"]["name"] for one in found.entities if one["kind"] == "Component"] == ["shop"]
         await locations.register(url)
         catalog = services.get(CatalogReader, "test")
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while (await catalog.by_refs([REF]))[0] is None:
                 await asyncio.sleep(0.05)
         [entity] = await catalog.by_refs([REF])
@@ -65,7 +65,7 @@ async def test_what_is_published_is_registered_at_once_and_followed(
 
         await services.get(CatalogProviders, "test").trigger("git:demo")
         template = f"{(folder / 'golden-paths.git').as_uri()}/-/blob/main/python-service/template.yaml"
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while True:
                 try:
                     tree = await urls.tree(urls.resolve("./skeleton", template))

@@ -18,7 +18,7 @@ from greenroom_plugins.openapi import bundle, references
 from greenroom_plugins.openapi.plugin import DefinitionError, openapi, resolve
 
 FOLDER = "https://git.test/o/r/api/"
-PATIENCE = 10.0
+PATIENCE = 60.0
 
 
 def spot(files: Mapping[str, Any], value: Any = "openapi.yaml") -> FakePlaceholder:
