@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any, cast, get_args
@@ -10,6 +11,7 @@ import msgspec
 
 from greenroom.entity import EntityRef, EntityRefError, parse_ref
 from greenroom.errors import InputError
+from greenroom.javascript.numbers import read_number
 from greenroom_scaffolder.storage.listing import Direction, Field, Order
 
 
@@ -30,6 +32,10 @@ class _Spec(msgspec.Struct):
 
 
 _ORDER = re.compile(r"(asc|desc):(.+)")
+
+
+LARGEST = 2**63 - 1
+"""Larger ids are there none, in the database or anywhere."""
 
 
 class TaskQuery(msgspec.Struct, frozen=True):
@@ -68,13 +74,17 @@ def _order(text: str) -> tuple[Field, Direction]:
 
 
 def after(query: Mapping[str, Any]) -> int | None:
-    """The id of the last event that is known, from a query that nobody has checked. Raises InputError."""
+    """The id of the last event that is known, from a query that nobody has checked: whatever `Number()` takes for a whole number,
+    as upstream, where a stream after anything else stays silent for good. Raises InputError."""
     value = query.get("after")
-    if value is None or value == "":
-        return None if value is None else 0
-    if not isinstance(value, str) or not re.fullmatch(r"-?[0-9]{1,18}", value):
+    if value is None:
+        return None
+    while isinstance(value, list) and len(value) == 1:  # as JavaScript makes a text of it
+        value = value[0]
+    number = read_number(value) if isinstance(value, str) else math.nan
+    if not (math.isinf(number) or number.is_integer()):
         raise InputError("request/query/after must be integer")
-    return int(value)
+    return int(max(-LARGEST, min(LARGEST, number)))
 
 
 def template_of(spec: msgspec.Raw) -> str | None:

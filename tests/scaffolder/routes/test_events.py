@@ -11,6 +11,7 @@ from time import monotonic
 
 import aiohttp
 import pytest
+from yarl import URL
 
 from greenroom.errors import ServiceUnavailableError
 from greenroom.web import bind, serve
@@ -175,7 +176,28 @@ async def test_head_tells_of_a_stream_without_opening_one(house: Served) -> None
     assert house.tasks.followers == 0
 
 
-@pytest.mark.parametrize("after", ["x", "1.5", "1&after=2"])
+@pytest.mark.parametrize(
+    ("after", "told"),
+    [
+        *[(f"after={same}", [2, 3]) for same in ("1", "%201%20", "0x1", "1.0", "10e-1", "%2B1", "0b1", "%C2%A01")],
+        *[(f"after={same}", [1, 2, 3]) for same in ("", "%20", "-1", "-0", "-Infinity")],
+        *[("after", [1, 2, 3]), ("after[]=1", [2, 3]), ("after[]=", [1, 2, 3])],
+        *[(f"after={beyond}", []) for beyond in ("9223372036854775807", "9223372036854775808", "1e30", "Infinity")],
+    ],
+)
+async def test_a_stream_goes_on_after_whatever_upstream_reads_as_that_event(
+    house: Served, after: str, told: list[int]
+) -> None:
+    house.tasks.add(an_event(1, "log", "a"), an_event(2, "log", "b"), DONE)
+    async with house.session.get(URL(f"{TASK}/eventstream?{after}", encoded=True)) as answer:
+        assert answer.status == 200
+        heard = b"" if told else await frame(answer)
+        while told and b"completion" not in heard:
+            heard += await frame(answer)
+    assert [number for number in (1, 2, 3) if b'"id":%d,' % number in heard] == told
+
+
+@pytest.mark.parametrize("after", ["x", "1.5", "1&after=2", "NaN", "null", "1_0", "1e-7", "1n", "1%00"])
 async def test_a_stream_after_what_is_no_event(surface: Surface, after: str) -> None:
     surface.tasks.known["1"] = a_task("1", {})
     reply = await surface.http.get(f"/v2/tasks/1/eventstream?after={after}")

@@ -45,7 +45,7 @@ async def followers(stack: AsyncExitStack, one: Process, task_id: str, number: i
     """They stand where the task is."""
     feeds = [await stack.enter_async_context(one.broker.follow(task_id)) for _ in range(number)]
     for feed in feeds:
-        assert await feed.next(5)
+        assert await feed.next(60)
     return feeds
 
 
@@ -59,7 +59,7 @@ async def test_all_who_have_come_as_far_are_sent_the_same_bytes(database: Databa
         await write(one, id_, "Beginning")
         feeds = await followers(stack, one, id_, 20)
         await write(one, id_, *(f"line {n}" for n in range(30)))
-        heard = await asyncio.gather(*(feed.next(5) for feed in feeds))
+        heard = await asyncio.gather(*(feed.next(60) for feed in feeds))
         assert [said(event) for event in heard[0] or []] == [f"line {n}" for n in range(30)]
         assert len({id(batch) for batch in heard}) == 1
         assert len({id(batch.once(together)) for batch in heard if batch}) == 1
@@ -79,7 +79,7 @@ async def test_followers_of_a_task_that_tells_much_are_told_in_few_turns_and_mis
         for n in range(60):
             await write(one, id_, f"line {n}")
         await write(one, id_, "done", type_="completion")
-        heard = await asyncio.wait_for(listening, 10)
+        heard = await asyncio.wait_for(listening, 60)
         assert [said(event) for batch in heard for event in batch] == [*(f"line {n}" for n in range(60)), "done"]
         assert len(heard) <= (monotonic() - began) / 0.1 + 2
 
@@ -92,7 +92,7 @@ async def test_who_is_told_nothing_for_a_while_is_told_what_comes_then(database:
         assert await feed.next(0.05) is None
         assert not feed.over
         await write(one, id_, "late")
-        assert [said(event) for event in await feed.next(5) or []] == ["late"]
+        assert [said(event) for event in await feed.next(60) or []] == ["late"]
 
 
 async def test_a_slow_follower_hears_all_that_quick_ones_have_heard_long_ago(
@@ -106,7 +106,7 @@ async def test_a_slow_follower_hears_all_that_quick_ones_have_heard_long_ago(
         quick, slow = await followers(stack, one, id_, 2)
         for n in range(40):
             await write(one, id_, f"line {n}")
-            assert [said(event) for event in await quick.next(5) or []] == [f"line {n}"]
+            assert [said(event) for event in await quick.next(60) or []] == [f"line {n}"]
         await write(one, id_, "done", type_="completion")
         heard = [said(event) async for batch in slow for event in batch]
         assert heard == [*(f"line {n}" for n in range(40)), "done"]
@@ -134,7 +134,7 @@ async def test_a_follower_of_a_task_that_is_about_to_begin_anew_does_not_ask_the
             assert await feed.next(0.3) is None
             assert len(asked) <= 3
             await write(one, id_, "again")
-            assert [event.type for event in await feed.next(5) or []] == ["recovered", "log"]
+            assert [event.type for event in await feed.next(60) or []] == ["recovered", "log"]
 
 
 async def test_closing_ends_those_who_wait_and_leaves_nothing(database: Database) -> None:
