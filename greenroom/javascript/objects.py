@@ -1,26 +1,14 @@
-"""What JavaScript makes of a value: whether it counts as true, and in which order an object's members come."""
+"""In which order JavaScript has an object's members: array indices come first."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
 
-__all__ = ["entries", "in_order", "index_of", "is_index", "keys", "truthy"]
+__all__ = ["entries", "in_order", "index_of", "is_index", "keys"]
 
 _MOST_INDICES = 2**32 - 1
-_AS_IN_PYTHON = frozenset({str, int, bool, type(None)})
-_NEVER_NOTHING = (list, dict, Mapping)
 _DIGITS = "0123456789"
-
-
-def truthy(value: Any) -> bool:
-    """Whether `if` goes on: empty lists and objects count as something. What stands for `undefined` is false in Python too."""
-    kind = type(value)
-    if kind in _AS_IN_PYTHON:
-        return bool(value)
-    if kind is float:
-        return bool(value == value and value != 0)
-    return bool(value) or isinstance(value, _NEVER_NOTHING)
 
 
 def index_of(key: str) -> int | None:

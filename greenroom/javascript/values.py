@@ -1,18 +1,20 @@
-"""JSON value -> its kind, its text and its number, by JavaScript's rules. `msgspec.UNSET` is `undefined`, None is `null`."""
+"""JSON value -> its kind, text, number and truth, by JavaScript's rules. `msgspec.UNSET` is `undefined`, None is `null`."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from msgspec import UNSET
 
 from greenroom.javascript.numbers import as_double, number_text, read_number
 
-__all__ = ["is_number", "joined", "kind_of", "number_of", "text_of"]
+__all__ = ["is_number", "joined", "kind_of", "number_of", "text_of", "truthy"]
 
 _NUMBERS = (int, float)
+_AS_IN_PYTHON = frozenset({str, int, bool, type(None)})
+_NEVER_NOTHING = (list, dict, Mapping)
 
 
 def is_number(value: Any) -> bool:
@@ -64,3 +66,13 @@ def number_of(value: Any) -> float:
     if isinstance(value, str):
         return read_number(value)
     return read_number(joined(value)) if isinstance(value, list | tuple) else math.nan
+
+
+def truthy(value: Any) -> bool:
+    """Whether `if` goes on: empty lists and objects count as something. What stands for `undefined` is false in Python too."""
+    kind = type(value)
+    if kind in _AS_IN_PYTHON:
+        return bool(value)
+    if kind is float:
+        return bool(value == value and value != 0)
+    return bool(value) or isinstance(value, _NEVER_NOTHING)

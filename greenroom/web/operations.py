@@ -6,19 +6,19 @@ characters, arrays, unknown and empty query parameters, then the schemas of quer
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple
 
 from greenroom.errors import InputError
+from greenroom.javascript.numbers import as_whole, read_number
 from greenroom.web.queries import parse_query
 from greenroom.web.validation import Check, Compiler, resolve, types_of
 
 _RESERVED = re.compile(r"[:/?#\[\]@!$&'()*+,;=]")
 _PARAMETER = re.compile(r";\s*([^=]+)=([^;]+)")
-_NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
-_RADIX = re.compile(r"0[xX][0-9a-fA-F]+|0[oO][0-7]+|0[bB][01]+")
 _DELIMITERS = {"form": ",", "spaceDelimited": " ", "pipeDelimited": "|"}
 _METHODS = ("get", "put", "post", "delete", "options", "head", "patch", "trace")
 
@@ -260,17 +260,9 @@ def _integer(text: str) -> Any:
 
 
 def _number(text: str) -> Any:
-    """JavaScript's `+text` where it is a number, else the text itself."""
-    bare = text.strip()
-    if not bare:
-        return 0 if text else text
-    if _NUMBER.fullmatch(bare):
-        return int(bare) if bare.lstrip("+-").isdecimal() and len(bare) < 32 else float(bare)
-    if _RADIX.fullmatch(bare):
-        return int(bare, 0)
-    if bare.lstrip("+-") == "Infinity" and len(bare) <= len("-Infinity"):
-        return float("-inf") if bare.startswith("-") else float("inf")
-    return text
+    """JavaScript's `+text` where it is a number, else (and of nothing) the text itself."""
+    number = read_number(text) if text else math.nan
+    return text if number != number else as_whole(number)
 
 
 _COERCIONS: dict[str, Callable[[str], Any]] = {

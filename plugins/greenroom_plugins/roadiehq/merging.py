@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 
 from greenroom.errors import InputError
+from greenroom.javascript.objects import is_index
 from greenroom.plugin import Action, ActionContext
 from greenroom_plugins.roadiehq import json_text, yaml_documents
 from greenroom_plugins.roadiehq.interface import util
@@ -142,7 +143,7 @@ def _members(value: Any) -> dict[str, Any]:
 
 def _whole(old: Any, members: Mapping[str, Any], *, arrays: bool) -> Any:
     if isinstance(old, list):
-        kept = [at for at in members if at.isdecimal() and str(int(at)) == at and int(at) < len(old) + MOST_HOLES]
+        kept = [at for at in members if is_index(at) and int(at) < len(old) + MOST_HOLES]
         grown = old + [None] * (max((int(at) + 1 for at in kept), default=0) - len(old))
         places = {int(at): _merge(grown[int(at)], members[at], arrays=arrays) for at in kept}
         return [places.get(at, one) for at, one in enumerate(grown)]

@@ -10,8 +10,7 @@ from msgspec import UNSET
 
 from greenroom.javascript.json_text import json_text
 from greenroom.javascript.numbers import as_double
-from greenroom.javascript.objects import truthy
-from greenroom.javascript.values import is_number, joined, text_of
+from greenroom.javascript.values import is_number, joined, text_of, truthy
 from greenroom_scaffolder.schemas.checking import NOTHING, Check, Found, Run, Site, schema_at
 from greenroom_scaffolder.schemas.problems import (
     Path,

@@ -8,8 +8,7 @@ from typing import Any
 from msgspec import UNSET
 
 from greenroom.javascript.json_text import json_text
-from greenroom.javascript.objects import truthy
-from greenroom.javascript.values import text_of
+from greenroom.javascript.values import text_of, truthy
 from greenroom_scaffolder.schemas.checking import NOTHING, Check, Found, Run, Site, schema_at
 from greenroom_scaffolder.schemas.patterns import matcher
 from greenroom_scaffolder.schemas.problems import Path, Problem, SchemaError, property_text

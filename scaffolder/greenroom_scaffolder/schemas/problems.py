@@ -9,8 +9,8 @@ from typing import Any, TypeAlias
 import msgspec
 
 from greenroom.errors import GreenroomError, InputError
-from greenroom.javascript.objects import truthy
 from greenroom.javascript.texts import WHITESPACE, quoted
+from greenroom.javascript.values import truthy
 
 Path: TypeAlias = tuple[str | int, ...]
 

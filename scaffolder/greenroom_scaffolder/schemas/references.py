@@ -13,8 +13,7 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 from urllib.parse import unquote_to_bytes
 
-from greenroom.javascript.objects import truthy
-from greenroom.javascript.values import text_of
+from greenroom.javascript.values import text_of, truthy
 from greenroom.urls.whatwg import InvalidUrlError, parse
 from greenroom_scaffolder.schemas.problems import (
     InvalidReferenceError,

@@ -9,8 +9,7 @@ from typing import Any
 import msgspec
 from msgspec import UNSET
 
-from greenroom.javascript.objects import truthy
-from greenroom.javascript.values import text_of
+from greenroom.javascript.values import text_of, truthy
 from greenroom_scaffolder.schemas.checking import (
     MOST_TOLD,
     NOTHING,

@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 import msgspec
 
 from greenroom.errors import InputError, NotAllowedError
-from greenroom.javascript import objects
+from greenroom.javascript import values
 from greenroom.javascript.json_text import json_text
 from greenroom.javascript.values import text_of
 from greenroom.plugin import Action
@@ -181,7 +181,7 @@ def placeholder(action: Action[Any]) -> Any:
 
 def truthy(value: Any) -> bool:
     """Whether an `if` that renders to this holds: JavaScript's rule, but an empty list does not (an empty object does)."""
-    return objects.truthy(value) and value != []
+    return values.truthy(value) and value != []
 
 
 def places(todo: Sequence[Step]) -> list[str]:

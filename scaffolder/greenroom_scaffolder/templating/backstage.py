@@ -12,7 +12,7 @@ from typing import Any
 
 from greenroom.errors import InputError
 from greenroom.javascript.numbers import number_text
-from greenroom.javascript.objects import truthy
+from greenroom.javascript.values import truthy
 from greenroom.plugin import Example, TemplateFilter
 from greenroom.urls.whatwg import InvalidUrlError, Url, parse
 from greenroom_scaffolder.templating.json_text import stringified

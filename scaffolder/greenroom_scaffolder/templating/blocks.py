@@ -10,8 +10,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from greenroom.javascript.objects import entries, truthy
+from greenroom.javascript.objects import entries
 from greenroom.javascript.texts import split_units
+from greenroom.javascript.values import truthy
 from greenroom_scaffolder.templating import nodes
 from greenroom_scaffolder.templating.callables import Macro, MacroCode
 from greenroom_scaffolder.templating.interpreter import Compiler, Region, World, located

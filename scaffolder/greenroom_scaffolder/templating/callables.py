@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from greenroom.javascript.objects import truthy
+from greenroom.javascript.values import truthy
 from greenroom_scaffolder.templating.diagnostics import quote_diagnostic
 from greenroom_scaffolder.templating.limits import RenderError
 from greenroom_scaffolder.templating.scope import Evaluate, Execute, Run, Scope

@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable
 from typing import Any
 
-from greenroom.javascript.objects import truthy
+from greenroom.javascript.values import truthy
 from greenroom_scaffolder.templating.limits import RenderError
 from greenroom_scaffolder.templating.numerals import Number
 from greenroom_scaffolder.templating.scope import Run

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from greenroom.javascript.texts import units
+from greenroom.javascript.texts import length
 
 __all__ = ["harmless", "position", "quote_diagnostic"]
 
@@ -18,7 +18,7 @@ def position(source: str, at: int) -> tuple[int, int]:
     """The line and column of an offset, both from one, columns in code units."""
     before = source[:at]
     line = before[before.rfind("\n") + 1 :]
-    return before.count("\n") + 1, len(units(line)) + 1
+    return before.count("\n") + 1, length(line) + 1
 
 
 def harmless(message: str) -> str:

@@ -11,8 +11,9 @@ from typing import Any
 from urllib.parse import quote
 
 from greenroom.javascript.numbers import SAFE, parse_float
-from greenroom.javascript.objects import entries, truthy
+from greenroom.javascript.objects import entries
 from greenroom.javascript.texts import WHITESPACE, from_units, split_units, trim, units
+from greenroom.javascript.values import truthy
 from greenroom_scaffolder.templating import numerals, patterns
 from greenroom_scaffolder.templating.checks import TESTS
 from greenroom_scaffolder.templating.checks import apply as apply_test

@@ -8,8 +8,8 @@ from typing import Any
 
 import msgspec
 
-from greenroom.javascript.objects import truthy
 from greenroom.javascript.texts import split_units
+from greenroom.javascript.values import truthy
 from greenroom_scaffolder.templating import callables, checks, members, nodes
 from greenroom_scaffolder.templating.callables import Invocable
 from greenroom_scaffolder.templating.diagnostics import quote_diagnostic

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from msgspec import UNSET
 
-from greenroom.javascript.values import kind_of, number_of, text_of
+from greenroom.javascript.values import kind_of, number_of, text_of, truthy
 
 
 @pytest.mark.parametrize(
@@ -42,3 +42,8 @@ def test_a_boolean_is_no_number() -> None:
     values: list[Any] = [True, 1, 1.5, "1", None, [], {}, UNSET]
     kinds = ["boolean", "number", "number", "string", "object", "object", "object", "undefined"]
     assert [kind_of(value) for value in values] == kinds
+
+
+def test_empty_lists_and_objects_count_as_something() -> None:
+    assert all(map(truthy, ([], {}, "0", 1, -0.5)))
+    assert not any(map(truthy, (None, UNSET, "", 0, -0.0, math.nan, False)))

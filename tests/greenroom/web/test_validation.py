@@ -8,7 +8,7 @@ import pytest
 
 from greenroom.errors import InputError
 from greenroom.web import load_document
-from greenroom.web.operations import Operation, coerce, compile_operations
+from greenroom.web.operations import LARGEST, Operation, coerce, compile_operations
 from greenroom.web.validation import Compiler, SchemaError
 from tests.support.asgi import Client
 
@@ -171,6 +171,11 @@ def test_a_document_that_asks_for_a_check_nobody_does_stops_the_start(schema: di
         ("1_000", ("integer",), "1_000"),
         ("", ("integer",), ""),
         ("", ("null",), None),
+        ("0x1F ", ("integer",), 31),
+        ("\x1f1", ("integer",), "\x1f1"),
+        ("\ufeff1e2", ("integer",), 100),
+        ("-Infinity", ("integer",), -LARGEST),
+        ("99999999999999999999", ("integer",), LARGEST),
     ],
 )
 def test_text_becomes_a_value_only_where_javascript_agrees(text: str, types: tuple[str, ...], expected: Any) -> None:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import math
 import re
 from typing import Any
 
 from greenroom.javascript.numbers import exponential
 from greenroom.javascript.objects import in_order
+from greenroom.javascript.texts import quoted
 from greenroom.javascript.values import text_of
 from greenroom_catalog.ingestion.documents.composing import Composed
 from greenroom_catalog.ingestion.documents.nodes import Alias, Mapping, Node, Scalar, Sequence
@@ -157,7 +157,7 @@ def _node_text(node: Node | None, indent: str = "") -> str:
         return ""
     if node.quote:
         text = str(node.value)
-        return json.dumps(text, ensure_ascii=False) if node.quote == '"' else "'{}'".format(text.replace("'", "''"))
+        return quoted(text) if node.quote == '"' else "'{}'".format(text.replace("'", "''"))
     return _plain_text(node) if node.is_plain and not isinstance(node.value, str) else _value_text(node.value)
 
 
@@ -224,5 +224,5 @@ def _value_text(value: object) -> str:
     if isinstance(value, list):
         return f"[ {', '.join(map(_value_text, value))} ]" if value else "[]"
     if isinstance(value, str) and (_NEEDS_QUOTES.search(value) or not isinstance(resolve(value), str)):
-        return json.dumps(value, ensure_ascii=False)
+        return quoted(value)
     return text_of(value)
