@@ -35,19 +35,27 @@ def decode(text: str) -> str:
 def parse_query(query: str) -> dict[str, Any]:
     """`a=1&b=2&b=3&c[]=4&d[e]=5` -> `{"a": "1", "b": ["2", "3"], "c": ["4"], "d": {"e": "5"}}`.
 
-    A key alone has the empty string as its value. Keys beyond the 1000th are dropped, as by qs."""
+    A key alone has the empty string as its value. Keys beyond the 1000th are dropped, as by qs. What is said of a list by keys of
+    several spellings (`a=1&a[0]=2`) is all in it; values of one key go together first."""
     values: dict[str, Any] = {}
     if not query:
         return values
-    for part in query.split("&", MAX_PARAMETERS)[:MAX_PARAMETERS]:
-        key, value = _split(part)
-        if not key or key == "__proto__":
-            continue
+    for key, found in _by_key(query).items():
+        value = found[0] if len(found) == 1 else _listing(*found)
         if "[" in key:
             _put_nested(values, key, value)
         else:
             _add(values, key, value)
     return {key: _settle(value) for key, value in values.items()}
+
+
+def _by_key(query: str) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for part in query.split("&", MAX_PARAMETERS)[:MAX_PARAMETERS]:
+        key, value = _split(part)
+        if key and key != "__proto__":
+            found.setdefault(key, []).append(value)
+    return found
 
 
 def _split(part: str) -> tuple[str, str]:
@@ -77,6 +85,20 @@ class _Listing(dict[str, Any]):
     def append(self, value: Any) -> None:
         self[str(self.end)] = value
 
+    def place(self, index: str, value: Any) -> None:
+        """There, or at the end where something is there already."""
+        present = self.get(index)
+        if present is None:
+            self[index] = value
+        elif isinstance(present, _Listing) and isinstance(value, _Listing):
+            present.merge(value)
+        else:
+            self.append(value)
+
+    def merge(self, other: _Listing) -> None:
+        for index, value in other.items():
+            self.place(index, value)
+
 
 def _listing(*values: Any) -> _Listing:
     made = _Listing()
@@ -86,18 +108,27 @@ def _listing(*values: Any) -> _Listing:
 
 
 def _add(node: dict[str, Any], key: str, value: Any) -> None:
-    if not key:
-        key = str(node.end if isinstance(node, _Listing) else len(node))
+    several = isinstance(value, _Listing)
     present = node.get(key)
-    if present is None:
+    if isinstance(node, _Listing):
+        if key:
+            node.place(key, value)
+        else:
+            node.merge(value if several else _listing(value))
+    elif not key:
+        node[str(len(node))] = value
+    elif present is None:
         node[key] = value
     elif isinstance(present, _Listing):
-        present.append(value)
+        if several:
+            present.merge(value)
+        else:
+            present.append(value)
     else:
-        node[key] = _listing(present, value)
+        node[key] = _listing(present, *(value.values() if several else [value]))
 
 
-def _put_nested(values: dict[str, Any], key: str, value: str) -> None:
+def _put_nested(values: dict[str, Any], key: str, value: Any) -> None:
     root, names = key[: key.index("[")], _BRACKET.findall(key)[:MAX_DEPTH]
     if not root:
         root, names = (names[0] or "0") if names else key, names[1:]
