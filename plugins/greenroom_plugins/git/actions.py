@@ -120,6 +120,8 @@ def publish_action(publisher: Publisher, words: Words) -> Action[Publication]:
         message = told.git_commit_message or words.message or "initial commit"
         commit = Commit(told.default_branch, message, author, datetime.fromtimestamp(at, UTC))
         folder = ctx.inside(_below(told.source_path))
+        if not folder.is_dir():
+            raise InputError(f"The workspace has no folder {told.source_path} to publish")
         ctx.log.info(f"Publishing to {target.url}")
         done = await publisher.publish(
             folder, target, commit, description=told.description, onto_existing=told.allow_existing

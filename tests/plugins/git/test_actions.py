@@ -98,6 +98,13 @@ async def test_a_folder_of_the_workspace_is_published(tmp_path: Path, workspace:
     assert shown(tmp_path / "srv/o/a.git", "").strip() == "main.py"
 
 
+@pytest.mark.parametrize("path", ["nothing", "service/main.py"])
+async def test_what_is_no_folder_of_the_workspace_is_told(tmp_path: Path, workspace: Path, path: str) -> None:
+    with pytest.raises(InputError, match=f"The workspace has no folder {path} to publish"):
+        await run(made(tmp_path), workspace, {"repoUrl": "git.local?owner=o&repo=a", "sourcePath": path})
+    assert not (tmp_path / "srv/o").exists()
+
+
 @pytest.mark.parametrize("said", [{}, {"repoUrl": "git.local?owner=o&repo=a", "remoteUrl": "https://x.example/a.git"}])
 async def test_it_must_be_said_where_to(tmp_path: Path, workspace: Path, said: dict[str, str]) -> None:
     with pytest.raises(InputError, match="needs a repoUrl or a remoteUrl, and not both"):
