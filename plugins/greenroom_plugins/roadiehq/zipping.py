@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from posixpath import basename
 from typing import IO
 
+from greenroom.javascript.texts import well_formed
 from greenroom.plugin import FileEntry, Files
 
 _OLDEST = (1980, 1, 1, 0, 0, 0)
@@ -44,7 +45,7 @@ def _order(entry: FileEntry) -> list[str]:
 
 
 def _member(name: str, mode: int) -> zipfile.ZipInfo:
-    member = zipfile.ZipInfo(name, _OLDEST)
+    member = zipfile.ZipInfo(well_formed(name), _OLDEST)  # a name may be no UTF-8
     member.external_attr = mode << 16
     return member
 

@@ -172,6 +172,10 @@ async def test_a_folder_is_packed_with_all_that_it_holds(ws: Workspace) -> None:
     await ws.run("zip", path="d/b.txt", outputPath="one.zip")
     with zipfile.ZipFile(ws.path / "one.zip") as archive:
         assert archive.namelist() == ["b.txt"]
+    (ws.path / "d" / os.fsdecode(b"odd\xff")).write_bytes(b"o")
+    await ws.run("zip", path="d", outputPath="odd.zip")
+    with zipfile.ZipFile(ws.path / "odd.zip") as archive:
+        assert "odd\ufffd" in archive.namelist()
     with pytest.raises(InputError, match=r"^File nope does not exist\. Can't zip it\.$"):
         await ws.run("zip", path="nope", outputPath="o.zip")
 
