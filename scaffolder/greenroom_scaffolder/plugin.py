@@ -158,7 +158,8 @@ def _worked(
 def _kept_in_order(config: ScaffolderConfig, host: Host, store: Store) -> Iterable[Contribution]:
     """What looks after the tasks of all processes, and counts them."""
     yield Loop("scaffolder.lookout", Lookout(store, host.get(Presence), stale=config.stale_after).look)
-    janitor = Janitor(store, config.task_timeout, config.task_timeout_janitor_frequency)
+    every = config.task_timeout_janitor_frequency
+    janitor = Janitor(store, config.task_timeout, every, retention=config.workspace.retention)
     yield Loop("scaffolder.janitor", janitor.step)
     backend, data = host.get(BackendConfig), host.get(DataFolder)
     yield Loop("scaffolder.sweep", Sweeper(store, lambda: working_directory(backend, data)).step)

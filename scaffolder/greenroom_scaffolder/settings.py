@@ -79,18 +79,22 @@ class Secrets(msgspec.Struct):
 
 
 class WorkspaceLimits(msgspec.Struct, rename="camel"):
-    """`scaffolder.workspace`: how much a task may hold."""
+    """`scaffolder.workspace`: how much a task may hold, and for how long that is kept."""
 
     max_bytes: int = 1024**3
     max_files: int = 100_000
     """Folders and links count too."""
     max_file_bytes: int = 256 * 1024**2
+    retention: timedelta = timedelta(days=30)
+    """For how long what a failed task's workspace held is kept, so that a retry can go on from the step that failed."""
 
     def __post_init__(self) -> None:
         limits = {"maxBytes": self.max_bytes, "maxFiles": self.max_files, "maxFileBytes": self.max_file_bytes}
         for name, value in limits.items():
             if value < 1:
                 raise FieldError(name, "expected at least 1")
+        if self.retention < timedelta(0):
+            raise FieldError("retention", "expected 0 or more", hint="such as `30d`")
 
 
 class EventStreams(msgspec.Struct, rename="camel"):

@@ -63,6 +63,8 @@ class Progress(msgspec.Struct, frozen=True):
     """With the attempt of which the state is."""
     checkpoints: dict[str, bytes]
     archive: bytes | None
+    dropped: bool = False
+    """Whether the archive is not kept any more, as the task failed long ago."""
 
 
 class EventRow(msgspec.Struct, frozen=True):

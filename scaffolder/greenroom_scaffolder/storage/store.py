@@ -26,6 +26,8 @@ TO_CANCEL = "scaffolder.cancel"
 TO_FOLLOW = "scaffolder.event"
 """With the id of the task, a space, and the id of its last event."""
 
+DROPPED_AT_ONCE = 100
+"""Archives that are removed in one transaction."""
 ENDED = ("cancelled", "completed", "failed", "skipped")
 
 Move = tuple[str, str, str]
@@ -149,11 +151,11 @@ class Store:
         """How far a task had come."""
         steps = await self.database.fetch(self.sql.steps_of, task_id)
         checkpoints = await self.database.fetch(self.sql.checkpoints_of, task_id)
-        archive: bytes | None = await self.database.fetchval(self.sql.workspace_of, task_id)
+        workspace = await self.database.fetchrow(self.sql.workspace_of, task_id)
         return Progress(
             {id_: (attempt, state) for id_, attempt, state in steps},
             {key: value for key, value in checkpoints},  # noqa: C416 - a row is no tuple
-            archive,
+            *(workspace or (None, False)),
         )
 
     async def held(self) -> list[Held]:
@@ -197,6 +199,13 @@ class Store:
             return len(found)
 
         return await self.database.retrying(close)
+
+    async def drop_workspaces(self, age: timedelta) -> int:
+        """Forget what the workspaces of tasks held that ended so long ago. Returns of how many."""
+        dropped = 0
+        while (some := await self.database.fetchval(self.sql.drop_workspaces, age, DROPPED_AT_ONCE)) > 0:
+            dropped += some
+        return dropped
 
     async def _fail(self, conn: Connection, tasks: Sequence[tuple[UUID, str]], *, told: bool = True) -> None:
         """End tasks that nobody runs, and say why. `told`: the completion says the error too, as that of a task that ran."""

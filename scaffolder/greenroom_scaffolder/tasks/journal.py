@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 import msgspec
 
+from greenroom.errors import GreenroomError
 from greenroom_scaffolder.storage.rows import Claim, Progress
 from greenroom_scaffolder.storage.writer import Book, Kept, StepNote
 from greenroom_scaffolder.tasks.task import Checkpoint, EventType, Outcome, StepState, TaskState, retried
@@ -67,8 +68,15 @@ class TaskJournal:
         leaf.ended = outcome.status
 
 
+class DroppedWorkspaceError(GreenroomError):
+    """The task cannot go on: it failed so long ago that what its workspace held is not kept any more. It can begin anew"""
+
+
 def read_progress(claim: Claim, progress: Progress, sealing: Sealing) -> tuple[TaskState, bytes | None]:
-    """How far the task had come, and the archive of its workspace. Raises SealError for what cannot be opened any more."""
+    """How far the task had come, and the archive of its workspace. Raises SealError for what cannot be opened any more,
+    DroppedWorkspaceError for what is not kept any more."""
+    if progress.dropped:
+        raise DroppedWorkspaceError
     task_id = str(claim.id)
 
     def opened(sealed: bytes) -> bytes:

@@ -312,15 +312,18 @@ def _sign(one: Held, known: Mapping[tuple[UUID, int], tuple[object, float]], now
 
 
 class Janitor:
-    """Fails the tasks that nobody went on with for long, in upstream's words."""
+    """Fails the tasks that nobody went on with for long, in upstream's words; and forgets what is not kept for ever."""
 
-    def __init__(self, store: Store, timeout: timedelta, every: timedelta) -> None:
-        self._store, self._timeout, self._every = store, timeout, every
+    def __init__(self, store: Store, timeout: timedelta, every: timedelta, *, retention: timedelta) -> None:
+        """`retention`: for how long what the workspace of a failed task held is kept."""
+        self._store, self._timeout, self._every, self._retention = store, timeout, every, retention
         self._began = False
 
     async def step(self) -> float:
-        """One round of the loop. The first does nothing: after an outage, workers go on with what there is."""
+        """One round of the loop. The first fails nothing: after an outage, workers go on with what there is."""
         if self._began and (closed := await self._store.close_stale(self._timeout)):
             log.warning("%d tasks exceeded their timeout", closed)
+        if dropped := await self._store.drop_workspaces(self._retention):
+            log.info("what the workspaces of %d tasks held that failed long ago is not kept any more", dropped)
         self._began = True
         return self._every.total_seconds()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -16,6 +17,7 @@ from greenroom.db import Database
 from greenroom.errors import ConflictError, NotFoundError
 from greenroom.plugin import ActionContext
 from greenroom_scaffolder.storage.store import MIGRATIONS
+from greenroom_scaffolder.tasks.worker import Janitor
 from tests.scaffolder.tasks.house import Process, process, until
 from tests.scaffolder.tasks.rehearsal import made, runner_of, spec_of
 from tests.support.postgres import MigratedDatabase
@@ -157,11 +159,69 @@ async def test_a_task_whose_rows_somebody_deletes_ends_and_hurts_no_other(databa
     async with process(database, runner_of(tmp_path, made("test:wait", wait)).run) as one:
         one.work()
         id_ = await one.create(spec_of({"action": "test:wait"}))
-        await asyncio.wait_for(began.wait(), 10)
+        await asyncio.wait_for(began.wait(), 60)
         for table, key in (("tasks", "id"), ("task_specs", "task_id"), ("task_events", "task_id")):
             await database.execute(f"DELETE FROM {table} WHERE {key} = $1", UUID(id_))  # noqa: S608 - of this test
-        await asyncio.wait_for(ended.wait(), 10)
+        await asyncio.wait_for(ended.wait(), 60)
         with pytest.raises(NotFoundError):
             await one.broker.retry(id_, secrets={}, initiator=NOBODY)
         assert await one.ended(await one.create(spec_of({"action": "test:answer"}))) == "completed"
         assert await one.worker.trouble() is None
+
+
+async def test_a_retry_goes_on_with_the_files_of_a_failed_task_for_as_long_as_they_are_kept(
+    database: Database, tmp_path: Path
+) -> None:
+    broken = True
+
+    async def fail(ctx: ActionContext[Any]) -> None:
+        if broken:
+            raise ValueError("not yet")
+        assert ctx.inside("made.txt").read_text() == "of old"
+
+    spec = spec_of(
+        {"action": "test:write", "input": {"path": "made.txt", "content": "of old"}}, {"action": "test:fail2"}
+    )
+    async with process(database, runner_of(tmp_path, made("test:fail2", fail)).run) as one:
+        one.work()
+        kept, dropped, anew = [await one.create(spec) for _ in range(3)]
+        for id_ in (kept, dropped, anew):
+            assert await one.ended(id_) == "failed"
+        await database.execute(
+            "UPDATE tasks SET heartbeat_at = heartbeat_at - interval '31 days' WHERE id = ANY($1)",
+            [UUID(dropped), UUID(anew)],
+        )
+        janitor = Janitor(one.store, timedelta(hours=24), timedelta(minutes=5), retention=timedelta(days=30))
+        await janitor.step()
+        assert await database.fetchval("SELECT count(*) FROM task_workspaces WHERE archive IS NOT NULL") == 1
+        broken = False
+        await one.broker.retry(kept, secrets={}, initiator=NOBODY)
+        await one.broker.retry(dropped, secrets={}, initiator=NOBODY)
+        await one.broker.retry(anew, secrets={}, initiator=NOBODY, start_over=True)
+        assert [await over_with(one, id_) for id_ in (kept, dropped, anew)] == ["completed", "failed", "completed"]
+        assert "is not kept any more. It can begin anew" in await error_of(one, dropped)
+        await one.broker.retry(dropped, secrets={}, initiator=NOBODY, start_over=True)
+        assert await over_with(one, dropped) == "completed"
+        await janitor.step()
+
+
+async def over_with(one: Process, task_id: str) -> str:
+    """Once it has ended again."""
+    await until(lambda: over(one, task_id))
+    return (await one.broker.get(task_id)).status
+
+
+async def test_what_a_task_that_is_tried_again_had_is_not_taken_from_it(database: Database, tmp_path: Path) -> None:
+    spec = spec_of({"action": "test:write", "input": {"path": "made.txt"}}, {"action": "test:fail"})
+    async with process(database, runner_of(tmp_path).run) as one:
+        one.work()
+        id_ = await one.create(spec)
+        assert await one.ended(id_) == "failed"
+        await one.stop()
+        await one.broker.retry(id_, secrets={}, initiator=NOBODY)
+        assert await one.store.drop_workspaces(timedelta(0)) == 0, "it is open"
+        await database.execute("UPDATE tasks SET status = 'failed'")
+        async with database.transaction() as conn:
+            await conn.execute(one.store.sql.lock_task, UUID(id_))
+            assert await one.store.drop_workspaces(timedelta(0)) == 0, "somebody is about to have it tried again"
+        assert await one.store.drop_workspaces(timedelta(0)) == 1

@@ -26,8 +26,8 @@ SELECT step_id, attempt, state FROM task_steps WHERE task_id = $1
 SELECT key, value FROM task_checkpoints WHERE task_id = $1
 
 -- name: workspace_of
--- What its workspace held.
-SELECT archive FROM task_workspaces WHERE task_id = $1
+-- What its workspace held, and whether that is not kept any more.
+SELECT archive, dropped FROM task_workspaces WHERE task_id = $1
 
 -- name: held
 -- The tasks that workers are at, their last signs of life, and for how many seconds there was none that there could have been.
@@ -43,3 +43,15 @@ WHERE t.status = 'processing' ORDER BY t.id FOR NO KEY UPDATE OF t SKIP LOCKED
 -- name: overdue
 -- The tasks from which nothing was heard for that long.
 SELECT id, attempt FROM tasks WHERE status = 'processing' AND heartbeat_at <= clock_timestamp() - $1::interval
+
+-- name: drop_workspaces
+-- Forget what the workspaces of tasks held that failed so long ago; who wishes that they be tried again holds their rows.
+WITH old AS MATERIALIZED (
+    SELECT t.id FROM task_workspaces w JOIN tasks t ON t.id = w.task_id
+    WHERE w.archive IS NOT NULL AND t.status NOT IN ('open', 'processing')
+        AND coalesce(t.heartbeat_at, t.created_at) <= clock_timestamp() - $1::interval
+    ORDER BY t.id LIMIT $2 FOR NO KEY UPDATE OF t SKIP LOCKED
+), dropped AS (
+    UPDATE task_workspaces w SET archive = NULL, dropped = true FROM old WHERE w.task_id = old.id RETURNING w.task_id
+)
+SELECT count(*) FROM dropped
