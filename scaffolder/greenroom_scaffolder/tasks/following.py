@@ -114,7 +114,7 @@ class Feed:
         self._ended = False
         """Whether the end of the task is told, or ready."""
         self._reading: asyncio.Task[list[TaskEvent]] | None = None
-        self._read_at = (-1, -1)
+        self._read_at: tuple[int, int] | None = None
         self._wait: asyncio.Future[bool] | None = None
 
     async def next(self, seconds: float | None = None) -> Batch | None:

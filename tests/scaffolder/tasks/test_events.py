@@ -18,6 +18,7 @@ from greenroom_scaffolder.tasks.events import TaskEvent
 from greenroom_scaffolder.tasks.task import Journal, Outcome, Task
 from tests.scaffolder.tasks.house import SPEC, Process, nothing, process, said, tell, until
 from tests.support.postgres import MigratedDatabase
+from tests.support.waiting import Wait, slowness
 
 ANEW = {**SPEC, "EXPERIMENTAL_recovery": {"EXPERIMENTAL_strategy": "startOver"}}
 
@@ -90,7 +91,7 @@ async def test_a_follower_hears_what_was_and_what_comes_until_the_end(database: 
         await write(one, id_, "three")
         await follower.hears(3)
         await write(one, id_, "done", type_="completion")
-        await asyncio.wait_for(follower.job, 5)
+        await asyncio.wait_for(follower.job, 60)
         assert follower.said == ["one", "two", "three", "done"]
         assert not two.feed._watched
 
@@ -103,9 +104,10 @@ async def test_a_follower_that_comes_back_hears_what_it_has_missed_and_the_end_i
         first, _, last = await ids(one, id_)
         assert [said(event) for event in await one.broker.events(id_, first)] == ["two", "done"]
         assert [said(event) for event in await one.broker.events(id_, last + 100)] == ["done"]
-        follower = Follower(one, id_, last)
-        await asyncio.wait_for(follower.job, 5)
-        assert follower.said == ["done"]
+        for after, told in ((last, ["done"]), (-1, ["one", "two", "done"]), (-(2**63) + 1, ["one", "two", "done"])):
+            follower = Follower(one, id_, after)
+            await asyncio.wait_for(follower.job, 60)
+            assert follower.said == told
 
 
 async def test_five_hundred_streams_hear_of_an_event_within_a_tenth_of_a_second(database: Database) -> None:
@@ -118,11 +120,12 @@ async def test_five_hundred_streams_hear_of_an_event_within_a_tenth_of_a_second(
         for n in range(5):
             for id_ in tasks:
                 await write(one, id_, f"line {n}")
-            wrote = monotonic()
+            wrote, wait = monotonic(), Wait()
             for follower in followers:
                 await follower.hears(n + 1)
-            delays.append(max(follower.heard[-1][0] for follower in followers) - wrote)
-        assert sorted(delays)[2] < 0.1
+            held_up = monotonic() - wrote - wait.seconds()
+            delays.append(max(follower.heard[-1][0] for follower in followers) - wrote - held_up)
+        assert min(delays) < 0.1 * slowness()
         assert all(follower.said == [f"line {n}" for n in range(5)] for follower in followers)
         for follower in followers:
             follower.job.cancel()
@@ -164,7 +167,7 @@ async def test_events_of_a_cancelling_process_and_of_the_worker_become_visible_i
         follower = Follower(two, id_)
         for _ in range(20):
             await two.broker.cancel(id_)
-        await asyncio.wait_for(follower.job, 20)
+        await asyncio.wait_for(follower.job, 60)
         heard = [event.id for _, event in follower.heard]
         assert heard == sorted(await ids(one, id_))[: len(heard)]
         assert [text for text in follower.said if text.startswith("line")] == [f"line {n}" for n in range(100)]
@@ -193,7 +196,7 @@ async def test_a_stream_of_a_recoverable_task_goes_on_after_its_end(database: Da
         assert follower.said[6:8] == ["recovered", "Starting up task with 2 steps"]
         assert not follower.job.done()
         one.feed.close()
-        await asyncio.wait_for(follower.job, 5)
+        await asyncio.wait_for(follower.job, 60)
 
 
 async def test_a_long_log_is_told_whole_also_to_who_is_slow(database: Database, monkeypatch: Any) -> None:
