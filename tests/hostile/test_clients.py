@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import re
 import resource
-import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
@@ -17,6 +16,7 @@ import pytest
 from greenroom.web.protocol import Protocol
 from tests.hostile.conftest import BOUND, OTHERS, World
 from tests.support.asgi import TOKEN
+from tests.support.waiting import Wait
 
 AUTHORIZED = b"Host: x\r\nAuthorization: Bearer " + TOKEN.encode() + b"\r\n"
 GET = b"GET " + OTHERS.encode() + b" HTTP/1.1\r\n" + AUTHORIZED
@@ -33,16 +33,18 @@ async def _connected(world: World) -> AsyncIterator[tuple[asyncio.StreamReader, 
         writer.close()
 
 
-async def _said(world: World, *pieces: bytes, within: float = 5.0) -> bytes:
-    """All that the server says to this, until it hangs up or has been silent for half a second."""
+async def _said(world: World, *pieces: bytes, answers: int = 0) -> bytes:
+    """All that the server says to this, until it hangs up or, after so many answers, has been silent for half a second."""
     async with _connected(world) as (reader, writer):
         said = b""
         try:
-            async with asyncio.timeout(within):
+            async with asyncio.timeout(60):
                 for piece in pieces:
                     writer.write(piece)
                     await writer.drain()
-                while chunk := await asyncio.wait_for(reader.read(65_536), 0.5):
+                while chunk := await asyncio.wait_for(
+                    reader.read(65_536), 0.5 if len(_statuses(said)) >= answers else None
+                ):
                     said += chunk
         except (ConnectionError, TimeoutError):
             pass
@@ -59,10 +61,10 @@ async def _answers_others(world: World) -> AsyncIterator[None]:
         headers = {"Authorization": f"Bearer {TOKEN}", "Connection": "close"}
         async with aiohttp.ClientSession() as session:
             while True:
-                last, began = over.is_set(), time.monotonic()
+                last, wait = over.is_set(), Wait()
                 async with session.get(f"{world.address}{OTHERS}", headers=headers) as reply:
                     assert reply.status == 200
-                worst = max(worst, time.monotonic() - began)
+                worst = max(worst, wait.seconds())
                 if last:
                     return worst
                 await asyncio.sleep(0.02)
@@ -73,7 +75,7 @@ async def _answers_others(world: World) -> AsyncIterator[None]:
     finally:
         over.set()
         worst = await asking
-    assert worst < 2 * BOUND, f"somebody else waited {worst:.2f} s for an answer"
+    assert worst < BOUND, f"somebody else waited {worst:.2f} s for an answer"
 
 
 def _statuses(said: bytes) -> list[int]:
@@ -126,7 +128,9 @@ async def test_a_request_in_two_tongues_is_refused_and_smuggles_nothing(world: W
 
 async def test_a_proxy_cannot_be_made_to_ask_for_another_host(world: World) -> None:
     said = await _said(
-        world, b"GET http://169.254.169.254/latest/meta-data HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+        world,
+        b"GET http://169.254.169.254/latest/meta-data HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n",
+        answers=2,  # which would be one too many: until it hangs up
     )
     assert _statuses(said) == [404]
 
@@ -149,7 +153,7 @@ async def test_three_hundred_clients_that_never_finish_their_head_are_let_go(
                 pass
             return b""
 
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             await asyncio.gather(*(drip(*client) for client in clients))
 
 
@@ -157,7 +161,7 @@ async def test_a_body_without_end_is_refused_while_it_is_sent(world: World) -> N
     async with _answers_others(world), _connected(world) as (reader, writer):
         writer.write(POST + b"Transfer-Encoding: chunked\r\n\r\n")
         answer = asyncio.create_task(reader.readuntil(b"\r\n"))
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while not answer.done():
                 writer.write(b"10000\r\n" + b"a" * 65_536 + b"\r\n")
                 await writer.drain()
@@ -177,7 +181,7 @@ async def test_three_hundred_requests_in_one_breath_get_as_many_answers_in_order
         b"GET /api/catalog/entities/by-uid/%d HTTP/1.1\r\n" % n + AUTHORIZED + b"\r\n" for n in range(300)
     )
     async with _answers_others(world):
-        said = await _said(world, requests, within=20)
+        said = await _said(world, requests, answers=300)
     assert _statuses(said) == [404] * 300
     told = [int(part.split(b'"')[0]) for part in said.split(b"No entity with uid ")[1:]]
     assert told == list(range(300))

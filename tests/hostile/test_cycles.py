@@ -45,7 +45,7 @@ async def _ask_everything(world: World, ref: str) -> None:
         f"/api/catalog/locations/by-entity/{kind}/{rest}",
         f"/api/greenroom/catalog/explain?ref={ref}",
     ):
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             reply = await world.client.get(address)
         assert reply.status == 200, (address, reply.text)
     assert (await world.post("/refresh", {"entityRef": ref})).status == 200
@@ -118,7 +118,7 @@ async def test_the_parents_of_an_entity_are_told_however_many(world: World) -> N
     await emitted_by(world.database, ids[refs[-1]], ids[refs[0]])  # and round
     async with world.answers_others():
         for ref in (refs[0], refs[-1], refs[CHAIN // 2]):
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(60):
                 reply = await world.get(f"/entities/by-name/location/default/{ref.rpartition('/')[2]}/ancestry")
                 assert reply.status == 200
                 assert len(reply.json["items"]) == CHAIN

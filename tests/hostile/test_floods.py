@@ -192,14 +192,14 @@ async def test_tasks_that_fill_their_threads_keep_neither_the_house_nor_dry_runs
     runner = runner_of(tmp_path, made("x:y", block))
     runs = [asyncio.ensure_future(runner.run(task_of(spec_of({"action": "x:y"})), Notebook())) for _ in range(40)]
     try:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             await asyncio.to_thread(lambda: [inside.acquire() for _ in range(THREADS)])
             await asyncio.to_thread(lambda: None)
             slow = log("${{ [1, 2] | map(attribute='x') | dump }}{% if true %}done{% endif %}")
             dry = await DryRuns(runner).run(spec_of(slow), files=[("a", b"x")])
         assert "done" in str(dry.log)
         cancelled = [run.cancel() for run in runs[THREADS:]]
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             await asyncio.wait(runs[THREADS:])
         assert all(cancelled), "what has not begun is not waited for"
     finally:

@@ -187,7 +187,7 @@ async def test_no_path_is_too_long_to_be_told_that_it_is_not_there(world: MakeWo
     remote.push({"catalog-info.yaml": COMPONENT})
     here = world(repositories=[{"url": remote.url}])
     await here.run()
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         with suppress(GreenroomError):
             assert await here.reader.search(remote.target(path)) == []
 

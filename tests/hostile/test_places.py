@@ -222,7 +222,7 @@ async def _file_location(catalog: Catalog, folder: Path, target: str) -> list[st
     }
     here.write_text(json.dumps(location))
     await catalog.source().full([Deferred(location_entity(Location("file", str(here))), f"file:{here}")])
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         await catalog.settle()
     rows = await catalog.database.fetch("select errors from refresh_state where errors is not null")
     return [one["message"] for row in rows for one in json.loads(row["errors"])]

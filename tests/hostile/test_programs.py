@@ -90,7 +90,7 @@ async def test_a_program_that_fills_the_workspace_is_ended(script: Script, monke
     fills = "n=0; while :; do n=$((n + 1)); head -c 1000000 /dev/zero >$n; sleep 0.02; done"
     began = time.monotonic()
     assert "more than the 5 MB that a task may have" in await script.run(fills, bounds)
-    assert time.monotonic() - began < 15
+    assert time.monotonic() - began < 25, "and not only by its own limit of 30 s"
 
 
 async def test_a_program_that_makes_files_without_end_is_ended(script: Script, monkeypatch: pytest.MonkeyPatch) -> None:

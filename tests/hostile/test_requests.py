@@ -183,4 +183,4 @@ async def test_answers_without_end_are_given_up(backend: Backend, tmp_path: Path
                     await ask(backend, tmp_path, path=f"p/{name}")
         with pytest.raises(GreenroomError, match=r"took longer than 0\.2 seconds"):
             await ask(backend, tmp_path, path="p/dripping", timeout=200)
-    assert time.monotonic() - began < 10
+    assert time.monotonic() - began < 60

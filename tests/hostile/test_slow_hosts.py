@@ -79,9 +79,10 @@ async def _hung_up(request: web.Request) -> web.StreamResponse:
     return web.Response()
 
 
+LATE = "no complete answer within 1 s"
 MANNERS: dict[str, tuple[Answer, str]] = {
-    "silent": (_silent, "no complete answer within 1 s"),
-    "one byte at a time": (_dripping, "no complete answer within 1 s"),
+    "silent": (_silent, LATE),
+    "one byte at a time": (_dripping, LATE),
     "endless": (_endless, "larger than"),
     "packed a thousandfold": (_packed, "larger than"),
     "packed twice": (_packed_twice, "Expected object at root, got string"),
@@ -96,11 +97,15 @@ MANNERS: dict[str, tuple[Answer, str]] = {
 async def test_a_host_without_manners_is_given_up_in_time(world: World, manner: str) -> None:
     answer, words = MANNERS[manner]
     world.host.manners["/x"] = answer
-    began = asyncio.get_running_loop().time()
-    async with world.answers_others():
-        reply = await world.post("/locations?dryRun=true", {"type": "url", "target": f"{world.host.address}/x"})
-    assert words in refused(reply)
-    assert asyncio.get_running_loop().time() - began < 10 * SECONDS
+    for _ in range(5):  # a machine that stops for a moment makes any host a silent one
+        began = asyncio.get_running_loop().time()
+        async with world.answers_others():
+            reply = await world.post("/locations?dryRun=true", {"type": "url", "target": f"{world.host.address}/x"})
+        assert asyncio.get_running_loop().time() - began < 10 * SECONDS
+        if words in (said := refused(reply)):
+            break
+        assert LATE in said
+    assert words in said
 
 
 async def test_eighty_files_of_a_silent_host_do_not_hold_up_those_of_another(world: World) -> None:

@@ -126,7 +126,7 @@ BOMBS: dict[str, Any] = {
 @pytest.mark.parametrize("bomb", BOMBS)
 async def test_an_expression_that_blows_up_stays_as_it_is_written(workshop: Workshop, bomb: str) -> None:
     """As all that cannot be rendered, in upstream too."""
-    async with workshop.works_for_others(), asyncio.timeout(20):
+    async with workshop.works_for_others(), asyncio.timeout(60):
         reply = await workshop.try_out(said(BOMBS[bomb]))
     assert reply.status in (200, 400)
     assert len(reply.raw) < 20_000_000
@@ -158,7 +158,7 @@ async def test_what_is_too_much_together_is_refused_and_others_work(
     steps, words = MANY[what]
     if not LONG and words == "seconds together":
         monkeypatch.setattr(runner, "Renderer", partial(Renderer, seconds=2.0))
-    async with workshop.works_for_others(), asyncio.timeout(40):
+    async with workshop.works_for_others(), asyncio.timeout(120):
         reply = await workshop.try_out(steps)
     assert words in refused(reply)
 
@@ -222,7 +222,7 @@ async def test_no_cookiecutter_skeleton_gets_out_of_its_sandbox(workshop: Worksh
     for name, content in {"cookiecutter.json": cookies, "f.txt": cookie, "hooks/pre_gen_project.py": hook}.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text(content)
-    async with workshop.works_for_others(), asyncio.timeout(50):
+    async with workshop.works_for_others(), asyncio.timeout(120):
         reply = await workshop.try_out(
             [
                 {"action": "fetch:plain", "input": {"url": "./s"}},
@@ -273,7 +273,7 @@ async def test_odd_names_of_files_are_written_or_refused_in_words(workshop: Work
     step = {"action": "roadiehq:utils:fs:write", "input": {"path": name, "content": "x"}}
     for reply in (await workshop.try_out([step]), await workshop.try_out([], files={name: "x"})):
         assert reply.status in (200, 400, 403), reply.text[:500]
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         while list(workshop.workspaces.iterdir()):
             await asyncio.sleep(0.02)
 

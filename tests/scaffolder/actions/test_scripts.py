@@ -94,7 +94,7 @@ async def test_a_program_has_limits(tmp_path: Path, workspace: Path) -> None:
     began = time.monotonic()
     with pytest.raises(ScriptError, match="failed with status"):
         await run(spin, {}, workspace)
-    assert time.monotonic() - began < 20
+    assert time.monotonic() - began < 60
 
 
 @pytest.mark.parametrize(

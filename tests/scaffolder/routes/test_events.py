@@ -17,6 +17,7 @@ from greenroom.errors import ServiceUnavailableError
 from greenroom.web import bind, serve
 from greenroom_scaffolder.settings import EventStreams
 from tests.scaffolder.routes.conftest import TOKEN, FakeTasks, Surface, a_task, an_event, error_of
+from tests.support.waiting import Wait, slowness
 
 TASK = "/api/scaffolder/v2/tasks/1"
 DONE = an_event(3, "completion", "Run completed", last=True)
@@ -60,11 +61,11 @@ async def house(surface: Surface) -> AsyncIterator[Served]:
 
 
 async def frame(answer: aiohttp.ClientResponse) -> bytes:
-    return await asyncio.wait_for(answer.content.readuntil(b"\n\n"), 5)
+    return await asyncio.wait_for(answer.content.readuntil(b"\n\n"), 60)
 
 
 async def until(surface: Surface, followers: int) -> None:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         while surface.tasks.followers != followers:
             await asyncio.sleep(0.005)
 
@@ -85,11 +86,14 @@ async def test_frames_and_headers_are_upstreams(house: Served) -> None:
 async def test_an_event_is_with_the_client_at_once_and_the_last_one_ends_it(house: Served) -> None:
     async with house.stream() as answer:
         assert (await frame(answer)).startswith(b":")  # the head has come, though there is nothing to tell
-        house.tasks.add(an_event(1, "log", "first"))
-        began = monotonic()
-        assert b"first" in await frame(answer)
-        assert monotonic() - began < 0.1
-        house.tasks.add(DONE)
+        waits = []
+        for number in range(1, 4):
+            house.tasks.add(an_event(number, "log", f"number {number}"))
+            wait = Wait()
+            assert b"number %d" % number in await frame(answer)
+            waits.append(wait.seconds())
+        assert min(waits) < 0.1 * slowness()
+        house.tasks.add(an_event(4, "completion", "Run completed", last=True))
         assert b"completed" in await frame(answer)
         assert await answer.content.read() == b""
 
@@ -97,7 +101,7 @@ async def test_an_event_is_with_the_client_at_once_and_the_last_one_ends_it(hous
 async def test_a_task_that_was_cancelled_when_it_was_done_is_done(house: Served) -> None:
     house.tasks.add(DONE, an_event(4, "cancelled", "too late"))
     async with house.stream() as answer:
-        assert "too late" in await asyncio.wait_for(answer.text(), 5)
+        assert "too late" in await asyncio.wait_for(answer.text(), 60)
 
 
 async def test_the_completion_of_a_task_that_may_begin_anew_is_not_the_end(house: Served) -> None:
@@ -123,7 +127,7 @@ async def test_a_packed_stream_can_be_unpacked_as_it_comes(house: Served) -> Non
         for number in range(1, 4):
             house.tasks.add(an_event(number, "log", f"number {number}"))
             while f"number {number}".encode() not in text:
-                text += unpacking.decompress(await asyncio.wait_for(answer.content.readany(), 5))
+                text += unpacking.decompress(await asyncio.wait_for(answer.content.readany(), 60))
 
 
 async def test_silence_is_broken_by_comments(surface: Surface, streams: EventStreams) -> None:
@@ -161,7 +165,7 @@ async def test_a_server_that_stops_ends_streams_and_polls_at_once(surface: Surfa
         house.stop.set()
         assert await answer.content.read() == b""
         assert await (await polled).json() == []
-    assert monotonic() - began < 5
+    assert monotonic() - began < 20, "and not only after the 30 s that a server waits"
 
 
 async def test_a_lost_database_ends_a_stream_so_that_the_client_comes_back(house: Served) -> None:

@@ -103,8 +103,9 @@ async def test_an_end_whose_answer_is_lost_is_an_end(store: Store, writer: Write
 
 
 async def test_what_many_tasks_write_at_once_is_one_transaction(
-    store: Store, writer: Writer, unreliable: Unreliable
+    store: Store, writer: Writer, unreliable: Unreliable, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("greenroom_scaffolder.storage.writer.BEAT", 3600.0)  # no sign of life between
     books = [await open_book(store, writer) for _ in range(20)]
     unreliable.calls = 0
     for book in books:
@@ -132,7 +133,7 @@ async def test_who_has_lost_the_task_is_told_and_hurts_nobody_else(store: Store,
 async def test_a_worker_that_was_silent_learns_that_it_has_lost_the_task(store: Store, writer: Writer) -> None:
     book = await open_book(store, writer)
     await store.free([(book.id, book.attempt)], lost=True)
-    await asyncio.wait_for(book.lost.wait(), 5)
+    await asyncio.wait_for(book.lost.wait(), 60)
 
 
 async def test_what_cannot_be_stored_is_the_trouble_of_its_own_task(store: Store, writer: Writer) -> None:
@@ -151,21 +152,22 @@ async def test_what_cannot_be_stored_is_the_trouble_of_its_own_task(store: Store
 async def test_a_running_task_gives_signs_of_life(store: Store, writer: Writer) -> None:
     book = await open_book(store, writer)
     before = (await store.get(str(book.id))).heartbeat_at
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         while (await store.get(str(book.id))).heartbeat_at == before:
             await asyncio.sleep(0.05)
 
 
 async def test_waiting_while_a_batch_is_under_way_is_waiting_for_that_batch(
-    store: Store, writer: Writer, unreliable: Unreliable
+    store: Store, writer: Writer, unreliable: Unreliable, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("greenroom_scaffolder.storage.writer.BEAT", 3600.0)
     book = await open_book(store, writer)
     log(book, '"x"')
     first = asyncio.create_task(book.durable())
     while not writer.under_way(book):
         await asyncio.sleep(0)
     calls = unreliable.calls
-    await asyncio.wait_for(book.durable(), 5)
+    await asyncio.wait_for(book.durable(), 60)
     await first
     assert unreliable.calls <= calls + 1
     assert await logged(store, book.id) == [b'"x"']

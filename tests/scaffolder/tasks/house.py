@@ -95,7 +95,7 @@ class Process:
         initiator = Credentials(UserPrincipal(JO), "token")
         return await self.broker.create(spec, created_by=JO, secrets=secrets or {}, initiator=initiator)
 
-    async def ended(self, task_id: str, seconds: float = 10.0) -> str:
+    async def ended(self, task_id: str, seconds: float = 60.0) -> str:
         """The status with which it ends."""
         async with asyncio.timeout(seconds), self.broker.follow(task_id) as feed:
             async for batch in feed:
@@ -149,7 +149,7 @@ async def process(database: Database, run: Run = nothing, **options: Any) -> Asy
             one.feed.close()
 
 
-async def until(true: Callable[[], Awaitable[Any]], seconds: float = 10.0) -> None:
+async def until(true: Callable[[], Awaitable[Any]], seconds: float = 60.0) -> None:
     async with asyncio.timeout(seconds):
         while not await true():
             await asyncio.sleep(0.02)
