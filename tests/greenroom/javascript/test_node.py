@@ -71,19 +71,25 @@ def test_node_says_the_same() -> None:
     if shutil.which("node") is None:
         pytest.skip("needs Node")
     rng = random.Random(7)
-    told = {
-        name: [make(rng) for _ in range(2000)]
-        for name, make in (("doubles", double), ("texts", text), ("values", value))
-    }
-    asked = subprocess.run(["node", "-e", ASK], input=json.dumps(told), capture_output=True, text=True, check=True)
+    doubles, texts, values = (
+        [double(rng) for _ in range(2000)],
+        [text(rng) for _ in range(2000)],
+        [value(rng) for _ in range(2000)],
+    )
+    asked = subprocess.run(
+        ["node", "-e", ASK],
+        input=json.dumps({"doubles": doubles, "texts": texts, "values": values}),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
     node = json.loads(asked.stdout)
-    assert [[number_text(one), exponential(one)] for one in told["doubles"]] == node["doubles"]
+    assert [[number_text(one), exponential(one)] for one in doubles] == node["doubles"]
     assert [
-        [trim(one), length(one), number_text(read_number(one)), number_text(parse_float(one))] for one in told["texts"]
+        [trim(one), length(one), number_text(read_number(one)), number_text(parse_float(one))] for one in texts
     ] == node["texts"]
-    assert sorted_texts(told["texts"]) == node["sorted"]
+    assert sorted_texts(texts) == node["sorted"]
     assert [
-        [json_text(one), json_text(one, "  "), text_of(one), number_text(number_of(one)), truthy(one)]
-        for one in told["values"]
+        [json_text(one), json_text(one, "  "), text_of(one), number_text(number_of(one)), truthy(one)] for one in values
     ] == node["values"]
-    assert [keys(one) if isinstance(one, dict) else [] for one in told["values"]] == node["keys"]
+    assert [keys(one) if isinstance(one, dict) else [] for one in values] == node["keys"]
