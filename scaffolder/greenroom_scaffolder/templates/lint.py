@@ -36,6 +36,7 @@ _SPEC_KEYS: Final = (
     "EXPERIMENTAL_formDecorators", "steps", "output",
 )  # fmt: skip
 _CONTEXT: Final = frozenset({"parameters", "steps", "user", "context", "environment", "undefined"})
+_ROOTS: Final = "there are `parameters`, `steps`, `user`, `context`, `environment` and `secrets`"
 _USER: Final = frozenset({"entity", "ref"})
 _IN_IF: Final = frozenset({"always", "failure"})
 
@@ -105,7 +106,8 @@ class _Lint:
         if not self.check_shape():
             return self.report.in_order()
         blocks = self.blocks()
-        for path, block in blocks:
+        secrets = self.spec.get("secrets", "schema")
+        for path, block in [*blocks, *([(("spec", "secrets", "schema"), secrets)] if secrets is not None else [])]:
             check_block(block, path, self.report)
         self.declared = {name for _, block in blocks for name in declared(block.value)}
         self.filled = {name for _, block in blocks for name in filled_by_others(block.value)}
@@ -144,7 +146,7 @@ class _Lint:
         if is_other_kind(self.document.value):
             place = self.document.place_of("apiVersion")
             message = f"The apiVersion is not {API_VERSION}, so that nobody takes this for a template"
-            self.report.error("unsupported-version", place, message, path=("apiVersion",))
+            self.report.error("unsupported-version", place, message, f"write `{API_VERSION}`", ("apiVersion",))
             return False
         for flaw in flaws_of(self.document.value):
             if self.is_elsewhere(flaw.path):
@@ -210,7 +212,7 @@ class _Lint:
         if action is None:
             near = nearest(step.action, self.backend.actions)
             message = f'There is no action "{step.action}"'
-            hint = f'did you mean "{near}"?' if near else None
+            hint = f'did you mean "{near}"?' if near else "`greenroom template actions` lists those that there are"
             self.report.error("unknown-action", place, message, hint, (*path, "action"))
             return
         given = step.located.get("input")
@@ -302,7 +304,7 @@ class _Lint:
             self.report.error("unknown-name", place, message, "it has `ref` and `entity`", path)
         elif root not in _CONTEXT | where.names and root not in self.functions and not reference.guarded:
             near = nearest(root, _CONTEXT | where.names | {"secrets"})
-            hint = f"did you mean `{near}`?" if near else _form_hint(root, self.declared)
+            hint = f"did you mean `{near}`?" if near else _form_hint(root, self.declared) or _ROOTS
             self.report.error("unknown-name", place, f"`{root}` is undefined here", hint, path)
 
     def check_parameter(self, reference: Reference, text: Located, path: tuple[str | int, ...]) -> None:
@@ -312,7 +314,8 @@ class _Lint:
         near = nearest(name, self.declared)
         message = f"No block of parameters declares `{name}`"
         tell = self.report.warning if reference.guarded or self.decorated() else self.report.error
-        tell("undeclared-parameter", place, message, f"did you mean `{near}`?" if near else None, path)
+        hint = f"did you mean `{near}`?" if near else "declare it among the `properties` of a page"
+        tell("undeclared-parameter", place, message, hint, path)
 
     def decorated(self) -> bool:
         """Whether something may fill in parameters that are not in the form."""
@@ -329,12 +332,13 @@ class _Lint:
             return
         if not named:
             near = nearest(name, [step.id for step in self.steps])
-            hint = f'did you mean "{near}"?' if near else None
+            told = ", ".join(f'"{step.id}"' for step in self.steps)
+            hint = f'did you mean "{near}"?' if near else f"there are {told}" if told else "there are none"
             self.report.error("unknown-step", place, f'There is no step "{name}"', hint, path)
         elif all(step.number >= where.before for step in named):
             itself = any(step.number == where.before for step in named)
             message = f'The step "{name}" has no output yet: ' + ("it is this one" if itself else "it comes later")
-            self.report.error("later-step", place, message, path=path)
+            self.report.error("later-step", place, message, "only steps before this one have", path)
         elif all(step.never for step in named):
             message = f'The step "{name}" never runs, and has no output'
             self.report.warning("unreachable-output", place, message, path=path)

@@ -268,6 +268,24 @@ def test_what_the_catalog_reads_from_elsewhere_is_not_known_here() -> None:
     assert found(steps.replace("step-3", "theirs")) == []
 
 
+def test_the_schema_of_secrets_is_looked_at_too() -> None:
+    secrets = changed(
+        "  parameters:\n", "  secrets: { schema: { properties: { a: { type: strng } } } }\n  parameters:\n"
+    )
+    assert found(secrets) == ["7:49 warning unknown-type"]
+
+
+def test_everything_that_is_wrong_comes_with_what_to_do_about_it() -> None:
+    wrong = changed("action: publish:git", "action: q").replace("parameters.extra", "parameters.qqq")
+    wrong = wrong.replace("steps.publish.output", "steps.qqq.output").replace("secrets.token", "qqq")
+    assert [one.hint for one in lint(wrong, BACKEND)] == [
+        "declare it among the `properties` of a page",
+        "there are `parameters`, `steps`, `user`, `context`, `environment` and `secrets`",
+        "`greenroom template actions` lists those that there are",
+        'there are "fetch", "publish", "step-3"',
+    ]
+
+
 def test_an_enumeration_is_a_list() -> None:
     assert found(changed('pattern: "^[a-z]+$"', "enum: a")) == ["11:37 error invalid-schema"]
 
