@@ -23,7 +23,7 @@ from tests.conformance.scrub import Answer, Scrubber
 
 FILES_SAID, ROOT_SAID, SELF_SAID, HOME_SAID = "http://files.test", "/datasets", "http://self.test", "/oracle"
 LONGEST_WALK = 200
-LONGEST_WAIT = 40.0
+LONGEST_WAIT = 120.0
 
 
 class Raw(msgspec.Struct):

@@ -26,7 +26,7 @@ from tests.support.processes import READINESS
 DATABASE = "greenroom"
 LOCATIONS = "/api/catalog/locations"
 ROUNDS = 3
-PATIENCE = 30.0
+PATIENCE = 120.0
 FAST = {"fsync": "off", "full_page_writes": "off"}
 """Nothing of it needs to outlive the machine; of Postgres' own end, nothing is lost by this."""
 

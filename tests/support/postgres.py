@@ -21,8 +21,14 @@ from greenroom.embedded import embedded_postgres
 from greenroom.migrate import migrate, read_migrations
 from greenroom.plugin import Migrations
 
-UNSAFE = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off", "max_connections": "200"}
-"""Nothing of a test's data needs to outlive the machine."""
+UNSAFE = {
+    "fsync": "off",
+    "synchronous_commit": "off",
+    "full_page_writes": "off",
+    "max_connections": "200",
+    "autovacuum": "off",
+}
+"""Nothing of a test's data needs to outlive the machine, and nobody else tidies up in it, or counts its rows, at odd moments."""
 
 ROOM = 2 * 1024**3
 
