@@ -396,6 +396,8 @@ def _ipv4(labels: list[str]) -> str:
 
 
 def _ipv4_number(label: str) -> int:
+    if not (label.isascii() and label.isalnum()):  # of `-1`, `+1` and `1_0` Python would make numbers
+        raise InvalidUrlError
     try:
         if label.startswith("0x"):
             return int(label[2:] or "0", 16)

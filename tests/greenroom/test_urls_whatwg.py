@@ -39,7 +39,22 @@ def test_a_name_is_written_as_node_writes_it(host: str, want: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "host", ["xn--a", "xn--", "\u00ad", "\u0301a", "אa", "a\u200db", "א1٣", "1.2.3.256", "a%00b", "foo:8x"]
+    "host",
+    [
+        "-1.5",
+        "+1.5",
+        "1_0.5",
+        "xn--a",
+        "xn--",
+        "\u00ad",
+        "\u0301a",
+        "אa",
+        "a\u200db",
+        "א1٣",
+        "1.2.3.256",
+        "a%00b",
+        "foo:8x",
+    ],
 )
 def test_what_is_no_name_is_no_url(host: str) -> None:
     with pytest.raises(InvalidUrlError):
