@@ -83,7 +83,7 @@ def scaffolder(config: ScaffolderConfig, host: Host) -> Iterable[Contribution]:
     yield from _served(config, host, workshop, store, sealing)
     if config.concurrent_tasks_limit:
         yield from _worked(config, host, workshop, store, sealing)
-    yield from _kept_in_order(config, host, store)
+    yield from _kept_in_order(config, host, workshop, store)
     yield Status("Scaffolder", lambda: _status(store, config.concurrent_tasks_limit))
 
 
@@ -155,14 +155,15 @@ def _worked(
     yield Check("scaffolder.journal", worker.trouble, serious=True)
 
 
-def _kept_in_order(config: ScaffolderConfig, host: Host, store: Store) -> Iterable[Contribution]:
+def _kept_in_order(config: ScaffolderConfig, host: Host, workshop: Workshop, store: Store) -> Iterable[Contribution]:
     """What looks after the tasks of all processes, and counts them."""
     yield Loop("scaffolder.lookout", Lookout(store, host.get(Presence), stale=config.stale_after).look)
     every = config.task_timeout_janitor_frequency
     janitor = Janitor(store, config.task_timeout, every, retention=config.workspace.retention)
     yield Loop("scaffolder.janitor", janitor.step)
     backend, data = host.get(BackendConfig), host.get(DataFolder)
-    yield Loop("scaffolder.sweep", Sweeper(store, lambda: working_directory(backend, data)).step)
+    sweeper = Sweeper(store, lambda: working_directory(backend, data), lambda: workshop.removals.used)
+    yield Loop("scaffolder.sweep", sweeper.step)
     gauge = host.get(Metrics).gauge("scaffolder_tasks", "Tasks, by what became of them", ("status",))
     yield Loop("scaffolder.census", Census(store, gauge).count)
 

@@ -26,6 +26,8 @@ class Removals:
         self._most = most
         self._under_way: set[asyncio.Task[None]] = set()
         self._turns = asyncio.Semaphore(AT_A_TIME)
+        self.used: set[str] = set()
+        """Names of workspaces that somebody still uses, though their tasks are over."""
 
     async def remove(self, keeper: Keeper, users: Sequence[asyncio.Task[Any]] = ()) -> None:
         """Delete a workspace, once those who still use it have ended."""
@@ -33,6 +35,8 @@ class Removals:
             return None
         if not users and len(self._under_way) >= self._most:
             return await keeper.remove()
+        if users:
+            self.used.add(keeper.workspace.path.name)
         removing = asyncio.create_task(self._behind(keeper, users), name="scaffolder-removal")
         self._under_way.add(removing)
         removing.add_done_callback(self._under_way.discard)
@@ -46,6 +50,7 @@ class Removals:
     async def _behind(self, keeper: Keeper, users: Sequence[asyncio.Task[Any]]) -> None:
         if users:
             await asyncio.wait(users)
+            self.used.discard(keeper.workspace.path.name)
         async with self._turns:
             try:
                 await keeper.remove()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 from pathlib import Path
 from time import time
@@ -17,23 +17,28 @@ from greenroom_scaffolder.workspace.workspace import Workspace
 
 log = logging.getLogger("greenroom.scaffolder")
 
-EVERY = 300.0
-YOUNG = 60.0
-"""Seconds for which a folder is left alone: it may be that of a task that has just been claimed again."""
+EVERY = 10.0
+"""Seconds. What a template has rendered with a secret shall not lie about."""
+YOUNG = 15.0
+"""Seconds for which a folder is left alone: it may be that of a task that has just ended, and is being removed."""
 DRY = "dry-run-"
-LONGEST_DRY_RUN = 24 * 3600.0
+LONGEST_DRY_RUN = 2 * 3600.0
 
 
 class Sweeper:
     """Looks after the folder in which workspaces are made. Others may make folders there, too: they are not touched."""
 
-    def __init__(self, store: Store, root: Callable[[], Path]) -> None:
-        self._store, self._root = store, root
+    def __init__(
+        self, store: Store, root: Callable[[], Path], spared: Callable[[], Collection[str]] = frozenset
+    ) -> None:
+        """`spared` names folders of ended tasks that are in use."""
+        self._store, self._root, self._spared = store, root, spared
 
     async def step(self) -> float:
         """One round of the loop. Returns the seconds to rest."""
         found = await asyncio.to_thread(self._found)
-        ended = await self._store.ended([_task_of(name) for name in found if not name.startswith(DRY)])
+        tasks = [_task_of(name) for name in found if not name.startswith(DRY)]
+        ended = await self._store.ended(tasks) if tasks else set()
         gone = [name for name in found if name.startswith(DRY) or _task_of(name) in ended]
         if gone:
             await asyncio.to_thread(self._remove, gone)
@@ -42,12 +47,17 @@ class Sweeper:
 
     def _found(self) -> list[str]:
         """The folders of tasks that are old enough."""
-        names = []
+        names, spared = [], self._spared()
         for folder in self._root().iterdir():
             age = LONGEST_DRY_RUN if folder.name.startswith(DRY) else YOUNG
             with suppress(ValueError, FileNotFoundError):
                 _task_of(folder.name)
-                if folder.is_dir() and not folder.is_symlink() and time() - folder.stat().st_mtime > age:
+                if (
+                    folder.name not in spared
+                    and folder.is_dir()
+                    and not folder.is_symlink()
+                    and time() - folder.stat().st_mtime > age
+                ):
                     names.append(folder.name)
         return names
 

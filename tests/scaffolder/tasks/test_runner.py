@@ -350,9 +350,11 @@ async def test_an_action_that_never_ends_keeps_its_workspace_but_neither_task_no
     assert any("x:y does not end although it was told to" in line for line in notebook.lines)
     assert 'scaffolder_action_left_count{action="x:y"} 1.0' in metrics.render().decode()
     assert (len(runner.left), _left(tmp_path)) == (1, ["task-1"])
+    assert runner.removals.used == {"task-1"}
     free.set()
     await runner.removals.close()
     assert (len(runner.left), _left(tmp_path)) == (0, [])
+    assert not runner.removals.used
 
 
 async def test_what_is_behind_ones_back_is_gone_when_the_process_ends(tmp_path: Path) -> None:

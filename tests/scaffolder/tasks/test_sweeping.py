@@ -46,8 +46,9 @@ async def test_only_folders_of_tasks_that_have_ended_are_removed(
             left(tmp_path, str(uuid4())),
             left(tmp_path, f"dry-run-{uuid4()}"),
             left(tmp_path, "somebody-else"),
+            left(tmp_path, f"{done}.2"),
         ]
-        await Sweeper(one.store, lambda: tmp_path).step()
+        await Sweeper(one.store, lambda: tmp_path, lambda: {f"{done}.2"}).step()
         assert not any(folder.exists() for folder in gone)
         assert all(folder.exists() for folder in kept)
 
