@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeAlias
@@ -10,7 +11,7 @@ from greenroom.javascript.numbers import as_double, number_text
 from greenroom.javascript.objects import entries
 from greenroom.javascript.texts import quoted
 
-__all__ = ["json_text"]
+__all__ = ["copied", "json_text"]
 
 Order: TypeAlias = Callable[[Mapping[str, Any]], Iterable[tuple[str, Any]]]
 
@@ -21,6 +22,11 @@ _NUMBERS, _LISTS = (int, float), (list, tuple)
 def json_text(value: Any, indent: str = "", *, order: Order = entries) -> str:
     """`JSON.stringify(value, null, indent)`; `order` gives the members of objects. Raises TypeError for what is no JSON."""
     return _written(value, indent, "\n", order)
+
+
+def copied(value: Any) -> Any:
+    """`JSON.parse(JSON.stringify(value))`: no two parts of it are the same object. Raises as `json_text`."""
+    return json.loads(json_text(value))
 
 
 def _written(value: Any, step: str, margin: str, order: Order) -> str:

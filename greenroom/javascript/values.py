@@ -9,8 +9,9 @@ from typing import Any
 from msgspec import UNSET
 
 from greenroom.javascript.numbers import as_double, number_text, read_number
+from greenroom.javascript.texts import well_formed
 
-__all__ = ["is_number", "joined", "kind_of", "number_of", "text_of", "truthy"]
+__all__ = ["is_number", "joined", "kind_of", "number_of", "storable", "text_of", "truthy"]
 
 _NUMBERS = (int, float)
 _AS_IN_PYTHON = frozenset({str, int, bool, type(None)})
@@ -76,3 +77,12 @@ def truthy(value: Any) -> bool:
     if kind is float:
         return bool(value == value and value != 0)
     return bool(value) or isinstance(value, _NEVER_NOTHING)
+
+
+def storable(value: Any) -> Any:
+    """The value with U+FFFD for each half of a pair that stands alone, which no answer could quote and no table can hold."""
+    if isinstance(value, str):
+        return well_formed(value)
+    if isinstance(value, Mapping):
+        return {storable(key): storable(inner) for key, inner in value.items()}
+    return [storable(inner) for inner in value] if isinstance(value, list) else value

@@ -12,7 +12,7 @@ import msgspec
 
 from greenroom.errors import GreenroomError
 from greenroom.javascript.numbers import as_whole
-from greenroom.javascript.texts import well_formed
+from greenroom.javascript.values import storable
 from greenroom.web.asgi import Receive
 from greenroom.web.json_errors import explain, unexpected
 
@@ -191,20 +191,11 @@ def _parse_text(text: str) -> Any:
         raise JsonSyntaxError(unexpected(text, first.start(1)))
     try:
         value = json.loads(text, parse_constant=_refuse)
-        return _whole(value) if _SURROGATE.search(text) else value
+        return storable(value) if _SURROGATE.search(text) else value
     except ValueError:
         raise JsonSyntaxError(explain(text)) from None
     except RecursionError:
         raise JsonSyntaxError("The JSON is nested too deeply") from None
-
-
-def _whole(value: Any) -> Any:
-    """The value with U+FFFD for each lone surrogate, which no answer could quote and no table can hold."""
-    if isinstance(value, str):
-        return well_formed(value)
-    if isinstance(value, dict):
-        return {_whole(key): _whole(inner) for key, inner in value.items()}
-    return [_whole(inner) for inner in value] if isinstance(value, list) else value
 
 
 def _refuse(constant: str) -> Any:

@@ -10,6 +10,8 @@ from urllib.parse import quote_plus
 import msgspec
 
 from greenroom.auth import Credentials
+from greenroom.javascript.json_text import json_text
+from greenroom.javascript.texts import well_formed
 from greenroom.plugin import Action, ActionContext, action
 from greenroom_plugins.http_request.sending import Bounds, HttpError, Sender
 
@@ -90,10 +92,10 @@ def _content(wanted: Request, headers: dict[str, str]) -> bytes | None:
     if wanted.method in ("GET", "HEAD"):
         raise HttpError("There was an issue with the request: TypeError: Request with GET/HEAD method cannot have body")
     if isinstance(wanted.body, str):
-        return wanted.body.encode()
+        return well_formed(wanted.body).encode()
     if not any(name.lower() == "content-type" for name in headers):
         headers["content-type"] = "application/json"
-    return msgspec.json.encode(wanted.body)
+    return json_text(wanted.body).encode()
 
 
 def _query(params: Mapping[str, Any]) -> str:

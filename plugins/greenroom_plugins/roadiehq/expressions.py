@@ -11,6 +11,8 @@ from typing import Any
 import msgspec
 
 from greenroom.errors import InputError
+from greenroom.javascript.texts import well_formed
+from greenroom.javascript.values import storable
 from greenroom.plugin import Action, ActionContext
 from greenroom_plugins.roadiehq import json_text, yaml_documents
 from greenroom_plugins.roadiehq.evaluating import MEMORY, Job, Outcome
@@ -96,7 +98,7 @@ async def _result(ctx: ActionContext[Any], expression: str, data: Any) -> Mappin
     """`{"result": …}`, empty where the expression comes to nothing. Raises ExpressionError."""
     beside = ctx.workspace  # what a killed process leaves is swept away with the workspace, by its name
     with tempfile.TemporaryDirectory(prefix=f"{beside.name}.jsonata-", dir=beside.parent) as made:
-        job = Job(expression, data, f"{made}/outcome.json", SECONDS)
+        job = Job(well_formed(expression), storable(data), f"{made}/outcome.json", SECONDS)
         status = await ctx.run(sys.executable, "-I", "-m", Job.__module__, stdin=msgspec.json.encode(job))
         try:
             written = await ctx.in_thread(Path(job.outcome).read_bytes)

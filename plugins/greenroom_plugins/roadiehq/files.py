@@ -16,7 +16,7 @@ from greenroom.urls.globs import compile_globs
 from greenroom_plugins.roadiehq import json_text, yaml_documents
 from greenroom_plugins.roadiehq.interface import util
 from greenroom_plugins.roadiehq.patterns import replace_all
-from greenroom_plugins.roadiehq.places import read_text, refuse_missing_folder
+from greenroom_plugins.roadiehq.places import as_bytes, read_text, refuse_missing_folder
 from greenroom_plugins.roadiehq.zipping import zipped
 
 LONGEST_SLEEP = 24 * 3600.0
@@ -87,7 +87,7 @@ async def write_file(ctx: ActionContext[Write]) -> Mapping[str, str]:
     content = ctx.input.content
     if ctx.input.preserve_formatting:
         content = _laid_out(content)
-    await ctx.in_thread(lambda: ctx.files.write(ctx.input.path, content.encode(errors="replace")))
+    await ctx.in_thread(lambda: ctx.files.write(ctx.input.path, as_bytes(content)))
     return {"path": str(ctx.inside(ctx.input.path))}
 
 
@@ -105,7 +105,7 @@ async def append_file(ctx: ActionContext[Append]) -> Mapping[str, str]:
 
     def append() -> None:
         refuse_missing_folder(ctx, path)
-        ctx.files.append(path, ctx.input.content.encode(errors="replace"))
+        ctx.files.append(path, as_bytes(ctx.input.content))
 
     await ctx.in_thread(append)
     return {"path": str(ctx.inside(path))}
@@ -146,7 +146,7 @@ async def replace_in_files(ctx: ActionContext[Replacements]) -> None:
 
 def _replace(files: Files, one: Replacement, find: str, replacement: str, path: str) -> None:
     replaced = replace_all(read_text(files, path), find, replacement, is_pattern=one.match_regex)
-    files.write(path, replaced.encode(errors="replace"))
+    files.write(path, as_bytes(replaced))
 
 
 def _matching(files: Files, pattern: str, *, hidden: bool) -> list[str]:

@@ -10,6 +10,7 @@ import msgspec
 from greenroom.errors import InputError
 from greenroom.javascript.json_text import json_text
 from greenroom.javascript.objects import entries
+from greenroom.javascript.texts import well_formed
 
 _LONGEST_STEP = 10
 _MOST_BLANKS = 64 * 1024 * 1024
@@ -49,6 +50,6 @@ def refuse_blanks(value: Any, step: int) -> None:
 def parse(text: str, path: str) -> Any:
     """Raises InputError that names the file."""
     try:
-        return msgspec.json.decode(text)
+        return msgspec.json.decode(well_formed(text))
     except (msgspec.DecodeError, RecursionError) as error:
         raise InputError(f"{path} is not valid JSON: {error}") from error

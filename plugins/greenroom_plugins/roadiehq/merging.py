@@ -14,7 +14,7 @@ from greenroom.javascript.objects import is_index
 from greenroom.plugin import Action, ActionContext
 from greenroom_plugins.roadiehq import json_text, yaml_documents
 from greenroom_plugins.roadiehq.interface import util
-from greenroom_plugins.roadiehq.places import FileError, read_text, refuse_missing_folder
+from greenroom_plugins.roadiehq.places import FileError, as_bytes, read_text, refuse_missing_folder
 from greenroom_plugins.roadiehq.yaml_options import yaml_text
 
 _SEVERAL = (
@@ -104,7 +104,7 @@ def _merge_json(ctx: ActionContext[JsonMerge]) -> None:
         ctx.log.info("Failed to detect source file indentation, using default value of 2.")
     merged = merge(json_text.parse(text, wanted.path), new, arrays=wanted.merge_arrays)
     refuse_missing_folder(ctx, wanted.path)
-    ctx.files.write(wanted.path, json_text.stringify(merged, None, step).encode(errors="replace"))
+    ctx.files.write(wanted.path, as_bytes(json_text.stringify(merged, None, step)))
 
 
 @util("merge", idempotent=False)
@@ -120,7 +120,7 @@ def _merge_file(ctx: ActionContext[Merge]) -> bool:
         raise _failed(ctx, f"The file {ctx.inside(path)} does not exist.")
     merged = _merged(ctx, splitext(ctx.inside(path))[1], read_text(ctx.files, path))
     if merged:
-        ctx.files.write(path, merged.encode(errors="replace"))
+        ctx.files.write(path, as_bytes(merged))
     return bool(merged)
 
 
@@ -220,14 +220,25 @@ def _failed(ctx: ActionContext[Any], problem: str) -> FileError:
 
 
 def _indent(text: str) -> int:
-    """By how many blanks (or tabs) the lines of a file are indented for the most part; 0: it cannot be told."""
-    steps: dict[int, int] = {}
-    before = 0
-    for line in text.split("\n"):
-        if not line.strip():
+    """By how many blanks (or tabs) the lines of a file are indented for the most part, as npm's `detect-indent` has it; 0: it
+    cannot be told. A single blank counts where there is nothing else."""
+    return _step(text, single=False) or _step(text, single=True)
+
+
+def _step(text: str, *, single: bool) -> int:
+    """The step by which depth changes most often; of those alike, the one whose depth is kept most often."""
+    steps: dict[tuple[str, int], tuple[int, int]] = {}
+    sign, before, step = "", 0, ("", 0)
+    for line in filter(None, text.split("\n")):
+        depth = len(line) - len(line.lstrip(line[0])) if line[0] in " \t" else 0
+        if line[0] == " " and depth == 1 and not single:
             continue
-        depth = len(line) - len(line.lstrip(" \t"))
-        if depth != before:
-            steps[abs(depth - before)] = steps.get(abs(depth - before), 0) + 1
+        if not depth or line[0] != sign:
+            sign, before = line[0], 0
+        if depth:
+            if depth != before:
+                step = sign, abs(depth - before)
+            times, kept = steps.get(step, (0, 0))
+            steps[step] = times + 1, kept + (depth == before)
         before = depth
-    return max(steps, key=lambda step: steps[step]) if steps else 0
+    return max(steps, key=lambda one: steps[one])[1] if steps else 0

@@ -6,6 +6,7 @@ from posixpath import dirname
 from typing import Any
 
 from greenroom.errors import InputError
+from greenroom.javascript.texts import well_formed
 from greenroom.plugin import ActionContext, Files
 
 MAX_BYTES = 64 * 1024 * 1024
@@ -25,6 +26,11 @@ def read_text(files: Files, path: str) -> str:
     if len(content) > MAX_BYTES:
         raise FileError(f"{path} is larger than {MAX_BYTES} bytes")
     return content.decode("utf-8", "replace")
+
+
+def as_bytes(text: str) -> bytes:
+    """What JavaScript writes into a file: halves of pairs become U+FFFD."""
+    return well_formed(text).encode()
 
 
 def refuse_missing_folder(ctx: ActionContext[Any], path: str) -> None:

@@ -11,6 +11,7 @@ from yaml.events import CollectionEndEvent, CollectionStartEvent, NodeEvent
 from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
 from greenroom.errors import InputError
+from greenroom.javascript.values import kind_of, text_of
 from greenroom.settings.documents import MAX_NODES, TAG, CoreLoader
 
 DEEPEST = 200
@@ -89,30 +90,39 @@ class _Builder:
         return [self.built(one) for one in node.value] if isinstance(node, SequenceNode) else []
 
     def _members(self, node: MappingNode) -> Iterator[tuple[str, Any]]:
-        seen: set[str] = set()
+        """Keys that are no texts go by what JavaScript makes of them: `1.50` is "1.5", and `~` is empty."""
+        seen: set[tuple[str, Any]] = set()
         for key, value in node.value:
             if not isinstance(key, ScalarNode):
                 raise InputError(f"{self._path} has a key that is no text (line {key.start_mark.line + 1})")
-            name = key.value
-            if name in seen:
+            name = _scalar(key)
+            if (kind_of(name), name) in seen:
                 raise InputError(f"{self._path}: Map keys must be unique (line {key.start_mark.line + 1})")
-            seen.add(name)
-            yield name, self.built(value)
+            seen.add((kind_of(name), name))
+            yield "" if name is None else text_of(name), self.built(value)
 
 
 def _scalar(node: ScalarNode) -> Any:
+    """A text with a tag that does not suit it stays a text: `!!int abc`."""
     text: str = node.value
+    kinds = CoreLoader.yaml_implicit_resolvers.get(text[:1], ())
+    if node.tag != next((kind for kind, pattern in kinds if pattern.match(text)), None):
+        return text
     if node.tag == TAG + "null":
         return None
     if node.tag == TAG + "bool":
         return text.lower() == "true"
-    if node.tag == TAG + "int":
-        if len(text) > _MOST_DIGITS:
-            return math.copysign(math.inf, -1 if text[0] == "-" else 1)
-        return int(text, 0) if text[:2] in ("0o", "0x") else int(text)
-    if node.tag == TAG + "float":
-        lowered = text.lower()
-        if lowered.endswith(".nan"):
-            return math.nan
-        return float(text) if not lowered.endswith(".inf") else math.copysign(math.inf, -1 if text[0] == "-" else 1)
-    return text
+    return _whole(text) if node.tag == TAG + "int" else _number(text)
+
+
+def _whole(text: str) -> float:
+    if len(text) > _MOST_DIGITS:
+        return math.copysign(math.inf, -1 if text[0] == "-" else 1)
+    return int(text, 0) if text[:2] in ("0o", "0x") else int(text)
+
+
+def _number(text: str) -> float:
+    lowered = text.lower()
+    if lowered.endswith(".nan"):
+        return math.nan
+    return float(text) if not lowered.endswith(".inf") else math.copysign(math.inf, -1 if text[0] == "-" else 1)

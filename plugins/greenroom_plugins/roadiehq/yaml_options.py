@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from greenroom.errors import InputError
+from greenroom.javascript.json_text import copied
 from greenroom.yaml_text import PLAIN, Style, dump
 from greenroom_plugins.roadiehq.json_text import refuse_blanks
 
@@ -21,11 +22,9 @@ def yaml_text(value: Any, options: Mapping[str, Any] | None) -> str:
     style = PLAIN if not options else _style(options)
     refuse_blanks(value, style.indent)
     try:
-        return dump(msgspec.json.decode(msgspec.json.encode(value)), style)
+        return dump(copied(value), style)
     except RecursionError:
         raise InputError("What is written is nested too deeply") from None
-    except OverflowError:
-        raise InputError("What is written has a number that is too large") from None
 
 
 def _style(options: Mapping[str, Any]) -> Style:

@@ -11,6 +11,7 @@ import msgspec
 from greenroom.auth import NOBODY, Auth, Credentials
 from greenroom.entity import Entity, EntityRefError, EntityRefFormError, parse_ref, ref_of
 from greenroom.errors import ConflictError, GreenroomError, InputError, NotFoundError, ServiceUnavailableError
+from greenroom.javascript.json_text import copied
 from greenroom.permissions import Permission, Permissions
 from greenroom.plugin import Action, ActionContext, CatalogLocations, CatalogReader
 from greenroom.urls.service import Urls
@@ -246,7 +247,7 @@ def _foremost(entities: Sequence[Entity]) -> Entity:
 
 def _with_source(entity: Mapping[str, Any], template: str) -> dict[str, Any]:
     """The entity with the annotation; no two parts of it the same object, which YAML would write once and refer to."""
-    own: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(entity))
+    own: dict[str, Any] = copied(entity)
     metadata = own.get("metadata")
     if not isinstance(metadata, dict):
         raise InputError("The entity needs metadata, an object")

@@ -115,11 +115,13 @@ async def test_a_service_that_asks_for_time_is_given_it_by_steps_that_are_tried_
 
 async def test_bodies_are_sent_as_json(backend: tuple[Backend, str], tmp_path: Path) -> None:
     one, url = backend
-    await ask(url, tmp_path, path="p/x", method="POST", body={"a": [1]})
-    await ask(url, tmp_path, path="p/x", method="PUT", body="text", headers={"Content-Type": "text/plain", "X-N": 5})
+    await ask(url, tmp_path, path="p/x", method="POST", body={"a": [1, "\ud83d"]})
+    await ask(
+        url, tmp_path, path="p/x", method="PUT", body="text\ud83d", headers={"Content-Type": "text/plain", "X-N": 5}
+    )
     assert [(body, headers["Content-Type"]) for _, _, headers, body in one.asked] == [
-        ('{"a":[1]}', "application/json"),
-        ("text", "text/plain"),
+        ('{"a":[1,"\\ud83d"]}', "application/json"),
+        ("text\ufffd", "text/plain"),
     ]
     assert one.asked[1][2]["X-N"] == "5"
     with pytest.raises(GreenroomError, match="cannot have body"):

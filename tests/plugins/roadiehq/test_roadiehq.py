@@ -90,6 +90,31 @@ async def test_files_are_read_as_text_or_values(ws: Workspace) -> None:
     assert await ws.run("fs:parse", path="c.json") == {"content": '{"a":[1,2.50]}'}
 
 
+async def test_keys_and_tagged_values_of_yaml_are_read_as_by_the_package_yaml(ws: Workspace) -> None:
+    ws.put("a.yaml", "1.50: a\n0x10: b\n012: c\n~: d\nTrue: e\n1e3: f\n.inf: g\n'1.5': h\n<<: i\n")
+    keys = {"1.5": "h", "16": "b", "12": "c", "": "d", "true": "e", "1000": "f", "Infinity": "g", "<<": "i"}
+    assert await ws.run("fs:parse", path="a.yaml", parser="yaml") == {"content": keys}
+    ws.put(
+        "b.yaml", "- !!int abc\n- !!float 1\n- !!float x\n- !!bool yes\n- !!null x\n- !!int 1_0\n- !!int '3'\n- !!int\n"
+    )
+    read = await ws.run("fs:parse", path="b.yaml", parser="yaml")
+    assert read == {"content": ["abc", "1", "x", "yes", "x", "1_0", 3, ""]}
+    ws.put("c.yaml", "1: a\n1.0: b\n")
+    with pytest.raises(GreenroomError, match="Map keys must be unique"):
+        await ws.run("fs:parse", path="c.yaml", parser="yaml")
+
+
+async def test_half_of_a_character_is_written_as_javascript_writes_it(ws: Workspace) -> None:
+    half = "\ud83d"
+    await ws.run("fs:write", path="a.txt", content=f"a{half}")
+    await ws.run("fs:append", path="a.txt", content=f"{half}b")
+    assert ws.read("a.txt") == "a\ufffd\ufffdb"
+    assert await ws.run("serialize:yaml", data={"a": half}) == {"serialized": 'a: "\\ud83d"\n'}
+    assert await ws.run("jsonata", data={"a": half}, expression="a") == {"result": "\ufffd"}
+    await ws.run("json:merge", path="a.json", content=f'{{"a": "{half}"}}')
+    assert ws.read("a.json") == '{\n  "a": "\ufffd"\n}'
+
+
 @pytest.mark.parametrize(
     ("content", "parser", "problem"),
     [
@@ -227,6 +252,23 @@ async def test_a_json_file_gets_new_members(ws: Workspace) -> None:
     await ws.run("json:merge", path="new.json", content='{"x":1}')
     assert ws.lines == [("info", f"The file {ws.path}/new.json does not exist, creating it.")]
     assert ws.read("new.json") == '{\n  "x": 1\n}'
+
+
+@pytest.mark.parametrize(
+    ("before", "blanks"),
+    [
+        ('{"a":1}', 2),
+        ('{\n "a": 1\n}', 1),
+        ('{\n   "a": {\n      "b": 1},\n      "c": {\n   "d": 1}\n}', 3),
+        ('{\n    "a": [\n 1,\n 2,\n 3\n    ]\n}', 4),
+        ('{\n\t"a": {\n\t\t"b": 1\n\t}\n}', 1),
+        ('{\n  "a": [\n      1,\n      2\n  ]\n}', 4),
+    ],
+)
+async def test_a_json_file_keeps_the_depth_of_its_lines(ws: Workspace, before: str, blanks: int) -> None:
+    ws.put("a.json", before)
+    await ws.run("json:merge", path="a.json", content={"z": 1}, matchFileIndent=True)
+    assert ws.read("a.json").endswith(f'\n{" " * blanks}"z": 1\n}}')
 
 
 async def test_what_is_merged_is_gone_through_member_by_member_whatever_it_is(ws: Workspace) -> None:

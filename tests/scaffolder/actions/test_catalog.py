@@ -212,6 +212,7 @@ async def test_a_catalog_file_is_written_as_upstream_writes_it(tmp_path: Path) -
         "long": "x " * 80,
         "n": None,
         "t": "true",
+        "half": "\ud83d",
     }
     ctx, _ = await run(actions()["catalog:write"], {"entity": given}, tmp_path)
     assert told(ctx) == ["Writing catalog-info.yaml"]
@@ -221,7 +222,7 @@ async def test_a_catalog_file_is_written_as_upstream_writes_it(tmp_path: Path) -
         'a:\n  - x\n  - y:\n      - 1\n      - - 2\n        - "3"\n  - y:\n      - 1\n      - - 2\n        - "3"\n'
         'long: "x x x x x x x x x x x x x x x x x x x x x x x x x x x x x x x x x x x x x\n'
         "  x x x x x x x x x x x x x x x x x x x x x x x x x x x x x x x x x x x x x x x\n"
-        '  x x x x "\nn: null\nt: "true"\n'
+        '  x x x x "\nn: null\nt: "true"\nhalf: "\\ud83d"\n'
     )
     assert given["metadata"] == {"name": "x", "annotations": {"a": "1"}}
 
