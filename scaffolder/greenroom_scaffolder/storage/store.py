@@ -144,7 +144,7 @@ class Store:
         return list(zip((row["task_id"] for row in rows), read_events(rows), strict=True))
 
     async def claim(self, limit: int, holder: int | None) -> list[Claim]:
-        """At most so many open tasks, the oldest first, which are this worker's now."""
+        """At most so many open tasks, in turn by creator, which are this worker's now."""
         return [Claim(*row) for row in await self.database.fetch(self.sql.claim_tasks, limit, holder)]
 
     async def progress(self, task_id: UUID) -> Progress:

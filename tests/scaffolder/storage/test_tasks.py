@@ -85,6 +85,44 @@ async def test_the_oldest_are_claimed_first_and_each_once(store: Store) -> None:
     assert sorted(claimed) == sorted(ids[5:])
 
 
+async def claimed_of(store: Store, number: int) -> list[str]:
+    return [claim.created_by for claim in await store.claim(number, 7)]
+
+
+async def test_who_wishes_for_much_does_not_keep_others_waiting_for_all_of_it(store: Store) -> None:
+    for _ in range(30):
+        await create(store, JO)
+    assert await claimed_of(store, 10) == [JO] * 10, "nobody else is there"
+    await create(store, ANN)
+    await create(store, "")
+    await create(store, ANN)
+    assert await claimed_of(store, 1) == [ANN]
+    assert await claimed_of(store, 2) == ["", ANN], "who has less under way comes first"
+    assert await claimed_of(store, 100) == [JO] * 20
+
+
+async def test_of_those_who_have_as_much_under_way_who_came_first_is_first(store: Store) -> None:
+    wishes = [JO, JO, JO, ANN, "user:default/cy", ANN]
+    ids = [await create(store, one) for one in wishes]
+    order = [str(claim.id) for _ in wishes for claim in await store.claim(1, 7)]
+    assert order == [ids[0], ids[3], ids[4], ids[1], ids[5], ids[2]]
+
+
+async def test_a_queue_that_is_longer_than_is_looked_at_keeps_nobody_waiting_for_its_end(store: Store) -> None:
+    await asyncio.gather(*(create(store, JO) for _ in range(340)))
+    await create(store, ANN)
+    assert ANN not in await claimed_of(store, 41), "300 are looked at"
+    assert ANN in await claimed_of(store, 1)
+
+
+async def test_many_who_claim_at_once_find_all_there_is_for_them(store: Store) -> None:
+    for number in range(60):
+        await create(store, [JO, ANN, ""][number % 3 and 1 + number % 2])
+    found = await asyncio.gather(*(store.claim(10, 8) for _ in range(6)))
+    claimed = [str(claim.id) for claims in found for claim in claims]
+    assert len(set(claimed)) == len(claimed) == 60
+
+
 async def test_cancelling_names_the_step_that_was_heard_of_last_and_wipes_the_secrets(store: Store) -> None:
     task = await create(store)
     await store.cancel(task)
