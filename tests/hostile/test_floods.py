@@ -22,6 +22,7 @@ from greenroom_scaffolder.tasks.runner import THREADS, Bounds
 from greenroom_scaffolder.workspace.redaction import MOST_SECRET, LargeSecretsError
 from tests.hostile.conftest import breathes, memory_of
 from tests.scaffolder.tasks.rehearsal import Notebook, log, made, run_steps, runner_of, spec_of, task_of
+from tests.support.waiting import slowness
 
 MB = 1024**2
 FULL = "The log of this task is full: what its actions log from here on is left out"
@@ -172,7 +173,7 @@ async def test_no_secret_makes_a_log_slow(tmp_path: Path, kind: str) -> None:
     began = time.process_time()
     async with breathes():
         await ran(tmp_path, talk, secrets={"S": secret})
-    assert time.process_time() - began < 5
+    assert time.process_time() - began < 5 * slowness()
 
 
 # --- threads -----------------------------------------------------------------------------------------------------------

@@ -12,6 +12,7 @@ import pytest
 from greenroom.errors import InputError
 from greenroom.urls.globs import compile_globs, expand, is_glob
 from tests.support.node import node_modules
+from tests.support.waiting import slowness
 
 
 @pytest.mark.parametrize(
@@ -97,7 +98,7 @@ def _goes_up(text: str) -> bool:
 def test_no_pattern_takes_long_whatever_the_path(pattern: str, path: str) -> None:
     before = time.thread_time()
     assert compile_globs([pattern])(path.encode()) is False
-    assert time.thread_time() - before < 1
+    assert time.thread_time() - before < slowness()
 
 
 @pytest.mark.parametrize(
@@ -107,7 +108,7 @@ def test_a_pattern_that_stands_for_thousands_is_refused(pattern: str) -> None:
     before = time.thread_time()
     with pytest.raises(InputError, match="stands for too many"):
         list(expand(pattern))
-    assert time.thread_time() - before < 1
+    assert time.thread_time() - before < slowness()
 
 
 def test_names_that_are_no_text_are_matched_byte_by_byte() -> None:
