@@ -254,9 +254,13 @@ class _Lint:
 
     def check_uses(self, uses: Uses, text: Located, path: tuple[str | int, ...], where: _Where) -> None:
         if uses.flaw is not None:
-            place = text.place_in(uses.flaw_at)
-            hint = "it stays as it is written" + (", which counts as true" if path[-1] == "if" else "")
-            self.report.error("broken-expression", place, uses.flaw, hint, path)
+            at, hint = (
+                uses.flaw_at,
+                "it stays as it is written" + (", which counts as true" if path[-1] == "if" else ""),
+            )
+            if text.value.startswith("${{", at) and (opened := text.value.rfind("${{", 0, at)) >= 0:
+                at, hint = opened, "`}}` is missing behind it"
+            self.report.error("broken-expression", text.place_in(at), uses.flaw, hint, path)
             return
         for use in uses.dashes:
             self.dash(use, text, path)

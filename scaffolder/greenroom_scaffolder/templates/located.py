@@ -107,8 +107,12 @@ class Located(msgspec.Struct):
         if self.source is None or not isinstance(self.value, str):
             return self.place
         snippet = self.value[at : at + _SNIPPET].partition("\n")[0]
-        number = self.value.count(snippet, 0, at + len(snippet)) if snippet else 0
-        return (self.source.nth(snippet, number, self.place, self.end) if number else None) or self.place
+        word = snippet.partition(" ")[0]  # a blank may be the end of a line that is folded
+        found = (self._nth(self.source, part, at) for part in (snippet, word) if part)
+        return next(filter(None, found), self.place)
+
+    def _nth(self, source: Source, snippet: str, at: int) -> Place | None:
+        return source.nth(snippet, self.value.count(snippet, 0, at + len(snippet)), self.place, self.end)
 
     def texts(self) -> Iterator[tuple[tuple[str | int, ...], Located]]:
         """All texts within, and the ways to them."""

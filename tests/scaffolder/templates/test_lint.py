@@ -287,6 +287,17 @@ def test_everything_that_is_wrong_comes_with_what_to_do_about_it() -> None:
     ]
 
 
+def test_places_are_found_in_folded_texts_and_where_a_tag_begins_that_does_not_end() -> None:
+    folded = changed(
+        "          note: |\n", "          note: >\n            a ${{ parameters.name | uper }}\n            b\n"
+    )
+    assert found(folded) == ["28:37 error unknown-filter"]
+    unclosed = changed(
+        "          note: |\n", "          note: |\n            ${{ parameters.name }\n            ${{ user.ref }}\n"
+    )
+    assert found(unclosed) == ["28:13 error broken-expression"]
+
+
 def test_an_enumeration_is_a_list() -> None:
     assert found(changed('pattern: "^[a-z]+$"', "enum: a")) == ["11:37 error invalid-schema"]
 
