@@ -13,7 +13,7 @@ from greenroom.errors import GreenroomError, error_name
 from greenroom_scaffolder.tasks.answers import said
 from greenroom_scaffolder.tasks.keeping import Keeper
 from greenroom_scaffolder.tasks.runner import Run, Runner
-from greenroom_scaffolder.tasks.task import Checkpoint, EventType, StepState, Task, TaskState
+from greenroom_scaffolder.tasks.task import Checkpoint, EventType, StepState, Task, TaskState, with_token
 from greenroom_scaffolder.workspace.redaction import Redactor, refuse_large
 from greenroom_scaffolder.workspace.threads import in_thread, working_in
 from greenroom_scaffolder.workspace.workspace import Content
@@ -101,7 +101,8 @@ class DryRuns:
         given = spec.get("templateInfo") or {"entityRef": "template:default/dry-run"}
         info = {**given, "baseUrl": base, "root": root}
         journal = MemoryJournal()
-        task = Task(str(uuid4()), {**spec, "templateInfo": info}, None, secrets or {}, initiator, TaskState())
+        known = with_token(secrets or {}, initiator, str(spec.get("steps")))
+        task = Task(str(uuid4()), {**spec, "templateInfo": info}, None, known, initiator, TaskState())
         run = _Rehearsal(self._runner, task, journal, asyncio.Event(), dry=True)
         outcome = await run.outcome()
         error = shown(run.error or GreenroomError(), run.redactor) if outcome.status == "failed" else None

@@ -8,8 +8,11 @@ from typing import Any, Literal, Protocol
 
 import msgspec
 
+from greenroom.auth import Credentials
+
 TaskStatus = Literal["open", "processing", "completed", "failed", "cancelled", "skipped"]
 StepStatus = Literal["processing", "completed", "failed", "skipped", "cancelled"]
+TOKEN = "backstageToken"  # noqa: S105 - its name
 EventType = Literal["log", "completion", "cancelled", "recovered"]
 
 
@@ -61,7 +64,7 @@ class Task(msgspec.Struct, frozen=True):
     """The TaskSpec (spec 03 §2.3)."""
     created_by: str | None
     secrets: Mapping[str, str]
-    """Opened; without what upstream hides among them."""
+    """Opened; of what upstream hides among them no more than `with_token` says."""
     initiator: Any
     """The credentials of who started it: `greenroom.auth.Credentials`."""
     state: TaskState
@@ -69,6 +72,14 @@ class Task(msgspec.Struct, frozen=True):
     """The archive of the workspace after the last finished step; None if there was nothing in it."""
     resumed: bool = False
     """Whether a worker was lost on it, or someone asked to go on from where it failed."""
+
+
+def with_token(secrets: Mapping[str, str], initiator: object, spec: str) -> Mapping[str, str]:
+    """Upstream has the token of the user who started the task among its secrets. It is there for templates that name it; what the
+    others log need not be searched for it."""
+    if TOKEN not in spec or not isinstance(initiator, Credentials) or initiator.user is None or initiator.token is None:
+        return secrets
+    return {**secrets, TOKEN: initiator.token}
 
 
 class Journal(Protocol):

@@ -22,7 +22,7 @@ from greenroom_scaffolder.storage.store import TO_CANCEL, TO_CLAIM, Store
 from greenroom_scaffolder.storage.writer import Book, LostTaskError, UnstorableError, Writer
 from greenroom_scaffolder.tasks.broker import open_trust
 from greenroom_scaffolder.tasks.journal import Sealing, TaskJournal, read_progress
-from greenroom_scaffolder.tasks.task import Journal, Outcome, Task, TaskState
+from greenroom_scaffolder.tasks.task import Journal, Outcome, Task, TaskState, with_token
 
 log = logging.getLogger("greenroom.scaffolder")
 
@@ -214,7 +214,8 @@ class Worker:
             state, archive = read_progress(claim, await self._store.progress(claim.id), self._sealing)
         spec = msgspec.json.decode(claim.spec)
         created_by = claim.created_by or None
-        return Task(id_, spec, created_by, trust.secrets, trust.initiator, state, archive, claim.resumed)
+        secrets = with_token(trust.secrets, trust.initiator, claim.spec.decode())
+        return Task(id_, spec, created_by, secrets, trust.initiator, state, archive, claim.resumed)
 
     def _hear(self, payload: str | None) -> None:
         """Somebody cancelled a task. (What is not heard is learnt with the next sign of life.)"""

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from greenroom.auth import Credentials, UserPrincipal
 from greenroom.errors import GreenroomError, NotAllowedError, NotFoundError
 from greenroom.plugin import ActionContext
 from greenroom_scaffolder.tasks.dry_run import DryRun, DryRuns
@@ -161,3 +162,18 @@ async def test_an_error_of_any_kind_keeps_its_name_and_not_its_secrets(tmp_path:
 async def test_a_dry_run_knows_its_id(tmp_path: Path) -> None:
     result = await dry(tmp_path, output={"id": "${{ context.task.id }}"})
     assert result.output["id"].startswith("dry-run-")
+
+
+async def test_the_token_of_who_tries_it_is_there_for_a_template_that_names_it_and_never_seen(tmp_path: Path) -> None:
+    given: list[Any] = []
+
+    async def take(ctx: ActionContext[Any]) -> None:
+        given.append(ctx.input)
+        ctx.log.info(f"with {ctx.input['a']}")
+
+    step = {"id": "a", "name": "A", "action": "x:y", "input": {"a": "Bearer ${{ secrets.backstageToken }}"}}
+    initiator = Credentials(UserPrincipal("user:default/jo"), "t0ken-of-jo")
+    dry_runs = DryRuns(runner_of(tmp_path, made("x:y", take, dry_run=True)))
+    result = await dry_runs.run(spec_of(step), files=[], secrets={}, initiator=initiator)
+    assert given == [{"a": "Bearer t0ken-of-jo"}]
+    assert "t0ken" not in str(result)

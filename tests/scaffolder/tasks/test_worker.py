@@ -67,6 +67,21 @@ async def test_a_task_that_is_created_is_run_and_its_secrets_are_gone(database: 
     assert await count(database, "task_secrets") == 0
 
 
+async def test_a_template_that_names_the_token_of_its_user_has_it_among_the_secrets(database: Database) -> None:
+    given: list[Task] = []
+
+    async def run(task: Task, journal: Journal, cancel: asyncio.Event) -> Outcome:
+        given.append(task)
+        return await nothing(task, journal, cancel)
+
+    async with process(database, run) as one:
+        one.work()
+        named = {**SPEC, "steps": [{"id": "a", "action": "x:y", "input": {"a": "${{ secrets.backstageToken }}"}}]}
+        id_ = await one.create(spec=named, secrets={"a": "b", "backstageToken": "forged"})
+        assert await one.ended(id_) == "completed"
+    assert given[0].secrets == {"a": "b", "backstageToken": "token"}
+
+
 async def test_many_tasks_at_once_are_all_done_and_counted(database: Database) -> None:
     async with process(database) as one, process(database) as two:
         one.work()
