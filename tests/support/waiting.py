@@ -7,7 +7,7 @@ from pathlib import Path
 
 THREADS = Path("/proc/self/task")
 """Linux; elsewhere there is nothing to take off."""
-QUICK = 0.004
+QUICK = 0.002
 """Seconds of a processor for `_compute`, on the machine that the bounds of the tests are for."""
 
 
