@@ -445,8 +445,11 @@ async def test_a_retry_goes_on_from_the_step_that_failed_also_when_its_worker_is
     database: Database,
 ) -> None:
     seen: list[dict[str, str]] = []
+    asleep = 0
+    """The attempt that has written down what it has to."""
 
     async def run(task: Task, journal: Journal, cancel: asyncio.Event) -> Outcome:
+        nonlocal asleep
         seen.append({step: known.status for step, known in task.state.steps.items()})
         if len(seen) == 1:
             journal.step("a", StepState("completed", {}))
@@ -457,6 +460,7 @@ async def test_a_retry_goes_on_from_the_step_that_failed_also_when_its_worker_is
             journal.step("b", StepState("failed"))
             await journal.durable()
         if len(seen) < 5:
+            asleep = len(seen)
             await asyncio.sleep(3600)
         return Outcome("completed")
 
@@ -466,8 +470,7 @@ async def test_a_retry_goes_on_from_the_step_that_failed_also_when_its_worker_is
         assert await one.ended(id_) == "failed"
         await one.broker.retry(id_, secrets={}, initiator=NOBODY)
         for attempt in range(2, 5):
-            await until(lambda attempt=attempt: asyncio.sleep(0, len(seen) == attempt))  # type: ignore[misc]
-            await asyncio.sleep(0.05)
+            await until(lambda attempt=attempt: asyncio.sleep(0, asleep == attempt))  # type: ignore[misc]
             (held,) = await one.store.held()
             await one.store.free([(held.id, held.attempt)], lost=False)
         assert await one.ended(id_) == "completed"
