@@ -17,6 +17,7 @@ import subprocess
 import sys
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import msgspec
@@ -190,7 +191,8 @@ class Supervisor:
         """A fast shutdown, which rolls transactions back and writes all to disk; an immediate one if it takes too long."""
         for how, seconds in ((signal.SIGINT, STOP_SECONDS), (signal.SIGQUIT, STOP_SECONDS)):
             if (pid := self._postmaster()) is not None:
-                os.kill(pid, how)
+                with suppress(ProcessLookupError):  # one that we found may have ended just now
+                    os.kill(pid, how)
             try:
                 news = self.news.get(timeout=seconds)
             except queue.Empty:
@@ -210,7 +212,7 @@ class Supervisor:
             lines = (self.job.home.cluster / "postmaster.pid").read_text().splitlines()
         except FileNotFoundError:
             return None
-        return int(lines[0])
+        return int(lines[0]) if lines else None
 
 
 def _stopping(home: Home) -> bool:

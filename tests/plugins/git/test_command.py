@@ -51,7 +51,7 @@ async def test_a_url_is_never_an_option(git: Git, option: str, tmp_path: Path) -
     assert not (tmp_path / "owned").exists()
 
 
-HANG = ("-c", "alias.hang=!echo $$ > pid; sleep 60", "hang")
+HANG = ("-c", "alias.hang=!echo $$ > pid; sleep 600", "hang")
 
 
 async def is_gone(pid: Path) -> bool:
@@ -64,8 +64,11 @@ async def is_gone(pid: Path) -> bool:
 
 
 def is_alive(pid: Path) -> bool:
-    status = Path(f"/proc/{pid.read_text().strip()}/status")
-    return status.exists() and "State:\tZ" not in status.read_text()
+    number = pid.read_text().strip()
+    try:
+        return "State:\tZ" not in Path(f"/proc/{number}/status").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return False
 
 
 async def test_git_that_hangs_is_ended_with_all_it_started(git: Git, tmp_path: Path) -> None:
