@@ -161,7 +161,7 @@ async def test_a_strangers_placeholder_is_replaced_and_what_it_read_is_watched(s
 
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(guard, "STUCK", 0.2)
+    monkeypatch.setattr(guard, "STUCK", 0.5)
     monkeypatch.setattr(guard, "PAUSE", 0.5)
     monkeypatch.setattr(custom_kinds, "LONGEST_CHECK", 0.2)
 
@@ -204,7 +204,7 @@ async def test_whatever_a_resolver_does_costs_only_the_entity_with_its_placehold
 async def test_whatever_a_provider_does_costs_no_other_and_the_house_can_still_be_closed(
     start: Start, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(runner, "BLOCKED", 0.2)
+    monkeypatch.setattr(runner, "BLOCKED", 0.6)
     monkeypatch.setattr(runner, "GRACE", 0.2)
     deeds = ["raising", "hanging", "stubborn", "cancelling", "sleeping", "computing"]
     wrong, well = {"providers": deeds}, {"teams": ["red"]}
