@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import itertools
 import os
+import random
 import signal
+import socket
 import subprocess
 import time
 from collections.abc import AsyncIterator, Iterator, Mapping
@@ -17,7 +19,6 @@ import asyncpg
 
 from greenroom.embedded.folders import Home, open_home
 from greenroom.embedded.programs import QUIET, Programs, find_programs, staged
-from tests.conformance.oracle import free_port
 
 USER = "greenroom"
 PATIENCE = 60.0
@@ -35,6 +36,15 @@ SETTINGS = {
 }
 
 
+def lasting_port() -> int:
+    """A free one that no client is given for its end of a connection while the server is away."""
+    while True:
+        port = random.randint(15_000, 30_000)
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
+
+
 class Cluster:
     """One server on a port of its own, below `folder`, which others must be able to enter."""
 
@@ -42,7 +52,7 @@ class Cluster:
         self.programs = find_programs()
         self.home: Home = open_home(folder, self.programs.major)
         self.usable: Programs = staged(self.programs, self.home)
-        self.port = free_port()
+        self.port = lasting_port()
         self.settings = {**SETTINGS, **(settings or {})}
         self.environ = dict(QUIET)
         """Of its processes: a place for a clock that jumps."""
