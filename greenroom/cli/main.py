@@ -6,6 +6,7 @@ Nothing is imported but what the one command needs (`commands`), so that `--help
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 
@@ -57,6 +58,9 @@ click.version_option(package_name="greenroom")(cli)
 
 def main() -> None:
     """Run the command line and end the process with its exit code."""
+    for stream in (sys.stdout, sys.stderr):  # a terminal that has no check mark gets a question mark, not a traceback
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
     try:
         code = cli.main(prog_name="greenroom", standalone_mode=False)
         sys.stdout.flush()

@@ -33,6 +33,15 @@ class Use(msgspec.Struct, frozen=True):
     at: int
 
 
+class Called(msgspec.Struct, frozen=True):
+    """A method of a value."""
+
+    name: str
+    at: int
+    of: str | None
+    """The name that the value begins with, if it begins with one."""
+
+
 class Uses(msgspec.Struct):
     """What a template string uses; offsets are into the string."""
 
@@ -41,6 +50,7 @@ class Uses(msgspec.Struct):
     tests: list[Use] = []
     calls: list[Use] = []
     """Functions that are called by their bare name."""
+    methods: list[Called] = []
     dashes: list[Use] = []
     """What looks like a dotted path with a dash in it, and is a subtraction."""
     flaw: str | None = None
@@ -195,10 +205,16 @@ class _Walk:
             if node.target.name not in known:
                 self.uses.calls.append(self.use(node.target.name, node.target.at))
         elif isinstance(node.target, nodes.Lookup):
-            self.expression(node.target.target, known)  # a method of a value
+            self.method(node.target)
+            self.expression(node.target.target, known)
         else:
             self.expression(node.target, known)
         self.arguments(node.arguments, known)
+
+    def method(self, node: nodes.Lookup) -> None:
+        if isinstance(node.key, nodes.Constant) and isinstance(node.key.value, str):
+            path = _path(node)
+            self.uses.methods.append(Called(node.key.value, self.base + node.at, path[0][0] if path else None))
 
     def filter(self, node: nodes.Filter, known: frozenset[str]) -> None:
         self.uses.filters.append(self.use(node.name, node.at))

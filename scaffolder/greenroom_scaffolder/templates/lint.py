@@ -20,7 +20,7 @@ from greenroom_scaffolder.templates.declared import (
     is_open,
     is_placeholder,
 )
-from greenroom_scaffolder.templates.expressions import Reference, Use, Uses, has_expression, uses_of
+from greenroom_scaffolder.templates.expressions import Called, Reference, Use, Uses, has_expression, uses_of
 from greenroom_scaffolder.templates.findings import Backend, Finding, Findings
 from greenroom_scaffolder.templates.located import Located, Unreadable, read_documents, without_place
 from greenroom_scaffolder.templates.options import KEY, option_flaws
@@ -28,6 +28,7 @@ from greenroom_scaffolder.templates.shape import API_VERSION, KIND, flaws_of, is
 from greenroom_scaffolder.templating.callables import builtin_globals
 from greenroom_scaffolder.templating.checks import TESTS
 from greenroom_scaffolder.templating.filters import FILTERS
+from greenroom_scaffolder.templating.members import METHODS
 from greenroom_scaffolder.templating.suggestions import nearest
 
 _STEP_KEYS: Final = ("id", "name", "action", "input", "if", "each", "backstage:permissions", KEY)
@@ -36,6 +37,8 @@ _SPEC_KEYS: Final = (
     "EXPERIMENTAL_formDecorators", "steps", "output",
 )  # fmt: skip
 _CONTEXT: Final = frozenset({"parameters", "steps", "user", "context", "environment", "undefined"})
+_METHODS: Final = frozenset({name for methods in METHODS.values() for name in methods} | {"next", "reset"})
+"""Of all values that there are; the last two are those of `cycler()`."""
 _ROOTS: Final = "there are `parameters`, `steps`, `user`, `context`, `environment` and `secrets`"
 _USER: Final = frozenset({"entity", "ref"})
 _IN_IF: Final = frozenset({"always", "failure"})
@@ -271,6 +274,9 @@ class _Lint:
         for use in uses.calls:
             if use.name not in self.functions and use.name not in where.names:
                 self.unknown_function(use, text, path)
+        for called in uses.methods:
+            if called.name not in _METHODS and called.of not in self.backend.globals:
+                self.unknown("method", called, text, path, _METHODS)
         for reference in uses.references:
             self.check_reference(reference, text, path, where)
 
@@ -280,7 +286,7 @@ class _Lint:
         message = f"`{use.name}` is a subtraction"
         self.report.error("dash-in-path", text.place_in(use.at), message, f"write `{meant}`", path)
 
-    def unknown(self, what: str, use: Use, text: Located, path: tuple[str | int, ...], known: Any) -> None:
+    def unknown(self, what: str, use: Use | Called, text: Located, path: tuple[str | int, ...], known: Any) -> None:
         near = nearest(use.name, known)
         hint = f'did you mean "{near}"?' if near else "the string stays as it is written"
         self.report.error(f"unknown-{what}", text.place_in(use.at), f'There is no {what} "{use.name}"', hint, path)

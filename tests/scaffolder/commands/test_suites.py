@@ -74,6 +74,12 @@ def test_cases_pass_without_a_server_or_a_database(tmp_path: Path) -> None:
     assert (result.code, result.out.splitlines()[-1]) == (0, "3 passed, 0 failed")
 
 
+def test_a_terminal_without_check_marks_is_no_reason_to_fail(tmp_path: Path) -> None:
+    told = run("template", "test", written(tmp_path), PYTHONIOENCODING="ascii")
+    assert (told.code, told.err) == (0, "")
+    assert "? A greeting" in told.out
+
+
 def test_what_a_change_breaks_is_shown_line_by_line(greenroom: Run, tmp_path: Path) -> None:
     written(tmp_path)
     (tmp_path / "skeleton" / "hello.txt").write_text("Goodbye ${{ values.name }}\n")

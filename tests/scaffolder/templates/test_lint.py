@@ -298,6 +298,15 @@ def test_places_are_found_in_folded_texts_and_where_a_tag_begins_that_does_not_e
     assert found(unclosed) == ["28:13 error broken-expression"]
 
 
+def test_a_method_that_no_value_has_is_none() -> None:
+    called = changed("parameters.name | upper", 'parameters.name.replaceAll("a", "b")')
+    assert [str(one) for one in lint(called, BACKEND)] == [
+        'template.yaml:24:37: error: There is no method "replaceAll" (the string stays as it is written) [unknown-method]'
+    ]
+    for fine in ('parameters.name.split("a").join("b").length', 'cycler("a", "b").next()', "now.iso()"):
+        assert found(changed("parameters.name | upper", fine)) == []
+
+
 def test_an_enumeration_is_a_list() -> None:
     assert found(changed('pattern: "^[a-z]+$"', "enum: a")) == ["11:37 error invalid-schema"]
 
