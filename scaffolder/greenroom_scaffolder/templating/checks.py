@@ -17,6 +17,7 @@ from greenroom_scaffolder.templating.values import (
     Template,
     compare,
     number_of,
+    pay_for,
     refuse_callables,
     same,
 )
@@ -37,11 +38,12 @@ def _iterable(value: Any) -> bool:
     return isinstance(value, str | Safe | list)
 
 
-def _in_case(value: Any, change: Callable[[str], str]) -> bool:
+def _in_case(run: Run, value: Any, change: Callable[[str], str]) -> bool:
     if type(value) is Safe:
         return False
     if type(value) is not str:
         raise RenderError("Filter input must be a string")
+    pay_for(run, value)
     return change(value) == value
 
 
@@ -60,7 +62,7 @@ TESTS: dict[str, tuple[int, Callable[..., bool]]] = {
     "iterable": (0, lambda run, value: _iterable(value)),
     "le": (1, lambda run, value, other: compare(value, other, run) <= 0),
     "lessthan": (1, lambda run, value, other: compare(value, other, run) < 0),
-    "lower": (0, lambda run, value: _in_case(value, str.lower)),
+    "lower": (0, lambda run, value: _in_case(run, value, str.lower)),
     "lt": (1, lambda run, value, other: compare(value, other, run) < 0),
     "mapping": (0, lambda run, value: isinstance(value, dict | Safe | Pattern)),
     "ne": (1, lambda run, value, other: not same(value, other)),
@@ -71,7 +73,7 @@ TESTS: dict[str, tuple[int, Callable[..., bool]]] = {
     "string": (0, lambda run, value: type(value) is str),
     "truthy": (0, lambda run, value: truthy(value)),
     "undefined": (0, lambda run, value: value is UNDEFINED),
-    "upper": (0, lambda run, value: _in_case(value, str.upper)),
+    "upper": (0, lambda run, value: _in_case(run, value, str.upper)),
 }
 """How many arguments each takes, and what it answers."""
 

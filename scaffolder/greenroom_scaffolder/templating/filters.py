@@ -31,6 +31,7 @@ from greenroom_scaffolder.templating.values import (
     compare,
     joined,
     number_of,
+    pay_for,
     rendered,
     same,
     text,
@@ -172,6 +173,7 @@ def _dictsort(run: Run, value: Any, case_sensitive: Any = UNDEFINED, by: Any = U
     fold = not truthy(case_sensitive)
 
     def order(left: tuple[str, Any], right: tuple[str, Any]) -> int:
+        pay_for(run, left[place], right[place])
         a, b = (_upper(each[place]) if fold else each[place] for each in (left, right))
         return 1 if compare(a, b, run) > 0 else 0 if same(a, b) else -1
 
@@ -236,7 +238,7 @@ def _groupby(run: Run, value: Any, attribute: Any = UNDEFINED) -> dict[str, Any]
     path = _path(run, attribute) if items is not None else []
     groups: dict[str, Any] = {}
     for item in items or ():
-        key = text(_along_existing(item, path), run)
+        key = text(_along_existing(run, item, path), run)
         if key in RESERVED:
             raise RenderError(f"Template record key {key} is reserved")
         groups.setdefault(key, []).append(item)
@@ -258,20 +260,20 @@ def _allow_attribute(key: str) -> None:
         raise RenderError(f"Template attribute {key} is reserved")
 
 
-def _attribute(value: Any, key: str) -> Any:
+def _attribute(run: Run, value: Any, key: str) -> Any:
     if value is UNDEFINED or value is None:
         raise RenderError("Cannot read a template attribute from a nullish value")
+    pay_for(run, value)
     return own(value, key)
 
 
-def _along_existing(value: Any, path: list[str]) -> Any:
+def _along_existing(run: Run, value: Any, path: list[str]) -> Any:
     """As nunjucks reads `a.b.c`: a step that is not there ends it, one that is undefined or null is an error."""
     for step in path:
-        if value is UNDEFINED or value is None:
-            raise RenderError("Cannot read a template attribute from a nullish value")
-        if not has_own(value, step):
+        found = _attribute(run, value, step)
+        if found is UNDEFINED and not has_own(value, step):
             return UNDEFINED
-        value = own(value, step)
+        value = found
     return value
 
 
@@ -292,7 +294,7 @@ def _projected(run: Run, value: Any, key: str) -> list[Any]:
     if type(value) is Safe and value.text:
         raise RenderError("Cannot read a template attribute from a nullish value")
     items = _mapped(run, value) if type(value) is dict else _sequence(run, value) or []
-    return [_attribute(item, key) for item in items]
+    return [_attribute(run, item, key) for item in items]
 
 
 def _indent(run: Run, value: Any, width: Any = UNDEFINED, first: Any = UNDEFINED) -> Any:
@@ -477,7 +479,7 @@ def _select_attribute(keep: bool) -> Callable[..., Any]:
             raise RenderError(f"{'selectattr' if keep else 'rejectattr'} requires an array")
         key = _exact_key(run, attribute)
         run.spend(len(value))
-        return [item for item in value if truthy(_attribute(item, key)) is keep]
+        return [item for item in value if truthy(_attribute(run, item, key)) is keep]
 
     return apply
 
@@ -513,7 +515,8 @@ def _sort(
     path, sign, fold = _path(run, attribute), -1 if truthy(reverse) else 1, not truthy(case)
 
     def order(left: Any, right: Any) -> int:
-        a, b = _along_existing(left, path), _along_existing(right, path)
+        a, b = _along_existing(run, left, path), _along_existing(run, right, path)
+        pay_for(run, a, b)
         if fold and type(a) in (str, Safe) and type(b) in (str, Safe):
             a, b = _text_of(a).lower(), _text_of(b).lower()
         apart = compare(a, b, run)
@@ -620,15 +623,22 @@ def _urlencode(run: Run, value: Any) -> str:
     if type(value) is dict:
         pairs = list(entries(value))
     elif type(value) is list:
-        pairs = [_pair(item) for item in value]
+        pairs = [_pair(run, item) for item in value]
     run.spend(len(pairs))
-    return "&".join(f"{encoded(text(key, run))}={encoded(text(item, run))}" for key, item in pairs)
+    return "&".join(f"{_encoded(run, key)}={_encoded(run, item)}" for key, item in pairs)
 
 
-def _pair(item: Any) -> tuple[Any, Any]:
+def _pair(run: Run, item: Any) -> tuple[Any, Any]:
     if item is UNDEFINED or item is None:
         raise RenderError("urlencode sequence entries cannot be nullish")
+    pay_for(run, item)
     return own(item, "0"), own(item, "1")
+
+
+def _encoded(run: Run, value: Any) -> str:
+    subject = text(value, run)
+    pay_for(run, subject)
+    return encoded(subject)
 
 
 def encoded(subject: str) -> str:

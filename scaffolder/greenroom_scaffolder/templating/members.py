@@ -353,9 +353,11 @@ def _splice(run: Run, items: list[Any], start: Any = UNDEFINED, count: Any = UND
 
 
 def _sort(run: Run, items: list[Any]) -> list[Any]:
-    run.spend(len(items) * max(len(items).bit_length(), 1))
+    turns = max(len(items).bit_length(), 1)
+    run.spend(len(items) * turns)
     defined = [item for item in items if item is not UNDEFINED]
     texts = {id(item): units(text(item, run)) for item in defined}
+    run.spend(sum(len(texts[id(item)]) >> 8 for item in defined) * turns)
     missing = len(items) - len(defined)
     items[:] = [*sorted(defined, key=lambda item: texts[id(item)]), *[UNDEFINED] * missing]
     return items

@@ -81,6 +81,35 @@ def test_a_long_text_costs_what_it_is_long_however_it_is_looked_at(template: str
 
 
 @pytest.mark.parametrize(
+    "expression",
+    [
+        "texts | sort",
+        "texts | sort(true, true)",
+        "texts.sort()",
+        "objects | sort(false, false, 'a')",
+        "named | dictsort(false, 'value')",
+        "texts | select('lower')",
+        "texts | rejectattr('length')",
+        "texts | groupby('length')",
+        "texts | sum('length')",
+        "texts | urlencode",
+    ],
+)
+def test_a_list_of_long_texts_costs_what_they_are_long(expression: str) -> None:
+    one, other = "é" * 100_000, "é" * 99_999 + "a"
+    texts = [one, other] * 5000
+    context = {
+        "texts": texts,
+        "objects": [{"a": text} for text in texts],
+        "named": {str(at): text for at, text in enumerate(texts)},
+    }
+    began = time.thread_time()
+    with pytest.raises(TemplateError, match="work unit limit"):
+        Engine().text(f"${{{{ ({expression}) | length }}}}", context)
+    assert time.thread_time() - began < 4 * slowness()
+
+
+@pytest.mark.parametrize(
     "text",
     [
         f"a{' ' * 200_000}b",
