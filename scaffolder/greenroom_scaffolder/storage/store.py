@@ -155,7 +155,8 @@ class Store:
         return Progress(
             {id_: (attempt, state) for id_, attempt, state in steps},
             {key: value for key, value in checkpoints},  # noqa: C416 - a row is no tuple
-            *(workspace or (None, False)),
+            None if workspace is None else workspace["archive"],
+            dropped=workspace is not None and workspace["dropped"],
         )
 
     async def held(self) -> list[Held]:
