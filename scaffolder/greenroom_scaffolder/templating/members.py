@@ -356,8 +356,11 @@ def _sort(run: Run, items: list[Any]) -> list[Any]:
     turns = max(len(items).bit_length(), 1)
     run.spend(len(items) * turns)
     defined = [item for item in items if item is not UNDEFINED]
-    texts = {id(item): units(text(item, run)) for item in defined}
-    run.spend(sum(len(texts[id(item)]) >> 8 for item in defined) * turns)
+    texts: dict[int, str] = {}
+    for item in defined:
+        written = text(item, run)
+        run.spend((len(written) >> 8) * turns)
+        texts[id(item)] = units(written)
     missing = len(items) - len(defined)
     items[:] = [*sorted(defined, key=lambda item: texts[id(item)]), *[UNDEFINED] * missing]
     return items
