@@ -13,6 +13,8 @@ from typing import Any, Final, Protocol, cast
 import msgspec
 import yaml
 
+from greenroom.javascript.values import text_of
+
 LONGEST: Final = 2_000_000
 """Characters of a file."""
 DEEPEST: Final = 100
@@ -224,7 +226,7 @@ class _Composer:
             if isinstance(event, yaml.MappingEndEvent):
                 break
             key = self._value(event)
-            name = key.value if isinstance(key.value, str) else _key_text(key.value)
+            name = "" if key.value is None else text_of(key.value)
             member = self._next()
             if name in found.members:
                 found.repeated.append((name, key.place))
@@ -243,13 +245,6 @@ class _Composer:
         self._count += values
         if self._count > MOST_VALUES:
             raise Unreadable(f"The file holds more than {MOST_VALUES} values, aliases counted in full", place)
-
-
-def _key_text(value: Any) -> str:
-    """What a key that is no text goes by."""
-    if value is None or isinstance(value, bool):
-        return {None: "", True: "true", False: "false"}[value]
-    return str(value)
 
 
 def _resolved(text: str) -> Any:

@@ -12,6 +12,7 @@ import pytest
 
 from greenroom_scaffolder.templates.findings import Backend, Finding
 from greenroom_scaffolder.templates.lint import lint
+from greenroom_scaffolder.templates.located import read_documents
 from tests.support.waiting import slowness
 
 
@@ -437,3 +438,8 @@ def test_a_thousand_expressions_in_one_text_are_told_where_they_stand_and_soon()
     many = found(GOOD.replace('"${{ each.value }}', '"' + "${{ each.nope + nope }} " * 8000))
     assert time.process_time() - began < 4 * slowness()
     assert len(set(many)) == len(many) == 8000
+
+
+def test_keys_that_are_no_texts_go_by_what_javascript_makes_of_them() -> None:
+    [document] = read_documents("1.50: a\n1e3: b\n~: c\nTrue: d\n0x10: e\n")
+    assert document.value == {"1.5": "a", "1000": "b", "": "c", "true": "d", "16": "e"}
