@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Iterable
+from collections.abc import Coroutine, Iterable
 from contextlib import suppress
 from time import monotonic
 from typing import Any
@@ -40,6 +40,8 @@ class Pool:
         self._returning: set[asyncio.Task[None]] = set()
         self._born: dict[int, float] = {}
         """By process id of the session: when it was first lent."""
+        self._one_may_end = False
+        """Whether the next session that comes back and whose time is over is ended: when the pool was tidied, none was at hand."""
         self._closed = False
 
     @property
@@ -81,6 +83,9 @@ class Pool:
             return False
         if is_gone(connection) or connection.is_in_transaction():
             return False
+        if self._one_may_end and self._is_over(connection):
+            self._later(self._give_back((), end=self._forgotten(connection)))
+            return True
         self._idle.append(connection)
         if self._timer is None:
             self._timer = asyncio.get_running_loop().call_later(IDLE_SECONDS, self._tidy)
@@ -97,20 +102,31 @@ class Pool:
             self._idle.remove(old)
         self._least = len(self._idle)
         self._timer = asyncio.get_running_loop().call_later(IDLE_SECONDS, self._tidy) if self._idle else None
+        self._one_may_end = old is None
         if unused or old is not None:
-            task = asyncio.create_task(self._give_back(unused, end=old))
-            self._returning.add(task)
-            task.add_done_callback(self._returning.discard)
+            self._later(self._give_back(unused, end=old))
+
+    def _later(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._returning.add(task)
+        task.add_done_callback(self._returning.discard)
 
     def _oldest(self) -> Any:
         """One of those at hand whose time is over; None if there is none."""
         now = monotonic()
         # without those that have ended in another way
         self._born = {pid: at for pid, at in self._born.items() if now - at < 10 * LIFETIME}
-        over = [one for one in self._idle if now - self._born.get(one.get_server_pid(), now) > LIFETIME]
-        if over:
-            del self._born[over[0].get_server_pid()]
-        return over[0] if over else None
+        over = next((one for one in self._idle if self._is_over(one)), None)
+        return None if over is None else self._forgotten(over)
+
+    def _is_over(self, connection: Any) -> bool:
+        now = monotonic()
+        return now - self._born.get(connection.get_server_pid(), now) > LIFETIME
+
+    def _forgotten(self, connection: Any) -> Any:
+        self._one_may_end = False
+        del self._born[connection.get_server_pid()]
+        return connection
 
     async def _give_back(self, connections: Iterable[Any], end: Any = None) -> None:
         if end is not None:
