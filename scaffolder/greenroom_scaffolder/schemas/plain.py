@@ -120,6 +120,13 @@ _STRICTLY_ABOVE = _limit(
 )
 _STRICTLY_BELOW = _limit("exclusiveMaximum", "must be strictly less than", _number, lambda value, bound: value < bound)
 
+min_length = _limit("minLength", "does not meet minimum length of", _length, _at_least)
+max_length = _limit("maxLength", "does not meet maximum length of", _length, _at_most)
+min_items = _limit("minItems", "does not meet minimum length of", _count, _at_least)
+max_items = _limit("maxItems", "does not meet maximum length of", _count, _at_most)
+min_properties = _limit("minProperties", "does not meet minimum property length of", _members_count, _at_least)
+max_properties = _limit("maxProperties", "does not meet maximum property length of", _members_count, _at_most)
+
 
 def minimum(site: Site) -> Check | None:
     return (_ABOVE if site.schema.get("exclusiveMinimum") is True else _MINIMUM)(site)
@@ -154,6 +161,10 @@ def _multiple(keyword: str, words: str) -> Keyword:
         return check
 
     return make
+
+
+multiple_of = _multiple("multipleOf", "is not a multiple of (divisible by)")
+divisible_by = _multiple("divisibleBy", "is not divisible by (multiple of)")
 
 
 def _is_multiple(number: float, divisor: float) -> bool:
