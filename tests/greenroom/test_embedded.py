@@ -205,7 +205,7 @@ async def test_a_killed_supervisor_is_replaced_and_the_server_goes_on(
         assert postmaster(home) == pid
         assert await connection.fetchval("select 1") == 1
         await connection.close()
-    assert nothing_runs(home)
+    await until(lambda: nothing_runs(home))
 
 
 @pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="needs /proc")
