@@ -140,7 +140,7 @@ async def both() -> AsyncIterator[tuple[list[Side], str]]:
         ask = asking(session, files, corpus())
         database = await stack.enter_async_context(fresh_database())
         ours = await stack.enter_async_context(started_greenroom(folder, database, ask))
-        theirs = await stack.enter_async_context(started_upstream(folder, session, ask))
+        theirs = await stack.enter_async_context(started_upstream(session, ask))
         yield [theirs, ours], files
 
 

@@ -14,18 +14,13 @@ from typing import Any
 import aiohttp
 import msgspec
 
-from greenroom.app import running
-from greenroom.db import Database
 from greenroom.entity import LOCATION, ORIGIN_LOCATION, Entity
-from greenroom.settings import AppConfig, load
-from greenroom.web import bind, serve
-from tests.conformance import server
 from tests.conformance.client import serving
 from tests.conformance.compare import Outcome, differences
-from tests.conformance.fuzz.sides import HOOK, Asking, Greenroom, Side, Upstream, asking, feed, rest, signed_in
-from tests.conformance.oracle import free_port, upstream
-from tests.conformance.script import HERE, TOKEN, fill
+from tests.conformance.fuzz.sides import Side, asking, feed, rest, signed_in, started_greenroom, started_upstream
+from tests.conformance.script import TOKEN
 from tests.conformance.scrub import Answer
+from tests.conformance.server import fresh_database
 
 API = "/api/scaffolder/v2"
 TRIED_OUT = 1000
@@ -47,40 +42,12 @@ async def both(layer: str) -> AsyncIterator[list[Side]]:
             aiohttp.ClientSession(connector=aiohttp.TCPConnector(force_close=True))
         )
         ask = asking(session, files, served)
-        database = await stack.enter_async_context(server.fresh_database())
-        ours = await stack.enter_async_context(_greenroom(folder, config, database, ask))
-        theirs = await stack.enter_async_context(_upstream(config, session, ask))
+        database = await stack.enter_async_context(fresh_database())
+        ours = await stack.enter_async_context(started_greenroom(folder, database, ask, config))
+        theirs = await stack.enter_async_context(started_upstream(session, ask, config))
         sides: list[Side] = [theirs, ours]
         await signed_in(sides)
         yield sides
-
-
-@asynccontextmanager
-async def _upstream(config: Path, session: aiohttp.ClientSession, ask: Asking) -> AsyncIterator[Upstream]:
-    port = free_port()
-    async with upstream(None, config, {"NODE_OPTIONS": f"--require {HOOK}", "FUZZ_PORT": str(port)}) as oracle:
-        yield Upstream(oracle, ask(oracle.base, oracle.settle), session, port)
-
-
-@asynccontextmanager
-async def _greenroom(folder: Path, config: Path, database: Database, ask: Asking) -> AsyncIterator[Greenroom]:
-    with bind("127.0.0.1", 0) as listening:
-        base = f"http://127.0.0.1:{listening.getsockname()[1]}"
-        environ = {"GREENROOM_DATA": str(folder / "data")}
-        async with running(_config(folder, config, base), environ, database=database) as house:
-            stop = asyncio.Event()
-            served = asyncio.create_task(serve(house.asgi, listening, house.asgi.state, stop=stop))
-            try:
-                yield Greenroom(house, ask(base, lambda: server.settle(house, database)), database)
-            finally:
-                stop.set()
-                await served
-
-
-def _config(folder: Path, layer: Path, base: str) -> AppConfig:
-    path = folder / "base.yaml"
-    path.write_text(fill((HERE / "base.yaml").read_text(), {"self": base}))
-    return load([path, layer], {})
 
 
 async def given(sides: Sequence[Side], templates: Sequence[Entity]) -> None:

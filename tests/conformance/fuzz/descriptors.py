@@ -285,7 +285,7 @@ async def fuzz(number: int, count: int, folder: Path | None) -> int:
         ask = asking(session, base, work)
         database = await stack.enter_async_context(fresh_database())
         ours = await stack.enter_async_context(started_greenroom(work, database, ask))
-        theirs = await stack.enter_async_context(started_upstream(work, session, ask))
+        theirs = await stack.enter_async_context(started_upstream(session, ask))
         trial = Trial([theirs, ours], shelf, base)
         found = await hunt(trial, cases(number, count, folder))
         note(number, trial.asked, trial.since, found)

@@ -88,7 +88,7 @@ async def fuzz(seconds: float, number: int, per_world: int) -> int:
         ask = asking(session, files, served)
         database = await stack.enter_async_context(fresh_database())
         ours = await stack.enter_async_context(started_greenroom(folder, database, ask))
-        theirs = await stack.enter_async_context(started_upstream(folder, session, ask))
+        theirs = await stack.enter_async_context(started_upstream(session, ask))
         world = World([theirs, ours], chance, served, files)
         places = Places(world.sides, chance, served, files)
         await places.write(ANCHOR)

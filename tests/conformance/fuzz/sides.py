@@ -28,7 +28,7 @@ from tests.conformance.script import HERE, Request, Script, fill
 LOCATION_KEY = "fuzz"
 HOOK = Path(__file__).with_name("live.cjs")
 LAYER = HERE / "datasets" / "denied" / "config.yaml"
-"""What both sides are configured with: tokens that may only do some things."""
+"""What both sides are configured with, unless they are given another: tokens that may only do some things."""
 
 ROUNDS = 3
 """How often in a row upstream must be found at rest: half a second each."""
@@ -112,22 +112,23 @@ def asking(session: aiohttp.ClientSession, files: str, root: Path) -> Asking:
 
 
 @asynccontextmanager
-async def started_upstream(folder: Path, session: aiohttp.ClientSession, ask: Asking) -> AsyncIterator[Upstream]:
-    """Upstream on an empty database."""
-    config, port = folder / "upstream.yaml", free_port()
-    config.write_text(LAYER.read_text())
+async def started_upstream(session: aiohttp.ClientSession, ask: Asking, layer: Path = LAYER) -> AsyncIterator[Upstream]:
+    """Upstream on an empty database, with this layer of config."""
+    port = free_port()
     more = {"NODE_OPTIONS": f"--require {HOOK}", "FUZZ_PORT": str(port)}
-    async with upstream(None, config, more) as oracle:
+    async with upstream(None, layer, more) as oracle:
         yield Upstream(oracle, ask(oracle.base, oracle.settle), session, port)
 
 
 @asynccontextmanager
-async def started_greenroom(folder: Path, database: Database, ask: Asking) -> AsyncIterator[Greenroom]:
-    """Greenroom on an empty database."""
+async def started_greenroom(
+    folder: Path, database: Database, ask: Asking, layer: Path = LAYER
+) -> AsyncIterator[Greenroom]:
+    """Greenroom on an empty database, with this layer of config; its files are in the folder."""
     with bind("127.0.0.1", 0) as listening:
         base = f"http://127.0.0.1:{listening.getsockname()[1]}"
         environ = {"GREENROOM_DATA": str(folder / "data")}
-        async with running(_config(folder, base), environ, database=database) as house:
+        async with running(_config(folder, layer, base), environ, database=database) as house:
             stop = asyncio.Event()
             serving = asyncio.create_task(serve(house.asgi, listening, house.asgi.state, stop=stop))
             try:
@@ -137,10 +138,10 @@ async def started_greenroom(folder: Path, database: Database, ask: Asking) -> As
                 await serving
 
 
-def _config(folder: Path, base: str) -> AppConfig:
+def _config(folder: Path, layer: Path, base: str) -> AppConfig:
     path = folder / "base.yaml"
     path.write_text(fill((HERE / "base.yaml").read_text(), {"self": base}))
-    return load([path, LAYER], {})
+    return load([path, layer], {})
 
 
 async def feed(
