@@ -1,44 +1,15 @@
 // Drives every method of CatalogClient of @backstage/catalog-client against one backend, and prints what it answered, as JSON:
 // {"answers": {name: answer}, "undriven": [method]}. BASE is the backend's address, FILES that of the files beside this script,
 // TOKEN a static token. The package is found from where the process stands.
-import { createRequire } from 'node:module';
-import process from 'node:process';
+import { BASE, FILES, TOKEN, asking, require, tell, until, watched } from './driving.mjs';
 
-const require = createRequire(`${process.cwd()}/`);
 const { CatalogClient, CATALOG_FILTER_EXISTS } = require('@backstage/catalog-client');
-const { BASE, FILES, TOKEN } = process.env;
-const LONGEST_WAIT = 20_000;
 
 const client = new CatalogClient({ discoveryApi: { getBaseUrl: async plugin => `${BASE}/api/${plugin}` }, fetchApi: { fetch } });
 const as = { token: TOKEN };
 
-// --- every method of the prototype, with those that are only called by others --------------------------------------
-const undriven = new Set(Object.getOwnPropertyNames(CatalogClient.prototype).filter(name => name !== 'constructor'));
-for (const name of undriven) {
-  const method = client[name];
-  client[name] = function (...args) { undriven.delete(name); return method.apply(this, args); };
-}
-
-const answers = {};
-
-async function ask(name, call) {
-  try {
-    const found = await call();
-    answers[name] = found === undefined ? 'nothing' : found;
-    return found;
-  } catch (error) {
-    answers[name] = { thrown: error.name, status: error.statusCode, body: error.body };
-    return undefined;
-  }
-}
-
-async function until(holds) {
-  const deadline = Date.now() + LONGEST_WAIT;
-  while (!(await holds())) {
-    if (Date.now() > deadline) throw new Error(`it never came to hold: ${holds}`);
-    await new Promise(resolve => setTimeout(resolve, 100));
-  }
-}
+const undriven = watched(CatalogClient, client);
+const ask = asking(error => ({ thrown: error.name, status: error.statusCode, body: error.body }));
 
 const served = async (ref, more = () => true) => { const found = await client.getEntityByRef(ref, as); return found && more(found); };
 const collected = async stream => { const pages = []; for await (const page of stream) pages.push(page); return pages; };
@@ -142,4 +113,4 @@ await ask('removeLocationById of none', () => client.removeLocationById(location
 await ask('getEntities at the end', async () => byName((await client.getEntities({ fields: ['kind', 'metadata.name'] }, as)).items));
 await ask('getEntities without a token', () => client.getEntities({}));
 
-process.stdout.write(JSON.stringify({ answers, undriven: [...undriven] }));
+tell(undriven);

@@ -1,16 +1,12 @@
 // Drives every method of ScaffolderClient of @backstage/plugin-scaffolder-common against one backend, and prints what it
 // answered, as JSON: {"answers": {name: answer}, "undriven": [method]}. BASE is the backend's address, FILES that of the files
 // beside this script, TOKEN a static token. The package is found from where the process stands.
-import { createRequire } from 'node:module';
-import process from 'node:process';
+import { BASE, FILES, TOKEN, asking, require, tell, until, watched } from './driving.mjs';
 
 // the library behind streamLogs takes its clock and its visibility from a browser
 globalThis.window = globalThis;
 globalThis.document = { hidden: false, addEventListener: () => {}, removeEventListener: () => {} };
-const require = createRequire(`${process.cwd()}/`);
 const { ScaffolderClient } = require('@backstage/plugin-scaffolder-common');
-const { BASE, FILES, TOKEN } = process.env;
-const LONGEST_WAIT = 20_000;
 
 const listed = (type, host) => ({ list: () => [{ type, title: host, config: { host } }] });
 const hosts = ['azure', 'bitbucketCloud', 'bitbucketServer', 'gerrit', 'gitea', 'github', 'gitlab'];
@@ -25,36 +21,11 @@ const client = new ScaffolderClient(about);
 const polling = new ScaffolderClient({ ...about, useLongPollingLogs: true });
 const nobody = new ScaffolderClient({ ...about, identityApi: undefined, fetchApi: { fetch } });
 
-// --- every method of the prototype, with those that are only called by others --------------------------------------
-const undriven = new Set(Object.getOwnPropertyNames(ScaffolderClient.prototype).filter(name => name !== 'constructor'));
-for (const one of [client, polling]) {
-  for (const name of Object.getOwnPropertyNames(ScaffolderClient.prototype)) {
-    const method = one[name];
-    if (name !== 'constructor') one[name] = function (...args) { undriven.delete(name); return method.apply(this, args); };
-  }
-}
-
-const answers = {};
-
-async function ask(name, call) {
-  try {
-    const found = await call();
-    answers[name] = found === undefined ? 'nothing' : found;
-    return found;
-  } catch (error) {
-    const status = error.statusCode ?? /failed, (\d+)/.exec(error.message)?.[1];
-    answers[name] = status ? { thrown: error.name, status: Number(status), body: error.body ?? error.message } : { refused: error.message };
-    return undefined;
-  }
-}
-
-async function until(holds) {
-  const deadline = Date.now() + LONGEST_WAIT;
-  while (!(await holds().catch(() => false))) {
-    if (Date.now() > deadline) throw new Error(`it never came to hold: ${holds}`);
-    await new Promise(resolve => setTimeout(resolve, 100));
-  }
-}
+const undriven = watched(ScaffolderClient, client, polling);
+const ask = asking(error => {
+  const status = error.statusCode ?? /failed, (\d+)/.exec(error.message)?.[1];
+  return status ? { thrown: error.name, status: Number(status), body: error.body ?? error.message } : { refused: error.message };
+});
 
 // stacks are the runtime's; lines that an action logs come in any order
 const told = event => ({ ...event, body: { ...event.body, message: event.body.message?.replace(/(\n {4}at [^\n]*)+/g, ''), error: event.body.error && { ...event.body.error, stack: undefined } } });
@@ -71,7 +42,7 @@ const collected = (stream, more = () => true) => new Promise((resolve, reject) =
 const registered = await signedIn(`${BASE}/api/catalog/locations`, { method: 'POST', headers: { 'Content-Type': 'application/json' }, body: JSON.stringify({ type: 'url', target: `${FILES}/templates.yaml` }) });
 if (registered.status !== 201) throw new Error(await registered.text());
 const names = ['greeting', 'failing', 'waiting', 'recovering'];
-for (const name of names) await until(() => client.getTemplateParameterSchema(`template:default/${name}`));
+for (const name of names) await until(() => client.getTemplateParameterSchema(`template:default/${name}`).catch(() => false));
 
 await ask('getTemplateParameterSchema', () => client.getTemplateParameterSchema('template:default/greeting'));
 await ask('getTemplateParameterSchema by a short name', () => client.getTemplateParameterSchema('Greeting'));
@@ -88,7 +59,7 @@ await ask('autocomplete without a context', () => client.autocomplete({ token: '
 // --- tasks ---------------------------------------------------------------------------------------------------------
 const values = { name: 'crane', tags: ['a', 'b'] };
 const begun = async (name, request) => (await ask(name, () => client.scaffold(request)))?.taskId;
-const settled = id => until(async () => !['open', 'processing'].includes((await client.getTask(id)).status));
+const settled = id => until(() => client.getTask(id).then(({ status }) => !['open', 'processing'].includes(status), () => false));
 
 const greeting = await begun('scaffold', { templateRef: 'template:default/greeting', values, secrets: { KEY: 'hidden-words' } });
 await ask('streamLogs', () => collected(client.streamLogs({ taskId: greeting })));
@@ -141,4 +112,4 @@ await ask('dryRun without its files', () => client.dryRun({ template: { ...templ
 await ask('dryRun of what is no template', () => client.dryRun({ template: { kind: 'Component' }, values, directoryContents: [] }));
 await ask('listActions without a token', () => nobody.listActions());
 
-process.stdout.write(JSON.stringify({ answers, undriven: [...undriven] }));
+tell(undriven);
