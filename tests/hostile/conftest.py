@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import resource
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -54,7 +54,7 @@ class Host:
 
     def write(self, name: str, content: bytes | str) -> str:
         """Offer a file; its URL."""
-        self.files[f"/{name}"] = content if isinstance(content, bytes) else content.encode("utf-8", "surrogatepass")
+        self.files[f"/{name}"] = as_bytes(content)
         return f"{self.address}/{name}"
 
     async def answer(self, request: web.Request) -> web.StreamResponse:
@@ -62,6 +62,11 @@ class Host:
             return await manner(request)
         content = self.files.get(request.path)
         return web.Response(status=404) if content is None else web.Response(body=content)
+
+
+def as_bytes(content: bytes | str) -> bytes:
+    """A text in UTF-8, even with half of a surrogate pair in it."""
+    return content if isinstance(content, bytes) else content.encode("utf-8", "surrogatepass")
 
 
 class World(NamedTuple):
@@ -121,14 +126,8 @@ class World(NamedTuple):
     @asynccontextmanager
     async def answers_others(self, bound: float = BOUND) -> AsyncIterator[None]:
         """While the block runs somebody else asks, again and again, and gets each answer in time. Also right after it."""
-        over = asyncio.Event()
-        asking = asyncio.create_task(self._ask_on(over))
-        try:
+        async with meanwhile(self._ask_on, bound, "somebody else's question"):
             yield
-        finally:
-            over.set()
-            waits = await asking
-        assert max(waits) < bound, f"somebody else waited {max(waits):.2f} s for an answer"
 
     async def _ask_on(self, over: asyncio.Event) -> list[float]:
         """Seconds from when each question was to be asked, be the server too busy even to hear it, to its answer."""
@@ -146,23 +145,34 @@ class World(NamedTuple):
 
 
 @asynccontextmanager
-async def breathes(bound: float = BOUND) -> AsyncIterator[None]:
-    """While the block runs the event loop is free again and again, as a server's has to be."""
-    over, gaps = asyncio.Event(), [0.0]
-
-    async def beat() -> None:
-        while not over.is_set():
-            wait = Wait()
-            await asyncio.sleep(0.01)
-            gaps.append(wait.seconds())
-
-    beating = asyncio.create_task(beat())
+async def meanwhile(
+    go_on: Callable[[asyncio.Event], Coroutine[Any, Any, list[float]]], bound: float, what: str
+) -> AsyncIterator[None]:
+    """While the block runs something goes on, and in time: it is told when the block is over, and returns seconds, each a wait."""
+    over = asyncio.Event()
+    going = asyncio.create_task(go_on(over))
     try:
         yield
     finally:
         over.set()
-        await beating
-    assert max(gaps) < bound, f"nothing else was done for {max(gaps):.2f} s"
+        waits = await going
+    assert max(waits) < bound, f"{what} had to wait {max(waits):.2f} s"
+
+
+@asynccontextmanager
+async def breathes(bound: float = BOUND) -> AsyncIterator[None]:
+    """While the block runs the event loop is free again and again, as a server's has to be."""
+    async with meanwhile(_beat_on, bound, "everything else"):
+        yield
+
+
+async def _beat_on(over: asyncio.Event) -> list[float]:
+    gaps = [0.0]
+    while not over.is_set():
+        wait = Wait()
+        await asyncio.sleep(0.01)
+        gaps.append(wait.seconds())
+    return gaps
 
 
 @contextmanager

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from tests.hostile.conftest import PATIENCE, World, opened
+from tests.hostile.conftest import PATIENCE, World, as_bytes, meanwhile, opened
 from tests.support.asgi import Reply
 from tests.support.postgres import TestServer
 from tests.support.waiting import Wait
@@ -67,18 +67,16 @@ class Workshop:
 
     async def try_out(self, steps: Steps, *, files: Mapping[str, str | bytes] | None = None, **more: Any) -> Reply:
         """A dry run; `more`: values, secrets, output, parameters."""
-        spec = {"type": "x", "owner": "x", "parameters": more.get("parameters", []), "steps": _steps(steps)}
-        template = {
-            "apiVersion": API,
-            "kind": "Template",
-            "metadata": {"name": "tried"},
-            "spec": {**spec, "output": more.get("output", {})},
-        }
+        spec = {"parameters": more.get("parameters", []), "output": more.get("output", {})}
         contents = [
-            {"path": path, "base64Content": base64.b64encode(_bytes(content)).decode()}
+            {"path": path, "base64Content": base64.b64encode(as_bytes(content)).decode()}
             for path, content in (files or {}).items()
         ]
-        body = {"template": template, "values": more.get("values", {}), "directoryContents": contents}
+        body = {
+            "template": _template("tried", steps, **spec),
+            "values": more.get("values", {}),
+            "directoryContents": contents,
+        }
         return await self.post("dry-run", {**body, "secrets": more.get("secrets", {})})
 
     # --- run
@@ -86,13 +84,7 @@ class Workshop:
     async def template(self, steps: Steps, **spec: Any) -> str:
         """Register a template; its reference."""
         name = f"t{next(self._numbers)}"
-        entity = {
-            "apiVersion": API,
-            "kind": "Template",
-            "metadata": {"name": name},
-            "spec": {"type": "x", "owner": "x", "steps": _steps(steps), **spec},
-        }
-        await self.world.register(self.world.host.write(f"{name}.json", json.dumps(entity)))
+        await self.world.register(self.world.host.write(f"{name}.json", json.dumps(_template(name, steps, **spec))))
         await self.world.served(f"template:default/{name}")
         return f"template:default/{name}"
 
@@ -125,15 +117,8 @@ class Workshop:
                 {"id": "read", "action": "roadiehq:utils:fs:parse", "input": {"path": "a"}},
             ]
             self._honest = await self.template(steps)
-        over = asyncio.Event()
-        working = asyncio.create_task(self._work_on(over))
-        try:
-            async with self.world.answers_others():
-                yield
-        finally:
-            over.set()
-            waits = await working
-        assert max(waits) < bound, f"somebody else's task took {max(waits):.2f} s"
+        async with meanwhile(self._work_on, bound, "somebody else's task"), self.world.answers_others():
+            yield
 
     async def _work_on(self, over: asyncio.Event) -> list[float]:
         waits = []
@@ -147,12 +132,14 @@ class Workshop:
             await asyncio.sleep(0.05)
 
 
-def _steps(steps: Steps) -> list[dict[str, Any]]:
-    return [{"id": f"s{number}", "name": "Step", **step} for number, step in enumerate(steps)]
-
-
-def _bytes(content: str | bytes) -> bytes:
-    return content if isinstance(content, bytes) else content.encode()
+def _template(name: str, steps: Steps, **spec: Any) -> dict[str, Any]:
+    numbered = [{"id": f"s{number}", "name": "Step", **step} for number, step in enumerate(steps)]
+    return {
+        "apiVersion": API,
+        "kind": "Template",
+        "metadata": {"name": name},
+        "spec": {"type": "x", "owner": "x", "steps": numbered, **spec},
+    }
 
 
 @asynccontextmanager
