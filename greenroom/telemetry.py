@@ -18,6 +18,8 @@ import msgspec
 import prometheus_client
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
 
+from greenroom.javascript.times import iso
+
 SERVICE = "greenroom"
 
 request_id: ContextVar[str] = ContextVar("request_id", default="")
@@ -222,7 +224,7 @@ def _part(record: logging.LogRecord) -> str:
 
 
 def _time(record: logging.LogRecord) -> str:
-    return datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return iso(datetime.fromtimestamp(record.created, UTC))
 
 
 def _stack(record: logging.LogRecord) -> str:

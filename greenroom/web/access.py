@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any
 
+from greenroom.javascript.times import iso
 from greenroom.settings import hide_in_text
 from greenroom.web.visit import Visit
 
@@ -27,7 +28,7 @@ def log_access(visit: Visit) -> None:
     agent, referrer = visit.header(b"user-agent"), visit.header(b"referer")
     fields: dict[str, Any] = {
         "type": "incomingRequest",
-        "date": datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+        "date": iso(datetime.now(UTC)),
         "method": visit.method,
         "url": url,
         "status": visit.reply.status,

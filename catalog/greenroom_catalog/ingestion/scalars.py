@@ -12,6 +12,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from greenroom.javascript.times import iso
 from greenroom.javascript.values import text_of
 from greenroom_catalog.model.values import from_double, from_int
 
@@ -125,7 +126,7 @@ def read_timestamp(text: str) -> str:
         moment -= _offset(found[8])
     except (ValueError, OverflowError):
         raise ScalarError("Invalid time value") from None
-    return f"{moment:%Y-%m-%dT%H:%M:%S}.{moment.microsecond // 1000:03d}Z"
+    return iso(moment)
 
 
 def _offset(zone: str | None) -> timedelta:

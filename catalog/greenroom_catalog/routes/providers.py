@@ -10,6 +10,7 @@ from litestar.handlers import HTTPRouteHandler
 
 from greenroom.auth import Credentials, ServicePrincipal, UserPrincipal
 from greenroom.errors import ConflictError, NotFoundError
+from greenroom.javascript.times import iso
 from greenroom.permissions import Permissions
 from greenroom.web import asked, json_response
 from greenroom_catalog.query.permissions import INGESTION_MANAGE, INGESTION_READ
@@ -163,10 +164,7 @@ def _status(run: Run) -> str:
 
 
 def moment(at: datetime | None) -> str | None:
-    """A moment in UTC, to the millisecond, as JavaScript prints it."""
-    if at is None:
-        return None
-    return at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return None if at is None else iso(at)
 
 
 def iso_duration(duration: timedelta) -> str:

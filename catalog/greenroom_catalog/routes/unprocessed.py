@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 import msgspec
@@ -11,6 +11,7 @@ from litestar.handlers import HTTPRouteHandler
 
 from greenroom.auth import Credentials
 from greenroom.errors import NotAllowedError
+from greenroom.javascript.times import iso
 from greenroom.permissions import Permission, Permissions
 from greenroom.web import asked, empty, json_response
 from greenroom_catalog.query.permissions import UNPROCESSED_DELETE, UNPROCESSED_READ
@@ -79,6 +80,4 @@ def _to_wire(pending: Pending) -> dict[str, Any]:
 
 
 def _moment(moment: datetime | None) -> str | None:
-    if moment is None:
-        return None
-    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return None if moment is None else iso(moment)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from greenroom.javascript.times import iso
 from greenroom_scaffolder.tasks.broker import StoredTask
 from greenroom_scaffolder.tasks.events import TaskEvent
-from greenroom_scaffolder.tasks.task import iso
 
 
 def task_json(task: StoredTask) -> dict[str, Any]:

@@ -9,8 +9,9 @@ from uuid import UUID
 
 import msgspec
 
+from greenroom.javascript.times import iso
 from greenroom_scaffolder.storage.rows import EventRow
-from greenroom_scaffolder.tasks.task import EventType, iso
+from greenroom_scaffolder.tasks.task import EventType
 
 PIECE = 64 * 1024
 """Bytes of JSON, after which what goes together is enough: few writes for short events, no great copy of long ones while a slow

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from typing import Any, Literal, Protocol
 
 import msgspec
@@ -14,11 +13,6 @@ TaskStatus = Literal["open", "processing", "completed", "failed", "cancelled", "
 StepStatus = Literal["processing", "completed", "failed", "skipped", "cancelled"]
 TOKEN = "backstageToken"  # noqa: S105 - its name
 EventType = Literal["log", "completion", "cancelled", "recovered"]
-
-
-def iso(moment: datetime) -> str:
-    """`2026-11-21T08:10:53.000Z`, as JavaScript writes times."""
-    return f"{moment.astimezone(UTC):%Y-%m-%dT%H:%M:%S}.{moment.microsecond // 1000:03d}Z"
 
 
 class StepState(msgspec.Struct, frozen=True, omit_defaults=True, rename="camel"):
