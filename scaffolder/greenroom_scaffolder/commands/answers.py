@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -90,11 +89,13 @@ def secrets(named: Iterable[str]) -> dict[str, str]:
 
 def strays(names: Iterable[str], blocks: Sequence[Block]) -> Iterator[str]:
     """What is to be said of values that no form asks for. They are sent all the same, as upstream takes them."""
-    known = set(_names(blocks))
+    from greenroom_scaffolder.templating.suggestions import Suggestions
+
+    known, suggestions = dict.fromkeys(_names(blocks)), Suggestions()
     for name in names:
         if name not in known:
-            near = get_close_matches(name, known, 1)
-            yield f"{name} is no field of the form{f', did you mean {near[0]}?' if near else ''}"
+            near = suggestions.nearest(name, known)
+            yield f"{name} is no field of the form{f', did you mean {near}?' if near else ''}"
 
 
 def with_defaults(values: Mapping[str, Any], block: Block) -> dict[str, Any]:

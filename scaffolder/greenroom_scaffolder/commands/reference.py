@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator, Mapping, Sequence
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +33,7 @@ def actions(ids: tuple[str, ...], form: str, layers: tuple[Path, ...]) -> None:
     """List the actions of this installation, or tell of those with the given IDs."""
     from greenroom_scaffolder.actions.registry import Registry
     from greenroom_scaffolder.commands.bench import workbench
+    from greenroom_scaffolder.templating.suggestions import nearest
 
     async def work() -> Registry:
         async with workbench(layers) as bench:
@@ -41,8 +41,8 @@ def actions(ids: tuple[str, ...], form: str, layers: tuple[Path, ...]) -> None:
 
     registry = asyncio.run(work())
     if missing := [id_ for id_ in ids if id_ not in registry]:
-        near = get_close_matches(missing[0], [one.id for one in registry], 1)
-        raise click.UsageError(f"there is no action {', '.join(missing)}{f', did you mean {near[0]}?' if near else ''}")
+        near = nearest(missing[0], (one.id for one in registry))
+        raise click.UsageError(f"there is no action {', '.join(missing)}{f', did you mean {near}?' if near else ''}")
     chosen = [one for one in registry if not ids or one.id in ids]
     if form == "json":
         show([told for told in registry.listing() if not ids or told["id"] in ids], "json")

@@ -11,7 +11,6 @@ from greenroom_scaffolder.schemas.patterns import matcher
 from greenroom_scaffolder.schemas.references import root_scope
 from greenroom_scaffolder.templates.findings import Findings
 from greenroom_scaffolder.templates.located import Located
-from greenroom_scaffolder.templating.suggestions import nearest
 
 _LISTS: Final = ("allOf", "anyOf", "oneOf")
 _SINGLES: Final = ("if", "then", "else", "not", "additionalProperties", "additionalItems", "contains", "propertyNames")
@@ -157,7 +156,7 @@ def _check_types(schema: Located, path: tuple[str | int, ...], findings: Finding
     types = schema.members.get("type")
     for named in [*types.items, types] if types is not None else []:
         if isinstance(named.value, str) and named.value not in TYPES:
-            near = nearest(named.value, TYPES)
+            near = findings.nearest(named.value, TYPES)
             findings.warning(
                 "unknown-type",
                 named.place,
@@ -182,7 +181,7 @@ def _check_required(schema: Located, path: tuple[str | int, ...], findings: Find
     names = declared({key: part for key, part in schema.value.items() if key != "required"})
     for name in required.items:
         if isinstance(name.value, str) and name.value not in names:
-            near = nearest(name.value, names)
+            near = findings.nearest(name.value, names)
             hint = f'did you mean "{near}"?' if near else None
             message = f'"{name.value}" is required, but the form has no such field'
             findings.warning("required-without-field", name.place, message, hint, (*path, "required"))

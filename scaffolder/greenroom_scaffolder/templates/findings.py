@@ -8,6 +8,7 @@ from typing import Any, Literal, Protocol
 import msgspec
 
 from greenroom_scaffolder.templates.located import Place
+from greenroom_scaffolder.templating.suggestions import Suggestions
 
 Severity = Literal["error", "warning"]
 
@@ -53,10 +54,10 @@ class Backend(msgspec.Struct, frozen=True):
 
 
 class Findings:
-    """Collects what is found in one document."""
+    """Collects what is found in one document; `nearest` is what a misspelled name was probably meant to be."""
 
-    def __init__(self, file: str) -> None:
-        self.file = file
+    def __init__(self, file: str, suggestions: Suggestions) -> None:
+        self.file, self.nearest = file, suggestions.nearest
         self.found: list[Finding] = []
 
     def error(

@@ -29,7 +29,7 @@ from greenroom_scaffolder.templating.callables import builtin_globals
 from greenroom_scaffolder.templating.checks import TESTS
 from greenroom_scaffolder.templating.filters import FILTERS
 from greenroom_scaffolder.templating.members import METHODS
-from greenroom_scaffolder.templating.suggestions import nearest
+from greenroom_scaffolder.templating.suggestions import Suggestions, nearest
 
 _STEP_KEYS: Final = ("id", "name", "action", "input", "if", "each", "backstage:permissions", KEY)
 _SPEC_KEYS: Final = (
@@ -41,6 +41,8 @@ _METHODS: Final = frozenset({name for methods in METHODS.values() for name in me
 """Of all values that there are; the last two are those of `cycler()`."""
 _ROOTS: Final = "there are `parameters`, `steps`, `user`, `context`, `environment` and `secrets`"
 _USER: Final = frozenset({"entity", "ref"})
+_MOST_TOLD: Final = 50
+"""Steps that are named to whoever names none of them."""
 _IN_IF: Final = frozenset({"always", "failure"})
 
 
@@ -63,7 +65,8 @@ def _findings(documents: Sequence[Located], backend: Backend, file: str) -> list
     if not templates:
         message = f"There is no document of kind {KIND} in the file"
         return [Finding(file, 1, 1, "error", "no-template", message)]
-    return [finding for template in templates for finding in _Lint(template, backend, file).findings()]
+    suggestions = Suggestions()
+    return [one for template in templates for one in _Lint(template, backend, Findings(file, suggestions)).findings()]
 
 
 def _claims_to_be_a_template(document: Located) -> bool:
@@ -96,11 +99,13 @@ class _Where(msgspec.Struct, frozen=True):
 
 
 class _Lint:
-    def __init__(self, document: Located, backend: Backend, file: str) -> None:
-        self.document, self.backend = document, backend
-        self.report = Findings(file)
+    def __init__(self, document: Located, backend: Backend, report: Findings) -> None:
+        self.document, self.backend, self.report = document, backend, report
         self.spec = document.get("spec") or without_place({})
         self.steps = list(self.read_steps())
+        self.by_id: dict[str, list[_Step]] = {}
+        for step in self.steps:
+            self.by_id.setdefault(step.id, []).append(step)
         self.steps_elsewhere = has_placeholder((self.spec.get("steps") or without_place([])).value)
         self.filters = {*FILTERS, *backend.filters}
         self.functions = {*builtin_globals(), *backend.globals}
@@ -213,7 +218,7 @@ class _Lint:
         place = step.located.place_of("action")
         action = self.backend.actions.get(step.action)
         if action is None:
-            near = nearest(step.action, self.backend.actions)
+            near = self.report.nearest(step.action, self.backend.actions)
             message = f'There is no action "{step.action}"'
             hint = f'did you mean "{near}"?' if near else "`greenroom template actions` lists those that there are"
             self.report.error("unknown-action", place, message, hint, (*path, "action"))
@@ -229,7 +234,8 @@ class _Lint:
         for problem in _certain(_problems({} if given is None else given.value, schema)):
             place = step.located.place_of("action") if given is None else _place_of_problem(given, problem)
             message = f"{step.action}: {problem.property.replace('instance', 'input', 1)} {problem.message}"
-            self.report.error("invalid-input", place, message, _nearest_member(problem), (*path, *problem.path))
+            hint = _nearest_member(problem, self.report)
+            self.report.error("invalid-input", place, message, hint, (*path, *problem.path))
 
     def check_output(self) -> None:
         output = self.spec.get("output")
@@ -287,7 +293,7 @@ class _Lint:
         self.report.error("dash-in-path", text.place_in(use.at), message, f"write `{meant}`", path)
 
     def unknown(self, what: str, use: Use | Called, text: Located, path: tuple[str | int, ...], known: Any) -> None:
-        near = nearest(use.name, known)
+        near = self.report.nearest(use.name, known)
         hint = f'did you mean "{near}"?' if near else "the string stays as it is written"
         self.report.error(f"unknown-{what}", text.place_in(use.at), f'There is no {what} "{use.name}"', hint, path)
 
@@ -313,15 +319,17 @@ class _Lint:
             message = f"`user` has no `{reference.path[1]}`"
             self.report.error("unknown-name", place, message, "it has `ref` and `entity`", path)
         elif root not in _CONTEXT | where.names and root not in self.functions and not reference.guarded:
-            near = nearest(root, _CONTEXT | where.names | {"secrets"})
+            near = self.report.nearest(root, _CONTEXT | where.names | {"secrets"})
             hint = f"did you mean `{near}`?" if near else _form_hint(root, self.declared) or _ROOTS
             self.report.error("unknown-name", place, f"`{root}` is undefined here", hint, path)
 
     def check_parameter(self, reference: Reference, text: Located, path: tuple[str | int, ...]) -> None:
-        if len(reference.path) < 2 or reference.path[1] in self.declared | self.filled or self.open:
+        if len(reference.path) < 2 or self.open:
             return
         name, place = reference.path[1], text.place_in(reference.at)
-        near = nearest(name, self.declared)
+        if name in self.declared or name in self.filled:
+            return
+        near = self.report.nearest(name, self.declared)
         message = f"No block of parameters declares `{name}`"
         tell = self.report.warning if reference.guarded or self.decorated() else self.report.error
         hint = f"did you mean `{near}`?" if near else "declare it among the `properties` of a page"
@@ -337,12 +345,13 @@ class _Lint:
         if len(reference.path) < 2:
             return
         name, place = reference.path[1], text.place_in(reference.at)
-        named = [step for step in self.steps if step.id == name]
+        named = self.by_id.get(name, [])
         if not named and self.steps_elsewhere:
             return
         if not named:
-            near = nearest(name, [step.id for step in self.steps])
-            told = ", ".join(f'"{step.id}"' for step in self.steps)
+            near = self.report.nearest(name, self.by_id)
+            told = ", ".join(f'"{step.id}"' for step in self.steps[:_MOST_TOLD])
+            told += ", …" if len(self.steps) > _MOST_TOLD else ""
             hint = f'did you mean "{near}"?' if near else f"there are {told}" if told else "there are none"
             self.report.error("unknown-step", place, f'There is no step "{name}"', hint, path)
         elif all(step.number >= where.before for step in named):
@@ -361,7 +370,7 @@ class _Lint:
             message = f"`steps.{step.id}` has no `{reference.path[2]}`"
             self.report.error("unknown-output", place, message, "what a step gives is in its `output`", path)
         elif len(reference.path) > 3 and step.outputs is not None and reference.path[3] not in step.outputs:
-            near = nearest(reference.path[3], step.outputs)
+            near = self.report.nearest(reference.path[3], step.outputs)
             told = ", ".join(sorted(step.outputs))
             hint = f"did you mean `{near}`?" if near else f"it has {told}" if told else "it has none"
             message = f"{step.action} has no output `{reference.path[3]}`"
@@ -423,9 +432,9 @@ def _place_of_problem(given: Located, problem: Problem) -> Any:
     return given.place_of(*path)
 
 
-def _nearest_member(problem: Problem) -> str | None:
+def _nearest_member(problem: Problem, report: Findings) -> str | None:
     """For a member that is not allowed, the one that was probably meant."""
     if problem.name != "additionalProperties" or not isinstance(problem.schema, Mapping):
         return None
-    near = nearest(str(problem.argument), declared(problem.schema))
+    near = report.nearest(str(problem.argument), declared(problem.schema))
     return f'did you mean "{near}"?' if near else None

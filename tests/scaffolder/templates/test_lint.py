@@ -13,6 +13,7 @@ import pytest
 from greenroom_scaffolder.templates.findings import Backend, Finding
 from greenroom_scaffolder.templates.lint import lint
 from greenroom_scaffolder.templates.located import read_documents
+from greenroom_scaffolder.templating import suggestions
 from tests.support.waiting import slowness
 
 
@@ -409,6 +410,24 @@ def test_a_form_that_refers_to_itself_many_times_is_looked_at_once() -> None:
     began = time.process_time()
     assert found(entity) == []
     assert time.process_time() - began < slowness()
+
+
+def test_very_many_unknown_names_are_all_told_of_and_few_are_compared(monkeypatch: pytest.MonkeyPatch) -> None:
+    compared: list[int] = []
+
+    def distance(left: str, right: str) -> int:
+        compared.append(len(left) * len(right))
+        return 9
+
+    monkeypatch.setattr(suggestions, "distance", distance)
+    monkeypatch.setattr(suggestions, "MOST_COMPARED", 10_000)
+    names = [f"${{{{ steps.stap{number}.output }}}}" for number in range(500)]
+    steps = [{"id": f"step{n}", "action": "any:thing", "input": {"x": name}} for n, name in enumerate(names)]
+    entity = {**read_documents(GOOD)[0].value, "spec": {"type": "x", "steps": steps}}
+    told = lint(entity, BACKEND)
+    assert [one.rule for one in told] == ["unknown-step"] * 500
+    assert max(len(one.hint or "") for one in told) < 600
+    assert 0 < sum(compared) < 10_000
 
 
 def test_lint_never_raises() -> None:
