@@ -13,10 +13,10 @@ writes as a JSON object to the file that `GREENROOM_OUTPUT` names. A status othe
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import shutil
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +26,7 @@ from greenroom.errors import ConfigError, GreenroomError, InputError
 from greenroom.plugin import Action, ActionContext, Example
 from greenroom_scaffolder.schemas import validate
 from greenroom_scaffolder.templates.located import Unreadable, read_documents
-from greenroom_scaffolder.workspace.descent import open_to_read, place
+from greenroom_scaffolder.workspace.descent import FileError, open_to_read, place
 from greenroom_scaffolder.workspace.threads import folder_beside, in_thread
 
 MOST_OUTPUT = 1024 * 1024
@@ -127,10 +127,12 @@ def _outputs(script: Script, made: Path) -> Mapping[str, Any]:
     """Raises ScriptError for outputs that are no JSON object, too large, or not what the schema says; FileError for what is no
     plain file, and might keep its reader waiting."""
     content = b""
-    with place(made, _ANSWER, follow=False) as there, suppress(FileNotFoundError):
-        os.stat(there.name, dir_fd=there.folder, follow_symlinks=False)
-        with os.fdopen(open_to_read(there, _ANSWER), "rb") as file:
+    try:
+        with place(made, _ANSWER, follow=False) as there, os.fdopen(open_to_read(there, _ANSWER), "rb") as file:
             content = file.read(MOST_OUTPUT + 1)
+    except FileError as error:
+        if error.number != errno.ENOENT:
+            raise
     if len(content) > MOST_OUTPUT:
         raise ScriptError(f"The outputs of {script.id} are larger than {MOST_OUTPUT} bytes")
     try:
