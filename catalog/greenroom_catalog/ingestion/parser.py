@@ -15,6 +15,7 @@ from typing import Any, NamedTuple, TypeAlias
 
 from greenroom.errors import GreenroomError
 from greenroom.javascript.texts import well_formed
+from greenroom.javascript.values import kind_of
 from greenroom_catalog.ingestion.documents import quick
 from greenroom_catalog.ingestion.documents.composing import Composed, documents_of
 from greenroom_catalog.ingestion.documents.grammar import parts_of
@@ -24,7 +25,6 @@ from greenroom_catalog.ingestion.documents.nodes import Sequence as SequenceNode
 from greenroom_catalog.ingestion.documents.pictures import Lines
 from greenroom_catalog.ingestion.documents.texts import CodePointError
 from greenroom_catalog.ingestion.documents.values import AliasError, Hidden, key_of, value_of
-from greenroom_catalog.ingestion.scalars import type_of
 
 LARGEST_DOUBT = 2_000_000
 """Characters of a text that is read by npm yaml's grammar; some seconds. Larger ones are refused."""
@@ -130,7 +130,7 @@ def _document(value: Any, line: int) -> Document | None:
         return Parsed(value, line)
     if value is None:
         return None
-    return Broken(f"Expected object at root, got {type_of(value)}", line, 1, "Error")
+    return Broken(f"Expected object at root, got {kind_of(value)}", line, 1, "Error")
 
 
 def _text(content: bytes | str) -> str:

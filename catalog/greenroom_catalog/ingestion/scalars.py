@@ -103,15 +103,6 @@ def key_text(value: object) -> str:
     return "" if value is None else text_of(value)
 
 
-def type_of(value: object) -> str:
-    """What `typeof` says of a JSON value."""
-    if isinstance(value, str):
-        return "string"
-    if isinstance(value, bool):
-        return "boolean"
-    return "number" if isinstance(value, int | float) else "object"
-
-
 def read_timestamp(text: str) -> str:
     """`2024-1-2`, `2001-12-14t21:59:43.10-05:00` -> ISO 8601 in UTC, to the millisecond. Raises ScalarError."""
     found = _TIMESTAMP.match(text)

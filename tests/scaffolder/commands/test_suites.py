@@ -104,20 +104,15 @@ def test_a_word_that_is_in_no_case_is_no_success(greenroom: Run, tmp_path: Path)
     assert (told.code, "there is no case whose name contains 'nowhere'" in told.err) == (2, True)
 
 
+def by_pytest(folder: Path) -> str:
+    """What pytest prints of the cases in a folder."""
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--rootdir", str(folder), str(folder)]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False).stdout
+
+
 def test_pytest_collects_the_same_cases(tmp_path: Path) -> None:
     written(tmp_path, GOOD.replace("Hello ada", "Hello eve"))
-    command = [
-        sys.executable,
-        "-m",
-        "pytest",
-        "-q",
-        "-p",
-        "no:cacheprovider",
-        "--rootdir",
-        str(tmp_path),
-        str(tmp_path),
-    ]
-    told = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False).stdout
+    told = by_pytest(tmp_path)
     assert "1 failed, 2 passed" in told
     assert "hello.txt is not as expected" in told
     assert "Traceback" not in told
@@ -125,18 +120,7 @@ def test_pytest_collects_the_same_cases(tmp_path: Path) -> None:
 
 def test_a_file_of_cases_that_is_none_is_told_to_pytest_without_our_frames(tmp_path: Path) -> None:
     written(tmp_path, "cases: [{name: a, expect: {files: {a: {matches: '('}}}}]\n")
-    command = [
-        sys.executable,
-        "-m",
-        "pytest",
-        "-q",
-        "-p",
-        "no:cacheprovider",
-        "--rootdir",
-        str(tmp_path),
-        str(tmp_path),
-    ]
-    told = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False).stdout
+    told = by_pytest(tmp_path)
     assert "'(' is not a regular expression: missing ), unterminated subpattern" in told
     assert "read_suite" not in told
 

@@ -12,12 +12,13 @@ from typing import Any, NamedTuple
 from urllib.parse import unquote
 
 from greenroom.javascript.json_text import json_text
+from greenroom.javascript.values import kind_of
 from greenroom_catalog.ingestion.documents import texts
 from greenroom_catalog.ingestion.documents.grammar import Block, Collection, Item, Part, Root, Tree, Wrong
 from greenroom_catalog.ingestion.documents.lexing import Token
 from greenroom_catalog.ingestion.documents.nodes import Alias, Contents, Mapping, Node, Scalar, Sequence
 from greenroom_catalog.ingestion.documents.properties import Place, Props, is_block, span
-from greenroom_catalog.ingestion.scalars import TAG, Resolve, ScalarError, resolve, resolve_old, resolve_tagged, type_of
+from greenroom_catalog.ingestion.scalars import TAG, Resolve, ScalarError, resolve, resolve_old, resolve_tagged
 
 DEEPEST = 200
 """Levels of nesting that are read. Upstream ends at some thousands, with its stack."""
@@ -510,7 +511,7 @@ class _Keys:
         """Whether the key was there before; from now on it is."""
         if not isinstance(node, Scalar) or isinstance(node.value, dict | list):
             return False
-        key = (type_of(node.value) if node.value is not None else "null", node.value)
+        key = (kind_of(node.value) if node.value is not None else "null", node.value)
         if key in self._seen:
             return True
         self._seen.add(key)
