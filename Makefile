@@ -63,7 +63,7 @@ soak: .venv/.dev ## An hour of changes under readers: flat memory, flat latency,
 	$(BIN)/python -m tests.soak.run --minutes $(SOAK_MINUTES) --out $(SOAK_OUT)
 
 faults: .venv/.dev ## Kill, cut, fill, stop the clock: nothing may be lost (a quarter of an hour and more)
-	GREENROOM_FAULTS=1 $(BIN)/pytest tests/faults -v --durations=0
+	GREENROOM_FAULTS=1 $(BIN)/pytest tests/faults -v --durations=0 -o faulthandler_timeout=3600 # 500 kills take longer than what hangs elsewhere
 
 conformance: .venv/.dev ## Ask a live upstream and Greenroom the same, known and generated (needs Node and GREENROOM_SHARED)
 	$(BIN)/python -m tests.conformance.record live
