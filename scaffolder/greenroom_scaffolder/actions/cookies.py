@@ -18,7 +18,8 @@ import string
 import sys
 import unicodedata
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -31,6 +32,7 @@ from jinja2.parser import Parser
 from jinja2.sandbox import SandboxedEnvironment
 
 from greenroom.errors import GreenroomError, InputError
+from greenroom.javascript.texts import well_formed
 from greenroom_scaffolder.actions.binaries import LOOKED_AT, is_binary
 from greenroom_scaffolder.actions.skeletons import Skeleton
 from greenroom_scaffolder.workspace.quota import Quota
@@ -116,14 +118,15 @@ def cookies(given: Mapping[str, Any], values: Mapping[str, Any], environment: ji
             if isinstance(value, dict) is plain:
                 continue
             private = key.startswith("_") and not key.startswith("__")
-            found[key] = value if private else _cookie(value, environment, found)
+            found[key] = value if private else _cookie(key, value, environment, found)
     return {key: found[key] for key in raw}
 
 
-def _cookie(value: Any, environment: jinja2.Environment, found: Mapping[str, Any]) -> Any:
+def _cookie(key: str, value: Any, environment: jinja2.Environment, found: Mapping[str, Any]) -> Any:
     if isinstance(value, list):
-        return _rendered(value[0], environment, found) if value else ""
-    return _rendered(value, environment, found)
+        value = value[0] if value else ""
+    with _telling(f"the variable {key}"):
+        return _rendered(value, environment, found)
 
 
 def _rendered(value: Any, environment: jinja2.Environment, found: Mapping[str, Any]) -> Any:
@@ -145,15 +148,11 @@ class _Oven:
         self._source = source
         self._copied = list(job.copied)
         self._whole: list[str] = []
-        given: Any = {}
-        if source.find("cookiecutter.json") is not None:
-            given = json.loads(source.read("cookiecutter.json"))
-        if not isinstance(given, dict):
-            raise InputError("cookiecutter.json is not an object")
+        given = _given(source)
         self.environment = _environment(source, job.extensions or _known(given.get("_extensions")), _spacing(given))
         own = {"_copy_without_render": self._copied} if self._copied else {}
         self._cookies = {**cookies(given, {**job.values, **own}, self.environment), **_CALLED}
-        self._copied = list(self._cookies.get("_copy_without_render") or ())
+        self._copied = _patterns(self._cookies.get("_copy_without_render"))
 
     def put(self, entry: Entry, result: Workspace) -> None:
         """Write one file, folder or link of the skeleton under its rendered name."""
@@ -186,22 +185,51 @@ class _Oven:
             raise InputError(f"{entry.path} is not UTF-8 text: name it in copyWithoutRender") from None
         first = re.search(r"\r\n|\r|\n", text)
         filled = self._filled(text, entry.path)
-        return (filled if first is None or first[0] == "\n" else filled.replace("\n", first[0])).encode()
+        return well_formed(filled if first is None or first[0] == "\n" else filled.replace("\n", first[0])).encode()
 
     def _filled(self, text: str, what: str) -> str:
         if "{{" not in text and "{%" not in text and "{#" not in text:
             return text.replace("\r\n", "\n").replace("\r", "\n")
-        try:
+        with _telling(what):
             return self.environment.from_string(text).render(cookiecutter=self._cookies)
-        except jinja2.TemplateSyntaxError as error:
-            raise InputError(f"{error.message} (in {what}, line {error.lineno})") from error
-        except (jinja2.TemplateError, TypeError, ValueError, LookupError, ArithmeticError, AttributeError) as error:
-            raise InputError(f"{error} (in {what})") from error
+
+
+@contextmanager
+def _telling(what: str) -> Iterator[None]:
+    """What goes wrong in a template says where."""
+    try:
+        yield
+    except jinja2.TemplateSyntaxError as error:
+        raise InputError(f"{error.message} (in {what}, line {error.lineno})") from error
+    except (jinja2.TemplateError, TypeError, ValueError, LookupError, ArithmeticError, AttributeError) as error:
+        raise InputError(f"{error} (in {what})") from error
+
+
+def _given(source: Workspace) -> dict[str, Any]:
+    """What cookiecutter.json says; a skeleton may have none."""
+    if source.find("cookiecutter.json") is None:
+        return {}
+    try:
+        given = json.loads(source.read("cookiecutter.json"))
+    except ValueError as error:
+        raise InputError(f"cookiecutter.json is not valid JSON: {error}") from error
+    if not isinstance(given, dict):
+        raise InputError("cookiecutter.json is not an object")
+    return given
+
+
+def _patterns(wanted: Any) -> list[str]:
+    """Of a text each character is one, as cookiecutter has it."""
+    found = list(wanted or ()) if wanted is None or isinstance(wanted, list | str) else [wanted]
+    if not all(isinstance(one, str) for one in found):
+        raise InputError("_copy_without_render of cookiecutter.json is not a list of patterns")
+    return found
 
 
 def _known(extensions: Any) -> list[str]:
     """Of what cookiecutter.json names, what can be used: the rest is passed over."""
-    return [one for one in extensions if one in EXTENSIONS] if isinstance(extensions, list) else []
+    named = extensions if isinstance(extensions, list) else []
+    return [one for one in named if isinstance(one, str) and one in EXTENSIONS]
 
 
 def _spacing(given: Mapping[str, Any]) -> dict[str, bool]:
@@ -271,7 +299,7 @@ def main() -> int:
         bake(job)
         outcome = Outcome()
     except GreenroomError as error:
-        outcome = Outcome(error.message[:MOST_TOLD])
+        outcome = Outcome(well_formed(error.message[:MOST_TOLD]))
     except MemoryError:
         outcome = Outcome(f"The skeleton took more memory than the {MEMORY // 1024**2} MB that it may have")
     except RecursionError:

@@ -102,6 +102,31 @@ async def test_a_template_that_would_do_harm_is_refused(tmp_path: Path, template
         await baked(tmp_path, {"a": template})
 
 
+@pytest.mark.parametrize(
+    ("own", "problem"),
+    [
+        ("{", "^cookiecutter.json is not valid JSON: "),
+        (b"\xff", "^cookiecutter.json is not valid JSON: "),
+        ('{"slug": "{{ cookiecutter.nme }}"}', r"has no attribute 'nme' \(in the variable slug\)$"),
+        ('{"slug": "{{ cookiecutter."}', r"\(in the variable slug, line 1\)$"),
+        ('{"a": {"{{ 1 / 0 }}": 1}}', r"^division by zero \(in the variable a\)$"),
+        ('{"_copy_without_render": 5}', "^_copy_without_render of cookiecutter.json is not a list of patterns$"),
+        ('{"_copy_without_render": [5]}', "^_copy_without_render of cookiecutter.json is not a list of patterns$"),
+    ],
+)
+async def test_a_mistake_in_cookiecutter_json_is_told_as_what_it_is(
+    tmp_path: Path, own: str | bytes, problem: str
+) -> None:
+    with pytest.raises(InputError, match=problem):
+        await baked(tmp_path, {"cookiecutter.json": own, "a": ""})
+
+
+async def test_odd_things_in_cookiecutter_json_hurt_nobody(tmp_path: Path) -> None:
+    own = '{"_extensions": [["a"]], "_copy_without_render": null, "half": "\\ud83d"}'
+    made = grown(await baked(tmp_path, {"cookiecutter.json": own, "a": "{{ cookiecutter.half }}"}))
+    assert made["a"] == "\ufffd".encode()
+
+
 async def test_a_template_that_does_not_end_is_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cookiecutter, "SECONDS", 1)
     began = time.monotonic()
