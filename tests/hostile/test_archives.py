@@ -73,7 +73,7 @@ class Shop:
 
     async def _fetch(self, action: str, archive: bytes, form: Form, quota: Quota) -> str:
         sources = Sources(Urls([Host(archive, form)]), quota)
-        actions: list[Action[Any]] = [*plain_actions(sources, quota), *template_actions(sources, Engines(), quota)]
+        actions: list[Action[Any]] = [*plain_actions(sources), *template_actions(sources, Engines(), quota)]
         runner = runner_of(self.workspaces, *actions, made("test:look", self._look), bounds=Bounds(quota=quota))
         fetch: dict[str, Any] = {"action": action, "input": {"url": URL}}
         notebook = Notebook()

@@ -36,7 +36,7 @@ QUOTA = Quota()
 def actions() -> dict[str, Action[Any]]:
     sources = Sources(Urls([]), QUOTA)
     found: list[Action[Any]] = [
-        *plain_actions(sources, QUOTA),
+        *plain_actions(sources),
         *template_actions(sources, Engines(), QUOTA),
         *workspace_template_actions(Engines(), QUOTA),
         *filesystem_actions(QUOTA),

@@ -38,7 +38,7 @@ def builtin_actions(
     sources = Sources(urls, quota, only_with_user_token=only_with_user_token)
     return [
         *debug_actions(),
-        *plain_actions(sources, quota),
+        *plain_actions(sources),
         *template_actions(sources, templates, quota),
         *cookiecutter_actions(sources, quota),
         *filesystem_actions(quota),

@@ -12,8 +12,6 @@ from greenroom_scaffolder.actions.interface import Interfaces
 from greenroom_scaffolder.actions.rendering import Templates
 from greenroom_scaffolder.actions.sources import Sources
 from greenroom_scaffolder.workspace.quota import Quota
-from greenroom_scaffolder.workspace.threads import in_thread
-from greenroom_scaffolder.workspace.workspace import Workspace
 
 _INTERFACES = Interfaces("fetch")
 
@@ -41,7 +39,7 @@ class FetchTemplate(Filling, frozen=True, rename="camel", kw_only=True):
     token: str | None = None
 
 
-def plain_actions(sources: Sources, quota: Quota) -> list[Action[Any]]:
+def plain_actions(sources: Sources) -> list[Action[Any]]:
     """Those that take things over as they are."""
 
     @_INTERFACES.action("fetch:plain", dry_run=True, idempotent=True)
@@ -56,10 +54,9 @@ def plain_actions(sources: Sources, quota: Quota) -> list[Action[Any]]:
     async def plain_file(ctx: ActionContext[FetchFile]) -> None:
         """Take over one file, under the name that is given."""
         ctx.log.info("Fetching plain content from remote URL")
-        target = ctx.inside(ctx.input.target_path)
+        ctx.inside(ctx.input.target_path)
         sources.check(ctx, ctx.input)
-        content = await sources.file(ctx, ctx.input, target)
-        await in_thread(lambda: Workspace(ctx.workspace, quota).write(ctx.input.target_path, content))
+        await sources.fetch_file(ctx, ctx.input, ctx.input.target_path)
 
     return [plain, plain_file]
 

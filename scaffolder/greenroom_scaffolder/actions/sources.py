@@ -8,7 +8,7 @@ import posixpath
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import IO, Any, NamedTuple, Protocol
 
 from greenroom.errors import InputError
 from greenroom.plugin import ActionContext, TemplateInfo, TreeFile
@@ -21,6 +21,7 @@ from greenroom_scaffolder.workspace.threads import folder_beside, in_thread
 from greenroom_scaffolder.workspace.workspace import Workspace
 
 _WITH_USER_TOKENS = ("github", "gitlab")
+_CHUNK = 1024 * 1024
 
 
 class OverwriteError(InputError):
@@ -93,19 +94,21 @@ class Sources:
         tree = await self._urls.tree(self._resolved(ctx.template.base_url, wanted.url), token=wanted.token)
         await in_thread(lambda: put(tree.files, workspace, target))
 
-    async def file(self, ctx: ActionContext[Any], wanted: Fetched, target: Path | None = None) -> bytes:
-        """What a file contains. Raises as `folder` does, and names the `target` where the file is to be copied there."""
+    async def fetch_file(self, ctx: ActionContext[Any], wanted: Fetched, target: str) -> None:
+        """Put a file into the workspace: with its mode, if it lies beside the template. Raises as `folder` does."""
+        workspace = Workspace(ctx.workspace, self._quota)
         beside = self._beside(ctx.template, wanted.url)
         if beside is not None:
-            try:
-                content = await in_thread(lambda: _content(beside))
-            except FileError as error:
-                if target is None:
-                    raise
-                raise FileError(error.number, "copyfile", f"{beside.whole}' -> '{target}") from error
-            if target is not None and await in_thread(target.is_dir):
-                raise FileError(errno.EISDIR, "copyfile", f"{beside.whole}' -> '{target}")
-            return content
+            await in_thread(lambda: _copy_file(beside, workspace, target))
+            return
+        document = await self._urls.read(self._resolved(ctx.template.base_url, wanted.url), token=wanted.token)
+        await in_thread(lambda: workspace.write(target, document.content))
+
+    async def file(self, ctx: ActionContext[Any], wanted: Fetched) -> bytes:
+        """What a file contains. Raises as `folder` does."""
+        beside = self._beside(ctx.template, wanted.url)
+        if beside is not None:
+            return await in_thread(lambda: _content(beside))
         document = await self._urls.read(self._resolved(ctx.template.base_url, wanted.url), token=wanted.token)
         return document.content
 
@@ -179,7 +182,23 @@ def _existing(path: Path) -> Path:
     return path
 
 
+def _copy_file(source: Beside, workspace: Workspace, target: str) -> None:
+    """As node's copyFile: an old file gets the mode, too. Errors name both ends."""
+    whole = workspace.inside(target)
+    try:
+        with _opened(source) as content:
+            chunks = iter(lambda: content.read(_CHUNK), b"")
+            workspace.pour(target, chunks, os.fstat(content.fileno()).st_mode, keep=False)
+    except FileError as error:
+        raise FileError(error.number, "copyfile", f"{source.whole}' -> '{whole}") from error
+
+
 def _content(file: Beside) -> bytes:
-    _existing(file.whole)
-    with place(file.root, file.path) as there, os.fdopen(open_to_read(there, file.whole), "rb") as content:
+    with _opened(file) as content:
         return content.read()
+
+
+def _opened(file: Beside) -> IO[bytes]:
+    _existing(file.whole)
+    with place(file.root, file.path) as there:
+        return os.fdopen(open_to_read(there, file.whole), "rb")

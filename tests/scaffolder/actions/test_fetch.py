@@ -27,7 +27,7 @@ ROOT = "https://github.com/o/r/tree/main/skeleton"
 def fetching(quota: Quota | None = None, documents: Mapping[str, bytes] | None = None, **more: Any) -> dict[str, Any]:
     quota = quota or Quota()
     sources = Sources(Urls([FakeUrlReader(documents or {})]), quota, **more)
-    return by_id([*plain_actions(sources, quota), *template_actions(sources, Engines(), quota)])
+    return by_id([*plain_actions(sources), *template_actions(sources, Engines(), quota)])
 
 
 @pytest.fixture
@@ -312,6 +312,18 @@ async def test_one_file_is_taken_over_as_it_is(home: Path, workspace: Path) -> N
     plant(home, {"s.bin": b"\0\1"})
     await run(fetching()["fetch:plain:file"], {"url": "./s.bin", "targetPath": "x/y"}, workspace, template=beside(home))
     assert grown(workspace) == {"x/y": b"\0\1"}
+
+
+async def test_a_program_stays_one_also_over_a_file_that_is_none(home: Path, workspace: Path) -> None:
+    plant(home, {"gradlew": "#!"})
+    (home / "gradlew").chmod(0o755)
+    plant(workspace, {"old": "longer than that"})
+    (workspace / "old").chmod(0o640)
+    plain = fetching()["fetch:plain:file"]
+    for target in ("old", "new"):
+        await run(plain, {"url": "./gradlew", "targetPath": target}, workspace, template=beside(home))
+        assert (workspace / target).read_text() == "#!"
+        assert (workspace / target).stat().st_mode & 0o777 == 0o755
 
 
 async def test_a_file_is_no_skeleton(home: Path, workspace: Path) -> None:
