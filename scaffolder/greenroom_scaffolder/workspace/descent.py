@@ -59,6 +59,13 @@ class FileError(InputError):
         )
 
 
+class Listed(str):
+    """A path below the root that a listing or an archive told: files may be called `..data`, and are refused only where somebody
+    wrote such a path (see `names`)."""
+
+    __slots__ = ()
+
+
 class Place(NamedTuple):
     """Where something is or would be."""
 
@@ -68,6 +75,18 @@ class Place(NamedTuple):
     """Its name there; `.` for the folder itself. No link, where links are followed."""
     above: tuple[str, ...]
     """The real folders from the root to `folder`."""
+
+    @property
+    def reached(self) -> int:
+        """The open descriptor. Raises FileNotFoundError."""
+        if self.folder < 0:
+            raise FileNotFoundError(errno.ENOENT, "")
+        return self.folder
+
+    @property
+    def path(self) -> str:
+        """The real path below the root."""
+        return "/".join(self.above if self.name == "." else (*self.above, self.name))
 
 
 class refusals:  # noqa: N801 - reads as the statement it is
@@ -129,11 +148,11 @@ def leads_inside(root: Path, above: Iterable[str], target: str) -> bool:
 def names(root: Path, path: str) -> list[str]:
     """The names below the root, as node's `path.resolve` has it: `..` counts before links do, an absolute path stands for itself.
 
-    A first name that begins with two dots is refused as upstream does, which looks no further."""
+    A first name that begins with two dots is refused as upstream does, which looks no further, but for what was `Listed`."""
     if len(encoded(path)) + len(str(root)) > LONGEST:
         raise FileError(errno.ENAMETOOLONG, "lstat", path[:100] + "...")
     given = path.split("/")
-    if _NOT_PLAIN.isdisjoint(given) and not given[0].startswith(".."):
+    if isinstance(path, Listed) or (_NOT_PLAIN.isdisjoint(given) and not given[0].startswith("..")):
         return given
     whole = os.path.normpath(joined(root, path))
     below = os.path.relpath(whole, root)
@@ -160,9 +179,7 @@ def encoded(path: str) -> bytes:
 def open_to_read(there: Place, path: object) -> int:
     """A descriptor of a plain file. Raises FileError for anything else."""
     with refusals("open", path):
-        if there.folder < 0:
-            raise FileNotFoundError(errno.ENOENT, "")
-        return _plain(os.open(there.name, os.O_RDONLY | _PLAIN, dir_fd=there.folder), path)
+        return _plain(os.open(there.name, os.O_RDONLY | _PLAIN, dir_fd=there.reached), path)
 
 
 def open_to_write(there: Place, mode: int, path: object) -> tuple[int, bool]:

@@ -15,7 +15,7 @@ from typing import NamedTuple
 from greenroom.errors import InputError
 from greenroom_scaffolder.workspace.braces import expand
 from greenroom_scaffolder.workspace.groups import MOST_GROUPED, compile_grouped
-from greenroom_scaffolder.workspace.scan import Entry
+from greenroom_scaffolder.workspace.scan import Entry, Kind
 from greenroom_scaffolder.workspace.signs import Piece, pieces
 
 Test = Callable[[str], bool]
@@ -45,6 +45,8 @@ class _Task(NamedTuple):
 
     found: list[_Found]
     away: list[_Away]
+    ways: list[Test]
+    """What folders to look into."""
 
 
 def select(patterns: Sequence[str], entries: Iterable[Entry]) -> list[str]:
@@ -53,20 +55,30 @@ def select(patterns: Sequence[str], entries: Iterable[Entry]) -> list[str]:
 
     Raises InputError for a pattern that stands for too much."""
     tree = list(entries)
+    folders = {entry.path for entry in tree if entry.kind == "folder"}
     tasks = [
-        _task(pattern, [one[1:] for one in patterns[index:] if one.startswith("!")], tree)
+        _task(pattern, [one[1:] for one in patterns[index:] if one.startswith("!")], folders.__contains__)
         for index, pattern in enumerate(patterns)
         if not pattern.startswith("!")
     ]
-    return [entry.path for entry in tree if any(_finds(task, entry) for task in tasks)]
+    return [entry.path for entry in tree if any(_finds(task, entry.path, entry.kind) for task in tasks)]
 
 
-def find_files(pattern: str, entries: Iterable[Entry]) -> list[str]:
-    """The files that one pattern finds, as `fs:delete` of upstream means it: a `!` before it says nothing. Raises InputError."""
-    tree = list(entries)
-    literal = pattern.startswith("!") and not pattern.startswith("!(")
-    task = _task(f"\\{pattern}" if literal else pattern, [], tree)
-    return [entry.path for entry in tree if entry.kind == "file" and _finds(task, entry)]
+class Search:
+    """One pattern as `fs:delete` of upstream means it: files are found, and a `!` before it says nothing."""
+
+    def __init__(self, pattern: str, is_folder: Test) -> None:
+        """`is_folder`: whether a path is one, perhaps through links. Raises InputError."""
+        literal = pattern.startswith("!") and not pattern.startswith("!(")
+        self._task = _task(f"\\{pattern}" if literal else pattern, [], is_folder)
+
+    def finds(self, path: str, kind: Kind) -> bool:
+        """Whether it is a file that is wanted."""
+        return kind == "file" and _finds(self._task, path, kind)
+
+    def enters(self, folder: str) -> bool:
+        """Whether a folder may hold what is wanted."""
+        return any(way(folder) for way in self._task.ways)
 
 
 def matches(pattern: str, path: str) -> bool:
@@ -74,9 +86,9 @@ def matches(pattern: str, path: str) -> bool:
     return any(_compiled(_plain(one))(path) for one in expand(pattern))
 
 
-def _task(pattern: str, without: list[str], tree: list[Entry]) -> _Task:
+def _task(pattern: str, without: list[str], is_folder: Test) -> _Task:
     named = posixpath.normpath(pattern)
-    if named == "." or any(entry.path == named and entry.kind == "folder" for entry in tree):
+    if named == "." or is_folder(named):
         pattern = _DEEP if named == "." else f"{named}/{_DEEP}"
     given = [_plain(one) for one in expand(pattern)]
     magic = [one for one in given if _MAGIC.search(one)]
@@ -85,6 +97,7 @@ def _task(pattern: str, without: list[str], tree: list[Entry]) -> _Task:
         [_Found("", _only(one)) for one in given if one not in magic]
         + [_Found(base if all(bases) else "", _compiled(one)) for base, one in zip(bases, magic, strict=True)],
         [_away(_plain(one)) for pattern in without for one in expand(pattern)],
+        [_way(one) for one in given],
     )
 
 
@@ -110,15 +123,42 @@ def _base(pattern: str) -> str:
     return "/".join(above[:first])
 
 
-def _finds(task: _Task, entry: Entry) -> bool:
-    found = any((not base or entry.path.startswith(base + "/")) and _takes(test, entry) for base, test in task.found)
-    return found and not any(
-        _takes(test, entry) or (below and any(map(test, _above(entry.path)))) for test, below in task.away
+def _way(pattern: str) -> Test:
+    """Whether a folder's names fit those of the pattern, up to the first part that may stand for several folders."""
+    segments = _segments(pieces(pattern))
+    several = next((index for index, one in enumerate(segments) if one is None or any(map(_crosses, one))), None)
+    names = [re.compile(_name(one), re.DOTALL) for one in segments[:several] if one is not None]
+
+    def test(folder: str) -> bool:
+        parts = folder.split("/")
+        fits = all(name.fullmatch(part) for name, part in zip(names, parts, strict=False))
+        return fits and (several is not None or len(parts) < len(segments))
+
+    return test
+
+
+def _name(segment: list[Piece]) -> str:
+    return ".*" if any(sign.kind == "group" for sign in segment) else _segment(segment)
+
+
+def _crosses(sign: Piece) -> bool:
+    """Whether a group may take more than one folder."""
+    return any(
+        one.kind == "slash" or (one.kind == "star" and before.kind == "star") or _crosses(one)
+        for option in sign.options
+        for before, one in zip((sign, *option), option, strict=False)
     )
 
 
-def _takes(test: Test, entry: Entry) -> bool:
-    return test(entry.path) or (entry.kind == "folder" and test(entry.path + "/"))
+def _finds(task: _Task, path: str, kind: Kind) -> bool:
+    found = any((not base or path.startswith(base + "/")) and _takes(test, path, kind) for base, test in task.found)
+    return found and not any(
+        _takes(test, path, kind) or (below and any(map(test, _above(path)))) for test, below in task.away
+    )
+
+
+def _takes(test: Test, path: str, kind: Kind) -> bool:
+    return test(path) or (kind == "folder" and test(path + "/"))
 
 
 def _above(path: str) -> list[str]:

@@ -1,18 +1,20 @@
-"""root -> entries: what stands in a tree, links not followed."""
+"""root -> entries: what stands in a tree, links not followed; or what can be named in it, through links too."""
 
 from __future__ import annotations
 
 import errno
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import msgspec
 
-from greenroom_scaffolder.workspace.descent import Walk, joined, names, place, refusals
+from greenroom.errors import NotAllowedError
+from greenroom_scaffolder.workspace.descent import LONGEST, MOST_LINKS, Walk, encoded, joined, names, place, refusals
+from greenroom_scaffolder.workspace.quota import QuotaError
 
 Kind = Literal["file", "folder", "link", "other"]
 
@@ -35,14 +37,76 @@ class Entry(msgspec.Struct, frozen=True):
         return self.mode & 0o111 != 0
 
 
+class Named(NamedTuple):
+    """A file or folder by one of its names."""
+
+    path: str
+    """The name, perhaps through links."""
+    kind: Kind
+    """Of a link, what it leads to."""
+    real: str
+    """Where it stands itself; of a link, where the link does."""
+
+
 def scan(root: Path, under: str = "", *, recursive: bool = True) -> Iterator[Entry]:
     """What stands below a folder, named through the path that is given; a folder comes before what it holds. What vanishes
     meanwhile is left out. Raises FileError when that folder is missing."""
     shown = "/".join(names(root, under))
     with place(root, under) as there:
-        real = "/".join([*there.above, there.name] if there.name != "." else there.above)
+        real = there.path
     for entry in _scan(root, real, recursive=recursive):
         yield entry if shown == real else msgspec.structs.replace(entry, path=shown + entry.path[len(real) :])
+
+
+def scan_through(root: Path, enters: Callable[[str], bool], most: int) -> Iterator[Named]:
+    """What can be named in a tree, links being followed, as far as `enters` takes the folders on the way.
+
+    Two links to the folder above give each file 2^40 names: raises QuotaError for more than `most` that lead through links."""
+    left, through = [_Folder("", "", 0)], 0
+    with Walk(root) as walk:
+        while left:
+            folder, onward = left.pop(), []
+            listed = _listed(root, walk, folder.real)
+            through += len(listed) if folder.links else 0
+            if through > most:
+                raise QuotaError(f"Links give the files of the workspace more than {most} names, too many to search")
+            for named, below in _followed(root, folder, listed):
+                yield named
+                if below is not None and enters(below.shown):
+                    onward.append(below)
+            left += reversed(onward)
+
+
+class _Folder(NamedTuple):
+    """One to look into."""
+
+    shown: str
+    real: str
+    links: int
+    """Those on the way there."""
+
+
+def _followed(root: Path, folder: _Folder, listed: Iterable[Entry]) -> Iterator[tuple[Named, _Folder | None]]:
+    """What a folder holds, and where a folder in it is. Left out are links that lead nowhere, or outside, and what the system would
+    not name: that is behind too many links, or whose name becomes too long by them."""
+    for entry in listed:
+        shown = entry.path if folder.shown == folder.real else f"{folder.shown}/{entry.path.rpartition('/')[2]}"
+        is_link = entry.kind == "link"
+        target, links = _led(root, entry.path) if is_link else entry, folder.links + is_link
+        if target is not None and (
+            not links or (links <= MOST_LINKS and len(encoded(shown)) + len(str(root)) <= LONGEST)
+        ):
+            below = _Folder(shown, target.path, links) if target.kind == "folder" else None
+            yield Named(shown, target.kind, entry.path), below
+
+
+def _led(root: Path, path: str) -> Entry | None:
+    """What a link leads to, by its real path; nothing where it cannot be followed, as globby has it."""
+    with suppress(OSError, NotAllowedError), Walk(root) as walk:
+        there = walk.to(path.split("/"), follow=True)
+        about = os.stat(there.name, dir_fd=there.reached, follow_symlinks=False)
+        return entry_of(there.folder, there.name, there.path, about)
+    return None
 
 
 def _scan(root: Path, start: str, *, recursive: bool) -> Iterator[Entry]:
@@ -50,16 +114,21 @@ def _scan(root: Path, start: str, *, recursive: bool) -> Iterator[Entry]:
     with Walk(root) as walk:
         while left:
             folder = left.pop()
-            with refusals("scandir", joined(root, folder)):
-                try:
-                    found = sorted(_read(walk, folder), key=lambda entry: entry.path)
-                except (FileNotFoundError, NotADirectoryError):
-                    if folder == start:
-                        raise
-                    continue
+            found = _listed(root, walk, folder, needed=folder == start)
             yield from found
             if recursive:
                 left += [entry.path for entry in reversed(found) if entry.kind == "folder"]
+
+
+def _listed(root: Path, walk: Walk, folder: str, *, needed: bool = False) -> list[Entry]:
+    """A real folder, by name. One that has vanished, and is not needed, is empty."""
+    with refusals("scandir", joined(root, folder)):
+        try:
+            return sorted(_read(walk, folder), key=lambda entry: entry.path)
+        except (FileNotFoundError, NotADirectoryError):
+            if needed:
+                raise
+            return []
 
 
 def _read(walk: Walk, folder: str) -> Iterator[Entry]:

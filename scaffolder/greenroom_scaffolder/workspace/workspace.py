@@ -21,19 +21,21 @@ from greenroom_scaffolder.workspace import archive
 from greenroom_scaffolder.workspace.descent import (
     OUTSIDE,
     FileError,
+    Listed,
     Place,
     encoded,
     joined,
     leads_inside,
+    names,
     open_to_read,
     open_to_write,
     place,
     refusals,
 )
-from greenroom_scaffolder.workspace.globs import find_files
+from greenroom_scaffolder.workspace.globs import Search
 from greenroom_scaffolder.workspace.quota import Ledger, Quota, QuotaError, Usage, in_words
 from greenroom_scaffolder.workspace.removal import clear, delete
-from greenroom_scaffolder.workspace.scan import Entry, entry_of, scan
+from greenroom_scaffolder.workspace.scan import Entry, Named, entry_of, scan, scan_through
 
 MOST_SHOWN = 64 * 1024 * 1024
 """Bytes of all files that a dry run shows: its answer is made in memory, and is a third larger."""
@@ -114,17 +116,15 @@ class Workspace:
         """What stands below a folder, a folder before what it holds. Links are not followed. Raises FileError."""
         return list(scan(self.path, under, recursive=recursive))
 
-    def resolved(self, entries: list[Entry]) -> Iterator[Entry]:
-        """Links as what they lead to: a file, or a folder with what is in it. Those that lead nowhere, or outside, are left out."""
-        for entry in entries:
-            if entry.kind != "link":
-                yield entry
-                continue
-            with suppress(FileError, NotAllowedError):
-                target = self.find(entry.path, follow=True)
-                if target is not None:
-                    yield msgspec.structs.replace(target, path=entry.path)
-                    yield from self.entries(entry.path) if target.kind == "folder" else ()
+    def matching(self, pattern: str) -> list[Named]:
+        """The files that a pattern finds, as upstream's fs:delete means it (globby): hidden ones too, by each name that links give
+        them. The name of a folder stands for all files below it. Raises InputError, and QuotaError for too many names."""
+        search = Search(self.relative(pattern).replace("\\", "/"), self._is_folder)
+        return [
+            named
+            for named in scan_through(self.path, search.enters, self.limits.max_files)
+            if search.finds(named.path, named.kind)
+        ]
 
     def read(self, path: str) -> bytes:
         """Raises FileError for what is no plain file, QuotaError for a larger one than a workspace may have."""
@@ -201,7 +201,7 @@ class Workspace:
     def chmod(self, path: str, mode: int) -> None:
         """Set a file's or folder's permission bits; those beyond (set-user-id and the like) cannot be set."""
         with place(self.path, path) as there, refusals("chmod", joined(self.path, path)):
-            descriptor = os.open(there.name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=there.folder)
+            descriptor = os.open(there.name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=there.reached)
             try:
                 os.fchmod(descriptor, mode & 0o777)
             finally:
@@ -240,8 +240,9 @@ class Workspace:
             self._copy(source.parent, source.name, target, source.stat().st_mode)
         else:
             self.mkdir(target)
+            above = names(self.path, target)
             for entry in scan(source):
-                self._copy_entry(source, entry, f"{target or '.'}/{entry.path}")
+                self._copy_entry(source, entry, Listed("/".join([*above, entry.path])))
 
     def rename(self, source: str, target: str, *, overwrite: bool = False) -> None:
         """Move a file, folder or link, making the folders above the target. Worded as upstream's fs:rename (fs-extra's move)."""
@@ -266,17 +267,18 @@ class Workspace:
             self._making(target, follow=False) as there,
             refusals("rename", old),
         ):
-            os.rename(here.name, there.name, src_dir_fd=here.folder, dst_dir_fd=there.folder)
+            os.rename(here.name, there.name, src_dir_fd=here.reached, dst_dir_fd=there.folder)
 
     def delete(self, patterns: Iterable[str]) -> list[Path]:
-        """Delete the files that match, as upstream's fs:delete does (globby): hidden ones too, a folder's name stands for all
-        files below it, and folders stay. The answer names each."""
+        """Delete the files that match (see `matching`); folders stay. The answer names each, by all its names.
+
+        Raises NotAllowedError at the first that begins with two dots: upstream looks at what is found as at what is written."""
         gone = []
         for pattern in patterns:
-            below = self.relative(pattern).replace("\\", "/")
-            for path in find_files(below, self.resolved(self.entries())):
-                self.discard(path)
-                gone.append(self.path / path)
+            for found in self.matching(pattern):
+                names(self.path, found.path)
+                self.discard(Listed(found.real))
+                gone.append(self.path / found.path)
         return gone
 
     def discard(self, path: str) -> None:
@@ -302,17 +304,18 @@ class Workspace:
         """Put what `pack` made into this workspace. Raises ArchiveError, QuotaError, NotAllowedError."""
         links, modes = [], []
         for entry, content in archive.unpack(packed, self._most_unpacked()):
+            path = Listed(entry.path)
             if content is not None:
-                self.pour(entry.path, iter(lambda source=content: source.read(_CHUNK), b""), entry.mode, keep=False)  # type: ignore[misc]
+                self.pour(path, iter(lambda source=content: source.read(_CHUNK), b""), entry.mode, keep=False)  # type: ignore[misc]
             elif entry.kind == "link":
                 links.append(entry)
             else:
-                self.mkdir(entry.path)
+                self.mkdir(path)
                 modes.append(entry)
         for entry in links:  # last, so that nothing is written through them
-            self.symlink(entry.path, entry.target)
+            self.symlink(Listed(entry.path), entry.target)
         for entry in reversed(modes):
-            self.chmod(entry.path, entry.mode)
+            self.chmod(Listed(entry.path), entry.mode)
 
     def _packable(self) -> Iterator[tuple[Entry, IO[bytes] | None]]:
         for entry in scan(self.path):
@@ -320,7 +323,7 @@ class Workspace:
                 yield entry, None
             elif entry.kind == "file":
                 with ExitStack() as stack:
-                    content = stack.enter_context(self.open(entry.path))
+                    content = stack.enter_context(self.open(Listed(entry.path)))
                     size = os.fstat(content.fileno()).st_size
                     yield msgspec.structs.replace(entry, size=size), content
 
@@ -377,10 +380,14 @@ class Workspace:
             self.symlink(target, entry.target)
 
     def _copy(self, source: Path, path: str, target: str, mode: int) -> None:
-        with place(source, path, follow=False) as there:
+        with place(source, Listed(path), follow=False) as there:
             descriptor = open_to_read(there, source / path)
         with os.fdopen(descriptor, "rb", buffering=0) as content:
             self.pour(target, iter(lambda: content.read(_CHUNK), b""), mode, keep=False)
+
+    def _is_folder(self, path: str) -> bool:
+        found = self.find(path, follow=True)
+        return found is not None and found.kind == "folder"
 
     def _content(self, entry: Entry) -> Content:
         if entry.kind == "link":
@@ -396,9 +403,7 @@ class MoveError(InputError):
 
 def _look(there: Place, path: str) -> Entry:
     """Raises FileNotFoundError."""
-    if there.folder < 0:
-        raise FileNotFoundError(errno.ENOENT, "")
-    about = os.stat(there.name, dir_fd=there.folder, follow_symlinks=False)
+    about = os.stat(there.name, dir_fd=there.reached, follow_symlinks=False)
     return entry_of(there.folder, there.name, path, about)
 
 

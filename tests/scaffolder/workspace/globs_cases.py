@@ -19,6 +19,10 @@ TREES: dict[str, dict[str, str]] = {
         "a b ab/a ab/b ab/.a ab/abc/a ab/abc/b.a ba/a.b ba/ab/a .a/a .a/.b/a b.a aab a-b".split(),  # noqa: SIM905
         "",
     ),
+    "links": dict.fromkeys("a/x a/s/y d/z".split(), "")  # noqa: SIM905
+    | {"b": "a", "c": "b", "d/l": "../a", "e": "d", "dead": "nowhere", "self": "self", "a/file": "x"},
+    "circle": {"f": "", "sub/g": "", "back": ".", "sub/up": ".."},
+    "loop": {"f": "", "sub/g": "", "back": "."},
 }
 
 KNOWN = """* ** **/* *.md **/*.md src src/ ./src src/* src/** src/**/* src/*/ */ **/ .github .github/** .github/workflows/*
@@ -28,6 +32,13 @@ x.*.gz *.tar.* docs/../src/* nothing nothing/** {src,lib}/*.js {src,docs}/** {a,
 src/a/*/d.ts ./** . ./. README.md ./README.md link.md linked linked/* linked/** broken empty empty/** dir?with*/**
 src/${{values.name}}.java src/{{cookiecutter.x}}/** **/{{cookiecutter.x}}/* a+b.txt **/*.map **/**/*.js s**c/*
 [[:upper:]]* **/[[:lower:]].* [ab]* [^a]* {README,LICENSE}{,.md} file{1..3}.txt a{1..2}.txt **/*.test.* !README.md""".split()  # noqa: SIM905
+
+LINKED = {
+    "links": "** **/x **/y * */* */*/* */*/*/* b/** c/* c/s/y d/** e/** e/* e/l/x e/*/x {b,c,e}/** {b,e}/*/* d* a/file a",
+    "circle": "* */* */*/g f sub/up/f back/f sub/up/back/* sub/*/sub/g",
+    "loop": "** **/f */f */*/f back/** back/back/f back/sub/* */*/* {back,sub}/*",
+}
+"""Through links, also those that lead in a circle; in `circle` globby does not come to an end of `**`."""
 
 ODD = re.compile(r"^/|^!|\*{3}|[^/]\*\*|\*\*[^/]|\.\./|//|[)\]]\+|/\./|!\([^)]*\)\?")
 """Absolute ones, and those that picomatch reads as nobody would: `**` beside something else, such as `+(a)**`."""
@@ -59,11 +70,12 @@ def main() -> None:
     random_ = random.Random(int(sys.argv[1]) if len(sys.argv) > 1 else 5)
     count = int(sys.argv[2]) if len(sys.argv) > 2 else 1500
     cases = [{"tree": "repository", "patterns": one} for one in [*([known] for known in KNOWN), *LISTS]]
+    linked = [{"tree": tree, "patterns": [one]} for tree, ones in LINKED.items() for one in ones.split()]
     while len(cases) < count:
         pattern = generated(random_)
         if not ODD.search(pattern):
             cases.append({"tree": "letters", "patterns": [pattern]})
-    json.dump({"trees": TREES, "cases": cases}, sys.stdout)
+    json.dump({"trees": TREES, "cases": cases + linked}, sys.stdout)
 
 
 if __name__ == "__main__":

@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 from greenroom.errors import InputError, NotAllowedError
 from greenroom_scaffolder.workspace.braces import expand
 from greenroom_scaffolder.workspace.descent import FileError
-from greenroom_scaffolder.workspace.globs import find_files, matches, select
-from greenroom_scaffolder.workspace.quota import Quota
+from greenroom_scaffolder.workspace.globs import matches, select
+from greenroom_scaffolder.workspace.quota import Quota, QuotaError
 from greenroom_scaffolder.workspace.scan import Entry
 from greenroom_scaffolder.workspace.workspace import Workspace
 from tests.support.waiting import slowness
@@ -57,13 +57,12 @@ def test_deleted_is_what_globby_finds(trees: dict[str, Workspace]) -> None:
     wrong = []
     for case in RECORDED["cases"]:
         workspace = trees[case["tree"]]
-        entries = list(workspace.resolved(workspace.entries()))
         found: set[str] = set()
         for pattern in case["patterns"]:
             with suppress(
                 FileError, NotAllowedError
             ):  # below what is no folder, or `..a`, which upstream refuses before
-                found.update(find_files(workspace.relative(pattern).replace("\\", "/"), entries))
+                found.update(one.path for one in workspace.matching(pattern))
         if (
             "error" not in case
             and sorted(found) != case["deleted"]
@@ -98,6 +97,37 @@ def test_what_is_deleted_through_a_link_is_inside(tmp_path: Path) -> None:
         workspace.delete(["out/**"])
     workspace.delete(["**"])
     assert (outside / "file").read_text() == "stays"
+
+
+def test_links_that_multiply_a_tree_do_not_fill_the_memory(tmp_path: Path) -> None:
+    """Three hundred links to the folder they are in name each file 300^40 times."""
+    workspace = Workspace.create(tmp_path, "task", Quota(max_files=2000))
+    for number in range(300):
+        workspace.write(f"file{number}", b"")
+        workspace.symlink(f"link{number}", ".")
+    for pattern in ("**", "**/nothing", "*/*/*", "link7"):
+        with pytest.raises(QuotaError, match="Links give the files of the workspace more than 2000 names"):
+            workspace.delete([pattern])
+    assert len(workspace.entries()) == 600, "what is refused deletes nothing"
+    gone = workspace.delete(["nothing/**", "link7/link8/file1", "file20*", "link7/file?"])
+    names = ["link7/link8/file1", "file20", *(f"file20{number}" for number in range(10))]
+    assert gone == [
+        workspace.path / name for name in [*names, "link7/file0", *(f"link7/file{one}" for one in range(2, 10))]
+    ]
+
+
+def test_links_name_no_file_that_the_system_would_not(tmp_path: Path) -> None:
+    """A circle whose names become too long before it has been gone through forty times; broken links in it count as well."""
+    workspace = Workspace.create(tmp_path, "task", Quota(max_files=100))
+    workspace.write("file", b"")
+    workspace.symlink("l" * 200, ".")
+    gone = workspace.delete(["**"])
+    assert 15 < len(gone) < 30
+    assert [entry.kind for entry in workspace.entries()] == ["link"]
+    for number in range(10):
+        workspace.symlink(f"broken{number}", "nowhere")
+    with pytest.raises(QuotaError):
+        workspace.delete(["**"])
 
 
 @pytest.mark.parametrize(

@@ -259,6 +259,8 @@ def test_a_missing_file_is_told_as_node_tells_it(workspace: Workspace) -> None:
         workspace.read("no/such")
     assert caught.value.message == f"ENOENT: no such file or directory, open '{workspace.path}/no/such'"
     assert caught.value.name == "Error"
+    with pytest.raises(FileError, match=f"^ENOENT: no such file or directory, chmod '{workspace.path}/no/such'$"):
+        workspace.chmod("no/such", 0o600)
     workspace.write("file", b"")
     with pytest.raises(FileError, match="ENOTDIR: not a directory"):
         workspace.write("file/below", b"")
@@ -274,6 +276,27 @@ def test_a_pipe_does_not_hold_the_worker(workspace: Workspace) -> None:
         with pytest.raises(FileError):
             refused()
     assert [entry.kind for entry in workspace.entries()] == ["other"]
+
+
+def test_names_that_begin_with_two_dots_are_copied_and_packed(workspace: Workspace, tmp_path: Path) -> None:
+    """As a mounted configuration of Kubernetes has them; only where somebody writes such a path, upstream refuses it."""
+    source = tmp_path / "mounted"
+    (source / "..2026").mkdir(parents=True)
+    (source / "..2026/key").write_text("value")
+    (source / "..data").symlink_to("..2026")
+    (source / "..file").write_text("text")
+    workspace.copy_tree(source)
+    workspace.copy_tree(source / "..file", "file")
+    workspace.copy_tree(source, "./sub/")
+    other = Workspace.create(tmp_path / "work", "task-2")
+    other.unpack(workspace.pack())
+    for one in (workspace, other):
+        assert (one.path / "..data/key").read_text() == (one.path / "sub/..data/key").read_text() == "value"
+        assert (one.path / "..file").read_text() == one.read("file").decode() == "text"
+    assert workspace.delete(["file", "sub/..data/*"]) == [workspace.path / "file", workspace.path / "sub/..data/key"]
+    for refused in (lambda: workspace.delete(["**"]), workspace.contents, lambda: workspace.read("..file")):
+        with pytest.raises(NotAllowedError, match=OUTSIDE):
+            refused()
 
 
 def test_entries_name_everything_without_following_links(workspace: Workspace) -> None:
