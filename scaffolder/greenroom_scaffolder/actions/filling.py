@@ -22,7 +22,7 @@ class Filling(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
     """How something is filled in."""
 
     target_path: str = "./"
-    values: Mapping[str, Any] | None = None
+    values: Mapping[str, Any] | msgspec.UnsetType = msgspec.UNSET
     copy_without_templating: Sequence[str] | None = None
     cookiecutter_compat: bool = False
     template_file_extension: str | bool = False
@@ -84,8 +84,9 @@ def _rendered(content: bytes, render: Render) -> bytes:
 
 
 def _renderer(wanted: Filling, templates: Templates) -> Render:
+    name = "cookiecutter" if wanted.cookiecutter_compat else "values"
     return templates(
-        {"cookiecutter" if wanted.cookiecutter_compat else "values": wanted.values},
+        {} if wanted.values is msgspec.UNSET else {name: wanted.values},
         cookiecutter=wanted.cookiecutter_compat,
         trim_blocks=wanted.trim_blocks,
         lstrip_blocks=wanted.lstrip_blocks,

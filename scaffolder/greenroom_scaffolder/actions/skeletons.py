@@ -61,10 +61,11 @@ class Skeleton:
     def entries(self) -> list[Entry]:
         """Folder by folder, level by level, by name: the order in which upstream (globby) goes through a skeleton.
 
-        Links that lead out of it are left out. Raises FileError, NoFolderError, NotAllowedError, and InputError for what is
-        neither file, folder nor link."""
+        Links that lead out of it are left out, and names at its top that begin with two dots, which globby passes over.
+        Raises FileError, NoFolderError, NotAllowedError, and InputError for what is neither file, folder nor link."""
         try:
-            found = [entry for entry in self._scan() if entry.kind != "link" or self._keeps(entry)]
+            shown = (entry for entry in self._scan() if not entry.path.startswith(".."))
+            found = [entry for entry in shown if entry.kind != "link" or self._keeps(entry)]
         except (FileError, OSError) as error:
             number = error.number if isinstance(error, FileError) else error.errno
             raise NoFolderError if number == errno.ENOTDIR else FileError(number or 0, "lstat", self.path) from error
@@ -146,7 +147,7 @@ def _below(folder: str, name: str) -> str:
     below = posixpath.normpath(name)
     if below.startswith(".."):
         raise NotAllowedError(OUTSIDE)
-    return posixpath.join(folder, below)
+    return posixpath.normpath(posixpath.join(folder, below))
 
 
 def _write(

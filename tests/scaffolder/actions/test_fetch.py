@@ -131,6 +131,44 @@ async def test_options_that_exclude_each_other_are_refused(home: Path, workspace
         await run(fetching()["fetch:template"], given, workspace, template=beside(home))
 
 
+@pytest.mark.parametrize(("compat", "name", "text"), [(False, "values", "${{"), (True, "cookiecutter", "{{")])
+async def test_values_that_are_not_given_are_not_there(
+    home: Path, workspace: Path, compat: bool, name: str, text: str
+) -> None:
+    plant(home / "s", {"a": f"{text} {name} is defined }}}} [{text} {name} | dump }}}}]"})
+    given = {"url": "./s", "cookiecutterCompat": compat}
+    await run(fetching()["fetch:template"], given, workspace, template=beside(home))
+    assert grown(workspace) == {"a": b"false []"}
+
+
+@pytest.mark.parametrize(
+    ("message", "line"), [({"a": 1}, "[object Object]"), ([1, [2], None], "1,2,"), ([], ""), (1e21, "1e+21")]
+)
+async def test_a_value_called_message_is_told_as_upstreams_logger_tells_it(
+    home: Path, workspace: Path, message: object, line: str
+) -> None:
+    plant(home / "s", {"a": "a"})
+    given = {"url": "./s", "values": {"message": message, "b": 2}}
+    ctx, _ = await run(fetching()["fetch:template"], given, workspace, template=beside(home))
+    assert told(ctx)[2] == f'Processing 1 template files/directories with input values {line} {{"b":2}}'
+
+
+async def test_names_that_begin_with_two_dots_are_passed_over_at_the_top_alone(home: Path, workspace: Path) -> None:
+    plant(home / "s", {"..a": "1", "..b/c": "2", "d/..e": "3"})
+    ctx, _ = await run(fetching()["fetch:template"], {"url": "./s", "values": {}}, workspace, template=beside(home))
+    assert grown(workspace) == {"d/..e": b"3"}
+    assert told(ctx)[2].startswith("Processing 2 template files/directories")
+
+
+@pytest.mark.parametrize("target", ["./", "o/..", ""])
+async def test_what_cannot_be_written_is_named_as_upstream_names_it(home: Path, workspace: Path, target: str) -> None:
+    plant(home / "s", {"x": "a"})
+    plant(workspace, {"x/y": "1"})
+    given = {"url": "./s", "values": {}, "replace": True, "targetPath": target}
+    with pytest.raises(InputError, match=f"^EISDIR: illegal operation on a directory, open '{workspace}/x'$"):
+        await run(fetching()["fetch:template"], given, workspace, template=beside(home))
+
+
 async def test_cookiecutter_templates_see_their_values(home: Path, workspace: Path) -> None:
     plant(home / "s", {"{{cookiecutter.a}}.txt": "{{ cookiecutter.a }}"})
     given = {"url": "./s", "values": {"a": 1}, "cookiecutterCompat": True}
