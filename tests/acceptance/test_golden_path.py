@@ -77,7 +77,7 @@ def test_one_command_makes_a_repository_and_its_component_is_served(server: tupl
     assert {"Dockerfile", ".github/workflows/ci.yaml", "deploy/monitoring/dashboard.json", "docs/index.md"} <= set(
         files
     )
-    assert "src/night_ferry/app.py" in files
+    assert "src/harbour_night_ferry/app.py" in files
     shown = ["git", f"--git-dir={repository}", "show", "main:deploy/monitoring/dashboard.json"]
     dashboard = json.loads(subprocess.run(shown, check=True, capture_output=True, text=True).stdout)
     assert dashboard["title"] == "night-ferry"
