@@ -5,9 +5,12 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
+
+if TYPE_CHECKING:
+    from greenroom_scaffolder.commands.fields import Field
 
 Block = Mapping[str, Any]
 """A page of the form: JSON Schema of an object."""
@@ -51,13 +54,13 @@ def answers(
 
 def given(assignments: Iterable[str], blocks: Iterable[Block]) -> dict[str, Any]:
     """`name=value` pairs. A value is YAML, but text where the form wants text. Raises click.BadParameter."""
-    fields = {name: schema for block in blocks for name, schema in _fields(block).items()}
+    texts = {name for name, field in _fields(blocks) if field.wants_text}
     values: dict[str, Any] = {}
     for assignment in assignments:
         name, sign, text = assignment.partition("=")
         if not sign:
             raise click.BadParameter(f"{assignment!r} is not name=value", param_hint="-v")
-        values[name] = text if fields.get(name, {}).get("type") == "string" else _yaml(text, f"-v {name}")
+        values[name] = text if name in texts else _yaml(text, f"-v {name}")
     return values
 
 
@@ -91,24 +94,33 @@ def strays(names: Iterable[str], blocks: Sequence[Block]) -> Iterator[str]:
     """What is to be said of values that no form asks for. They are sent all the same, as upstream takes them."""
     from greenroom_scaffolder.templating.suggestions import Suggestions
 
-    known, suggestions = dict.fromkeys(_names(blocks)), Suggestions()
+    known, suggestions = dict(_fields(blocks)), Suggestions()
     for name in names:
         if name not in known:
             near = suggestions.nearest(name, known)
             yield f"{name} is no field of the form{f', did you mean {near}?' if near else ''}"
 
 
-def with_defaults(values: Mapping[str, Any], block: Block) -> dict[str, Any]:
-    """What the stock form fills in before anybody types: defaults, also inside objects."""
+def with_defaults(values: Mapping[str, Any], secrets: Mapping[str, str], field: Field) -> dict[str, Any]:
+    """What the stock form fills in before anybody types, also inside objects: defaults, and those of what they bring up;
+    and stars for a secret that is sent by itself."""
     filled = dict(values)
-    for name, schema in _fields(block).items():
-        if name not in filled and "default" in schema:
-            filled[name] = schema["default"]
-        elif "properties" in schema and isinstance(filled.get(name, {}), Mapping):
-            inner = with_defaults(filled.get(name, {}), schema)
-            if inner:
-                filled[name] = inner
-    return filled
+    while True:
+        before = dict(filled)
+        for name, member in field.members(filled).items():
+            _fill(filled, name, member, secrets)
+        if filled == before:
+            return filled
+
+
+def _fill(filled: dict[str, Any], name: str, member: Field, secrets: Mapping[str, str]) -> None:
+    schema, value = member.schema(filled.get(name)), filled.get(name, {})
+    if name not in filled and name in secrets and member.is_secret:
+        filled[name] = _stars(secrets[name])
+    elif name not in filled and "default" in schema:
+        filled[name] = schema["default"]
+    elif isinstance(value, Mapping) and (inner := with_defaults(value, secrets, member)):
+        filled[name] = inner
 
 
 def completed(
@@ -119,28 +131,60 @@ def completed(
     The stock form sends a field that is a secret among the secrets, and stars in its place; and so is it here.
 
     Raises click.UsageError that names what is missing, or was given openly."""
-    filled, kept, missing = dict(values), dict(secrets), []
-    for block in blocks:
-        filled, fields = with_defaults(filled, block), _fields(block)
-        for name in fields:
-            if is_secret(fields[name]) and name in values:
-                raise click.BadParameter(f"{name} is a secret: give it by -s {name}", param_hint="-v")
-        for name in (name for name in fields if is_secret(fields[name]) and name in kept):
-            filled[name] = "*" * len(kept[name])
-        for name in block.get("required") or ():
-            schema = fields.get(name, {})
-            if name in filled:
-                continue
-            if ask is None:
-                missing.append(f"-s {name}" if is_secret(schema) else f"-v {name}=…")
-            elif is_secret(schema):
-                kept[name] = str(ask(name, schema))
-                filled[name] = "*" * len(kept[name])
-            else:
-                filled[name] = ask(name, schema)
+    from greenroom_scaffolder.commands.fields import page
+
+    pages = [page(block) for block in blocks]
+    if openly := [name for one in pages for name in _given_openly(values, one)]:
+        raise click.BadParameter(f"{openly[0]} is a secret: give it by -s {openly[0]}", param_hint="-v")
+    found, missing = Answers(dict(values), dict(secrets)), []
+    for one in pages:
+        found = Answers(with_defaults(found.values, found.secrets, one), found.secrets)
+        if ask is None:
+            missing += [_option(name, one.members().get(name)) for name in _missing(found, one)]
+        else:
+            found = _asked(found, one, ask)
     if missing:
         raise click.UsageError(f"the form asks for more: give {' '.join(missing)}, or --values FILE")
-    return Answers(filled, kept)
+    return found
+
+
+def _given_openly(value: Any, field: Field) -> Iterator[str]:
+    """The secrets in a value, wherever the form has them, and whether it would show them now or not."""
+    if isinstance(value, Mapping):
+        for name, member in field.members().items():
+            if name in value and member.is_secret:
+                yield name
+            elif name in value:
+                yield from _given_openly(value[name], member)
+    elif isinstance(value, list):
+        for item in value:
+            yield from _given_openly(item, field.items())
+
+
+def _asked(found: Answers, page: Field, ask: Ask) -> Answers:
+    """With answers to all that a page still asks for: each of them may bring up more."""
+    values, secrets = found
+    while missing := _missing(Answers(values, secrets), page):
+        name = missing[0]
+        member = page.members(values).get(name)
+        said = ask(name, member.schema() if member else {})
+        if member and member.is_secret:
+            secrets, said = {**secrets, name: str(said)}, _stars(str(said))
+        values = with_defaults({**values, name: said}, secrets, page)
+    return Answers(values, secrets)
+
+
+def _missing(found: Answers, page: Field) -> list[str]:
+    return [name for name in page.required(found.values) if name not in found.values]
+
+
+def _option(name: str, field: Field | None) -> str:
+    """How to give a value."""
+    return f"-s {name}" if field and field.is_secret else f"-v {name}=…"
+
+
+def _stars(secret: str) -> str:
+    return "*" * len(secret)
 
 
 def is_secret(schema: Block) -> bool:
@@ -148,20 +192,12 @@ def is_secret(schema: Block) -> bool:
     return schema.get("ui:field") == "Secret"
 
 
-def _fields(block: Block) -> dict[str, Block]:
-    """The fields of a page, or of an object in it, by name; without those of which nothing is said."""
-    properties = block.get("properties") or {}
-    return {name: schema for name, schema in properties.items() if isinstance(schema, Mapping)}
+def _fields(blocks: Iterable[Block]) -> Iterator[tuple[str, Field]]:
+    """All fields of a form, whatever they depend on."""
+    from greenroom_scaffolder.commands.fields import page
 
-
-def _names(schema: Any) -> Iterator[str]:
-    """Of fields, wherever they stand: some only appear with what is chosen in others."""
-    if isinstance(schema, Mapping):
-        yield from schema.get("properties") or ()
-        schema = list(schema.values())
-    if isinstance(schema, Sequence) and not isinstance(schema, str):
-        for inner in schema:
-            yield from _names(inner)
+    for block in blocks:
+        yield from page(block).members().items()
 
 
 def _text(file: Path, option: str) -> str:

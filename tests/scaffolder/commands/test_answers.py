@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 import pytest
@@ -74,6 +75,111 @@ def test_a_field_that_is_a_secret_is_sent_as_one_and_as_stars_among_the_values()
     assert completed({}, {}, PASSWORD, lambda name, schema: "typed") == ({"password": "*****"}, {"password": "typed"})
     with pytest.raises(click.BadParameter, match="give it by -s password"):
         completed({"password": "abc"}, {}, PASSWORD)
+
+
+CHOICE: list[Block] = [
+    {
+        "required": ["lang"],
+        "properties": {"lang": {"enum": ["python", "go"]}},
+        "dependencies": {
+            "lang": {
+                "oneOf": [
+                    {
+                        "required": ["version", "sec"],
+                        "properties": {
+                            "lang": {"const": "python"},
+                            "version": {"type": "string", "default": "3.12"},
+                            "sec": {"type": "string", "ui:field": "Secret"},
+                        },
+                    },
+                    {"required": ["module"], "properties": {"lang": {"const": "go"}, "module": {"type": "string"}}},
+                ]
+            }
+        },
+    }
+]
+
+
+def form(part: Block) -> list[Block]:
+    return [{"$defs": {"secret": {"ui:field": "Secret"}}, **part}]
+
+
+@pytest.mark.parametrize(
+    ("blocks", "values"),
+    [
+        (CHOICE, {"lang": "python", "version": "x", "sec": "hunter2"}),
+        (CHOICE, {"lang": "go", "sec": "hunter2"}),
+        (form({"allOf": [{"if": {}, "then": {"properties": {"sec": {"ui:field": "Secret"}}}}]}), {"sec": "hunter2"}),
+        (form({"properties": {"sec": {"$ref": "#/$defs/secret"}}}), {"sec": "hunter2"}),
+        (
+            form({"properties": {"db": {"anyOf": [{"properties": {"sec": {"ui:field": "Secret"}}}]}}}),
+            {"db": {"sec": "a"}},
+        ),
+        (
+            form({"properties": {"dbs": {"items": {"properties": {"sec": {"ui:field": "Secret"}}}}}}),
+            {"dbs": [{"sec": 1}]},
+        ),
+    ],
+)
+def test_a_secret_is_never_taken_openly_wherever_it_stands_in_the_form(
+    blocks: list[Block], values: dict[str, Any]
+) -> None:
+    with pytest.raises(click.BadParameter, match="sec is a secret: give it by -s sec"):
+        completed(values, {}, blocks)
+
+
+def test_a_secret_that_something_else_brings_up_is_sent_as_one() -> None:
+    found = completed({"lang": "python"}, {"sec": "abc"}, CHOICE)
+    assert found == ({"lang": "python", "version": "3.12", "sec": "***"}, {"sec": "abc"})
+    assert completed({"lang": "go", "module": "m"}, {"sec": "abc"}, CHOICE).values == {"lang": "go", "module": "m"}
+
+
+def test_a_secret_inside_an_object_leaves_its_stars_there() -> None:
+    blocks = [{"properties": {"db": {"properties": {"password": {"ui:field": "Secret"}}}}}]
+    assert completed({}, {"password": "abc"}, blocks).values == {"db": {"password": "***"}}
+
+
+def test_what_a_choice_brings_up_is_filled_in_and_asked_for() -> None:
+    with pytest.raises(click.UsageError, match=r"give -s sec, or"):
+        completed({"lang": "python"}, {}, CHOICE)
+    with pytest.raises(click.UsageError, match=r"give -v module=…, or"):
+        completed({"lang": "go"}, {}, CHOICE)
+    typed = {"lang": "python", "sec": "abc"}
+    assert completed({}, {}, CHOICE, lambda name, schema: typed[name]).values["version"] == "3.12"
+
+
+def test_defaults_bring_up_what_depends_on_them() -> None:
+    more = {"if": {"properties": {"a": {"const": 1}}}, "then": {"properties": {"b": {"default": 2}}}}
+    blocks = [{"properties": {"a": {"default": 1}}, "allOf": [more], "dependencies": {"b": ["c"]}}]
+    with pytest.raises(click.UsageError, match="give -v c=…"):
+        completed({}, {}, blocks)
+    assert completed({"c": 3}, {}, blocks).values == {"c": 3, "a": 1, "b": 2}
+
+
+def test_of_several_forms_of_an_object_the_one_is_filled_in_that_agrees_with_what_is_given() -> None:
+    options = [
+        {"properties": {"kind": {"enum": ["a"]}, "size": {"default": 1}}},
+        {"properties": {"kind": {"enum": ["b"]}, "size": {"default": 2}}},
+    ]
+    blocks = [{"properties": {"of": {"oneOf": options}}}]
+    assert completed({"of": {"kind": "b"}}, {}, blocks).values == {"of": {"kind": "b", "size": 2}}
+    assert completed({"of": {"kind": "c"}}, {}, blocks).values == {"of": {"kind": "c"}}
+
+
+def test_a_form_that_refers_to_itself_is_filled_in_once() -> None:
+    block = {"properties": {"name": {"default": "a"}, "child": {"$ref": "#"}}}
+    assert completed({}, {}, [block]).values == {"name": "a"}
+    assert completed({}, {}, [{"properties": {"a": {"$ref": "#/nowhere", "default": 1}}}]).values == {"a": 1}
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [{"type": "string"}, {"type": ["null", "string"]}, {"enum": ["3.9", "3.10"]}, {"const": "3.10"}],
+)
+def test_a_text_stays_one_wherever_the_form_wants_it(schema: Block) -> None:
+    chosen = [{"dependencies": {"lang": {"oneOf": [{"properties": {"version": schema}}]}}}]
+    assert given(["version=3.10"], chosen) == {"version": "3.10"}
+    assert given(["version=3.10"], [{"properties": {"version": {"enum": ["3.10", 3.1]}}}]) == {"version": 3.1}
 
 
 def test_a_value_that_is_no_field_is_warned_of_and_sent(capsys: pytest.CaptureFixture[str]) -> None:
