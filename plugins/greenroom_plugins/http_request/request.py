@@ -12,6 +12,7 @@ import msgspec
 from greenroom.auth import Credentials
 from greenroom.javascript.json_text import json_text
 from greenroom.javascript.texts import well_formed
+from greenroom.javascript.values import text_of
 from greenroom.plugin import Action, ActionContext, action
 from greenroom_plugins.http_request.sending import Bounds, HttpError, Sender
 
@@ -76,7 +77,7 @@ def request_action(sender: Sender, bounds: Bounds) -> Action[Any]:
 
 def _headers(ctx: ActionContext[Request]) -> dict[str, str]:
     """Those of the step, and the token of who started the task unless the step brings its own."""
-    headers = {name: _text(value) for name, value in (ctx.input.headers or {}).items()}
+    headers = {name: text_of(value) for name, value in (ctx.input.headers or {}).items()}
     token = ctx.secrets.get("backstageToken") if ctx.input.use_backstage_token else None
     token = token or (ctx.initiator.token if isinstance(ctx.initiator, Credentials) else None)
     if token and not any(name.lower() == "authorization" and value for name, value in headers.items()):
@@ -100,21 +101,8 @@ def _content(wanted: Request, headers: dict[str, str]) -> bytes | None:
 
 def _query(params: Mapping[str, Any]) -> str:
     """As JavaScript's URLSearchParams writes it."""
-    return "&".join(f"{_quoted(name)}={_quoted(_text(value))}" for name, value in params.items())
+    return "&".join(f"{_quoted(name)}={_quoted(text_of(value))}" for name, value in params.items())
 
 
 def _quoted(text: str) -> str:
-    return quote_plus(text, safe="*").replace("~", "%7E")
-
-
-def _text(value: Any) -> str:
-    """`String(value)` of JavaScript."""
-    if isinstance(value, str):
-        return value
-    if isinstance(value, list):
-        return ",".join("" if one is None else _text(one) for one in value)
-    if isinstance(value, dict):
-        return "[object Object]"
-    if isinstance(value, float) and value.is_integer():
-        return str(int(value))
-    return msgspec.json.encode(value).decode()
+    return quote_plus(well_formed(text), safe="*").replace("~", "%7E")

@@ -32,6 +32,10 @@ _NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 """Of a header (RFC 9110); some read `Host : x` as `Host: x`."""
 
 
+_PASSED_OVER = re.compile(r"[\x00-\x20]")
+"""What parsers of URLs leave out, some of it at the ends alone: `.<tab>.` is the folder above."""
+
+
 class HttpError(GreenroomError):
     """Unable to complete request"""
 
@@ -101,10 +105,10 @@ class Sender:
         seconds = min(seconds, LONGEST)
         try:
             async with asyncio.timeout(seconds), self._session(trace_configs=[self._guard()]) as session:
-                sent = session.request(method, url, headers=headers, data=content)
+                sent = session.request(method, URL(parse(url).href, encoded=True), headers=headers, data=content)
                 async with sent as response:
                     body = await _body(response)
-                    found = {name.lower(): value for name, value in response.headers.items()}
+                    found = _joined(response.headers)
                     status, pause = response.status, patience(response.headers)
         except TimeoutError:
             raise HttpError(f"Request was aborted as it took longer than {seconds:g} seconds") from None
@@ -139,7 +143,16 @@ def _leads_up(path: str) -> bool:
         before, path = path, unquote(path)
         if path == before:
             break
-    return ".." in re.split(r"[/\\;?#]", path)
+    return ".." in re.split(r"[/\\;?#]", _PASSED_OVER.sub("", path))
+
+
+def _joined(headers: Mapping[str, str]) -> dict[str, str]:
+    """One value for each name, as upstream has it: those of a header that is repeated in one line, but the last cookie alone."""
+    found: dict[str, str] = {}
+    for name, value in headers.items():
+        key = name.lower()
+        found[key] = f"{found[key]}, {value}" if key in found and key != "set-cookie" else value
+    return found
 
 
 async def _body(response: aiohttp.ClientResponse) -> Any:

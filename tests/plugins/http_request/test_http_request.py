@@ -29,7 +29,7 @@ class Backend:
         self.asked: list[tuple[str, str, Mapping[str, str], str]] = []
 
     async def answer(self, request: web.Request) -> web.StreamResponse:
-        self.asked.append((request.method, request.path_qs, request.headers.copy(), await request.text()))
+        self.asked.append((request.method, request.raw_path, request.headers.copy(), await request.text()))
         if "slow" in request.path:
             await asyncio.sleep(0.5)
         if "text" in request.path:
@@ -40,7 +40,10 @@ class Backend:
             return web.json_response({}, status=503, headers={"Retry-After": "7"})
         if "bad" in request.path:
             return web.json_response({"error": 1}, status=422)
-        return web.json_response({"ok": [1]}, headers={"X-Seen": "yes"})
+        answer = web.json_response({"ok": [1]}, headers={"X-Seen": "yes"})
+        for header in (("Link", "<a>"), ("Link", "<b>"), ("Set-Cookie", "a=1"), ("Set-Cookie", "b=2")):
+            answer.headers.add(*header)
+        return answer
 
 
 @pytest.fixture
@@ -78,6 +81,37 @@ async def test_a_plugin_is_asked_in_the_name_of_the_user(backend: tuple[Backend,
         ("info", "Creating GET request with http:backstage:request scaffolder action against /catalog/entities"),
         ("info", "Token is defined. Setting authorization header."),
     ]
+
+
+async def test_each_page_of_a_list_can_be_found_by_a_header_that_is_repeated(
+    backend: tuple[Backend, str], tmp_path: Path
+) -> None:
+    _, output = await ask(backend[1], tmp_path, path="/catalog/entities")
+    assert (output["headers"]["link"], output["headers"]["set-cookie"]) == ("<a>, <b>", "b=2")
+
+
+async def test_values_are_texts_as_javascript_writes_them(backend: tuple[Backend, str], tmp_path: Path) -> None:
+    one, url = backend
+    values = {"a": 1e21, "b": [1, [None, 2.0]], "c": {}, "d": None, "e": 1e-7, "f": "\ud83d"}
+    await ask(url, tmp_path, path="p/x", params=values, headers={"X-N": 1e21})
+    assert one.asked[0][1] == "/api/p/x?a=1e%2B21&b=1%2C%2C2&c=%5Bobject+Object%5D&d=null&e=1e-7&f=%EF%BF%BD"
+    assert one.asked[0][2]["X-N"] == "1e+21"
+
+
+async def test_a_path_is_sent_as_it_is_written(backend: tuple[Backend, str], tmp_path: Path) -> None:
+    one, url = backend
+    for path in ("/p/x%41", "/p/a b/é", "/p/x?y=1%2B2+3&z=%7E'", "/p/%zz", "/p/x#f", "/p/a%2fb"):
+        await ask(url, tmp_path, path=path)
+    assert [path for _, path, _, _ in one.asked] == [
+        *("/api/p/x%41", "/api/p/a%20b/%C3%A9", "/api/p/x?y=1%2B2+3&z=%7E%27", "/api/p/%zz", "/api/p/x", "/api/p/a%2fb")
+    ]
+
+
+@pytest.mark.parametrize("path", ["p/.\t./q", "p/.\n.", "p/q/.. ", "p/.%2e\t/q", "p/..\x1f"])
+async def test_no_path_leads_up_by_what_urls_leave_out(backend: tuple[Backend, str], tmp_path: Path, path: str) -> None:
+    with pytest.raises(GreenroomError, match="leads out of the APIs"):
+        await ask(backend[1], tmp_path, path=path)
+    assert backend[0].asked == []
 
 
 async def test_what_is_no_json_is_a_message(backend: tuple[Backend, str], tmp_path: Path) -> None:
