@@ -64,13 +64,19 @@ class Listing:
         offset: int,
     ) -> tuple[list[TaskRow], int]:
         """The tasks, and how many there are without paging. None: any creator, any status; no order: the newest first."""
-        creators = None if created_by is None else sorted(set(created_by))
-        wanted = None if statuses is None else sorted(set(statuses))
+        creators = None if created_by is None else _possible(created_by)
+        wanted = None if statuses is None else _possible(statuses)
         total: int = await self._db.fetchval(self._sql.count_tasks, creators, wanted)
         if limit == 0 or offset >= total:
             return [], total
         query = plan(creators, wanted, order, limit)
-        return [TaskRow(*row) for row in await self._db.fetch(query, creators, wanted, limit, offset)], total
+        most = None if limit is None else min(limit, total)
+        return [TaskRow(*row) for row in await self._db.fetch(query, creators, wanted, most, offset)], total
+
+
+def _possible(values: Sequence[str]) -> list[str]:
+    """Those that a task may have: each once, and none with a NUL, which Postgres cannot even be asked for."""
+    return sorted({value for value in values if "\0" not in value})
 
 
 def plan(creators: Sequence[str] | None, statuses: Sequence[str] | None, order: Order, limit: int | None) -> str:

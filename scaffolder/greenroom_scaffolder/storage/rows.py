@@ -87,6 +87,11 @@ class Held(msgspec.Struct, frozen=True):
     """Seconds since then, or since the database has been there."""
 
 
+def storable(text: str | None) -> str | None:
+    """A text as Postgres can hold it; where a NUL was, there is the sign for what cannot be shown."""
+    return text and text.replace("\0", "\ufffd")
+
+
 def read_id(task_id: str) -> UUID:
     """Raises NotFoundError for what no task can be called."""
     try:

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import logging
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 from uuid import UUID
 
+import asyncpg
 import msgspec
 
-from greenroom.db import Connection, Database
+from greenroom.db import Connection, Database, Record
 from greenroom.errors import ConflictError, NotFoundError
 from greenroom.plugin import Migrations
 from greenroom.sql import Queries, load
-from greenroom_scaffolder.storage.gathering import Gatherer
+from greenroom_scaffolder.storage.gathering import PASSING, Gatherer
 from greenroom_scaffolder.storage.listing import Listing
 from greenroom_scaffolder.storage.rows import Claim, EventRow, Followed, Held, NewTask, Progress, TaskRow, read_id
+
+log = logging.getLogger("greenroom.scaffolder")
 
 MIGRATIONS = Migrations("scaffolder", Path(__file__).with_name("migrations"))
 
@@ -32,6 +36,10 @@ ENDED = ("cancelled", "completed", "failed", "skipped")
 
 Move = tuple[str, str, str]
 """Of a task: its creator, the status it had, and the one it has."""
+Attempt = tuple[UUID, int]
+"""A task, and how often it was claimed."""
+Freeing = Callable[[Connection, Sequence[Attempt]], Awaitable[tuple[int, int]]]
+"""Takes tasks from their workers; answers how many are open again, and how many failed."""
 
 _encode = msgspec.json.Encoder().encode
 
@@ -163,18 +171,17 @@ class Store:
         """The tasks that workers are at."""
         return [Held(*row) for row in await self.database.fetch(self.sql.held)]
 
-    async def free(self, tasks: Sequence[tuple[UUID, int]], *, lost: bool, most_losses: int = 3) -> tuple[int, int]:
+    async def free(self, tasks: Sequence[Attempt], *, lost: bool, most_losses: int = 3) -> tuple[int, int]:
         """Have tasks that a worker was at (in that attempt) claimed again; returns how many are, and how many failed instead.
 
         Those do of which a worker was lost (`lost`) more than `most_losses` times since they last got on, or whose template
         says that they must not go on (strategy `none`)."""
 
-        async def free(conn: Connection) -> tuple[int, int]:
-            ids, attempts = [id_ for id_, _ in tasks], [attempt for _, attempt in tasks]
+        async def free(conn: Connection, some: Sequence[Attempt]) -> tuple[int, int]:
             reopened: list[Reopening] = []
             failed: list[tuple[UUID, str]] = []
             moved: list[Move] = []
-            for id_, created_by, strategy, losses, cancelled in await conn.fetch(self.sql.lock_lost, ids, attempts):
+            for id_, created_by, strategy, losses, cancelled in await self._locked(conn, some):
                 text = None if cancelled or not lost else _hopeless(strategy, losses, most_losses)
                 if text is not None:
                     failed.append((id_, text))
@@ -186,20 +193,38 @@ class Store:
             await self._recount(conn, moved)
             return len(reopened), len(failed)
 
-        return await self.database.retrying(free) if tasks else (0, 0)
+        return await self._freed(tasks, free)
 
     async def close_stale(self, age: timedelta) -> int:
         """Fail the tasks from which nothing was heard for that long, in upstream's words. Returns how many."""
 
-        async def close(conn: Connection) -> int:
-            stale = await conn.fetch(self.sql.overdue, age)
-            ids, attempts = [row["id"] for row in stale], [row["attempt"] for row in stale]
-            found = await conn.fetch(self.sql.lock_lost, ids, attempts)
+        async def close(conn: Connection, some: Sequence[Attempt]) -> tuple[int, int]:
+            found = await self._locked(conn, some)
             await self._fail(conn, [(row["id"], STALE) for row in found], told=False)
             await self._recount(conn, [(row["created_by"], "processing", "failed") for row in found])
-            return len(found)
+            return 0, len(found)
 
-        return await self.database.retrying(close)
+        stale = await self.database.fetch(self.sql.overdue, age)
+        _, failed = await self._freed([(row["id"], row["attempt"]) for row in stale], close)
+        return failed
+
+    async def _locked(self, conn: Connection, tasks: Sequence[Attempt]) -> list[Record]:
+        return await conn.fetch(self.sql.lock_lost, [id_ for id_, _ in tasks], [attempt for _, attempt in tasks])
+
+    async def _freed(self, tasks: Sequence[Attempt], free: Freeing) -> tuple[int, int]:
+        """All in one transaction; each in its own where one is in the way, so that it does not keep the others."""
+        if not tasks:
+            return 0, 0
+        try:
+            return await self.database.retrying(lambda conn: free(conn, tasks))
+        except PASSING:
+            raise
+        except asyncpg.PostgresError as error:
+            if len(tasks) == 1:
+                log.error("the task %s cannot be taken from its worker: %s", tasks[0][0], error)
+                return 0, 0
+        counts = [await self._freed([task], free) for task in tasks]
+        return sum(reopened for reopened, _ in counts), sum(failed for _, failed in counts)
 
     async def drop_workspaces(self, age: timedelta) -> int:
         """Forget what the workspaces of tasks held that ended so long ago. Returns of how many."""

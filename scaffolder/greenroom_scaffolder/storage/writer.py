@@ -17,6 +17,7 @@ from greenroom.db import Database
 from greenroom.errors import ConflictError, InputError
 from greenroom.sql import Queries
 from greenroom_scaffolder.storage.gathering import PASSING, settle
+from greenroom_scaffolder.storage.rows import storable
 
 log = logging.getLogger("greenroom.scaffolder")
 
@@ -52,11 +53,22 @@ class StepNote(msgspec.Struct, frozen=True):
     state: bytes
 
 
+class EventNote(msgspec.Struct, frozen=True):
+    """One event; `at` is when it happened (monotonic)."""
+
+    type: str
+    body: bytes
+    at: float
+    step_id: str | None = None
+    """The step that it is about."""
+    status: str | None = None
+    """What became of the step."""
+
+
 class Leaf(msgspec.Struct):
     """What one task wrote since the last transaction."""
 
-    events: list[tuple[str, bytes, float]] = []
-    """Type, body, and when (monotonic)."""
+    events: list[EventNote] = []
     steps: dict[str, StepNote] = {}
     checkpoints: dict[str, bytes] = {}
     workspace: Kept | None = None
@@ -132,9 +144,9 @@ class Book:
         return Written(self, self.batch, leaf, waits)
 
     def forgive(self) -> None:
-        """Go on writing, without what could not be stored."""
+        """Go on writing, without what could not be stored, and what was written since nobody could tell that it cannot."""
         if not isinstance(self.error, LostTaskError):
-            self.error = None
+            self.error, self._leaf = None, Leaf()
 
     def end(self, error: Exception) -> None:
         """Nothing more can be written."""
@@ -253,12 +265,14 @@ class Writer:
                 await asyncio.sleep(rest * random.uniform(0.5, 1.0))  # noqa: S311 - spreads rivals, hides nothing
                 rest = min(rest * 2, LONGEST_REST)
                 batch = [one for one in batch if one.book in self._under_way]
-            except UNSTORABLE as error:
-                if len(batch) == 1:
+            except asyncpg.PostgresError as error:
+                if len(batch) > 1:  # one of them is to blame
+                    for written in batch:
+                        await self._settle([written])
+                elif isinstance(error, UNSTORABLE):
                     self._refuse(batch[0], UnstorableError(f"What the task came to cannot be stored: {error}"))
                 else:
-                    for written in batch:
-                        await self._commit([written])
+                    raise
                 return
             else:
                 self._note(None)
@@ -325,7 +339,7 @@ async def _within(event: asyncio.Event, seconds: float) -> None:
 
 def _told(one: Written, took: float) -> float:
     """When the last of its events happened, or those before: the database may have looked at its clock as late as it could."""
-    return max(one.book.told, one.leaf.events[-1][2]) + took if one.leaf.events else one.book.told
+    return max(one.book.told, one.leaf.events[-1].at) + took if one.leaf.events else one.book.told
 
 
 def _columns(batch: Sequence[Written]) -> tuple[list[Any], ...]:
@@ -333,7 +347,11 @@ def _columns(batch: Sequence[Written]) -> tuple[list[Any], ...]:
     however long those took."""
     now = monotonic()
     tasks = [(w.book.id, w.book.attempt, w.batch, w.leaf.ended, w.leaf.gets_on) for w in batch]
-    events = [(w.book.id, type_, body, now - max(at, w.book.told)) for w in batch for type_, body, at in w.leaf.events]
+    events = [
+        (w.book.id, e.type, e.body, storable(e.step_id), e.status, now - max(e.at, w.book.told))
+        for w in batch
+        for e in w.leaf.events
+    ]
     steps = [(w.book.id, id_, s.status, s.state) for w in batch for id_, s in w.leaf.steps.items()]
     checkpoints = [(w.book.id, key, value) for w in batch for key, value in w.leaf.checkpoints.items()]
     workspaces = [
@@ -343,7 +361,7 @@ def _columns(batch: Sequence[Written]) -> tuple[list[Any], ...]:
     ]
     return (
         *_turned(tasks, 5),
-        *_turned(events, 4),
+        *_turned(events, 6),
         *_turned(steps, 4),
         *_turned(checkpoints, 3),
         *_turned(workspaces, 2),

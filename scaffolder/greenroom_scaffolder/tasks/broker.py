@@ -19,7 +19,7 @@ from greenroom.auth import (
     UserPrincipal,
 )
 from greenroom_scaffolder.storage.listing import Order
-from greenroom_scaffolder.storage.rows import Claim, NewTask, TaskRow, read_id
+from greenroom_scaffolder.storage.rows import Claim, NewTask, TaskRow, read_id, storable
 from greenroom_scaffolder.storage.store import Store
 from greenroom_scaffolder.tasks.events import TaskEvent
 from greenroom_scaffolder.tasks.following import Feed, TaskEvents
@@ -167,10 +167,10 @@ def _read(initiator: _Initiator) -> Credentials:
 
 
 def _strategy(spec: Mapping[str, Any]) -> str | None:
-    """What the template says of recovery."""
+    """What the template says of recovery; what Postgres cannot hold is none that there is."""
     recovery = spec.get("EXPERIMENTAL_recovery")
     strategy = recovery.get("EXPERIMENTAL_strategy") if isinstance(recovery, Mapping) else None
-    return strategy if isinstance(strategy, str) else None
+    return storable(strategy) if isinstance(strategy, str) else None
 
 
 def _stored(row: TaskRow) -> StoredTask:

@@ -11,7 +11,7 @@ import msgspec
 
 from greenroom.errors import GreenroomError
 from greenroom_scaffolder.storage.rows import Claim, Progress
-from greenroom_scaffolder.storage.writer import Book, Kept, StepNote
+from greenroom_scaffolder.storage.writer import Book, EventNote, Kept, StepNote
 from greenroom_scaffolder.tasks.task import Checkpoint, EventType, Outcome, StepState, TaskState, retried
 
 _encode = msgspec.json.Encoder().encode
@@ -35,7 +35,8 @@ class TaskJournal:
         self._kept: bytes | None = None
 
     def event(self, body: Mapping[str, Any], kind: EventType = "log") -> None:
-        self._book.leaf.events.append((kind, _encode(body), monotonic()))
+        step_id, status = body.get("stepId") or None, body.get("status")
+        self._book.leaf.events.append(EventNote(kind, _encode(body), monotonic(), step_id, status))
 
     def step(self, step_id: str, state: StepState) -> None:
         self._book.leaf.steps[step_id] = StepNote(state.status, self._seal(_encode(state)))
@@ -64,7 +65,7 @@ class TaskJournal:
         if outcome.error is not None:
             told["error"] = outcome.error
         leaf = self._book.leaf
-        leaf.events.append(("completion", _encode(told), monotonic()))
+        leaf.events.append(EventNote("completion", _encode(told), monotonic()))
         leaf.ended = outcome.status
 
 

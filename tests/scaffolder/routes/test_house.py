@@ -10,6 +10,7 @@ from typing import Any
 
 import aiohttp
 import pytest
+from yarl import URL
 
 from tests.support.house import Opened, at_an_address
 from tests.support.postgres import TestServer
@@ -175,3 +176,63 @@ async def test_figures_and_status_tell_of_tasks(api: aiohttp.ClientSession, hous
     async with api.get(f"{house.address}/metrics") as answer:
         text = await answer.text()
     assert 'scaffolder_task_count{result="ok",template="template:default/say"} 1.0' in text
+
+
+NUL = "a%00b"
+MANY = 2**63 - 1
+ODD = [
+    f"tasks?createdBy={NUL}",
+    f"tasks?status={NUL}&status=completed",
+    f"tasks?order=asc:{NUL}",
+    f"tasks?status=completed&limit={MANY}&offset=1",
+    f"tasks?order=asc:created_by&limit={MANY}&offset=1",
+    f"tasks?limit={MANY}0&offset={MANY}0",
+    f"tasks/{NUL}",
+    f"tasks/{NUL}/events",
+    f"tasks/{NUL}/eventstream",
+    "tasks/{task}/events?after=%00",
+    "tasks/{task}/eventstream?after=%00",
+    f"templates/default/template/{NUL}/parameter-schema",
+    f"templates/{NUL}/template/say/parameter-schema",
+    f"templates/default/{NUL}/say/parameter-schema",
+]
+WISHES: list[tuple[str, dict[str, Any]]] = [
+    (f"tasks/{NUL}/cancel", {}),
+    (f"tasks/{NUL}/retry", {}),
+    ("tasks/{task}/retry", {"secrets": {"KEY": "\0", "\0": "x"}}),
+    ("tasks", {"templateRef": "a\0b", "values": {}}),
+    ("tasks", {"templateRef": "template:a\0/say", "values": {}}),
+    ("tasks", {"templateRef": "say", "values": {"what": "\0", "\0": {"\0": "\0"}}, "secrets": {"\0": "\0"}}),
+    (f"autocomplete/{NUL}/{NUL}", {"token": "\0", "context": {"\0": "\0"}}),
+    ("dry-run", {"template": {"\0": "\0"}, "values": {}, "directoryContents": []}),
+    (
+        "dry-run",
+        {
+            "template": {
+                "apiVersion": "scaffolder.backstage.io/v1beta3",
+                "kind": "Template",
+                "metadata": {"name": "\0"},
+                "spec": {
+                    "type": "\0",
+                    "steps": [{"id": "\0", "action": "debug:log", "input": {"message": "\0"}}],
+                },
+            },
+            "values": {"\0": "\0"},
+            "secrets": {"\0": "\0"},
+            "directoryContents": [{"path": "\0", "base64Content": "AA=="}],
+        },
+    ),
+]
+
+
+async def test_no_text_with_a_nul_and_no_number_is_an_error_of_the_servers_own(api: aiohttp.ClientSession) -> None:
+    task = await create(api, what="x")
+    await until_ended(api, task)
+    answers = {}
+    for place in ODD:
+        async with api.get(URL(place.format(task=task), encoded=True)) as answer:
+            answers[place] = (answer.status, (await answer.text())[:300])
+    for place, body in WISHES:
+        async with api.post(URL(place.format(task=task), encoded=True), json=body) as answer:
+            answers[f"{place} {body}"] = (answer.status, (await answer.text())[:300])
+    assert {place: told for place, told in answers.items() if told[0] >= 500} == {}

@@ -93,6 +93,17 @@ async def test_every_page_is_that_of_looking_at_all_tasks(store: Store) -> None:
         )
 
 
+async def test_what_no_task_can_have_finds_none_and_a_page_of_any_size_is_a_page(store: Store) -> None:
+    await filled(store, 20, 3)
+    assert await store.listing.page(["a\0b"], None, [], None, 0) == ([], 0)
+    assert await store.listing.page(None, ["completed\0"], [], None, 0) == ([], 0)
+    everything, _ = await store.listing.page(None, None, [], None, 0)
+    for order, limit in itertools.product(ORDERS, (2**63 - 1, 10**30)):
+        page, total = await store.listing.page(None, None, order, limit, 1)
+        assert (len(page), total) == (19, 20)
+    assert {task.id for task in page} < {task.id for task in everything}
+
+
 @pytest.mark.parametrize("order", ORDERS)
 @pytest.mark.parametrize("by", [None, ["user:default/u1"], ["user:default/u1", "user:default/u2"]])
 @pytest.mark.parametrize("status", [None, ["open"], ["failed", "completed"]])

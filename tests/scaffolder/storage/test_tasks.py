@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from datetime import timedelta
+from pathlib import Path
+from shutil import copy
 from typing import Any
 from uuid import UUID, uuid4
 
 import msgspec
 import pytest
 
+from greenroom.db import Database
 from greenroom.errors import ConflictError, NotFoundError
+from greenroom.migrate import migrate
+from greenroom.plugin import Migrations
 from greenroom_scaffolder.storage.rows import NewTask
 from greenroom_scaffolder.storage.store import LOST, MIGRATIONS, Store
 from tests.scaffolder.tasks.house import tell
@@ -214,3 +220,65 @@ async def test_tasks_of_lost_workers_go_on_begin_anew_or_fail_as_their_templates
     assert [claim.resumed for claim in sorted(await store.claim(100, None), key=lambda claim: tasks[str(claim.id)])] == [
         True, False
     ] * 10  # fmt: skip
+
+
+async def test_of_steps_that_are_not_shown_any_more_nobody_hears_that_they_failed(store: Store) -> None:
+    task = await create(store, strategy="startOver")
+    for step in ("forgotten", "known"):
+        (claim,) = await store.claim(1, None)
+        async with store.database.transaction() as conn:
+            began = f'{{"stepId":"{step}","status":"processing"}}'
+            await tell(conn, task, ["log"], [began.encode()])
+        freed = await store.free([(claim.id, claim.attempt)], lost=True, most_losses=1)
+    assert freed == (0, 1)
+    failed = [body["stepId"] for _, body in await events(store, task) if body.get("status") == "failed"]
+    assert failed == ["known"]
+
+
+IN_THE_WAY = """
+CREATE FUNCTION in_the_way() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'in the way'; END $$;
+CREATE TRIGGER in_the_way BEFORE INSERT ON task_events FOR EACH ROW WHEN (NEW.task_id = '{task}') EXECUTE FUNCTION in_the_way();
+"""
+
+
+@pytest.mark.parametrize("strategy", [None, "none"])
+async def test_a_lost_task_that_cannot_be_given_back_keeps_no_other_from_it(
+    store: Store, strategy: str | None, caplog: pytest.LogCaptureFixture
+) -> None:
+    tasks = [await create(store, strategy=strategy) for _ in range(5)]
+    lost = [(claim.id, claim.attempt) for claim in await store.claim(5, None)]
+    await store.database.execute(IN_THE_WAY.format(task=tasks[2]))
+    assert sum(await store.free(lost, lost=True)) == 4
+    statuses = [(await store.get(task)).status for task in tasks]
+    assert [task for task, status in zip(tasks, statuses, strict=True) if status == "processing"] == [tasks[2]]
+    assert await store.tally() == {"processing": 1, "failed" if strategy else "open": 4}
+    assert [record.message for record in caplog.records] == [
+        f"the task {tasks[2]} cannot be taken from its worker: in the way"
+    ]
+
+
+async def test_a_task_that_cannot_be_closed_keeps_no_other_open(store: Store) -> None:
+    tasks = [await create(store) for _ in range(3)]
+    await store.claim(3, None)
+    await store.database.execute(IN_THE_WAY.format(task=tasks[0]))
+    assert await store.close_stale(timedelta(0)) == 2
+    assert await store.tally() == {"failed": 2, "processing": 1}
+
+
+async def test_a_task_that_is_under_way_at_an_update_is_cancelled_at_its_step(
+    database: Database, tmp_path: Path
+) -> None:
+    for path in sorted(MIGRATIONS.folder.glob("*.sql"))[:3]:
+        copy(path, tmp_path)
+    await migrate(database, [Migrations("scaffolder", tmp_path)])
+    task = uuid4()
+    await database.execute("INSERT INTO tasks (id, created_by, status) VALUES ($1, '', 'processing')", task)
+    bodies = [b'{"stepId":"a","message":"\\u0000"}', b'{"message":"\\\\u0000"}']
+    await database.execute(
+        "INSERT INTO task_events (task_id, type, body) SELECT $1, 'log', * FROM unnest($2::json[])", task, bodies
+    )
+    await migrate(database, [MIGRATIONS])
+    store = Store(database)
+    await store.cancel(str(task))
+    told = [row.body for row in await store.events(task, 0)]
+    assert told == [*bodies, b'{"message":"Step a has been cancelled.","stepId":"a","status":"cancelled"}']

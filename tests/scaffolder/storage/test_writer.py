@@ -13,7 +13,7 @@ import pytest
 
 from greenroom_scaffolder.storage.rows import NewTask
 from greenroom_scaffolder.storage.store import MIGRATIONS, Store
-from greenroom_scaffolder.storage.writer import Book, LostTaskError, StepNote, UnstorableError, Writer
+from greenroom_scaffolder.storage.writer import Book, EventNote, LostTaskError, StepNote, UnstorableError, Writer
 from tests.support.postgres import MigratedDatabase
 
 
@@ -70,7 +70,7 @@ async def open_book(store: Store, writer: Writer) -> Book:
 
 
 def log(book: Book, text: str) -> None:
-    book.leaf.events.append(("log", text.encode(), monotonic()))
+    book.leaf.events.append(EventNote("log", text.encode(), monotonic()))
 
 
 async def logged(store: Store, id_: UUID) -> list[bytes]:
@@ -149,6 +149,19 @@ async def test_what_cannot_be_stored_is_the_trouble_of_its_own_task(store: Store
     assert await logged(store, bad.id) == [b'"then this"']
 
 
+async def test_a_fault_that_nobody_expected_costs_the_task_that_it_comes_from_and_no_other(
+    store: Store, writer: Writer
+) -> None:
+    bad, good = await open_book(store, writer), await open_book(store, writer)
+    await store.database.execute(f"ALTER TABLE task_events ADD CHECK (task_id <> '{bad.id}')")
+    log(bad, '"bad"')
+    log(good, '"good"')
+    results = await asyncio.gather(bad.durable(), good.durable(), return_exceptions=True)
+    assert isinstance(results[0], LostTaskError)
+    assert results[1] is None
+    assert await logged(store, good.id) == [b'"good"']
+
+
 async def test_a_running_task_gives_signs_of_life(store: Store, writer: Writer) -> None:
     book = await open_book(store, writer)
     before = (await store.get(str(book.id))).heartbeat_at
@@ -175,7 +188,7 @@ async def test_waiting_while_a_batch_is_under_way_is_waiting_for_that_batch(
 
 async def test_events_keep_the_time_at_which_they_happened(store: Store, writer: Writer) -> None:
     book = await open_book(store, writer)
-    book.leaf.events.append(("log", b"1", monotonic() - 60))
+    book.leaf.events.append(EventNote("log", b"1", monotonic() - 60))
     log(book, "2")
     await book.durable()
     first, second = await store.events(book.id, 0)

@@ -115,7 +115,8 @@ def said(event: TaskEvent) -> str:
 async def tell(conn: Connection, task_id: str, types: Sequence[str], bodies: Sequence[bytes]) -> None:
     """Events of a task whose row is held, and news of them."""
     await conn.execute(
-        "INSERT INTO task_events (task_id, type, body) SELECT $1::uuid, * FROM unnest($2::text[], $3::json[])",
+        """INSERT INTO task_events (task_id, type, body, step_id, status)
+        SELECT $1::uuid, type, body, body ->> 'stepId', body ->> 'status' FROM unnest($2::text[], $3::json[]) AS e (type, body)""",
         UUID(task_id),
         types,
         bodies,
@@ -155,6 +156,16 @@ async def until(true: Callable[[], Awaitable[Any]], seconds: float = 60.0) -> No
             await asyncio.sleep(0.02)
 
 
+async def cut_once(database: Database) -> None:
+    """All sessions of the pool are ended, last that of whoever asks."""
+    with suppress(Exception):
+        await database.execute(
+            """select pg_terminate_backend(pid) from (
+                select pid from pg_stat_activity where datname = current_database() order by pid = pg_backend_pid() offset 0
+            ) s"""
+        )
+
+
 @asynccontextmanager
 async def cut(database: Database) -> AsyncIterator[None]:
     """All sessions of the pool are ended at some moment of the block, again and again."""
@@ -162,10 +173,7 @@ async def cut(database: Database) -> AsyncIterator[None]:
 
     async def cutting() -> None:
         while not done.is_set():
-            with suppress(Exception):
-                await database.execute(
-                    "select pg_terminate_backend(pid) from pg_stat_activity where datname = current_database()"
-                )
+            await cut_once(database)
             with suppress(TimeoutError):
                 async with asyncio.timeout(0.05):
                     await done.wait()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from time import monotonic
 from typing import Any
 from uuid import UUID
@@ -11,13 +12,14 @@ import pytest
 
 from greenroom.auth import NOBODY
 from greenroom.db import Database
+from greenroom.errors import ServiceUnavailableError
 from greenroom_scaffolder.storage.store import MIGRATIONS
 from greenroom_scaffolder.storage.writer import LostTaskError
 from greenroom_scaffolder.tasks.acting import Act
 from greenroom_scaffolder.tasks.task import Checkpoint, Journal, Outcome, StepState, Task
 from greenroom_scaffolder.tasks.worker import Watch
 from greenroom_scaffolder.workspace.sealing import SealError
-from tests.scaffolder.tasks.house import SPEC, Process, Reversed, cut, nothing, process, until
+from tests.scaffolder.tasks.house import SPEC, Process, Reversed, cut, cut_once, nothing, process, until
 from tests.support.postgres import MigratedDatabase
 
 
@@ -26,7 +28,8 @@ async def database(migrated_database: MigratedDatabase) -> Database:
     return await migrated_database([MIGRATIONS])
 
 
-BEGAN = """INSERT INTO task_events (task_id, type, body) VALUES ($1, 'log', '{"stepId":"a","status":"processing"}')"""
+BEGAN = """INSERT INTO task_events (task_id, type, body, step_id, status)
+    VALUES ($1, 'log', '{"stepId":"a","status":"processing"}', 'a', 'processing')"""
 
 
 async def waiting(task: Task, journal: Journal, cancel: asyncio.Event) -> Outcome:
@@ -202,6 +205,91 @@ async def test_what_postgres_cannot_hold_fails_its_task_and_no_other(database: D
         ends = await asyncio.gather(*(one.ended(id_) for id_ in tasks))
         assert [end for end in ends if end != "completed"] == ["failed"]
         assert b"cannot be stored" in bytes((await one.broker.events(tasks[3]))[-1].body)
+
+
+async def test_what_cannot_be_stored_while_a_task_runs_ends_it_once(database: Database) -> None:
+    async def run(task: Task, journal: Journal, cancel: asyncio.Event) -> Outcome:
+        journal.checkpoint("a.k\0ey", Checkpoint(1))
+        await journal.durable()
+        raise AssertionError("unreachable: it cannot be stored")
+
+    async with process(database, run) as one:
+        one.work()
+        id_ = await one.create()
+        assert await one.ended(id_) == "failed"
+        (end,) = await one.broker.events(id_)
+        assert (end.type, b"cannot be stored" in bytes(end.body)) == ("completion", True)
+
+
+@pytest.mark.parametrize("step", ["a", "a\0b"])
+async def test_a_task_that_logs_what_postgres_makes_no_text_of_is_cancelled_and_found_like_any_other(
+    database: Database, step: str
+) -> None:
+    async def run(task: Task, journal: Journal, cancel: asyncio.Event) -> Outcome:
+        journal.event({"message": "Beginning step a", "stepId": step, "status": "processing"})
+        journal.event({"message": "binary \0", "stepId": step})
+        await journal.durable()
+        await asyncio.sleep(3600)
+        raise AssertionError("unreachable: it is cancelled before")
+
+    async with process(database) as two:
+        async with process(database, run) as one:
+            one.work()
+            id_ = await one.create({**SPEC, "EXPERIMENTAL_recovery": {"EXPERIMENTAL_strategy": "none"}})
+            other = await one.create()
+            await began(one, id_)
+            await began(one, other)
+            await one.broker.cancel(id_)
+            await one.die()
+        shown = step.replace("\0", "\ufffd")
+        assert f"Step {shown} has been cancelled." in await two.messages(id_)
+        await database.execute("UPDATE tasks SET cancelled = false")  # a cancelled one is gone on with, to be ended
+
+        async def found() -> bool:
+            await two.lookout.look()
+            return [(await two.broker.get(task)).status for task in (id_, other)] == ["failed", "open"]
+
+        await until(found)
+        bodies = [bytes(event.body).decode() for event in await two.broker.events(id_)]
+        assert f'"stepId":"{shown}","status":"failed"' in bodies[-2]
+
+
+async def test_a_strategy_of_recovery_with_a_nul_is_none_that_there_is(database: Database) -> None:
+    async with process(database) as one:
+        one.work()
+        recovery = {"EXPERIMENTAL_strategy": "startOver\0"}
+        assert await one.ended(await one.create({**SPEC, "EXPERIMENTAL_recovery": recovery})) == "completed"
+
+
+async def test_tasks_run_on_while_the_database_is_read_only_for_a_while(database: Database) -> None:
+    go = asyncio.Event()
+
+    async def run(task: Task, journal: Journal, cancel: asyncio.Event) -> Outcome:
+        journal.event({"message": "Beginning step a", "stepId": "a", "status": "processing"})
+        await go.wait()
+        return Outcome("completed")
+
+    name = await database.fetchval("SELECT current_database()")
+    became = f'BEGIN READ WRITE; ALTER DATABASE "{name}" SET default_transaction_read_only = '
+    async with process(database, run) as one:
+        one.work()
+        id_ = await one.create()
+        await began(one, id_)
+        await database.execute(f"{became} on; COMMIT")
+        await cut_once(database)
+        await until(lambda: asyncio.sleep(0, "ReadOnly" in one.worker._writer.trouble))
+        go.set()
+        assert one.worker.busy == 1
+        await database.execute(f"{became} off; COMMIT")
+        await cut_once(database)
+
+        async def is_done() -> bool:
+            with suppress(ServiceUnavailableError):  # not each session that was cut is known to be
+                return (await one.broker.get(id_)).status == "completed"
+            return False
+
+        await until(is_done)
+        assert await database.fetchval("SELECT attempt FROM tasks") == 1
 
 
 async def test_cancelling_reaches_the_run_in_whatever_process(

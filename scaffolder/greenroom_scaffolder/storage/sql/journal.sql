@@ -7,29 +7,32 @@ WITH mine AS (
     WHERE t.id = r.id AND t.attempt = r.attempt AND t.status = 'processing' AND t.written < r.batch
     RETURNING t.id, t.created_by, t.attempt, t.cancelled, r.ended
 ), noted AS (
-    INSERT INTO task_events (task_id, type, body, created_at)
-    SELECT e.id, e.type, e.body, clock_timestamp() - e.age * interval '1 second'
-    FROM unnest($7::uuid[], $8::text[], $9::json[], $10::float8[]) WITH ORDINALITY AS e (id, type, body, age, nr) JOIN mine ON mine.id = e.id
+    INSERT INTO task_events (task_id, type, body, step_id, status, created_at)
+    SELECT e.id, e.type, e.body, e.step_id, e.status, clock_timestamp() - e.age * interval '1 second'
+    FROM unnest($7::uuid[], $8::text[], $9::json[], $10::text[], $11::text[], $12::float8[])
+        WITH ORDINALITY AS e (id, type, body, step_id, status, age, nr) JOIN mine ON mine.id = e.id
     ORDER BY e.nr
     RETURNING task_id, id
 ), stepped AS (
     INSERT INTO task_steps (task_id, step_id, attempt, status, state)
     SELECT s.id, s.step_id, mine.attempt, s.status, s.state
-    FROM unnest($11::uuid[], $12::text[], $13::text[], $14::bytea[]) AS s (id, step_id, status, state)
+    FROM unnest($13::uuid[], $14::text[], $15::text[], $16::bytea[]) AS s (id, step_id, status, state)
     JOIN mine ON mine.id = s.id
     ON CONFLICT (task_id, step_id) DO UPDATE SET attempt = excluded.attempt, status = excluded.status, state = excluded.state
 ), checked AS (
     INSERT INTO task_checkpoints (task_id, key, value)
-    SELECT c.* FROM unnest($15::uuid[], $16::text[], $17::bytea[]) AS c (id, key, value) JOIN mine ON mine.id = c.id
+    SELECT c.* FROM unnest($17::uuid[], $18::text[], $19::bytea[]) AS c (id, key, value) JOIN mine ON mine.id = c.id
     ON CONFLICT (task_id, key) DO UPDATE SET value = excluded.value
 ), kept AS (
     INSERT INTO task_workspaces (task_id, archive)
-    SELECT w.* FROM unnest($18::uuid[], $19::bytea[]) AS w (id, archive) JOIN mine ON mine.id = w.id
+    SELECT w.* FROM unnest($20::uuid[], $21::bytea[]) AS w (id, archive) JOIN mine ON mine.id = w.id
     ON CONFLICT (task_id) DO UPDATE SET archive = excluded.archive
 ), wiped AS (
     DELETE FROM task_secrets USING mine WHERE task_id = mine.id AND mine.ended IS NOT NULL
 ), cleared AS (
     DELETE FROM task_workspaces USING mine WHERE task_id = mine.id AND mine.ended = 'completed'
+), forgotten AS ( -- what was to be hidden of what is not gone on with (`tasks/hiding.py`)
+    DELETE FROM task_checkpoints USING mine WHERE task_id = mine.id AND mine.ended = 'completed' AND key LIKE 'hidden#%'
 ), counted AS (
     INSERT INTO task_tallies AS a (created_by, status, n)
     SELECT created_by, 'processing', -count(*) FROM mine WHERE ended IS NOT NULL GROUP BY created_by

@@ -28,7 +28,7 @@ SELECT created_by, status, strategy, began FROM tasks WHERE id = $1 FOR NO KEY U
 
 -- name: newest_step
 -- The step that was last heard of, of events from $2 on.
-SELECT body ->> 'stepId' FROM task_events WHERE task_id = $1 AND id >= $2 AND coalesce(body ->> 'stepId', '') <> '' ORDER BY id DESC LIMIT 1
+SELECT step_id FROM task_events WHERE task_id = $1 AND id >= $2 AND step_id IS NOT NULL ORDER BY id DESC LIMIT 1
 
 -- name: mark_cancelled
 -- Whoever runs the task, or will, is to stop; its secrets are nobody's any more.
@@ -82,22 +82,23 @@ WITH given AS MATERIALIZED (
 SELECT count(pg_notify::text) FROM told
 
 -- name: fail_tasks
--- End tasks of which no worker says how: $2 why, $3 the completion that tells of it. The steps that they were at have failed, too.
+-- End tasks of which no worker says how: $2 why, $3 the completion that tells of it. The steps that they were at have failed, too,
+-- as far as they are shown.
 WITH given AS MATERIALIZED (
     SELECT * FROM unnest($1::uuid[], $2::text[], $3::json[]) AS g (id, message, completion)
 ), caught AS (
-    SELECT g.id, g.message, e.step_id, e.last FROM given g CROSS JOIN LATERAL (
-        SELECT body ->> 'stepId' AS step_id, max(id) AS last FROM task_events
-        WHERE task_id = g.id AND type = 'log' AND body ->> 'status' IS NOT NULL AND body ->> 'stepId' IS NOT NULL
-        GROUP BY body ->> 'stepId' HAVING (array_agg(body ->> 'status' ORDER BY id DESC))[1] = 'processing'
+    SELECT g.id, g.message, e.step_id, e.last FROM given g JOIN tasks t ON t.id = g.id CROSS JOIN LATERAL (
+        SELECT step_id, max(id) AS last FROM task_events
+        WHERE task_id = g.id AND id >= t.began AND step_id IS NOT NULL AND status IS NOT NULL
+        GROUP BY step_id HAVING (array_agg(status ORDER BY id DESC))[1] = 'processing'
     ) e
 ), noted AS (
-    INSERT INTO task_events (task_id, type, body)
-    SELECT id, type, body FROM (
+    INSERT INTO task_events (task_id, type, body, step_id, status)
+    SELECT id, type, body, step_id, status FROM (
         SELECT id, 'log' AS type, (
             SELECT row_to_json(b) FROM (SELECT message, step_id AS "stepId", 'failed' AS status) b
-        ) AS body, last FROM caught
-        UNION ALL SELECT id, 'completion', completion, NULL FROM given
+        ) AS body, step_id, 'failed' AS status, last FROM caught
+        UNION ALL SELECT id, 'completion', completion, NULL, NULL, NULL FROM given
     ) e ORDER BY id, last NULLS LAST
     RETURNING task_id, id
 ), wiped AS (
