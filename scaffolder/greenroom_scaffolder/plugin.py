@@ -58,7 +58,7 @@ from greenroom_scaffolder.tasks.worker import Janitor, Lookout, Worker
 from greenroom_scaffolder.templating import Engine
 from greenroom_scaffolder.templating.backstage import backstage_filters
 from greenroom_scaffolder.workspace.quota import Quota
-from greenroom_scaffolder.workspace.sealing import CONFIGURED, Keyring, KeySource, configured, keys_from
+from greenroom_scaffolder.workspace.sealing import CONFIGURED, Keyring, keys_from
 
 CENSUS = 15.0
 """Seconds between two counts of the tasks."""
@@ -268,15 +268,16 @@ def _keyring(config: ScaffolderConfig, backend: BackendConfig, data: DataFolder)
     return keys_from(_configured_keys(config, backend), data.path / KEY_FILE)
 
 
-def _configured_keys(config: ScaffolderConfig, backend: BackendConfig) -> list[KeySource]:
+def _configured_keys(config: ScaffolderConfig, backend: BackendConfig) -> list[str]:
+    """Ours, then upstream's `backend.auth.keys[].secret`, which are taken as they are."""
     own = [key.secret for key in config.secrets.keys]
     upstream = [key["secret"] for key in backend.auth.keys or () if isinstance(key, Mapping) and key.get("secret")]
-    return configured(own, upstream)
+    return [*own, *upstream]
 
 
 def lone_key(config: ScaffolderConfig, backend: BackendConfig, host: Host) -> None:
     """An embedded database and the key file lie in one folder, and come and go together. Another database outlives the file."""
-    if backend.database.embedded or any(source.secrets for source in _configured_keys(config, backend)):
+    if backend.database.embedded or _configured_keys(config, backend):
         return
     host.log.warning(
         "%s: none is configured, so the secrets of tasks are sealed with %s, which this machine alone has. Where it is lost, or "

@@ -6,14 +6,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import timedelta
-from typing import Any
 
 import msgspec
 
 from greenroom.settings import FieldError
 
 SHORTEST_KEY = 16
-"""Characters; a key is stretched, but what can be guessed stays guessable."""
+"""Characters: keys are derived from a secret fast, so it must not be guessable."""
+SHORTEST_LEASE = timedelta(seconds=5)
+"""A worker gives a sign of life each second; some may be late."""
 
 
 class Author(msgspec.Struct):
@@ -40,10 +41,6 @@ class Recovery(msgspec.Struct, rename="camel"):
     stale_timeout: timedelta | None = None
     """Without a heartbeat for so long, a worker is lost, and another takes the task up. None: the scaffolder's own."""
     workspace_provider: str | None = None
-
-    def __post_init__(self) -> None:
-        if self.stale_timeout is not None and self.stale_timeout < timedelta(seconds=1):
-            raise FieldError("staleTimeout", "expected at least a second", hint="such as `30s`")
 
 
 class Auditing(msgspec.Struct, rename="camel"):
@@ -133,7 +130,6 @@ class ScaffolderConfig(msgspec.Struct, rename="camel"):
     secrets: Secrets = msgspec.field(default_factory=Secrets)
     workspace: WorkspaceLimits = msgspec.field(default_factory=WorkspaceLimits)
     events: EventStreams = msgspec.field(default_factory=EventStreams)
-    actions: dict[str, Any] = {}
     scripts: list[str] = []
     """Folders of programs that are actions, each with its description beside it."""
     shutdown_grace: timedelta = timedelta(seconds=10)
@@ -152,14 +148,25 @@ class ScaffolderConfig(msgspec.Struct, rename="camel"):
     @property
     def stale_after(self) -> timedelta | None:
         """After which silence a worker counts as lost; None: the scaffolder's own."""
-        given = self.task_recovery.stale_timeout if self.task_recovery else None
-        return given or self.recover_tasks_timeout
+        _, given = self._lease
+        return None if given is None else max(given, SHORTEST_LEASE)
+
+    @property
+    def _lease(self) -> tuple[str, timedelta | None]:
+        """Where it is given, and what."""
+        if self.task_recovery is not None and self.task_recovery.stale_timeout is not None:
+            return "taskRecovery.staleTimeout", self.task_recovery.stale_timeout
+        return "EXPERIMENTAL_recoverTasksTimeout", self.recover_tasks_timeout
 
     def cautions(self) -> Iterable[str]:
         """What is accepted, and does not do what it does upstream."""
         recovery = self.task_recovery
         if self.recover_tasks is False or (recovery is not None and not recovery.enabled):
             yield "taskRecovery: tasks outlive the process that runs them in any case; this setting has no effect"
+        place, lease = self._lease
+        if lease is not None and lease < SHORTEST_LEASE:
+            seconds = SHORTEST_LEASE.total_seconds()
+            yield f"{place}: workers that live would be taken for lost; {seconds:g} s are waited, which is the least"
         if (recovery is not None and recovery.workspace_provider) or self.serialize_workspace_to:
             yield "taskRecovery.workspaceProvider: workspaces are kept in the database; this setting has no effect"
         if self.serialize_workspace is False:

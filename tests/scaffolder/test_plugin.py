@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,8 @@ from greenroom.permissions import Permissions
 from greenroom.plugin import DataFolder
 from greenroom.settings import BackendConfig, load
 from greenroom_scaffolder.plugin import Workshop, lone_key
-from greenroom_scaffolder.settings import ScaffolderConfig
+from greenroom_scaffolder.settings import SHORTEST_LEASE, ScaffolderConfig
+from greenroom_scaffolder.storage.writer import BEAT
 from tests.support.policy import Policy
 
 OUTSIDE = {"database": {"client": "pg", "connection": "postgres://db.test/greenroom"}}
@@ -54,6 +56,14 @@ def test_a_key_that_may_vanish_before_the_database_does_is_warned_of(
         assert "openssl rand -base64 32" in caplog.messages[0]
 
 
+def read(folder: Path, given: Any) -> tuple[ScaffolderConfig, list[str]]:
+    """The section as it stands in a file, and what is said of it."""
+    layer = folder / "app-config.yaml"
+    layer.write_bytes(msgspec.yaml.encode({"scaffolder": given}))
+    config = load([layer], {})
+    return config.section("scaffolder", ScaffolderConfig), config.warnings
+
+
 @pytest.mark.parametrize(
     ("given", "place"),
     [
@@ -63,13 +73,31 @@ def test_a_key_that_may_vanish_before_the_database_does_is_warned_of(
         ({"workspace": {"maxFiles": 0}}, "workspace.maxFiles"),
         ({"events": {"heartbeat": "1ms"}}, "events.heartbeat"),
         ({"shutdownGrace": "-1s"}, "shutdownGrace"),
+        ({"secrets": {"keys": [*KEY["secrets"]["keys"], {"secret": "short!"}]}}, r"secrets.keys\[1\].secret"),
     ],
 )
 def test_what_cannot_be_meant_is_refused_by_its_place(tmp_path: Path, given: Any, place: str) -> None:
-    layer = tmp_path / "app-config.yaml"
-    layer.write_bytes(msgspec.yaml.encode({"scaffolder": given}))
-    with pytest.raises(ConfigError, match=f"scaffolder.{place}"):
-        load([layer], {}).section("scaffolder", ScaffolderConfig)
+    with pytest.raises(ConfigError, match=f"scaffolder.{place}") as caught:
+        read(tmp_path, given)
+    assert "short!" not in str(caught.value)
+
+
+@pytest.mark.parametrize("place", ["taskRecovery.staleTimeout", "EXPERIMENTAL_recoverTasksTimeout"])
+@pytest.mark.parametrize(("given", "stale"), [("0s", 5), ("1s", 5), ("5s", 5), ("30s", 30)])
+def test_workers_that_live_are_not_taken_for_lost_however_short_a_time_is_configured(
+    tmp_path: Path, place: str, given: str, stale: int
+) -> None:
+    first, _, second = place.partition(".")
+    config, warnings = read(tmp_path, {first: {second: given} if second else given})
+    assert config.stale_after == timedelta(seconds=stale)
+    assert timedelta(seconds=5 * BEAT) <= SHORTEST_LEASE
+    clamped = f"scaffolder.{place}: workers that live would be taken for lost; 5 s are waited, which is the least"
+    assert any(clamped in one for one in warnings) is (given in ("0s", "1s"))
+
+
+def test_a_key_that_nothing_reads_is_told_of(tmp_path: Path) -> None:
+    _, warnings = read(tmp_path, {"actions": {"a": 1}})
+    assert ["scaffolder.actions" in one and "unknown key" in one for one in warnings] == [True]
 
 
 @pytest.mark.parametrize(("level", "shown"), [(logging.DEBUG, True), (logging.INFO, False)])

@@ -7,7 +7,7 @@ import binascii
 import os
 import secrets
 import stat
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
@@ -21,9 +21,6 @@ from greenroom.errors import ConfigError, GreenroomError
 
 CONFIGURED = "scaffolder.secrets.keys"
 """Where the keys stand in app-config: `[{secret: ...}]`, the first seals."""
-
-SHORTEST = 16
-"""Characters of a configured secret: keys are derived from it fast, so it must not be guessable."""
 
 _VERSION = "gr1"
 _PURPOSE = b"greenroom scaffolder task secrets 1: "
@@ -44,14 +41,6 @@ class Key(NamedTuple):
 
     name: str
     cipher: AESGCM
-
-
-class KeySource(NamedTuple):
-    """Secrets of one config section, the newest first."""
-
-    path: str
-    secrets: Sequence[str]
-    shortest: int = 1
 
 
 class Keyring:
@@ -88,12 +77,11 @@ class Keyring:
         return None if name == self._keys[0].name else self.seal(self.open(sealed, task_id), task_id)
 
 
-def keys_from(sources: Iterable[KeySource], fallback_file: Path | None) -> Keyring:
-    """The keys of all sources, in order; those of the file come last. Without any, the file is made, for this machine alone.
+def keys_from(given: Iterable[str], fallback_file: Path | None) -> Keyring:
+    """The keys of these secrets, in order; that of the file comes last. Without any, the file is made, for this machine alone.
 
-    Raises ConfigError for a secret that is too short, for a file that others may read or that is no key, and when there is
-    neither a key nor a file."""
-    keys = [_key(secret.encode()) for source in sources for secret in _checked(source)]
+    Raises ConfigError for a file that others may read or that is no key, and when there is neither a key nor a file."""
+    keys = [_key(secret.encode()) for secret in given]
     if fallback_file is not None and (fallback_file.exists() or not keys):
         keys.append(_key(_from_file(fallback_file)))
     if not keys:
@@ -101,21 +89,6 @@ def keys_from(sources: Iterable[KeySource], fallback_file: Path | None) -> Keyri
             CONFIGURED, "is missing: the secrets of tasks are kept sealed", hint="a list of {secret: ...}"
         )
     return Keyring(keys)
-
-
-def configured(own: Sequence[str], upstream: Sequence[str]) -> list[KeySource]:
-    """The section of ours, then upstream's `backend.auth.keys[].secret`, which is taken as it is."""
-    return [KeySource(CONFIGURED, own, SHORTEST), KeySource("backend.auth.keys", upstream)]
-
-
-def _checked(source: KeySource) -> Sequence[str]:
-    for index, secret in enumerate(source.secrets):
-        if len(secret) < source.shortest:
-            hint = "make one with: openssl rand -base64 32"
-            raise ConfigError(
-                f"{source.path}[{index}].secret", f"must have at least {source.shortest} characters", hint=hint
-            )
-    return source.secrets
 
 
 def _key(secret: bytes) -> Key:

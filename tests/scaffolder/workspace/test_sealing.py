@@ -13,10 +13,8 @@ from hypothesis import strategies as st
 from greenroom.errors import ConfigError
 from greenroom_scaffolder.workspace.sealing import (
     Keyring,
-    KeySource,
     SealError,
     UnknownKeyError,
-    configured,
     keys_from,
 )
 
@@ -24,7 +22,7 @@ PLAIN = b'{"token": "ghp_a-very-secret-token"}'
 
 
 def ring(*secrets: str) -> Keyring:
-    return keys_from(configured(secrets, []), None)
+    return keys_from(secrets, None)
 
 
 OLD, NEW = "an-old-secret-of-some-length", "a-new-secret-of-some-length"
@@ -96,17 +94,9 @@ def test_a_missing_key_says_what_to_configure() -> None:
         ring(NEW).open(ring(OLD).seal(PLAIN, "t"), "t")
 
 
-def test_a_short_secret_stops_the_start() -> None:
-    with pytest.raises(ConfigError, match=r"scaffolder\.secrets\.keys\[1\]\.secret: must have at least 16") as caught:
-        ring(NEW, "short!")
-    assert "short!" not in str(caught.value)
-
-
-def test_upstreams_keys_are_taken_when_there_are_none_of_ours(tmp_path: Path) -> None:
-    theirs = keys_from(configured([], ["dev"]), tmp_path / "key")
+def test_no_file_is_made_where_a_key_is_configured(tmp_path: Path) -> None:
+    keys_from([NEW], tmp_path / "key")
     assert not (tmp_path / "key").exists()
-    ours = keys_from(configured([NEW], ["dev"]), None)
-    assert ours.open(theirs.seal(PLAIN, "t"), "t") == PLAIN
 
 
 def test_without_any_key_a_file_is_made_for_its_owner_alone(tmp_path: Path) -> None:
@@ -115,7 +105,7 @@ def test_without_any_key_a_file_is_made_for_its_owner_alone(tmp_path: Path) -> N
     assert file.stat().st_mode & 0o777 == 0o600
     assert [one.name for one in file.parent.iterdir()] == ["key"]
     assert keys_from([], file).open(sealed, "t") == PLAIN
-    assert keys_from([KeySource("a.b", [NEW])], file).open(sealed, "t") == PLAIN, "also once a key is configured"
+    assert keys_from([NEW], file).open(sealed, "t") == PLAIN, "also once a key is configured"
 
 
 def test_of_many_processes_that_start_at_once_all_have_the_same_key(tmp_path: Path) -> None:
