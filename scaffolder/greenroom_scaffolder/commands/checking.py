@@ -12,7 +12,7 @@ import msgspec
 
 from greenroom.cli.configuration import config_option
 from greenroom.cli.output import console, show
-from greenroom_scaffolder.commands.answers import answers, secret_option, value_option, values_option
+from greenroom_scaffolder.commands.answers import Block, answers, secret_option, value_option, values_option
 from greenroom_scaffolder.commands.cases import Case
 from greenroom_scaffolder.commands.following import told
 
@@ -155,17 +155,32 @@ def _show_findings(found: Sequence[Any], form: str) -> None:
 @click.command(short_help="Print the form of a template, as frontends get it.")
 @template_argument
 @click.option("--example", is_flag=True, help="Print values that the form takes, for --values.")
-def parameters(file: Path, example: bool) -> None:
-    """Print the form of the template in FILE, as frontends get it, or values that it takes."""
+@click.pass_context
+def parameters(ctx: click.Context, file: Path, example: bool) -> None:
+    """Print the form of the template in FILE, as frontends get it, or values that it takes.
+
+    Exit codes: 0 printed, 1 not all values could be made up, 2 wrong usage.
+    """
     from greenroom_scaffolder.commands.bench import read_template_file
-    from greenroom_scaffolder.templates.generate import good_values
     from greenroom_scaffolder.templates.parameters import parameter_schema
 
     template = read_template_file(file)
-    if not example:
-        show(msgspec.to_builtins(parameter_schema(template)), "json")
-        return
+    if example:
+        ctx.exit(0 if _show_example(template.blocks) else 1)
+    show(msgspec.to_builtins(parameter_schema(template)), "json")
+
+
+def _show_example(blocks: Sequence[Block]) -> bool:
+    """Whether the form takes what was printed, but for its secrets."""
+    from greenroom_scaffolder.commands.examples import example
+
     values: dict[str, Any] = {}
-    for block in template.blocks:
-        values |= next((one for one in good_values(block) if isinstance(one, dict)), {})
+    wrong: list[str] = []
+    for block in blocks:
+        made, problems = example(block)
+        values |= made
+        wrong += problems
     show(values, "yaml")
+    for problem in wrong:
+        click.secho(f"not all could be made up: {problem}", fg="yellow", err=True)
+    return not wrong

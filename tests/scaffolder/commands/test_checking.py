@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
+
+import yaml
 
 from tests.scaffolder.commands.test_suites import TEMPLATE, written
 from tests.support.called import Run
@@ -83,6 +86,68 @@ def test_the_form_is_printed_and_values_that_it_takes(greenroom: Run, tmp_path: 
     form = json.loads(greenroom("template", "parameters", file).out)
     assert [step["schema"]["required"] for step in form["steps"]] == [["name"]]
     assert greenroom("template", "parameters", file, "--example").out.startswith("name: ")
+
+
+def with_form(tmp_path: Path, *pages: dict[str, Any]) -> Path:
+    file = written(tmp_path).with_name("template.yaml")
+    form = "    required: [name]\n    properties: {name: {type: string}}\n"
+    file.write_text(TEMPLATE.replace(form, "".join(f"    - {json.dumps(page)}\n" for page in pages)))
+    return file
+
+
+def test_an_example_says_which_page_it_has_no_values_for(greenroom: Run, tmp_path: Path) -> None:
+    odd = {"type": "string", "pattern": "^q{7}$"}
+    file = with_form(
+        tmp_path,
+        {"required": ["name"], "properties": {"name": {"type": "string", "default": "ada"}}},
+        {"properties": {"spare": {"type": "string"}}},
+        {"required": ["odd", "port"], "properties": {"odd": odd, "port": {"type": "integer", "minimum": 1024}}},
+    )
+    told = greenroom("template", "parameters", file, "--example")
+    assert (told.code, yaml.safe_load(told.out)) == (1, {"name": "ada", "port": 1024})
+    assert told.err == 'not all could be made up: instance requires property "odd"\n'
+
+
+def test_an_example_takes_what_pickers_offer_and_descriptions_show(greenroom: Run, tmp_path: Path) -> None:
+    options = {"allowedHosts": ["git.example"], "allowedOwners": ["fleet"], "allowedRepos": ["ferry"]}
+    address = r"^git\.harbour\.example\?owner=[a-z]+$"
+    file = with_form(
+        tmp_path,
+        {"required": ["repo"], "properties": {"repo": {"ui:field": "RepoUrlPicker", "ui:options": options}}},
+        {
+            "required": ["address"],
+            "properties": {
+                "address": {
+                    "type": "string",
+                    "pattern": address,
+                    "description": "As in `git.harbour.example?owner=fleet`, say.",
+                }
+            },
+        },
+    )
+    told = greenroom("template", "parameters", file, "--example")
+    made = {"repo": "git.example?owner=fleet&repo=ferry", "address": "git.harbour.example?owner=fleet"}
+    assert (told.code, yaml.safe_load(told.out), told.err) == (0, made, "")
+
+
+def test_an_example_is_taken_by_a_dry_run_which_wants_secrets_by_themselves(greenroom: Run, tmp_path: Path) -> None:
+    secret = {"type": "string", "ui:field": "Secret"}
+    file = with_form(
+        tmp_path, {"required": ["name", "token"], "properties": {"name": {"default": "a"}, "token": secret}}
+    )
+    (tmp_path / "values.yaml").write_text(greenroom("template", "parameters", file, "--example").out)
+    (tmp_path / "token").write_text("hunter2")
+    told = greenroom(
+        "template",
+        "dry-run",
+        file,
+        "--values",
+        tmp_path / "values.yaml",
+        "-s",
+        f"token=@{tmp_path / 'token'}",
+        "--json",
+    )
+    assert (told.code, json.loads(told.out)["error"], "hunter2" in told.out) == (0, None, False)
 
 
 def test_placeholders_stand_for_files_beside_the_template(greenroom: Run, tmp_path: Path) -> None:
