@@ -220,7 +220,10 @@ def _names_of_link(root: Path, target: str) -> list[str]:
 
 
 class Walk:
-    """One descent. At most two descriptors are open at a time, however deep it goes."""
+    """One descent. At most two descriptors are open at a time, however deep it goes.
+
+    It goes up by `..` where that is the very folder through which it came: to come from the root again each time would take as long
+    as the tree is deep for each of its folders."""
 
     def __init__(self, root: Path, make: Callable[[], None] | None = None) -> None:
         self._root = root
@@ -229,6 +232,7 @@ class Walk:
         self._length = 0
         self._links = 0
         self._folder = os.open(root, FOLDER)
+        self._seen = [_identity(self._folder)]
 
     def __enter__(self) -> Self:
         return self
@@ -238,11 +242,11 @@ class Walk:
 
     def go(self, path: list[str]) -> int:
         """The descriptor of a real folder, by the shortest way from where we are; -1 when it is missing. Raises OSError."""
-        known = len(self._above)
-        if self._above != path[:known]:
-            self._restart([])
-            known = 0
-        for name in path[known:]:
+        shared = min(len(self._above), len(path))
+        while self._above[:shared] != path[:shared]:
+            shared -= 1
+        self._rise(shared)
+        for name in path[shared:]:
             self._down(name)
         return self._folder
 
@@ -305,11 +309,35 @@ class Walk:
     def _up(self) -> None:
         if not self._above:
             raise NotAllowedError(OUTSIDE)
-        self._restart(self._above[:-1])
+        self._rise(len(self._above) - 1)
+
+    def _rise(self, depth: int) -> None:
+        """To the folder on our way that is so many below the root."""
+        if self._folder < 0 or len(self._above) - depth > depth:
+            self._restart(self._above[:depth])
+        while len(self._above) > depth:
+            if not self._back():
+                self._restart(self._above[:depth])
+
+    def _back(self) -> bool:
+        """One up, unless that is another folder than the one we came through: what we are in may have been moved, or deleted."""
+        try:
+            above = os.open("..", FOLDER, dir_fd=self._folder)
+        except OSError:
+            return False
+        if _identity(above) != self._seen[-2]:
+            os.close(above)
+            return False
+        self.close()
+        self._folder = above
+        self._seen.pop()
+        self._length -= len(self._above.pop()) + 1
+        return True
 
     def _restart(self, above: list[str]) -> None:
         self.close()
         self._above, self._length, self._folder = [], 0, os.open(self._root, FOLDER)
+        self._seen = [_identity(self._folder)]
         for name in above:
             self._down(name)
 
@@ -321,6 +349,7 @@ class Walk:
         self._folder = deeper
         self._length += len(name) + 1
         self._above.append(name)
+        self._seen.append(_identity(deeper))
 
     def _open(self, name: str) -> int:
         try:
@@ -332,3 +361,11 @@ class Walk:
         with suppress(FileExistsError):  # another thread was faster
             os.mkdir(name, 0o777, dir_fd=self._folder)
         return os.open(name, FOLDER, dir_fd=self._folder)
+
+
+def _identity(folder: int) -> tuple[int, int]:
+    """What tells an open folder from all others that there are; of a missing one, nothing."""
+    if folder < 0:
+        return (-1, -1)
+    about = os.fstat(folder)
+    return about.st_dev, about.st_ino

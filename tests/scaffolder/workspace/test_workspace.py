@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -12,9 +13,10 @@ from pathlib import Path
 import pytest
 
 from greenroom.errors import ConflictError, InputError, NotAllowedError
-from greenroom_scaffolder.workspace.descent import OUTSIDE, FileError
+from greenroom_scaffolder.workspace.descent import OUTSIDE, FileError, Walk, leads_inside
 from greenroom_scaffolder.workspace.quota import Quota, QuotaError, Usage
 from greenroom_scaffolder.workspace.workspace import MoveError, Workspace
+from tests.support.waiting import slowness
 
 
 @pytest.fixture
@@ -388,6 +390,35 @@ def test_deleting_follows_no_link(workspace: Workspace, outside: Path) -> None:
     assert [entry.path for entry in workspace.entries()] == ["keep", "keep/file"]
     with pytest.raises(NotAllowedError):
         workspace.discard(".")
+
+
+def test_a_walk_does_not_go_up_to_where_its_folder_was_moved(workspace: Workspace, outside: Path) -> None:
+    workspace.mkdir("a/b/c")
+    with Walk(workspace.path) as walk:
+        walk.go(["a", "b", "c"])
+        (workspace.path / "a/b").rename(outside / "b")
+        assert os.fstat(walk.go(["a"])).st_ino == (workspace.path / "a").stat().st_ino
+        walk.go(["a", "x"])
+        assert walk.go(["a", "b"]) == -1, "it is not there any more"
+        assert os.path.samestat(os.fstat(walk.go([])), workspace.path.stat())
+
+
+def test_many_folders_deep_down_are_looked_at_without_coming_from_the_root_each_time(tmp_path: Path) -> None:
+    """A thousand folders above two thousand: an archive of some kilobytes held a thread of the tasks for minutes."""
+    workspace = Workspace.create(tmp_path, "task", Quota())
+    folder = os.open(workspace.path, os.O_RDONLY)
+    for _ in range(1500):
+        os.mkdir("d", dir_fd=folder)
+        above, folder = folder, os.open("d", os.O_RDONLY, dir_fd=folder)
+        os.close(above)
+    for number in range(2000):
+        os.mkdir(str(number), dir_fd=folder)
+    os.close(folder)
+    began = time.process_time()
+    assert workspace.usage().files == 3500
+    assert leads_inside(workspace.path, ["d"] * 1500, "1/../" * 800)
+    assert time.process_time() - began < 3 * slowness()
+    workspace.remove()
 
 
 def test_a_very_deep_tree_goes_away(workspace: Workspace) -> None:
