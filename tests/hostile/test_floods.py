@@ -19,7 +19,7 @@ from greenroom.telemetry import Metrics
 from greenroom_scaffolder.tasks.dry_run import DryRuns
 from greenroom_scaffolder.tasks.meters import Meters
 from greenroom_scaffolder.tasks.runner import THREADS, Bounds
-from greenroom_scaffolder.workspace.redaction import MOST_SECRET, LargeSecretsError
+from greenroom_scaffolder.workspace.redaction import MOST_SECRET, MOST_SECRETS, LargeSecretsError
 from tests.hostile.conftest import breathes, memory_of
 from tests.scaffolder.tasks.rehearsal import Notebook, log, made, run_steps, runner_of, spec_of, task_of
 from tests.support.waiting import slowness
@@ -150,6 +150,28 @@ async def test_names_of_steps_do_not_fill_the_memory_with_figures(tmp_path: Path
 async def test_secrets_that_take_long_to_look_for_are_refused(tmp_path: Path) -> None:
     with pytest.raises(LargeSecretsError, match="65536 characters together"):
         await DryRuns(runner_of(tmp_path)).run(spec_of(), secrets={"A": "x" * 60_000, "B": "y" * 6_000})
+
+
+async def test_more_secrets_than_anybody_has_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(LargeSecretsError, match="1000 secrets, and no more"):
+        await DryRuns(runner_of(tmp_path)).run(spec_of(), secrets={f"S{n}": "pin" for n in range(MOST_SECRETS + 1)})
+
+
+@pytest.mark.parametrize("size", [5, 8, 60])
+async def test_a_thousand_small_secrets_keep_nobody_waiting(tmp_path: Path, size: int) -> None:
+    chance = random.Random(1)
+    secrets = {f"S{n}": "".join(chance.choices(string.printable[:94], k=size)) for n in range(MOST_SECRETS)}
+
+    async def talk(ctx: ActionContext[Any]) -> None:
+        for _ in range(150):
+            ctx.log.info("some line of a log")
+            await asyncio.sleep(0)
+
+    began = time.process_time()
+    async with breathes():
+        await ran(tmp_path, talk, secrets=secrets)
+        await DryRuns(runner_of(tmp_path)).run(spec_of(log("hello")), secrets=secrets)
+    assert time.process_time() - began < 30 * slowness()
 
 
 LETTERS = "".join(random.Random(1).choices(string.ascii_letters + "\n", k=MOST_SECRET))

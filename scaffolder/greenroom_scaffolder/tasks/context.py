@@ -125,9 +125,8 @@ class StepContext(Generic[I]):
             return known.value
         made = self._remembered(key, await make())
         self._frame.checkpoints[name] = made
-        change = None if self._frame.dry_run else await self._frame.keeper.changes()
-        if change is not None:
-            change.write(self._frame.journal, self._frame.checkpoints)
+        if not self._frame.dry_run:
+            await self._frame.keeper.keep(self._frame.journal, self._frame.checkpoints)
         self._frame.journal.checkpoint(name, made)
         await self._frame.durable()
         return made.value

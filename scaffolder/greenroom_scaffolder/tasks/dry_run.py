@@ -44,7 +44,7 @@ class MemoryJournal:
     def step(self, step_id: str, state: StepState) -> None:
         pass
 
-    def workspace(self, archive: bytes | None) -> None:
+    async def workspace(self, archive: bytes | None) -> None:
         pass
 
     def checkpoint(self, key: str, outcome: Checkpoint) -> None:
@@ -103,7 +103,8 @@ class DryRuns:
         journal = MemoryJournal()
         known = with_token(secrets or {}, initiator, str(spec.get("steps")))
         task = Task(str(uuid4()), {**spec, "templateInfo": info}, None, known, initiator, TaskState())
-        run = _Rehearsal(self._runner, task, journal, asyncio.Event(), dry=True)
+        secrets_known = await self._runner.redactor(task, dry=True)
+        run = _Rehearsal(self._runner, task, journal, asyncio.Event(), secrets_known, dry=True)
         outcome = await run.outcome()
         error = shown(run.error or GreenroomError(), run.redactor) if outcome.status == "failed" else None
         return DryRun(journal.log, run.files, outcome.output or {}, error)

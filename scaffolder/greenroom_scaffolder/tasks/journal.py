@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from hashlib import blake2b
 from time import monotonic
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import msgspec
 
 from greenroom.errors import GreenroomError
 from greenroom_scaffolder.storage.rows import Claim, Progress
 from greenroom_scaffolder.storage.writer import Book, EventNote, Kept, StepNote
+from greenroom_scaffolder.tasks.hiding import HIDDEN
 from greenroom_scaffolder.tasks.task import Checkpoint, EventType, Outcome, StepState, TaskState, retried
+from greenroom_scaffolder.workspace.threads import in_thread
+
+LITTLE = 256 * 1024
+"""Bytes that are sealed, or opened, in passing."""
+
+T = TypeVar("T")
 
 _encode = msgspec.json.Encoder().encode
 
@@ -41,12 +48,15 @@ class TaskJournal:
     def step(self, step_id: str, state: StepState) -> None:
         self._book.leaf.steps[step_id] = StepNote(state.status, self._seal(_encode(state)))
 
-    def workspace(self, archive: bytes | None) -> None:
-        digest = blake2b(archive or b"", digest_size=16).digest()
-        if digest == self._kept:
-            return
-        self._kept = digest
-        self._book.leaf.workspace = Kept(self._seal(archive) if archive else None)
+    async def workspace(self, archive: bytes | None) -> None:
+        changed = await _aside(len(archive or b""), lambda: self._changed(archive or b""))
+        if changed is not None:
+            self._kept, self._book.leaf.workspace = changed
+
+    def _changed(self, archive: bytes) -> tuple[bytes, Kept] | None:
+        """What to write, and its digest, by which it is known when it comes again."""
+        digest = blake2b(archive, digest_size=16).digest()
+        return None if digest == self._kept else (digest, Kept(self._seal(archive) if archive else None))
 
     def checkpoint(self, key: str, outcome: Checkpoint) -> None:
         self._book.leaf.checkpoints[key] = self._seal(_encode(outcome))
@@ -58,7 +68,7 @@ class TaskJournal:
         return self._sealing.seal(plain, self._id).encode()
 
     def complete(self, outcome: Outcome) -> None:
-        """The last event, with which the task ends."""
+        """The last event, with which the task ends. One that is completed is never gone on with."""
         told: dict[str, Any] = {"message": f"Run completed with status: {outcome.status}"}
         if outcome.output is not None:
             told["output"] = outcome.output
@@ -67,17 +77,30 @@ class TaskJournal:
         leaf = self._book.leaf
         leaf.events.append(EventNote("completion", _encode(told), monotonic()))
         leaf.ended = outcome.status
+        if outcome.status == "completed":
+            for key in [key for key in leaf.checkpoints if key.startswith(HIDDEN)]:
+                del leaf.checkpoints[key]
 
 
 class DroppedWorkspaceError(GreenroomError):
     """The task cannot go on: it failed so long ago that what its workspace held is not kept any more. It can begin anew"""
 
 
-def read_progress(claim: Claim, progress: Progress, sealing: Sealing) -> tuple[TaskState, bytes | None]:
+async def read_progress(claim: Claim, progress: Progress, sealing: Sealing) -> tuple[TaskState, bytes | None]:
     """How far the task had come, and the archive of its workspace. Raises SealError for what cannot be opened any more,
     DroppedWorkspaceError for what is not kept any more."""
     if progress.dropped:
         raise DroppedWorkspaceError
+    sealed = [progress.archive or b"", *(state for _, state in progress.steps.values()), *progress.checkpoints.values()]
+    return await _aside(sum(map(len, sealed)), lambda: _opened(claim, progress, sealing))
+
+
+async def _aside(size: int, work: Callable[[], T]) -> T:
+    """What is little is done in passing, all else in a thread."""
+    return work() if size <= LITTLE else await in_thread(work)
+
+
+def _opened(claim: Claim, progress: Progress, sealing: Sealing) -> tuple[TaskState, bytes | None]:
     task_id = str(claim.id)
 
     def opened(sealed: bytes) -> bytes:

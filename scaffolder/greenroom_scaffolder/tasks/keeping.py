@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import threading
 from collections.abc import Iterator
 from contextlib import suppress
 from hashlib import blake2b
@@ -34,14 +35,17 @@ class Change(msgspec.Struct, frozen=True):
     archive: bytes | None
     """None: it is too large to be kept."""
 
-    def write(self, journal: Journal, checkpoints: dict[str, Checkpoint]) -> None:
-        """What is not kept is remembered as such: a run that goes on later cannot do without it."""
+    seen: Print
+    """What it looked like before it was packed."""
+
+    async def write(self, journal: Journal, checkpoints: dict[str, Checkpoint]) -> None:
+        """What is not kept is remembered as such, together with what is: a run that goes on later cannot do without it."""
+        if self.archive is not None:
+            await journal.workspace(self.archive)
         too_large = Checkpoint(self.archive is None)
         if checkpoints.get(TOO_LARGE, Checkpoint(False)) != too_large:
             checkpoints[TOO_LARGE] = too_large
             journal.checkpoint(TOO_LARGE, too_large)
-        if self.archive is not None:
-            journal.workspace(self.archive)
 
 
 TOO_LARGE = "workspace"
@@ -54,13 +58,16 @@ class Keeper:
     def __init__(self, root: Path, name: str, quota: Quota) -> None:
         self._root, self._name, self._quota = root, name, quota
         self._workspace: Workspace | None = None
+        self._making, self._writing = threading.Lock(), asyncio.Lock()
         self._packed: Print = _EMPTY
 
     @property
     def workspace(self) -> Workspace:
-        """It is made here: most steps of small templates never look at it."""
+        """It is made here: most steps of small templates never look at it. Those who look at it first may be several threads."""
         if self._workspace is None:
-            self._workspace = Workspace.create(self._root, self._free_name(), self._quota)
+            with self._making:
+                if self._workspace is None:
+                    self._workspace = Workspace.create(self._root, self._free_name(), self._quota)
         return self._workspace
 
     @property
@@ -75,10 +82,18 @@ class Keeper:
         if archive:
             await in_thread(lambda: self._restore(archive))
 
-    async def changes(self) -> Change | None:
-        """None: it holds what was packed last. Raises QuotaError where it holds more than it may."""
+    async def keep(self, journal: Journal, checkpoints: dict[str, Checkpoint]) -> None:
+        """Write down what it holds, unless that is written. Raises QuotaError where it holds more than it may.
+
+        Of several who ask at once, one after the other: the last that is written is what it held last."""
         workspace = self._workspace
-        return None if workspace is None else await in_thread(lambda: self._changes(workspace))
+        if workspace is None:
+            return
+        async with self._writing:
+            change = await in_thread(lambda: self._changes(workspace))
+            if change is not None:
+                await change.write(journal, checkpoints)
+                self._packed = change.seen
 
     async def overflow(self) -> None:
         """Look at it again and again while a program writes into it by itself; ends only by QuotaError, or cancelled."""
@@ -114,11 +129,10 @@ class Keeper:
         if seen == self._packed:
             return None
         workspace.check()
-        self._packed = seen
         try:
-            return Change(workspace.pack())
+            return Change(workspace.pack(), seen)
         except QuotaError:
-            return Change(None)
+            return Change(None, seen)
 
 
 def _print(folder: Path) -> Print:

@@ -10,13 +10,16 @@ from typing import Any, Literal
 
 from greenroom.telemetry import Metrics
 from greenroom_scaffolder.tasks.expressions import little
+from greenroom_scaffolder.tasks.hiding import secrets_of
 from greenroom_scaffolder.tasks.task import Outcome, Task
-from greenroom_scaffolder.workspace.redaction import Redactor
+from greenroom_scaffolder.workspace.redaction import Redactor, few
 
 Result = Literal["ok", "failed", "skipped", "cancelled"]
 
 _LONGEST_PARAMETER = 256
 """Characters of a text that an audit record quotes: upstream's `scaffolder.auditor.taskParameterMaxLength`, unless it says."""
+_MOST_SECRET = 4_096
+"""Characters of secrets that are looked for in an audit record, which is written in passing."""
 _LONGEST_NAME = 200
 """Characters."""
 _MOST_TEMPLATES, _MOST_STEPS = 1_000, 100
@@ -99,11 +102,12 @@ class Audit:
         return {name: value for name, value in about.items() if value is not None}
 
     def _quoted(self, task: Task) -> Any:
-        """The parameters of a task without its secrets; of very many nothing."""
+        """The parameters of a task without its secrets; nothing where there are very many of either."""
         parameters = task.spec.get("parameters")
-        if not little(parameters):
+        secrets = secrets_of(task) if parameters else []
+        if not little(parameters) or not few(secrets, _MOST_SECRET):
             return _CUT
-        told = Redactor(task.secrets.values()).redact_tree(parameters)
+        told = Redactor(secrets).redact_tree(parameters)
         return shortened(told, self._longest) if self._longest >= 0 else told
 
     def _write(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import traceback
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from time import perf_counter
@@ -24,6 +24,7 @@ from greenroom_scaffolder.tasks.acting import GRACE, Act, contained
 from greenroom_scaffolder.tasks.answers import converted, measured, plain, said
 from greenroom_scaffolder.tasks.context import Allowance, Frame, StepContext
 from greenroom_scaffolder.tasks.expressions import Renderer, little, quick
+from greenroom_scaffolder.tasks.hiding import HidingJournal, UnkeptSecretsError, secrets_of
 from greenroom_scaffolder.tasks.keeping import TOO_LARGE, Keeper
 from greenroom_scaffolder.tasks.meters import Meters, Result, template_of
 from greenroom_scaffolder.tasks.programs import ProgramLimits
@@ -34,7 +35,7 @@ from greenroom_scaffolder.tasks.task import Checkpoint, Journal, Outcome, StepSt
 from greenroom_scaffolder.templates.options import StepOptions, step_options
 from greenroom_scaffolder.templating import Engine
 from greenroom_scaffolder.workspace.quota import Quota
-from greenroom_scaffolder.workspace.redaction import Redactor
+from greenroom_scaffolder.workspace.redaction import Redactor, few
 from greenroom_scaffolder.workspace.threads import in_thread, working_in
 
 T = TypeVar("T")
@@ -114,11 +115,14 @@ class Runner:
         self.left: set[asyncio.Task[Any]] = set()
         """Calls of actions that did not end when they were told to, and are still at it."""
 
-    def redactor(self, secrets: Iterable[str]) -> Redactor:
-        """One that knows the secrets of the environment, and these."""
-        known = self._redactor.copy()
-        for secret in secrets:
-            known.add_secret(secret)
+    async def redactor(self, task: Task, *, dry: bool = False) -> Redactor:
+        """One that knows the secrets of the environment, and those that the task has or had in an earlier run."""
+        known, secrets = self._redactor.copy(), secrets_of(task)
+        if few(secrets):
+            known.learn(secrets)
+            return known
+        with working_in(self.dry_threads if dry else self.threads):
+            await in_thread(lambda: known.learn(secrets))
         return known
 
     async def run(self, task: Task, journal: Journal, cancelled: asyncio.Event | None = None) -> Outcome:
@@ -126,7 +130,7 @@ class Runner:
 
         When this itself is cancelled the task is left as it is, for another worker. Raises what `journal.durable` raises; whatever
         an action raises is the failure of its step."""
-        return await Run(self, task, journal, cancelled or asyncio.Event()).outcome()
+        return await Run(self, task, journal, cancelled or asyncio.Event(), await self.redactor(task)).outcome()
 
 
 class Run:
@@ -136,16 +140,29 @@ class Run:
     """Steps that are counted where the log tells how many there are, and are none of the spec's."""
 
     def __init__(
-        self, runner: Runner, task: Task, journal: Journal, cancelled: asyncio.Event, *, dry: bool = False
+        self,
+        runner: Runner,
+        task: Task,
+        journal: Journal,
+        cancelled: asyncio.Event,
+        known: Redactor,
+        *,
+        dry: bool = False,
     ) -> None:
-        self._runner, self._task, self._journal, self._cancelled, self._dry = runner, task, journal, cancelled, dry
+        """`known` knows all secrets (`Runner.redactor`)."""
+        self._runner, self._task, self._cancelled, self._dry = runner, task, cancelled, dry
         environment, bounds = runner.environment, runner.bounds
+        self._journal = HidingJournal(journal, task, environment.secrets, bounds.answer)
+        hidden = self._journal.before
         self._name = f"dry-run-{task.id}" if dry else task.id
-        self._outputs = runner.redactor(task.secrets.values())
+        self._outputs = known
         """Takes secrets in all their forms out of a text, and nothing else."""
-        self.redactor = self._outputs.copy()
+        self.redactor = known.copy()
+        for text in hidden.texts:
+            self.redactor.add(text)
         self._scope = Scope(self._name, task.spec, task.secrets, environment)
-        self._scribe = Scribe(journal, self.redactor, bounds.log, guarded=self._scope.guarded, verbose=runner.verbose)
+        guarded = self._scope.guarded or bool(hidden.secrets)
+        self._scribe = Scribe(self._journal, self.redactor, bounds.log, guarded=guarded, verbose=runner.verbose)
         self.keeper = Keeper(runner.root, self._name, bounds.quota)
         self._frame = Frame(
             task_id=task.id,
@@ -157,7 +174,7 @@ class Run:
             dry_run=dry,
             keeper=self.keeper,
             scribe=self._scribe,
-            journal=journal,
+            journal=self._journal,
             checkpoints=task.state.checkpoints,
             durable=self._durable,
             most=bounds.answer,
@@ -241,6 +258,8 @@ class Run:
         unkept = self._task.state.checkpoints.get(TOO_LARGE)
         if unkept is not None and unkept.value:
             raise UnkeptWorkspaceError
+        if not self._journal.before.whole:
+            raise UnkeptSecretsError
         await self.keeper.restore(self._task.workspace)
 
     # --- a step ----------------------------------------------------------------------------------------------------
@@ -313,6 +332,7 @@ class Run:
         """All rounds of a step, but those that an earlier run has finished."""
         if call.shown is not None:
             self._scribe.line("info", call.shown, step["id"])
+        self._journal.hide(call.hidden)
         for text in call.hidden:
             self.redactor.add(text)
         options = step_options(step)
@@ -353,7 +373,7 @@ class Run:
             one.input, call.action.input, call.action.id if one.key is None else f"{call.action.id}[{one.key}]"
         )
         context = StepContext(self._frame, given, here, step["id"], step["name"])
-        attempt = 1
+        attempt, before = 1, len(self._left)
         while True:
             await self._before(place, call, attempt)
             try:
@@ -361,7 +381,8 @@ class Run:
                 return await self._answer(answer)
             except Exception as error:
                 final = attempt >= options.retry.attempts or isinstance(error, CancelledStepError)
-                if final or self._broken or self._left:  # two attempts at a time are none
+                under_way = any(not left.done() for left in self._left[before:])
+                if final or self._broken or under_way:  # two attempts at a time are none
                     raise
                 await self._pause(step, options, attempt, error)
                 attempt += 1
@@ -399,11 +420,8 @@ class Run:
         self._scribe.tell(f"Finished step {step['name']}", step["id"], "completed")
 
     async def _keep(self) -> None:
-        if self._dry:
-            return
-        change = await self.keeper.changes()
-        if change is not None:
-            change.write(self._journal, self._frame.checkpoints)
+        if not self._dry:
+            await self.keeper.keep(self._journal, self._frame.checkpoints)
 
     # --- what goes wrong -------------------------------------------------------------------------------------------
 

@@ -79,7 +79,7 @@ def with_token(secrets: Mapping[str, str], initiator: object, spec: str) -> Mapp
 class Journal(Protocol):
     """Where a run is written down: in the database for a task, in memory for a dry run.
 
-    Writing is quick and returns at once; what was written becomes durable, and visible to clients, in order and soon."""
+    Writing is quick; what was written becomes durable, and visible to clients, in order and soon."""
 
     def event(self, body: Mapping[str, Any], kind: EventType = "log") -> None:
         """An event of the task, secrets redacted: `{"message", "stepId"?, "status"?, "output"?, "error"?}`."""
@@ -89,8 +89,9 @@ class Journal(Protocol):
         """What is now known of a step."""
         ...
 
-    def workspace(self, archive: bytes | None) -> None:
-        """What the workspace holds after the step that is about to be written as finished."""
+    async def workspace(self, archive: bytes | None) -> None:
+        """What the workspace holds after the step that is about to be written as finished. This alone may take its time: what is
+        written at once when it returns goes with it."""
         ...
 
     def checkpoint(self, key: str, outcome: Checkpoint) -> None: ...

@@ -211,7 +211,7 @@ class Worker:
         trust = open_trust(self._sealing, claim)
         state, archive = TaskState(), None
         if claim.resumed:
-            state, archive = read_progress(claim, await self._store.progress(claim.id), self._sealing)
+            state, archive = await read_progress(claim, await self._store.progress(claim.id), self._sealing)
         spec = msgspec.json.decode(claim.spec)
         created_by = claim.created_by or None
         secrets = with_token(trust.secrets, trust.initiator, claim.spec.decode())

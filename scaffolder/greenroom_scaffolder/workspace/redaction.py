@@ -28,7 +28,15 @@ MASK = "***"
 """Upstream's."""
 
 MOST_SECRET = 64 * 1024
-"""Characters of all secrets of a task: to know one in all its forms takes 5 µs and 300 bytes for each."""
+"""Characters of all secrets of a task: to know one in all its forms takes up to 25 µs, and some hundred bytes, for each."""
+MOST_SECRETS = 1_000
+"""Secrets of a task: each has some dozens of forms, however short it is."""
+_FEW = 500
+"""Characters of secrets that are learnt in passing."""
+_MANY = 250
+"""Texts that are looked for one after another; of more, each place of a text is asked whether one begins there."""
+_START = 2
+"""Characters by which those are found. No text that is looked for is shorter."""
 
 _GRAM = 4
 _STRIDE = 3
@@ -58,50 +66,68 @@ def refuse_large(secrets: Mapping[str, str]) -> None:
     """Raises LargeSecretsError for secrets that nobody could look for in all that a task says."""
     if sum(map(len, secrets.values())) > MOST_SECRET:
         raise LargeSecretsError(f"The secrets of a task may have {MOST_SECRET} characters together, and no more")
+    if len(secrets) > MOST_SECRETS:
+        raise LargeSecretsError(f"A task may have {MOST_SECRETS} secrets, and no more")
+
+
+def few(secrets: Iterable[str], left: int = _FEW) -> bool:
+    """Whether they are so few characters that they may be learnt in passing: otherwise a thread does it."""
+    return all((left := left - len(secret)) >= 0 for secret in secrets)
 
 
 class Redactor:
     """Knows the secrets of one task, and takes them out of texts.
 
-    Add all before several threads use it."""
+    Learn all secrets before several threads use it; texts may be added meanwhile."""
 
     def __init__(self, secrets: Iterable[str] = (), rendered: Iterable[str] = ()) -> None:
         self._exact: dict[str, None] = {}
-        self._secrets: set[str] = set()
+        self._lengths: dict[str, frozenset[int]] = {}
+        """Of the exact ones that begin so."""
+        self._secrets: frozenset[str] = frozenset()
         self._forms: list[str] = []
         self._longest = 0
-        self._first: set[str] = set()
-        self._by_gram: dict[str, tuple[tuple[int, str], ...]] = {}
-        for secret in secrets:
-            self.add_secret(secret)
+        self._first: frozenset[str] = frozenset()
+        self._by_gram: Mapping[str, tuple[tuple[int, str], ...]] = {}
+        self.learn(secrets)
         for text in rendered:
             self.add(text)
 
     def copy(self) -> Redactor:
-        """One that knows the same, and may learn more: to know a secret in all its forms takes a third of a millisecond."""
+        """One that knows the same, and may learn more: to know a secret in all its forms takes its time."""
         other = Redactor()
-        other._exact, other._secrets = self._exact.copy(), self._secrets.copy()
-        other._forms, other._longest = self._forms, self._longest
-        other._first, other._by_gram = self._first.copy(), self._by_gram.copy()
+        other._exact, other._lengths = self._exact.copy(), self._lengths.copy()
+        other._secrets, other._forms, other._longest = self._secrets, self._forms, self._longest
+        other._first, other._by_gram = self._first, self._by_gram
         return other
 
     def add(self, text: str) -> None:
         """A text that was rendered with a secret: it is taken out whole, as it is written. One character does not count (upstream
         has it so)."""
-        if len(text.strip()) > 1:
-            self._exact[text.strip()] = None
+        text = text.strip()
+        if len(text) >= _START and text not in self._exact:
+            lengths = self._lengths.get(text[:_START], frozenset())
+            if len(text) not in lengths:
+                self._lengths[text[:_START]] = lengths | {len(text)}
+            self._exact[text] = None
 
-    def add_secret(self, secret: str) -> None:
-        """A secret itself: it is taken out in all its forms. One character does not count."""
-        secret = secret.strip()
-        if len(secret) < 2 or secret in self._secrets:
-            return
-        self._secrets.add(secret)
-        if len(squeezed(secret)) < SHORTEST:
-            self._exact.update(dict.fromkeys(exact_forms(secret)))
-        else:
-            self._exact[secret] = None
-            self._look_for(loose_forms(secret))
+    def learn(self, secrets: Iterable[str]) -> None:
+        """Secrets themselves: they are taken out in all their forms. One character does not count.
+
+        Many at once cost what they are long; one by one, each costs what was learnt before."""
+        known = {secret.strip() for secret in secrets} - self._secrets
+        new = [secret for secret in known if len(secret) >= _START]
+        loose: set[str] = set()
+        for secret in new:
+            if len(squeezed(secret)) < SHORTEST:
+                for form in exact_forms(secret):
+                    self.add(form)
+            else:
+                self.add(secret)
+                loose |= loose_forms(secret)
+        self._secrets = self._secrets.union(new)
+        if loose:
+            self._look_for(loose)
 
     def redact(self, text: str) -> str:
         """Each secret becomes `***`; of one that is wrapped, its part on each line does."""
@@ -143,25 +169,39 @@ class Redactor:
         return _SIGHT * self._longest
 
     def _look_for(self, forms: set[str]) -> None:
+        """What was known is shared with copies, and stays as it is."""
         new = forms.difference(self._forms)
         self._forms = sorted([*self._forms, *new])
         self._longest = max(map(len, self._forms))
         self._first |= {form[:_GRAM] for form in new}
+        grams: dict[str, list[tuple[int, str]]] = {}
         for form in new:
             for offset in range(_STRIDE):
-                gram = form[offset : offset + _GRAM]
-                self._by_gram[gram] = (*self._by_gram.get(gram, ()), (offset, form))
+                grams.setdefault(form[offset : offset + _GRAM], []).append((offset, form))
+        known = self._by_gram
+        self._by_gram = {**known, **{gram: (*known.get(gram, ()), *more) for gram, more in grams.items()}}
 
     def _form_beginning(self, tail: str) -> str | None:
         at = bisect_right(self._forms, tail)
         return self._forms[at] if at < len(self._forms) and self._forms[at].startswith(tail) else None
 
     def _exact_spans(self, text: str) -> Iterator[Span]:
-        for known in self._exact:
+        if len(self._exact) > _MANY:
+            yield from self._exact_spans_of_many(text)
+            return
+        for known in tuple(self._exact):
             start = text.find(known)
             while start >= 0:
                 yield start, start + len(known)
                 start = text.find(known, start + 1)
+
+    def _exact_spans_of_many(self, text: str) -> Iterator[Span]:
+        lengths = self._lengths
+        places = range(len(text) - _START + 1)
+        for place in [place for place in places if text[place : place + _START] in lengths]:
+            for length in lengths[text[place : place + _START]]:
+                if text[place : place + length] in self._exact:
+                    yield place, place + length
 
     def _loose_spans(self, text: str) -> list[Span]:
         if not self._forms:

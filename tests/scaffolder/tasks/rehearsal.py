@@ -38,7 +38,7 @@ class Notebook:
     def step(self, step_id: str, state: StepState) -> None:
         self.entries.append(("step", (step_id, state)))
 
-    def workspace(self, archive: bytes | None) -> None:
+    async def workspace(self, archive: bytes | None) -> None:
         self.entries.append(("workspace", archive))
 
     def checkpoint(self, key: str, outcome: Checkpoint) -> None:

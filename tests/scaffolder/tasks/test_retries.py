@@ -17,6 +17,7 @@ from greenroom.db import Database
 from greenroom.errors import ConflictError, NotFoundError
 from greenroom.plugin import ActionContext
 from greenroom_scaffolder.storage.store import MIGRATIONS
+from greenroom_scaffolder.tasks.hiding import HIDDEN
 from greenroom_scaffolder.tasks.worker import Janitor
 from tests.scaffolder.tasks.house import Process, process, until
 from tests.scaffolder.tasks.rehearsal import made, runner_of, spec_of
@@ -225,3 +226,65 @@ async def test_what_a_task_that_is_tried_again_had_is_not_taken_from_it(database
             await conn.execute(one.store.sql.lock_task, UUID(id_))
             assert await one.store.drop_workspaces(timedelta(0)) == 0, "somebody is about to have it tried again"
         assert await one.store.drop_workspaces(timedelta(0)) == 1
+
+
+SECRET = "correct-horse-battery-staple"
+KEEPING = spec_of(
+    {"id": "make", "action": "test:answer", "input": {"url": "https://x:${{ secrets.S }}@host"}},
+    {"action": "test:write", "input": {"path": "made.txt", "content": "${{ secrets.S }}"}},
+    {"action": "test:stop"},
+    {
+        "action": "debug:log",
+        "input": {"message": "pushing to ${{ steps.make.output.url }}", "listWorkspace": "with-contents"},
+    },
+    output={"url": "${{ steps.make.output.url }}"},
+)
+
+
+async def hidden_left(database: Database) -> int:
+    left: int = await database.fetchval("SELECT count(*) FROM task_checkpoints WHERE key LIKE $1", f"{HIDDEN}%")
+    return left
+
+
+@pytest.mark.parametrize("given", [{}, {"S": "another-secret-of-today"}])
+async def test_a_retry_hides_the_secrets_of_before_which_are_kept_sealed_and_no_longer_than_they_are_needed(
+    database: Database, tmp_path: Path, given: Mapping[str, str]
+) -> None:
+    broken = True
+
+    async def stop(_ctx: ActionContext[Any]) -> None:
+        if broken:
+            raise ValueError("stop here")
+
+    async with process(database, runner_of(tmp_path, made("test:stop", stop, idempotent=True)).run) as one:
+        one.work()
+        first, anew, dropped = [await one.create(KEEPING, {"S": SECRET}) for _ in range(3)]
+        assert {await one.ended(id_) for id_ in (first, anew, dropped)} == {"failed"}
+        assert (await secrets_left(database), await hidden_left(database)) == (0, 6), (
+            "two for each: per step that hid more"
+        )
+        broken = False
+        await one.broker.retry(first, secrets=given, initiator=NOBODY)
+        assert await over_with(one, first) == "completed"
+        told = [bytes(event.body).decode() for event in await one.broker.events(first)]
+        assert any("pushing to " in body or "***" in body for body in told)
+        assert not any(SECRET in body for body in told), told
+        assert await hidden_left(database) == 4, "nobody goes on with what is completed"
+        assert await one.store.drop_workspaces(timedelta(0)) == 2
+        assert await hidden_left(database) == 0, "nobody goes on without the workspace"
+        await one.broker.retry(anew, secrets=given, initiator=NOBODY, start_over=True)
+        assert await over_with(one, anew) == "completed"
+        assert await hidden_left(database) == 0
+
+
+async def test_what_was_to_be_hidden_of_a_run_is_forgotten_where_the_task_begins_anew(
+    database: Database, tmp_path: Path
+) -> None:
+    spec = spec_of({"action": "test:answer", "input": {"a": "${{ secrets.S }}"}}, {"action": "test:fail"})
+    async with process(database, runner_of(tmp_path).run) as one:
+        one.work()
+        id_ = await one.create(spec, {"S": SECRET})
+        assert (await one.ended(id_), await hidden_left(database)) == ("failed", 1)
+        await one.stop()
+        await one.broker.retry(id_, secrets={}, initiator=NOBODY, start_over=True)
+        assert await hidden_left(database) == 0

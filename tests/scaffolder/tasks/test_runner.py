@@ -357,6 +357,33 @@ async def test_an_action_that_never_ends_keeps_its_workspace_but_neither_task_no
     assert not runner.removals.used
 
 
+async def test_what_one_step_left_behind_does_not_keep_later_ones_from_being_tried_again(tmp_path: Path) -> None:
+    free, tries = asyncio.Event(), 0
+
+    async def deaf(ctx: ActionContext[Any]) -> None:
+        while not free.is_set():
+            with suppress(asyncio.CancelledError):
+                await free.wait()
+
+    async def flaky(ctx: ActionContext[Any]) -> None:
+        nonlocal tries
+        tries += 1
+        if tries < 3:
+            raise ValueError("not yet")
+
+    runner = runner_of(tmp_path, made("x:deaf", deaf), made("x:flaky", flaky), bounds=Bounds(grace=0.01))
+    again = {"retry": {"attempts": 3, "delay": "0s"}}
+    spec = spec_of(
+        {"action": "x:deaf", "greenroom": {"timeout": "10ms"}},
+        {"action": "x:flaky", "if": "${{ always() }}", "greenroom": again},
+    )
+    notebook = Notebook()
+    await runner.run(task_of(spec), notebook)
+    assert (tries, notebook.lines[-1]) == (3, "Finished step x:flaky")
+    free.set()
+    await runner.removals.close()
+
+
 async def test_what_is_behind_ones_back_is_gone_when_the_process_ends(tmp_path: Path) -> None:
     runner = runner_of(tmp_path, removals=Removals(most=1))
     step = {"action": "test:write", "input": {"path": "a.txt"}}

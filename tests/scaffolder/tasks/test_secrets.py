@@ -7,7 +7,7 @@ import html
 import json
 import random
 import string
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -18,7 +18,9 @@ from greenroom.errors import GreenroomError
 from greenroom.plugin import ActionContext
 from greenroom_scaffolder.settings import Environment
 from greenroom_scaffolder.tasks.dry_run import DryRuns
-from greenroom_scaffolder.tasks.task import Outcome
+from greenroom_scaffolder.tasks.hiding import HIDDEN
+from greenroom_scaffolder.tasks.runner import Bounds, Runner
+from greenroom_scaffolder.tasks.task import Outcome, Task, TaskState, retried
 from tests.scaffolder.tasks.rehearsal import Notebook, log, made, runner_of, spec_of, task_of
 
 ALPHABET = string.ascii_letters + string.digits + "+/=-_.!$%&\"'\\ {}<>äß€😀"
@@ -173,3 +175,161 @@ async def test_a_word_that_depended_on_a_secret_does_not_break_the_links_of_the_
     )
     outcome = await runner_of(tmp_path).run(task_of(spec, {"S": "s3cr3t"}), Notebook())
     assert outcome == Outcome("completed", output={"links": [{"title": "x", "url": "https://git.example/private/x"}]})
+
+
+# --- what another run goes on from -----------------------------------------------------------------------------------
+
+
+async def _make(ctx: ActionContext[Any]) -> Mapping[str, Any]:
+    """What the step was given, and what it has of the secret besides, is in its output, in a file and in a checkpoint."""
+
+    async def remember() -> list[str]:
+        return forms(ctx.secrets["S"])
+
+    ctx.files.write("kept.txt", "\n".join(forms(ctx.secrets["S"])).encode())
+    return {**ctx.input, "forms": await ctx.checkpoint("forms", remember)}
+
+
+async def _read(ctx: ActionContext[Any]) -> Mapping[str, Any]:
+    """The secret of an earlier run is nobody's to ask for."""
+    text = (ctx.workspace / "kept.txt").read_text()
+    for line in text.splitlines():
+        ctx.log.info(line)
+    return {"text": text, "secrets": sorted(ctx.secrets), "asked": ctx.input["asked"]}
+
+
+def _stopper(*, stops: bool) -> Callable[[ActionContext[Any]], Any]:
+    async def stop(ctx: ActionContext[Any]) -> None:
+        if stops:
+            raise ValueError("stop here")
+
+    return stop
+
+
+GOING_ON = spec_of(
+    {
+        "id": "make",
+        "action": "x:make",
+        "input": {
+            "url": "https://x:${{ secrets.S }}@host",
+            "piece": "${{ secrets.P | truncate(8, true, '') }}",
+            "env": "${{ environment.secrets.E }}",
+        },
+    },
+    {"id": "stop", "action": "x:stop"},
+    log("pushing to ${{ steps.make.output.url }} / ${{ steps.make.output.piece }}"),
+    log("${{ steps.make.output | dump }}", name="Log all"),
+    {"id": "read", "action": "x:read", "input": {"asked": "${{ secrets.S or 'nothing' }}"}},
+    {"action": "test:fail", "if": "${{ parameters.fail }}", "input": {"message": "${{ steps.make.output.url }}"}},
+    output={"url": "${{ steps.make.output.url }}", "all": "${{ steps }}"},
+)
+
+
+def _runner(root: Path, environment: str, *, stops: bool) -> Runner:
+    actions = [made("x:make", _make), made("x:stop", _stopper(stops=stops)), made("x:read", _read, idempotent=True)]
+    return runner_of(root, *actions, environment=Environment({}, {"E": environment}))
+
+
+async def _stopped(runner: Runner, task: Task) -> Notebook:
+    notebook = Notebook()
+    assert (await runner.run(task, notebook)).status == "failed"
+    return notebook
+
+
+def _left(notebook: Notebook, before: TaskState, *, died: bool = False) -> TaskState:
+    """What a retry starts from. Of a process that died in the step that stops there is what was on disk when that began."""
+    found = notebook.states(durable=died)
+    return retried(TaskState({**before.steps, **found.steps}, {**before.checkpoints, **found.checkpoints}))
+
+
+@pytest.mark.parametrize("given", ["none", "others", "the same"])
+@pytest.mark.parametrize("died", [False, True])
+@pytest.mark.parametrize("seed", range(40, 45))
+async def test_no_retry_shows_the_secrets_of_the_runs_before(
+    tmp_path: Path, seed: int, died: bool, given: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    chance = random.Random(seed)
+    plain = "".join(chance.choices(string.ascii_letters, k=16))
+    first = {"S": secret_of(chance), "P": plain}
+    second = {"none": {}, "others": {"S": secret_of(chance), "P": secret_of(chance)}, "the same": first}[given]
+    environments = [secret_of(chance) for _ in range(3)]
+    shown: list[Any] = []
+    spec = {**GOING_ON, "parameters": {"fail": died}}
+
+    one = await _stopped(_runner(tmp_path, environments[0], stops=True), task_of(spec, first))
+    state, archive = _left(one, TaskState(), died=died), one.archive(durable=died)
+    assert state.steps["make"].status == "completed"
+    again = task_of(spec, second, state=state, workspace=archive, resumed=True)
+    two = await _stopped(_runner(tmp_path, environments[1], stops=True), again)
+    state = _left(two, state, died=died)
+    third = task_of(spec, {}, state=state, workspace=archive, resumed=True)
+    three = Notebook()
+    outcome = await _runner(tmp_path, environments[2], stops=False).run(third, three)
+    assert outcome.status == ("failed" if died else "completed"), outcome
+    assert any("pushing" in line or "***" in line for line in three.lines)
+    if outcome.output:
+        assert outcome.output["all"]["read"]["output"]["secrets"] == []
+        assert outcome.output["all"]["read"]["output"]["asked"] == "nothing"
+
+    for notebook in (one, two, three):
+        shown += [notebook.events, [state.error for state in notebook.states().steps.values()]]
+    secrets = [*first.values(), *second.values(), environments[0]]
+    seen("a run", secrets, [*shown, outcome.output, outcome.error])
+    seen("the server's log", secrets, caplog.text)
+    assert not any(plain[:8] in line for line in three.lines)
+
+
+async def test_a_run_that_goes_on_shows_no_more_than_one_that_was_not_interrupted(tmp_path: Path) -> None:
+    secrets = {"S": "correct-horse-battery", "P": "abcdefghijklmnop"}
+    whole = Notebook()
+    await _runner(tmp_path, "of-the-house", stops=False).run(task_of(GOING_ON, secrets), whole)
+    first = await _stopped(_runner(tmp_path, "of-the-house", stops=True), task_of(GOING_ON, secrets))
+    state, archive = _left(first, TaskState(), died=True), first.archive(durable=True)
+    second = Notebook()
+    again = task_of(GOING_ON, secrets, state=state, workspace=archive, resumed=True)
+    await _runner(tmp_path, "of-the-house", stops=False).run(again, second)
+    after = "Finished step x:stop"
+    assert second.lines[second.lines.index(after) :] == whole.lines[whole.lines.index(after) :]
+    assert any(line.endswith(": ***") for line in second.lines)
+
+
+async def test_what_is_hidden_is_written_once_and_only_with_what_may_hold_it(tmp_path: Path) -> None:
+    say = log("${{ secrets.S }}")
+    keep = {"action": "test:answer", "input": {"a": "${{ secrets.S }}!"}}
+
+    async def entries(*steps: Mapping[str, Any], secrets: Mapping[str, str]) -> list[Any]:
+        notebook = Notebook()
+        await runner_of(tmp_path, environment=Environment({}, {"E": "of-the-house"})).run(
+            task_of(spec_of(*steps), secrets), notebook
+        )
+        known = notebook.states().checkpoints
+        return [known[key].value for key in known if key.startswith(HIDDEN)]
+
+    assert await entries(say, say, secrets={"S": "s3cr3t"}) == [], "nothing is kept"
+    assert await entries(keep, keep, secrets={}) == [], "nothing is hidden"
+    assert await entries(say, keep, keep, secrets={"S": "s3cr3t"}) == [
+        {"secrets": ["s3cr3t", "of-the-house"], "texts": ["s3cr3t", "s3cr3t!"]}
+    ]
+
+
+async def test_a_task_that_was_given_more_than_can_be_hidden_later_does_not_go_on(tmp_path: Path) -> None:
+    async def brief(ctx: ActionContext[Any]) -> Mapping[str, Any]:
+        return {"a": "b"}
+
+    runner = runner_of(tmp_path, made("x:brief", brief, idempotent=True), bounds=Bounds(answer=2_000))
+    given = {"action": "x:brief", "input": {"a": "${{ parameters.long }} ${{ secrets.S }}"}}
+    for length, told in ((1_000, "it broke"), (2_000, "It can begin anew")):
+        spec = spec_of(given, {"action": "test:fail"}, parameters={"long": "x" * length})
+        first = await _stopped(runner, task_of(spec, {"S": "s3cr3t"}))
+        outcome = await runner.run(task_of(spec, {}, state=retried(first.states()), resumed=True), Notebook())
+        assert told in str((outcome.error or {})["message"])
+
+
+async def test_a_task_of_an_earlier_release_goes_on(tmp_path: Path) -> None:
+    """It wrote down nothing of the kind."""
+    first = await _stopped(_runner(tmp_path, "e" * 9, stops=True), task_of(GOING_ON, {"S": "s3cr3t", "P": "p" * 9}))
+    state = retried(first.states())
+    older = {key: value for key, value in state.checkpoints.items() if not key.startswith(HIDDEN)}
+    assert len(older) < len(state.checkpoints)
+    again = task_of(GOING_ON, {}, state=TaskState(state.steps, older), workspace=first.archive(), resumed=True)
+    assert (await _runner(tmp_path, "e" * 9, stops=False).run(again, Notebook())).status == "completed"

@@ -357,7 +357,7 @@ async def test_what_a_lost_worker_had_finished_is_not_done_again(database: Datab
             done.append(step)
             journal.checkpoint(f"{step}.key", Checkpoint(step))
             journal.step(step, StepState("completed", {"of": step}))
-            journal.workspace(step.encode())
+            await journal.workspace(step.encode())
             await journal.durable()
             if step == "b" and not task.resumed:
                 reached.set()
@@ -514,7 +514,7 @@ async def test_a_large_workspace_keeps_no_other_task_waiting(database: Database)
 
     async def run(task: Task, journal: Journal, cancel: asyncio.Event) -> Outcome:
         if task.spec.get("large"):
-            journal.workspace(large)
+            await journal.workspace(large)
             journal.step("a", StepState("completed", {}))
             await journal.durable()
             journal.event({"message": "kept"})

@@ -15,7 +15,7 @@ import pytest
 from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
-from greenroom_scaffolder.workspace.redaction import Redactor, Stream
+from greenroom_scaffolder.workspace.redaction import MOST_SECRETS, Redactor, Stream
 from greenroom_scaffolder.workspace.variants import SHORTEST, dropped, folded, squeezed
 from tests.support.waiting import slowness
 
@@ -279,10 +279,38 @@ def test_megabytes_without_secrets_and_hostile_repetitions_take_no_time() -> Non
         assert time.process_time() - began < 5 * slowness()
 
 
+def test_many_small_secrets_are_learnt_and_looked_for_at_once() -> None:
+    """One after the other took more than three minutes."""
+    secrets = [f"s{number:05d}-{number * 7919 % 99_991:05d}" for number in range(MOST_SECRETS)]
+    began = time.process_time()
+    redactor = Redactor(secrets)
+    for text in ("Writing file src/main.py", f"a {secrets[7].upper()} b", "s00") * 300:
+        redactor.redact(text)
+    assert time.process_time() - began < 10 * slowness()
+    assert redactor.redact(f"a {secrets[7].upper()} b {secrets[999]}") == "a *** b ***"
+
+
+def test_a_text_for_each_of_many_items_is_learnt_and_looked_for_at_once() -> None:
+    """All begin alike, as what was rendered from one template does."""
+    redactor = Redactor(["s3cr3t-token"])
+    began = time.process_time()
+    for number in range(20_000):
+        redactor.add(f"https://x:s3cr@host.example/repository-{number}")
+        redactor.redact(f"pushing to https://host.example/repository-{number}")
+    assert time.process_time() - began < 15 * slowness()
+    assert redactor.redact("to https://x:s3cr@host.example/repository-7.") == "to ***."
+
+
+@given(st.lists(st.text("ab", min_size=1, max_size=6), max_size=6), st.text("ab", max_size=40))
+def test_many_texts_are_found_where_few_are(texts: list[str], text: str) -> None:
+    few, many = Redactor((), texts), Redactor((), [*texts, *(f"#{number}" for number in range(1_000))])
+    assert many.redact(text) == few.redact(text)
+
+
 def test_a_copy_learns_for_itself_alone() -> None:
     base = Redactor(["correct-horse-1"])
     one, other = base.copy(), base.copy()
-    one.add_secret("battery-staple-2")
+    one.learn(["battery-staple-2"])
     one.add("rendered text")
     text = "Y29ycmVjdC1ob3JzZS0x battery-STAPLE-2 rendered text correct-horse-1"
     assert one.redact(text) == "*** *** *** ***"

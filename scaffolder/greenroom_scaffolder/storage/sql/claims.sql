@@ -64,5 +64,7 @@ WITH old AS MATERIALIZED (
     ORDER BY t.id LIMIT $2 FOR NO KEY UPDATE OF t SKIP LOCKED
 ), dropped AS (
     UPDATE task_workspaces w SET archive = NULL, dropped = true FROM old WHERE w.task_id = old.id RETURNING w.task_id
+), forgotten AS (
+    DELETE FROM task_checkpoints USING old WHERE task_id = old.id AND key LIKE 'hidden#%' -- `tasks/hiding.py`
 )
 SELECT count(*) FROM dropped
