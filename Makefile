@@ -15,6 +15,9 @@ HOSTILE_EXAMPLES ?= 300
 SOAK_MINUTES ?= 60
 SOAK_OUT ?= .greenroom/soak
 
+# One test may take longer than the ten minutes after which what hangs is ended elsewhere: 500 kills, a browser's whole visit.
+LONG_TESTS := -o faulthandler_timeout=3600
+
 .DEFAULT_GOAL := help
 .PHONY: help setup run test check format bench bench-tasks bench-growth bench-report soak faults conformance e2e hostile openapi docs locks clean
 
@@ -62,8 +65,8 @@ bench-report: .venv/.dev ## Print the tables of the last benches, and put them a
 soak: .venv/.dev ## An hour of changes under readers: flat memory, flat latency, bounded tables (SOAK_MINUTES, SOAK_OUT)
 	$(BIN)/python -m tests.soak.run --minutes $(SOAK_MINUTES) --out $(SOAK_OUT)
 
-faults: .venv/.dev ## Kill, cut, fill, stop the clock: nothing may be lost (a quarter of an hour and more)
-	GREENROOM_FAULTS=1 $(BIN)/pytest tests/faults -v --durations=0 -o faulthandler_timeout=3600 # 500 kills take longer than what hangs elsewhere
+faults: .venv/.dev ## Kill, cut, fill, stop the clock: nothing may be lost (half an hour and more)
+	GREENROOM_FAULTS=1 $(BIN)/pytest tests/faults -v --durations=0 $(LONG_TESTS)
 
 conformance: .venv/.dev ## Ask a live upstream and Greenroom the same, known and generated (needs Node and GREENROOM_SHARED)
 	$(BIN)/python -m tests.conformance.record live
@@ -79,10 +82,10 @@ conformance: .venv/.dev ## Ask a live upstream and Greenroom the same, known and
 	$(BIN)/python -m tests.conformance.schemas.templates
 
 e2e: .venv/.dev tests/clients/node_modules ## Drive upstream's client and the stock frontend against Greenroom (needs Node; for the frontend Chromium and GREENROOM_SHARED)
-	GREENROOM_E2E=1 $(BIN)/pytest tests/clients tests/e2e
+	GREENROOM_E2E=1 $(BIN)/pytest tests/clients tests/e2e $(LONG_TESTS)
 
 hostile: .venv/.dev ## Attack it: all of tests/hostile, with many more inputs made from the served documents
-	HOSTILE_EXAMPLES=$(HOSTILE_EXAMPLES) $(BIN)/pytest tests/hostile
+	HOSTILE_EXAMPLES=$(HOSTILE_EXAMPLES) $(BIN)/pytest tests/hostile $(LONG_TESTS)
 
 openapi: .venv/.run ## Print the served OpenAPI document of the catalog
 	@$(BIN)/greenroom openapi catalog
