@@ -23,6 +23,7 @@ MOST_PACKED = 50 * 1024**2
 
 _HEADER = 64 * 1024
 """Bytes of a header's extension: only names and link targets stand there."""
+_HOLES = "The packed workspace has a file with holes"
 _LEVEL = 1
 _GZIP = 31
 """Window bits, for zlib."""
@@ -53,15 +54,15 @@ def pack(entries: Iterable[tuple[Entry, IO[bytes] | None]], most: int = MOST_PAC
     return packed.finish()
 
 
-def unpack(packed: bytes, most: int) -> Iterator[Member]:
+def unpack(packed: bytes, most: int, most_members: int) -> Iterator[Member]:
     """Its members; at most `most` bytes are unpacked. Raises ArchiveError, QuotaError."""
     with gzip.GzipFile(fileobj=io.BytesIO(packed)) as squeezed:
         plain = _Counted(squeezed, most)
         try:
             with tarfile.open(fileobj=plain, mode="r|", tarinfo=_Header, bufsize=_BLOCK) as tar:
-                for info in tar:
+                for info in _members(tar, most_members):
                     yield Member(_entry(info), tar.extractfile(info) if info.isreg() else None)
-        except (tarfile.TarError, EOFError, OSError, ValueError) as error:
+        except (tarfile.TarError, EOFError, OSError, ValueError, RecursionError) as error:
             raise ArchiveError("The packed workspace is not valid", cause=None) from error
 
 
@@ -105,15 +106,30 @@ class _Counted(io.RawIOBase):
         return data
 
 
+def _members(tar: tarfile.TarFile, most: int) -> Iterator[tarfile.TarInfo]:
+    seen = 0
+    while (info := tar.next()) is not None:
+        tar.members.clear()  # type: ignore[attr-defined] # each is looked at once, and they would all be kept
+        seen += 1
+        if seen > most:
+            raise QuotaError(f"The packed workspace has more than {most} members")
+        yield info
+
+
 class _Header(tarfile.TarInfo):
-    """A header whose extension is read only if it is short: tarfile would take all of it into memory."""
+    """Refuses what tarfile would take into memory, however much it is: long extensions, and lists of the holes in a file."""
 
     @classmethod
     def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> _Header:
         header = super().frombuf(buf, encoding, errors)
         if not (header.isreg() or header.isdir() or header.issym()) and header.size > _HEADER:
             raise ArchiveError("The packed workspace has a header that is too long")
+        if header.type == tarfile.GNUTYPE_SPARSE:
+            raise ArchiveError(_HOLES)
         return header
+
+    def _proc_gnusparse_10(self, *_: object) -> None:
+        raise ArchiveError(_HOLES)
 
 
 def _header(entry: Entry) -> tarfile.TarInfo:

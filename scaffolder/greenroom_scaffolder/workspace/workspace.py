@@ -303,7 +303,7 @@ class Workspace:
     def unpack(self, packed: bytes) -> None:
         """Put what `pack` made into this workspace. Raises ArchiveError, QuotaError, NotAllowedError."""
         links, modes = [], []
-        for entry, content in archive.unpack(packed, self._most_unpacked()):
+        for entry, content in archive.unpack(packed, self._most_unpacked(), self.limits.max_files):
             path = Listed(entry.path)
             if content is not None:
                 self.pour(path, iter(lambda source=content: source.read(_CHUNK), b""), entry.mode, keep=False)  # type: ignore[misc]

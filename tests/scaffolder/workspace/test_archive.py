@@ -123,6 +123,48 @@ def test_an_endless_header_is_not_read(tmp_path: Path) -> None:
         workspace.unpack(forged(member("name", tarfile.XHDTYPE, data=bytes(1_000_000))))
 
 
+@pytest.mark.parametrize("kind", [tarfile.DIRTYPE, tarfile.SYMTYPE])
+def test_one_thing_packed_again_and_again_is_stopped(tmp_path: Path, kind: bytes) -> None:
+    """It takes no room in the workspace, and each time some in memory."""
+    workspace = Workspace.create(tmp_path, "task", Quota(max_files=20))
+
+    def build(tar: tarfile.TarFile) -> None:
+        for _ in range(21):
+            member("same", kind, "other" if kind == tarfile.SYMTYPE else "")(tar)
+
+    with pytest.raises(QuotaError, match="more than 20 members"):
+        workspace.unpack(forged(build))
+
+
+def with_notes(notes: dict[str, str], times: int = 1) -> Callable[[tarfile.TarFile], None]:
+    """A file after headers with such notes."""
+
+    def build(tar: tarfile.TarFile) -> None:
+        for _ in range(times):
+            tar.fileobj.write(tarfile.TarInfo._create_pax_generic_header(notes, tarfile.XHDTYPE, "utf-8"))  # type: ignore[attr-defined]
+        member("file", data=b"1000000000\n" + b"0\n" * 250_000)(tar)
+
+    return build
+
+
+@pytest.mark.parametrize(
+    "build",
+    [
+        member("file", tarfile.GNUTYPE_SPARSE, data=b"x"),
+        with_notes({"GNU.sparse.major": "1", "GNU.sparse.minor": "0"}),
+        with_notes({"GNU.sparse.map": "0,1," * 5000, "GNU.sparse.size": "1"}),
+        with_notes({"size": "-1024"}),
+        with_notes({"comment": "x"}, times=3000),
+    ],
+)
+def test_headers_that_take_their_reader_for_ever_are_refused(
+    tmp_path: Path, build: Callable[[tarfile.TarFile], None]
+) -> None:
+    workspace = Workspace.create(tmp_path, "task", Quota())
+    with pytest.raises(ArchiveError):
+        workspace.unpack(forged(build))
+
+
 def test_noise_is_no_archive(tmp_path: Path) -> None:
     workspace = Workspace.create(tmp_path, "task", Quota())
     workspace.write("a", b"x" * 5000)
