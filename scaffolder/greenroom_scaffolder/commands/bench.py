@@ -32,6 +32,7 @@ from greenroom_scaffolder.templates import (
 )
 from greenroom_scaffolder.templates.findings import Backend
 from greenroom_scaffolder.templating import Engine
+from greenroom_scaffolder.workspace.workspace import Content
 
 
 class Workbench:
@@ -49,7 +50,7 @@ class Workbench:
         self.actions = actions
         self._actions = {one.id: one for one in actions}
         self._engine = Engine(filters, values)
-        self._root, self._environment = root, environment
+        self.root, self._environment = root.resolve(), environment
         self.backend = Backend(self._actions, list(filters), list(values))
 
     async def run(self, template: Template, file: Path, case: Case) -> Result:
@@ -64,7 +65,7 @@ class Workbench:
             return Result(f"InputError: {told}", {}, {}, {}, [])
         calls = _Calls(case.actions, self._actions)
         actions = {**self._actions, **calls.actions}
-        runner = Runner(Registry(actions.values()), self._engine, self._root, environment=self._environment)
+        runner = Runner(Registry(actions.values()), self._engine, self.root, environment=self._environment)
         user = case.user or {}
         spec = task_spec(
             template, case.values, ref=DRY_RUN_REF, user_ref=user.get("ref"), user_entity=user.get("entity")
@@ -86,12 +87,17 @@ def _result(found: DryRun, unmet: Iterable[str]) -> Result:
     steps = {body["stepId"]: body["status"] for body in bodies if body.get("stepId") and body.get("status")}
     return Result(
         error=None if found.error is None else describe(found.error),
-        files={one.path: Made(one.content, one.executable) for one in found.files},
+        files={one.path: _made(one) for one in found.files},
         output=found.output,
         steps=steps,
         log=[body["message"] for body in bodies],
         unmet=list(unmet),
     )
+
+
+def _made(file: Content) -> Made:
+    """To the file system every link is executable."""
+    return Made(file.content, executable=file.executable and not file.symlink, symlink=file.symlink)
 
 
 class _Calls:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
 import msgspec
 
 from greenroom.errors import InputError
+from greenroom.javascript.values import kind_of
 from greenroom_scaffolder.commands import CASE_FILES
 from greenroom_scaffolder.commands.files import documents_of
 
@@ -46,9 +48,9 @@ class Expected(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What has to come of a case. What is not mentioned may be anything."""
 
     error: str | None = None
-    """It fails, with an error that contains these words. Without it, it has to be completed."""
+    """It fails, with an error that contains these words; with none, any will do. Without it, it has to be completed."""
     files: dict[str, str | FileWanted | bool] = {}
-    """By path: the whole content, or what it is like; true and false: it is there, it is not."""
+    """By path: the whole content, or what it is like; true and false: it is there, it is not, as a file or a folder."""
     only: bool = False
     """There are no other files than those."""
     output: dict[str, Any] | None = None
@@ -75,7 +77,8 @@ class Case(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     @property
     def slug(self) -> str:
         """The name of its folder of snapshots."""
-        return re.sub(r"[^a-z0-9]+", "-", self.name.lower()).strip("-") or "case"
+        letters = "".join(letter if letter.isalnum() else " " for letter in self.name.lower())
+        return "-".join(letters.split()) or "case"
 
 
 class CaseFile(msgspec.Struct, forbid_unknown_fields=True):
@@ -105,13 +108,18 @@ def read_suite(file: Path) -> Suite:
         found = msgspec.convert(documents[0].value if documents else None, CaseFile)
     except msgspec.ValidationError as error:
         raise InputError(f"{file} is no file of cases, such as {CASE_FILES[0]} beside a template: {error}") from error
-    slugs = [case.slug for case in found.cases]
-    if twice := {slug for slug in slugs if slugs.count(slug) > 1}:
-        raise InputError(f"{file}: two cases are called {', '.join(sorted(twice))}")
+    if twice := _twice(case.name for case in found.cases):
+        raise InputError(f"{file}: two cases are called {', '.join(twice)}")
+    if twice := _twice(case.slug for case in found.cases if case.snapshot):
+        raise InputError(f"{file}: two cases have names that lead to the same snapshot: {', '.join(twice)}")
     template = file.parent / found.template
     if not template.is_file():
         raise InputError(f"{file}: there is no template {template}")
     return Suite(file, template, found.cases)
+
+
+def _twice(names: Iterable[str]) -> list[str]:
+    return sorted(name for name, times in Counter(names).items() if times > 1)
 
 
 def is_within(wanted: Any, found: Any) -> bool:
@@ -120,4 +128,13 @@ def is_within(wanted: Any, found: Any) -> bool:
         return isinstance(found, Mapping) and all(
             key in found and is_within(value, found[key]) for key, value in wanted.items()
         )
-    return bool(wanted == found)
+    return is_same(wanted, found)
+
+
+def is_same(wanted: Any, found: Any) -> bool:
+    """Whether two values are the same JSON. To Python alone, `true` is 1."""
+    if isinstance(wanted, Mapping) and isinstance(found, Mapping):
+        return wanted.keys() == found.keys() and all(is_same(value, found[key]) for key, value in wanted.items())
+    if isinstance(wanted, list) and isinstance(found, list):
+        return len(wanted) == len(found) and all(map(is_same, wanted, found))
+    return kind_of(wanted) == kind_of(found) and bool(wanted == found)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -67,6 +68,9 @@ def _write(out: Path, result: Any) -> None:
         file = out / path
         try:
             file.parent.mkdir(parents=True, exist_ok=True)
+            if made.symlink:
+                file.symlink_to(os.fsdecode(made.content))
+                continue
             file.write_bytes(made.content)
             file.chmod(0o755 if made.executable else 0o644)
         except OSError as error:

@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+from posixpath import normpath
 from typing import Any
 
 import msgspec
 import yaml
 
-from greenroom_scaffolder.commands.cases import Case, FileWanted
+from greenroom_scaffolder.commands.cases import Case, FileWanted, is_same
 
 RESULT = "result.yaml"
 FILES = "files"
 BINARY = "a binary file of {} bytes"
 MOST_LINES = 40
 """Of a difference."""
+TASK = r"dry-run-[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
+"""What `context.task.id` says in a dry run, and what its workspace is called."""
 
 
 class Made(msgspec.Struct, frozen=True):
@@ -25,6 +28,8 @@ class Made(msgspec.Struct, frozen=True):
 
     content: bytes
     executable: bool = False
+    symlink: bool = False
+    """A link that leads nowhere: the content is where it points."""
 
 
 class Result(msgspec.Struct, frozen=True):
@@ -47,15 +52,17 @@ def problems(case: Case, result: Result) -> Iterator[str]:
     if wanted.error is None and result.error is not None:
         yield f"it failed: {result.error}"
         return
-    if wanted.error is not None and wanted.error not in (result.error or ""):
+    if wanted.error is not None and (result.error is None or wanted.error not in result.error):
         yield f"it should have failed with {wanted.error!r}, but {result.error or 'it was completed'}"
     for path, file in wanted.files.items():
-        yield from _about_file(path, _wish(file), result.files.get(path))
-    if wanted.only and (more := sorted(set(result.files) - set(wanted.files))):
+        yield from _about_path(path, _wish(file), result.files)
+    if wanted.only and (more := sorted(set(result.files) - set(map(normpath, wanted.files)))):
         yield f"files that nobody expects: {', '.join(more)}"
     for name, value in (wanted.output or {}).items():
-        if name not in result.output or result.output[name] != value:
-            yield f"output {name} is {result.output.get(name, 'missing')!r}, not {value!r}"
+        if name not in result.output:
+            yield f"output {name} is missing, not {_json(value)}"
+        elif not is_same(value, result.output[name]):
+            yield f"output {name} is {_json(result.output[name])}, not {_json(value)}"
     for step, status in wanted.steps.items():
         if result.steps.get(step) != status:
             yield f"step {step} is {result.steps.get(step, 'not there')}, not {status}"
@@ -71,11 +78,25 @@ def _wish(file: str | FileWanted | bool) -> FileWanted:
     return FileWanted(absent=not file) if isinstance(file, bool) else FileWanted(equals=file)
 
 
-def _about_file(path: str, wanted: FileWanted, made: Made | None) -> Iterator[str]:
-    if made is None or wanted.absent:
-        if wanted.absent != (made is None):
-            yield f"{path} is {'missing' if made is None else 'there'}"
-        return
+def _json(value: Any) -> str:
+    return msgspec.json.encode(value).decode()
+
+
+def _about_path(path: str, wanted: FileWanted, files: Mapping[str, Made]) -> Iterator[str]:
+    made = files.get(normpath(path))
+    is_folder = any(one.startswith(f"{normpath(path)}/") for one in files)
+    if wanted.absent:
+        if made or is_folder:
+            yield f"{path} is there"
+    elif made:
+        yield from _about_file(path, wanted, made)
+    elif not is_folder:
+        yield f"{path} is missing"
+    elif wanted != FileWanted():
+        yield f"{path} is a folder"
+
+
+def _about_file(path: str, wanted: FileWanted, made: Made) -> Iterator[str]:
     text = made.content.decode(errors="replace")
     if wanted.equals is not None and text != wanted.equals:
         yield f"{path} is not as expected:\n{difference(wanted.equals, text)}"
@@ -92,6 +113,41 @@ def difference(before: str, now: str) -> str:
     """Line by line, and not endless."""
     lines = list(difflib.unified_diff(before.splitlines(), now.splitlines(), "expected", "found", lineterm=""))
     return "\n".join([*lines[:MOST_LINES], *(["…"] if len(lines) > MOST_LINES else [])])
+
+
+def steady(result: Result, root: Path) -> Result:
+    """Without what differs from run to run: where the workspace is, in the folder `root`, and what the task is called."""
+    named = rf"({re.escape(str(root))}/)?{TASK}"
+    text, data = re.compile(named), re.compile(named.encode())
+
+    def told(found: str) -> str:
+        return text.sub(lambda match: f"<{_what(match)}>", found)
+
+    def content(made: Made) -> Made:
+        known = data.sub(lambda match: f"<{_what(match)}>".encode(), made.content)
+        return msgspec.structs.replace(made, content=known)
+
+    return Result(
+        error=None if result.error is None else told(result.error),
+        files={told(path): content(made) for path, made in result.files.items()},
+        output=_with_texts(result.output, told),
+        steps=result.steps,
+        log=[told(line) for line in result.log],
+        unmet=[told(line) for line in result.unmet],
+    )
+
+
+def _what(match: re.Match[Any]) -> str:
+    return "workspace" if match[1] else "task"
+
+
+def _with_texts(tree: Any, told: Callable[[str], str]) -> Any:
+    """The same with other texts."""
+    if isinstance(tree, Mapping):
+        return {told(key): _with_texts(value, told) for key, value in tree.items()}
+    if isinstance(tree, list):
+        return [_with_texts(value, told) for value in tree]
+    return told(tree) if isinstance(tree, str) else tree
 
 
 def against_snapshot(result: Result, folder: Path) -> Iterator[str]:
@@ -122,8 +178,10 @@ def write_snapshot(result: Result, folder: Path) -> None:
 def _telling(result: Result) -> dict[str, bytes]:
     """The files of a snapshot."""
     modes = [path for path, made in result.files.items() if made.executable]
+    astray = [path for path, made in result.files.items() if made.symlink]
     facts: dict[str, Any] = {"error": result.error, "steps": dict(result.steps), "output": dict(result.output)}
     facts |= {"executable": sorted(modes)} if modes else {}
+    facts |= {"links": sorted(astray)} if astray else {}
     told = yaml.safe_dump(facts, sort_keys=False, allow_unicode=True).encode()
     return {RESULT: told, **{f"{FILES}/{path}": made.content for path, made in result.files.items()}}
 

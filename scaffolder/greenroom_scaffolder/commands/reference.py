@@ -57,7 +57,7 @@ def _print(chosen: Sequence[Action[Any]], *, whole: bool) -> None:
     width = max((len(one.id) for one in chosen), default=0) + 2
     for one in chosen:
         out.print(one.id.ljust(width), style="bold", end="", markup=False)
-        out.print((one.description or "").partition("\n")[0], markup=False)
+        out.print(" ".join((one.description or "").partition("\n\n")[0].split()), markup=False)
         if whole:
             write("\n".join(_about(one)) + "\n")
 

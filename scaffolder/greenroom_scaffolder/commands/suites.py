@@ -71,9 +71,9 @@ async def _run(suites: Sequence[Suite], part: str, layers: Sequence[Path], *, up
 async def judge(bench: Any, suite: Suite, case: Case, *, update: bool = False) -> list[str]:
     """What is wrong with a case. `bench` is a `Workbench`, whose imports the listing of commands is spared."""
     from greenroom_scaffolder.commands.bench import read_template_file
-    from greenroom_scaffolder.commands.comparing import against_snapshot, problems, write_snapshot
+    from greenroom_scaffolder.commands.comparing import against_snapshot, problems, steady, write_snapshot
 
-    result = await bench.run(read_template_file(suite.template), suite.template, case)
+    result = steady(await bench.run(read_template_file(suite.template), suite.template, case), bench.root)
     wrong = list(problems(case, result))
     if case.snapshot and update and not wrong:
         write_snapshot(result, suite.snapshot_of(case))

@@ -57,6 +57,14 @@ def test_a_dry_run_does_not_write_over_what_is_there(greenroom: Run, tmp_path: P
     assert (result.code, "is not empty" in result.err) == (2, True)
 
 
+def test_a_link_that_leads_nowhere_is_written_as_one(greenroom: Run, tmp_path: Path) -> None:
+    written(tmp_path / "t")
+    (tmp_path / "t" / "skeleton" / "later").symlink_to("not-yet.txt")
+    file = tmp_path / "t" / "template.yaml"
+    assert greenroom("template", "dry-run", file, "-v", "name=a", "--out", tmp_path / "out").code == 0
+    assert (tmp_path / "out" / "later").readlink() == Path("not-yet.txt")
+
+
 def test_a_dry_run_says_what_values_are_missing(greenroom: Run, tmp_path: Path) -> None:
     written(tmp_path)
     result = greenroom("template", "dry-run", tmp_path / "template.yaml")

@@ -22,3 +22,8 @@ def test_an_action_is_told_with_its_inputs_and_an_example(greenroom: Run) -> Non
     assert "action: debug:log" in told
     missing = greenroom("template", "actions", "debug:lgo")
     assert (missing.code, "there is no action debug:lgo, did you mean debug:log?" in missing.err) == (2, True)
+
+
+def test_a_list_of_actions_says_of_each_a_whole_sentence(greenroom: Run) -> None:
+    told = {line.split()[0]: line for line in greenroom("template", "actions").out.splitlines() if ":" in line}
+    assert told["fetch:template"].endswith("or a folder of it (`targetPath`).")

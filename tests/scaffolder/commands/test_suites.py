@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from greenroom.errors import InputError
-from greenroom_scaffolder.commands.cases import Case, Expected, FileWanted, read_suite
-from greenroom_scaffolder.commands.comparing import Made, Result, against_snapshot, problems, write_snapshot
+from greenroom_scaffolder.commands.cases import Case, Expected, FileWanted, is_within, read_suite
+from greenroom_scaffolder.commands.comparing import Made, Result, against_snapshot, problems, steady, write_snapshot
 from tests.support.called import Run
 from tests.support.processes import run
 
@@ -158,7 +158,8 @@ def test_a_hundred_cases_take_few_seconds(tmp_path: Path) -> None:
     ("cases", "why"),
     [
         ("cases: [{name: a, valeus: {}}]", "unknown field `valeus`"),
-        ("cases: [{name: a}, {name: A!}]", "two cases are called a"),
+        ("cases: [{name: a}, {name: a}]", "two cases are called a"),
+        ("cases: [{name: a, snapshot: true}, {name: A!, snapshot: true}]", "names that lead to the same snapshot: a"),
         ("cases: [{name: a}]\ntemplate: other.yaml", "there is no template"),
         ("cases: [", r"template.test.yaml:\d:\d+: did not find"),
         ("", "is no file of cases, such as template.test.yaml beside a template: Expected `object`, got `null`"),
@@ -170,22 +171,95 @@ def test_a_file_of_cases_that_is_wrong_says_why(tmp_path: Path, cases: str, why:
         read_suite(written(tmp_path, cases))
 
 
+def test_cases_may_be_named_in_any_language(tmp_path: Path) -> None:
+    cases = "cases: [{name: 漢字, snapshot: true}, {name: Ελληνικά ж, snapshot: true}, {name: '!'}, {name: '?'}]"
+    suite = read_suite(written(tmp_path, cases))
+    assert [suite.snapshot_of(case).name for case in suite.cases] == ["漢字", "ελληνικά-ж", "case", "case"]
+
+
+PLACES = """
+apiVersion: scaffolder.backstage.io/v1beta3
+kind: Template
+metadata: {name: places}
+spec:
+  type: service
+  steps:
+    - id: file
+      action: fetch:template
+      input: {url: ./skeleton, values: {name: '${{ context.task.id }}'}}
+    - id: list
+      action: fs:readdir
+      input: {paths: [.], recursive: true}
+  output: {task: '${{ context.task.id }}', files: '${{ steps.list.output.files }}'}
+"""
+
+
+def test_a_snapshot_knows_neither_the_task_nor_where_its_workspace_was(greenroom: Run, tmp_path: Path) -> None:
+    case = '{name: All, snapshot: true, expect: {output: {task: <task>}, files: {./hello.txt: "Hello <task>\\n"}}}'
+    written(tmp_path, f"cases: [{case}]")
+    (tmp_path / "template.yaml").write_text(PLACES)
+    assert greenroom("template", "test", tmp_path, "--update").out.splitlines()[-1] == "1 passed, 0 failed"
+    assert greenroom("template", "test", tmp_path).out.splitlines()[-1] == "1 passed, 0 failed"
+    assert "fullPath: <workspace>/hello.txt" in (tmp_path / "snapshots" / "all" / "result.yaml").read_text()
+
+
+ID = "dry-run-123e4567-e89b-42d3-a456-426614174000"
+
+
+def test_places_of_a_run_are_taken_out_of_all_that_came_of_it() -> None:
+    place = f"/tmp/w/{ID}/a"
+    result = Result(
+        place, {f"{ID}.bin": Made(b"\xff" + place.encode())}, {ID: [place, 1, None]}, {"s": "failed"}, [place], [place]
+    )
+    assert steady(result, Path("/tmp/w")) == Result(
+        "<workspace>/a",
+        {"<task>.bin": Made(b"\xff<workspace>/a")},
+        {"<task>": ["<workspace>/a", 1, None]},
+        {"s": "failed"},
+        ["<workspace>/a"],
+        ["<workspace>/a"],
+    )
+
+
+def test_a_mock_is_not_called_with_true_where_one_is_wanted() -> None:
+    assert is_within({"x": {"y": [1, None]}}, {"x": {"y": [1.0, None], "z": 2}})
+    assert not is_within({"x": True}, {"x": 1})
+    assert not is_within({"x": [{"y": 0}]}, {"x": [{"y": False}]})
+    assert not is_within({"x": [{}]}, {"x": [{"y": 1}]})
+
+
 RESULT = Result(
-    None, {"a.txt": Made(b"one\ntwo\n"), "run.sh": Made(b"", executable=True)}, {"n": 1}, {"s": "completed"}, ["x"]
+    None,
+    {"a.txt": Made(b"one\ntwo\n"), "run.sh": Made(b"", executable=True), "src/b": Made(b"")},
+    {"n": 1},
+    {"s": "completed"},
+    ["x"],
 )
+
+
+def test_what_is_written_another_way_is_the_same() -> None:
+    wanted = Expected(files={"./a.txt": True, "src": True, "lib/": False}, output={"n": 1.0})
+    assert list(problems(Case("a", expect=wanted), RESULT)) == []
+    failed = Result("Error: no", {}, {}, {}, [])
+    assert list(problems(Case("a", expect=Expected(error="")), failed)) == []
 
 
 @pytest.mark.parametrize(
     ("expected", "problem"),
     [
         (Expected(error="nope"), "it should have failed with 'nope', but it was completed"),
+        (Expected(error=""), "it should have failed with '', but it was completed"),
         (Expected(files={"b.txt": True}), "b.txt is missing"),
+        (Expected(files={"src/": False}), "src/ is there"),
+        (Expected(files={"src": "x"}), "src is a folder"),
         (Expected(files={"a.txt": False}), "a.txt is there"),
         (Expected(files={"a.txt": FileWanted(contains="three")}), "a.txt does not contain 'three'"),
         (Expected(files={"a.txt": FileWanted(matches="^t.o$", executable=True)}), "a.txt is not executable"),
         (Expected(files={"a.txt": FileWanted(matches="^o$")}), "a.txt does not match '^o$'"),
-        (Expected(files={"a.txt": True}, only=True), "files that nobody expects: run.sh"),
+        (Expected(files={"./a.txt": True, "src//b": True}, only=True), "files that nobody expects: run.sh"),
         (Expected(output={"n": 2}), "output n is 1, not 2"),
+        (Expected(output={"n": True}), "output n is 1, not true"),
+        (Expected(output={"m": None}), "output m is missing, not null"),
         (Expected(steps={"s": "skipped"}), "step s is completed, not skipped"),
         (Expected(steps={"t": "skipped"}), "step t is not there, not skipped"),
         (Expected(log=["y"]), "no line of the log contains 'y'"),
