@@ -17,6 +17,7 @@ from typing import IO
 import msgspec
 
 from greenroom.errors import ConflictError, InputError, NotAllowedError
+from greenroom.javascript.texts import well_formed
 from greenroom_scaffolder.workspace import archive
 from greenroom_scaffolder.workspace.descent import (
     OUTSIDE,
@@ -44,7 +45,7 @@ _TASK_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 
 
 class Content(msgspec.Struct, frozen=True):
-    """One file as a dry run shows it; of a broken link, `content` is where it points."""
+    """One file as a dry run shows it, its path as text that UTF-8 can hold; of a broken link, `content` is where it points."""
 
     path: str
     content: bytes
@@ -390,9 +391,10 @@ class Workspace:
         return found is not None and found.kind == "folder"
 
     def _content(self, entry: Entry) -> Content:
+        path = well_formed(entry.path)
         if entry.kind == "link":
-            return Content(entry.path, os.fsencode(entry.target), entry.executable, symlink=True)
-        return Content(entry.path, self.read(entry.path), entry.executable)
+            return Content(path, os.fsencode(entry.target), entry.executable, symlink=True)
+        return Content(path, self.read(entry.path), entry.executable)
 
 
 class MoveError(InputError):

@@ -335,6 +335,13 @@ def test_a_dry_run_sees_files_and_broken_links_but_not_git(workspace: Workspace)
     }
 
 
+def test_a_name_that_is_no_text_keeps_a_dry_run_from_nothing(workspace: Workspace) -> None:
+    (workspace.path / os.fsdecode(b"caf\xe9")).write_bytes(b"latin")
+    plant(workspace, os.fsdecode(b"broken\xff"), "nowhere")
+    shown = {one.path.encode(): one.content for one in workspace.contents()}
+    assert shown == {"caf\ufffd".encode(): b"latin", "broken\ufffd".encode(): b"nowhere"}
+
+
 def test_a_skeleton_is_copied_with_its_links_but_not_those_that_lead_out(
     workspace: Workspace, tmp_path: Path, outside: Path
 ) -> None:
