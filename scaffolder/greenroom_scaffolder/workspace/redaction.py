@@ -31,7 +31,7 @@ MOST_SECRET = 64 * 1024
 """Characters of all secrets of a task: to know one in all its forms takes up to 25 µs, and some hundred bytes, for each."""
 MOST_SECRETS = 1_000
 """Secrets of a task: each has some dozens of forms, however short it is."""
-_FEW = 500
+_FEW = 1_500
 """Characters of secrets that are learnt in passing."""
 _MANY = 250
 """Texts that are looked for one after another; of more, each place of a text is asked whether one begins there."""

@@ -293,6 +293,26 @@ async def test_a_run_that_goes_on_shows_no_more_than_one_that_was_not_interrupte
     assert any(line.endswith(": ***") for line in second.lines)
 
 
+async def test_nothing_is_on_disk_at_any_moment_that_a_retry_would_not_know_to_hide(tmp_path: Path) -> None:
+    secrets = {"S": "correct-horse-battery", "P": "abcdefghijklmnop"}
+    spec = {**GOING_ON, "steps": [*GOING_ON["steps"][:1], {**GOING_ON["steps"][0], "id": "again"}]}
+    notebook = Notebook()
+    await _runner(tmp_path, "of-the-house", stops=False).run(task_of(spec, secrets), notebook)
+    holding = 0
+    for moment in range(len(notebook.entries)):
+        cut = Notebook()
+        cut.entries = notebook.entries[:moment]
+        hidden, kept = "", ""
+        for key, known in cut.states().checkpoints.items():
+            hidden, kept = (hidden + str(known), kept) if key.startswith(HIDDEN) else (hidden, kept + str(known))
+        kept += str(cut.states().steps)
+        for text in (*secrets.values(), "of-the-house", "abcdefgh"):
+            holding += text in kept
+            assert text in hidden or text not in kept
+        assert cut.archive() is None or secrets["S"] in hidden
+    assert holding > 10
+
+
 async def test_what_is_hidden_is_written_once_and_only_with_what_may_hold_it(tmp_path: Path) -> None:
     say = log("${{ secrets.S }}")
     keep = {"action": "test:answer", "input": {"a": "${{ secrets.S }}!"}}
