@@ -552,6 +552,11 @@ class Files(Protocol):
         """What stands below a folder, a folder before what it holds. Links are not followed."""
         ...
 
+    def matching(self, pattern: str, *, hidden: bool = False) -> Sequence[str]:
+        """The files that a pattern stands for (`src/**/*.{js,ts}`, as npm's fast-glob reads it), also by the names that links give
+        them; those with hidden names only if wanted, or if the pattern names their dots."""
+        ...
+
     def open(self, path: str) -> AbstractContextManager[IO[bytes]]:
         """A plain file's content, to read in pieces."""
         ...

@@ -24,6 +24,7 @@ from greenroom.plugin import (
     Contribution,
     Deferred,
     Document,
+    Files,
     MissingServiceError,
     Mutation,
     TemplateInfo,
@@ -328,6 +329,14 @@ class FolderFiles:
         pattern = "**/*" if recursive else "*"
         return [self._entry(path) for path in sorted(self._inside(under).glob(pattern))]
 
+    def matching(self, pattern: str, *, hidden: bool = False) -> Sequence[str]:
+        """As Python's own globs read it: braces and groups are text."""
+        named = {part for part in pattern.split("/") if part.startswith(".")}
+        found = (path.relative_to(self._folder) for path in self._folder.glob(pattern) if path.is_file())
+        return sorted(
+            one.as_posix() for one in found if hidden or all(part in named or part[0] != "." for part in one.parts)
+        )
+
     def open(self, path: str) -> IO[bytes]:
         whole = self._inside(path)
         if whole.is_dir():
@@ -388,7 +397,8 @@ class FakeActionContext(Generic[I]):
         self.input, self.workspace, self.user, self.initiator, self.dry_run = given, workspace, user, initiator, dry_run
         self.secrets: Mapping[str, str] = dict(secrets or {})
         self.template = template or TemplateInfo("template:default/test")
-        self.log, self.files = RecordingLog(), FolderFiles(workspace)
+        self.log = RecordingLog()
+        self.files: Files = FolderFiles(workspace)
         self.task_id, self.step_id, self.step_name, self.key = "task", "step", "Step", "task/step"
         self.checkpoints: dict[str, Any] = {}
         """What was remembered. Give the next context this one's, to see what a step that is run again does."""

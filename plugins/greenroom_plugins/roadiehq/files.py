@@ -12,7 +12,6 @@ import msgspec
 
 from greenroom.errors import InputError
 from greenroom.plugin import Action, ActionContext, Files
-from greenroom.urls.globs import compile_globs
 from greenroom_plugins.roadiehq import json_text, yaml_documents
 from greenroom_plugins.roadiehq.interface import util
 from greenroom_plugins.roadiehq.patterns import replace_all
@@ -136,9 +135,9 @@ async def replace_in_files(ctx: ActionContext[Replacements]) -> None:
             raise InputError("Path to file needs to be defined")
         if not one.find or not one.replace_with:
             raise InputError("each file must have a find and replaceWith property")
-        below = str(ctx.inside(one.file).relative_to(ctx.workspace))
+        ctx.inside(one.file)
         replace = partial(_replace, ctx.files, one, one.find, one.replace_with)
-        for path in await ctx.in_thread(partial(_matching, ctx.files, below, hidden=one.include_dot_files)):
+        for path in await ctx.in_thread(partial(ctx.files.matching, one.file, hidden=one.include_dot_files)):
             if monotonic() > until:
                 raise InputError(f"The replacements take longer than {MOST_SECONDS:g} seconds together")
             await ctx.in_thread(partial(replace, path))
@@ -147,18 +146,6 @@ async def replace_in_files(ctx: ActionContext[Replacements]) -> None:
 def _replace(files: Files, one: Replacement, find: str, replacement: str, path: str) -> None:
     replaced = replace_all(read_text(files, path), find, replacement, is_pattern=one.match_regex)
     files.write(path, as_bytes(replaced))
-
-
-def _matching(files: Files, pattern: str, *, hidden: bool) -> list[str]:
-    """The plain files that a pattern stands for, by name; those with hidden names only if wanted, or named."""
-    fits = compile_globs([_shown(pattern) if hidden else pattern])
-    names = sorted(one.path for one in files.entries() if one.kind == "file")
-    return [name for name in names if fits((_shown(name) if hidden else name).encode(errors="surrogateescape"))]
-
-
-def _shown(path: str) -> str:
-    """With hidden names no longer hidden, in patterns and in paths alike."""
-    return "/".join(f"\u00b7{part[1:]}" if part.startswith(".") else part for part in path.split("/"))
 
 
 @util("zip")

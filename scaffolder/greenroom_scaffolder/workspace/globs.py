@@ -16,11 +16,12 @@ from greenroom.errors import InputError
 from greenroom_scaffolder.workspace.braces import expand
 from greenroom_scaffolder.workspace.groups import MOST_GROUPED, compile_grouped
 from greenroom_scaffolder.workspace.scan import Entry, Kind
-from greenroom_scaffolder.workspace.signs import Piece, pieces
+from greenroom_scaffolder.workspace.signs import Piece, pieces, shy
 
 Test = Callable[[str], bool]
 
 _DEEP = "**"
+_ANY, _SHOWN = "[^/]+", "[^./][^/]*"
 _MAGIC_FOLDER = re.compile(r"[*\[{]|[!*+?@]\([^(]*\)|\([^(]*\|[^|]*\)|(?<=[\].+)])\?")
 """A single `?` does not count here: fast-glob then searches below a folder of that very name."""
 _MAGIC = re.compile(r"[*?\\]|^!|\[[^\[]*\]|\([^(]*\|[^|]*\)|[!*+?@]\([^(]*\)")
@@ -65,12 +66,13 @@ def select(patterns: Sequence[str], entries: Iterable[Entry]) -> list[str]:
 
 
 class Search:
-    """One pattern as `fs:delete` of upstream means it: files are found, and a `!` before it says nothing."""
+    """One pattern as actions of upstream mean it: files are found, and a `!` before it says nothing."""
 
-    def __init__(self, pattern: str, is_folder: Test) -> None:
-        """`is_folder`: whether a path is one, perhaps through links. Raises InputError."""
+    def __init__(self, pattern: str, is_folder: Test | None = None, *, hidden: bool = True) -> None:
+        """The name of a folder stands for all below it, if `is_folder` says so of a path, perhaps through links. Without `hidden`,
+        hidden names are found where the pattern names their dots. Raises InputError."""
         literal = pattern.startswith("!") and not pattern.startswith("!(")
-        self._task = _task(f"\\{pattern}" if literal else pattern, [], is_folder)
+        self._task = _task(f"\\{pattern}" if literal else pattern, [], is_folder, hidden=hidden)
 
     def finds(self, path: str, kind: Kind) -> bool:
         """Whether it is a file that is wanted."""
@@ -86,16 +88,19 @@ def matches(pattern: str, path: str) -> bool:
     return any(_compiled(_plain(one))(path) for one in expand(pattern))
 
 
-def _task(pattern: str, without: list[str], is_folder: Test) -> _Task:
+def _task(pattern: str, without: list[str], is_folder: Test | None, *, hidden: bool = True) -> _Task:
     named = posixpath.normpath(pattern)
-    if named == "." or is_folder(named):
+    if is_folder is not None and (named == "." or is_folder(named)):
         pattern = _DEEP if named == "." else f"{named}/{_DEEP}"
     given = [_plain(one) for one in expand(pattern)]
     magic = [one for one in given if _MAGIC.search(one)]
     bases = [_base(one) for one in magic]
     return _Task(
         [_Found("", _only(one)) for one in given if one not in magic]
-        + [_Found(base if all(bases) else "", _compiled(one)) for base, one in zip(bases, magic, strict=True)],
+        + [
+            _Found(base if all(bases) else "", _compiled(one, hidden=hidden))
+            for base, one in zip(bases, magic, strict=True)
+        ],
         [_away(_plain(one)) for pattern in without for one in expand(pattern)],
         [_way(one) for one in given],
     )
@@ -165,14 +170,14 @@ def _above(path: str) -> list[str]:
     return [path[:at] for at, sign in enumerate(path) if sign == "/"]
 
 
-def _compiled(pattern: str) -> Test:
+def _compiled(pattern: str, *, hidden: bool = True) -> Test:
     """A test for one pattern without braces."""
-    signs = pieces(pattern)
+    signs = pieces(pattern) if hidden else shy(pieces(pattern))
     if any(sign.kind == "group" for sign in signs):
         if len(pattern) > MOST_GROUPED:
             raise InputError(f"The pattern {pattern[:100]!r}... with groups is longer than {MOST_GROUPED} characters")
         return compile_grouped(signs)
-    expression = re.compile(_expression(_segments(signs)), re.DOTALL)
+    expression = re.compile(_expression(_segments(signs), _ANY if hidden else _SHOWN), re.DOTALL)
     return lambda path: expression.fullmatch(path) is not None
 
 
@@ -190,8 +195,9 @@ def _segments(signs: list[Piece]) -> list[list[Piece] | None]:
     return [one for index, one in enumerate(deep) if one is not None or index == 0 or deep[index - 1] is not None]
 
 
-def _expression(segments: list[list[Piece] | None]) -> str:
-    """Between two `**`, the first folders that fit are as good as any later ones."""
+def _expression(segments: list[list[Piece] | None], name: str) -> str:
+    """`name`: what each of the folders is called that a `**` stands for. Between two `**`, the first folders that fit are as good
+    as any later ones."""
     parts: list[list[list[Piece]]] = [[]]
     for segment in segments:
         if segment is None:
@@ -202,17 +208,23 @@ def _expression(segments: list[list[Piece] | None]) -> str:
     if not others:
         return first
     *between, last = others
+    below = f"{name}(?:/{name})*"
     if parts[-1]:
-        return (first and f"{first}/") + _somewhere(between) + f"(?:.*/)?{last}"
+        return (first and f"{first}/") + _somewhere(name, between) + f"(?:{below}/)?{last}"
     # `a/**` is also `a`, but `a*/**` is no file `ab`
     may_end = "/" if parts[-2][-1:] and parts[-2][-1][-1:] and parts[-2][-1][-1].kind == "star" else r"(?:/|\Z)"
     if between:
-        return (first and f"{first}/") + _somewhere(between[:-1]) + _somewhere(between[-1:], may_end) + ".*"
-    return f"{first}{may_end}.*" if first else ".*"
+        return (
+            (first and f"{first}/")
+            + _somewhere(name, between[:-1])
+            + _somewhere(name, between[-1:], may_end)
+            + f"(?:{below})?"
+        )
+    return f"{first}{may_end}(?:{below})?" if first else below
 
 
-def _somewhere(parts: list[str], after: str = "/") -> str:
-    return "".join(rf"(?>(?:[^/]+/)*?{part}{after})" for part in parts)
+def _somewhere(name: str, parts: list[str], after: str = "/") -> str:
+    return "".join(rf"(?>(?:{name}/)*?{part}{after})" for part in parts)
 
 
 def _segment(signs: list[Piece]) -> str:

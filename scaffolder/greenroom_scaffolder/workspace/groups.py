@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 
-from greenroom_scaffolder.workspace.signs import Piece
+from greenroom_scaffolder.workspace.signs import Piece, deep
 
 MOST_GROUPED = 1024
 """Characters of a pattern with groups."""
@@ -28,30 +28,34 @@ def _after(signs: Sequence[Piece], path: str, places: Places) -> Places:
     """Where the signs may end, when they begin at any of the places."""
     index = 0
     while index < len(signs) and places:
-        deep = _deep(signs, index)
-        if deep:
-            places, index = _folders(signs, index + deep, path, places)
+        count = deep(signs, index)
+        if count:
+            find = _below_shown if signs[index].mark else _below
+            places = find(path, places, end=index + count == len(signs))
+            index += count + 1
         else:
             places = _step(signs, index, path, places)
             index += 1
     return places
 
 
-def _deep(signs: Sequence[Piece], index: int) -> int:
-    """How many signs a `**` takes that stands alone between slashes; 0 when there is none."""
-    count = 0
-    while index + count < len(signs) and signs[index + count].kind == "star":
-        count += 1
-    begins = index == 0 or signs[index - 1].kind == "slash"
-    ends = index + count == len(signs) or signs[index + count].kind == "slash"
-    return count if count == 2 and begins and ends else 0
+def _below(path: str, places: Places, *, end: bool) -> Places:
+    """Where a `**` may end that begins at any of the places: at a name, or with the pattern."""
+    if end:
+        return {*range(min(places), len(path) + 1)}
+    return places | {at + 1 for at in range(min(places), len(path)) if path[at] == "/"}
 
 
-def _folders(signs: Sequence[Piece], index: int, path: str, places: Places) -> tuple[Places, int]:
-    if index == len(signs):
-        return {*range(min(places), len(path) + 1)}, index
-    found = places | {at + 1 for at in range(min(places), len(path)) if path[at] == "/"}
-    return found, index + 1
+def _below_shown(path: str, places: Places, *, end: bool) -> Places:
+    """Like `_below`, but past no hidden name."""
+    found: Places = set()
+    left = [*places]
+    while left:
+        at = left.pop()
+        if at not in found and path[at : at + 1] not in ("", "."):
+            left.append(path.find("/", at) + 1 or len(path))
+        found.add(at)
+    return found if end else found - {len(path)} | places
 
 
 def _step(signs: Sequence[Piece], index: int, path: str, places: Places) -> Places:
@@ -61,7 +65,7 @@ def _step(signs: Sequence[Piece], index: int, path: str, places: Places) -> Plac
         return _star(path, places - {len(path)} if before == "slash" else places, across=False)
     if sign.kind == "group":
         return _group(sign, signs[index + 1 :], path, places)
-    ends = _deep(signs, index + 1) if sign.kind == "slash" else 0
+    ends = deep(signs, index + 1) if sign.kind == "slash" else 0
     compiled = re.compile(sign.expression, re.DOTALL)
     found = {match.end() for at in places if (match := compiled.match(path, at))}
     if ends and index + 1 + ends == len(signs) and before != "star" and len(path) in places:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
 from greenroom.errors import InputError
@@ -41,8 +42,13 @@ class Piece(NamedTuple):
     expression: str = ""
     """A regular expression of fixed length, for texts, sets and `?`."""
     mark: str = ""
-    """Of a group: `@` one of, `?` one or none, `*` any number, `+` at least one, `!` anything but."""
+    """Of a group: `@` one of, `?` one or none, `*` any number, `+` at least one, `!` anything but. Of a `**`: `.` if it passes over
+    hidden names."""
     options: tuple[tuple[Piece, ...], ...] = ()
+
+
+_NO_DOT = Piece("text", r"(?=[^./])")
+_PAST_HIDDEN = Piece("star", mark=".")
 
 
 def pieces(pattern: str, depth: int = 0) -> list[Piece]:
@@ -56,6 +62,34 @@ def pieces(pattern: str, depth: int = 0) -> list[Piece]:
         else:
             found.append(piece)
     return found
+
+
+def shy(signs: Sequence[Piece], *, inside: bool = False) -> list[Piece]:
+    """The same signs, but what may stand for anything at the beginning of a name does not stand for a dot; `inside` a group it
+    does, as picomatch has it."""
+    found: list[Piece] = []
+    at = 0
+    while at < len(signs):
+        begins = signs[at - 1].kind == "slash" if at else not inside
+        count = deep(signs, at) if begins else 0
+        if count:
+            found += [_PAST_HIDDEN] * count
+        else:
+            options = tuple(tuple(shy(one, inside=True)) for one in signs[at].options)
+            found += [_NO_DOT] if begins and signs[at].kind in ("star", "one") else []
+            found.append(signs[at]._replace(options=options))
+        at += count or 1
+    return found
+
+
+def deep(signs: Sequence[Piece], index: int) -> int:
+    """How many signs a `**` takes that stands alone between slashes; 0 when there is none."""
+    count = 0
+    while index + count < len(signs) and signs[index + count].kind == "star":
+        count += 1
+    begins = index == 0 or signs[index - 1].kind == "slash"
+    ends = index + count == len(signs) or signs[index + count].kind == "slash"
+    return count if count == 2 and begins and ends else 0
 
 
 def _next(pattern: str, at: int, depth: int) -> tuple[Piece, int]:

@@ -117,15 +117,15 @@ class Workspace:
         """What stands below a folder, a folder before what it holds. Links are not followed. Raises FileError."""
         return list(scan(self.path, under, recursive=recursive))
 
-    def matching(self, pattern: str) -> list[Named]:
+    def matching(self, pattern: str, *, hidden: bool = False) -> list[str]:
+        """The files that a pattern finds, as npm's fast-glob does, by each name that links give them; those with hidden names only
+        if wanted, or if the pattern names their dots. Raises InputError, and QuotaError for too many names."""
+        return [Listed(one.path) for one in self._found(Search(self.relative(pattern), hidden=hidden))]
+
+    def deletable(self, pattern: str) -> list[Named]:
         """The files that a pattern finds, as upstream's fs:delete means it (globby): hidden ones too, by each name that links give
-        them. The name of a folder stands for all files below it. Raises InputError, and QuotaError for too many names."""
-        search = Search(self.relative(pattern).replace("\\", "/"), self._is_folder)
-        return [
-            named
-            for named in scan_through(self.path, search.enters, self.limits.max_files)
-            if search.finds(named.path, named.kind)
-        ]
+        them. The name of a folder stands for all files below it. Raises as `matching`."""
+        return self._found(Search(self.relative(pattern).replace("\\", "/"), self._is_folder))
 
     def read(self, path: str) -> bytes:
         """Raises FileError for what is no plain file, QuotaError for a larger one than a workspace may have."""
@@ -271,12 +271,12 @@ class Workspace:
             os.rename(here.name, there.name, src_dir_fd=here.reached, dst_dir_fd=there.folder)
 
     def delete(self, patterns: Iterable[str]) -> list[Path]:
-        """Delete the files that match (see `matching`); folders stay. The answer names each, by all its names.
+        """Delete the files that match (see `deletable`); folders stay. The answer names each, by all its names.
 
         Raises NotAllowedError at the first that begins with two dots: upstream looks at what is found as at what is written."""
         gone = []
         for pattern in patterns:
-            for found in self.matching(pattern):
+            for found in self.deletable(pattern):
                 names(self.path, found.path)
                 self.discard(Listed(found.real))
                 gone.append(self.path / found.path)
@@ -385,6 +385,10 @@ class Workspace:
             descriptor = open_to_read(there, source / path)
         with os.fdopen(descriptor, "rb", buffering=0) as content:
             self.pour(target, iter(lambda: content.read(_CHUNK), b""), mode, keep=False)
+
+    def _found(self, search: Search) -> list[Named]:
+        names_there = scan_through(self.path, search.enters, self.limits.max_files)
+        return [one for one in names_there if search.finds(one.path, one.kind)]
 
     def _is_folder(self, path: str) -> bool:
         found = self.find(path, follow=True)

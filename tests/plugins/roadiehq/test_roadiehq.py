@@ -19,6 +19,8 @@ from greenroom_plugins.roadiehq import expressions, patterns
 from greenroom_plugins.roadiehq.expressions import expression_actions
 from greenroom_plugins.roadiehq.files import file_actions
 from greenroom_plugins.roadiehq.merging import merging_actions
+from greenroom_scaffolder.workspace.quota import Quota
+from greenroom_scaffolder.workspace.workspace import Workspace as RealWorkspace
 
 ACTIONS: Mapping[str, Action[Any]] = {
     one.id.removeprefix("roadiehq:utils:"): one for one in (*file_actions(), *merging_actions(), *expression_actions())
@@ -154,6 +156,24 @@ async def test_text_and_patterns_are_replaced_as_javascript_does(ws: Workspace) 
     assert ws.read("d/c.md") == "ab-1\n2:cd"
     await ws.run("fs:replace", files=[{"file": "*.txt", "find": "f", "replaceWith": "$`b$1", "includeDotFiles": True}])
     assert ws.read(".h.txt") == "b$1oo"
+
+
+async def test_patterns_name_the_files_that_upstream_replaces_in(ws: Workspace) -> None:
+    names = ("a.txt", "b.txt", "f1.txt", "f3.txt", ".env", ".github/w", "src/.s", "d/f", "a (1).txt")
+    for name in names:
+        ws.put(name, "x")
+    (ws.path / "l").symlink_to("d")
+    (ws.path / "m").symlink_to("b.txt")
+    changes = ["[ab].txt", "f{1..2}.txt", "@(f3|no).txt", "{.env,no}", "**/{.github,src}/**", "l/f", "m", "a (1).txt"]
+    shape = ACTIONS["fs:replace"].input
+    files = [{"file": one, "find": "x", "replaceWith": "y", "includeDotFiles": True} for one in changes]
+    files += [{"file": one, "find": "y", "replaceWith": "yz"} for one in ("m", "l/**", "*")]
+    assert shape is not None
+    ctx: FakeActionContext[Any] = FakeActionContext(msgspec.convert({"files": files}, shape), ws.path)
+    ctx.files = RealWorkspace(ws.path, Quota())
+    await ACTIONS["fs:replace"].run(ctx)
+    changed = {"a.txt": "yz", "b.txt": "yzzz", "f1.txt": "yz", "f3.txt": "yz", "d/f": "yz", "a (1).txt": "x"}
+    assert {name: ws.read(name) for name in names} == {**dict.fromkeys(names, "y"), **changed}
 
 
 async def test_a_replacement_is_checked_before_and_bounded_in_time(

@@ -1,9 +1,10 @@
-// Ask globby, as upstream's fetch:template and fs:delete call it, what it finds: node globs_record.cjs NODE_MODULES < cases > answers
+// Ask globby, as upstream's fetch:template and fs:delete call it, and fast-glob, as RoadieHQ's fs:replace does, what they find: node globs_record.cjs NODE_MODULES < cases > answers
 "use strict";
 const fs = require("node:fs");
 const os = require("node:os");
 const path = require("node:path");
 const globby = require(path.join(process.argv[2], "globby"));
+const fastGlob = require(path.join(process.argv[2], "fast-glob"));
 
 function plant(files) {
   const root = fs.mkdtempSync(path.join(fs.realpathSync(os.tmpdir()), "globs-"));
@@ -20,13 +21,19 @@ function plant(files) {
 async function answer(root, patterns) {
   const same = { cwd: root, dot: true };
   const copied = await globby(patterns, { ...same, onlyFiles: false, markDirectories: true, followSymbolicLinks: false });
-  const gone = new Set();
+  const [gone, all, shown] = [new Set(), new Set(), new Set()];
   for (const pattern of patterns) {
     const whole = path.resolve(root, pattern).replace(/\\/g, "/");
     if (!whole.startsWith(root)) continue;
     for (const found of await globby(whole, { ...same, absolute: true })) gone.add(path.relative(root, found));
+    for (const [dot, into] of [[true, all], [false, shown]]) {
+      for (const found of await fastGlob(path.resolve(root, pattern), { cwd: root, absolute: true, dot })) into.add(path.relative(root, found));
+    }
   }
-  return { copied: copied.sort(), deleted: [...gone].sort() };
+  const told = { copied: copied.sort(), deleted: [...gone].sort() };
+  for (const [name, found] of [["all", [...all].sort()], ["shown", [...shown].sort()]])
+    if (String(found) !== String(told.deleted)) told[name] = found; // mostly they are the same
+  return told;
 }
 
 async function main() {

@@ -47,6 +47,14 @@ def test_what_stands_there_is_told(files: Files, tmp_path: Path) -> None:
     assert [one.mode & 0o111 for one in kinds[:1] if one] == [0]
 
 
+def test_files_are_found_by_patterns(files: Files) -> None:
+    for path in ("a.txt", "b/c.txt", "b/.env", ".github/d.txt", "b/e.md"):
+        files.write(path, b"")
+    assert list(files.matching("**/*.txt")) == ["a.txt", "b/c.txt"]
+    assert sorted(files.matching("**/*.txt", hidden=True)) == [".github/d.txt", "a.txt", "b/c.txt"]
+    assert [list(files.matching(one)) for one in (".github/*", "b", "b/.env")] == [[".github/d.txt"], [], ["b/.env"]]
+
+
 TRIES: list[Callable[[Files, str], object]] = [
     lambda files, path: files.read(path),
     lambda files, path: files.write(path, b"x"),

@@ -1,4 +1,5 @@
-"""Patterns find what globby finds: recorded from the real one (globs_record.cjs), for copyWithoutTemplating and fs:delete."""
+"""Patterns find what globby finds: recorded from the real one (globs_record.cjs), for copyWithoutTemplating and fs:delete,
+and what fast-glob finds beneath it, for fs:replace of RoadieHQ."""
 
 from __future__ import annotations
 
@@ -62,13 +63,27 @@ def test_deleted_is_what_globby_finds(trees: dict[str, Workspace]) -> None:
             with suppress(
                 FileError, NotAllowedError
             ):  # below what is no folder, or `..a`, which upstream refuses before
-                found.update(one.path for one in workspace.matching(pattern))
+                found.update(one.path for one in workspace.deletable(pattern))
         if (
             "error" not in case
             and sorted(found) != case["deleted"]
             and not any(pattern.startswith("..") for pattern in case["patterns"])
         ):
             wrong.append(case["patterns"])
+    assert wrong == []
+
+
+@pytest.mark.parametrize("hidden", [False, True])
+def test_replaced_in_is_what_fast_glob_finds(trees: dict[str, Workspace], hidden: bool) -> None:
+    wrong = []
+    for case in RECORDED["cases"]:
+        if "error" not in case and not any(pattern.startswith("..") for pattern in case["patterns"]):
+            found: set[str] = set()
+            for pattern in case["patterns"]:
+                with suppress(FileError):  # below what is no folder
+                    found.update(trees[case["tree"]].matching(pattern, hidden=hidden))
+            if sorted(found) != case.get("all" if hidden else "shown", case["deleted"]):
+                wrong.append(case["patterns"])
     assert wrong == []
 
 
