@@ -57,24 +57,26 @@ def dry_run(
             return await bench.run(template, file, case)
 
     result = asyncio.run(work())
-    if out is not None:
+    if out is not None and not result.error:
         _write(out, result)
     _show_result(result, as_json=as_json)
     ctx.exit(1 if result.error else 0)
 
 
 def _write(out: Path, result: Any) -> None:
-    for path, made in result.files.items():
-        file = out / path
-        try:
+    file = out
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        for path, made in result.files.items():
+            file = out / path
             file.parent.mkdir(parents=True, exist_ok=True)
             if made.symlink:
                 file.symlink_to(os.fsdecode(made.content))
                 continue
             file.write_bytes(made.content)
             file.chmod(0o755 if made.executable else 0o644)
-        except OSError as error:
-            raise click.ClickException(f"{file} cannot be written: {error.strerror}") from error
+    except OSError as error:
+        raise click.ClickException(f"{file} cannot be written: {error.strerror}") from error
 
 
 def _show_result(result: Any, *, as_json: bool) -> None:

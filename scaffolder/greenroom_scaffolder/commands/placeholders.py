@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from greenroom_scaffolder.templates.declared import is_placeholder
-from greenroom_scaffolder.templates.located import LONGEST, Located, Place, Unreadable, all_at, read_documents
+from greenroom_scaffolder.templates.located import DEEPEST, LONGEST, Located, Place, Unreadable, all_at, read_documents
 
 MOST: Final = 200
 """Placeholders of one file, as in the catalog."""
@@ -51,7 +51,19 @@ class _Reading:
         self._read += 1
         if self._read > MOST:
             raise Unreadable(f"There are more than {MOST} placeholders", place)
-        return all_at(place, _READERS[key](_text(self._folder / target, key, place), f"{key}: {target}", place))
+        what = f"{key}: {target}"
+        value = _READERS[key](_text(self._folder / target, key, place), what, place)
+        if _is_deeper(DEEPEST, value):
+            raise Unreadable(f"{what} is nested deeper than {DEEPEST} levels", place)
+        return all_at(place, value)
+
+
+def _is_deeper(most: int, value: Any) -> bool:
+    level = [value]
+    for _ in range(most):
+        holding = [one for one in level if isinstance(one, dict | list)]
+        level = [one for outer in holding for one in (outer.values() if isinstance(outer, dict) else outer)]
+    return any(isinstance(one, dict | list) for one in level)
 
 
 def _with(found: Located, value: Any, **inner: Any) -> Located:

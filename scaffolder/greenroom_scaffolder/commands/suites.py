@@ -75,10 +75,10 @@ async def judge(bench: Any, suite: Suite, case: Case, *, update: bool = False) -
 
     result = steady(await bench.run(read_template_file(suite.template), suite.template, case), bench.root)
     wrong = list(problems(case, result))
-    if case.snapshot and update and not wrong:
-        write_snapshot(result, suite.snapshot_of(case))
-    elif case.snapshot:
+    if case.snapshot and not update:
         wrong += against_snapshot(result, suite.snapshot_of(case))
+    elif case.snapshot and not wrong:
+        write_snapshot(result, suite.snapshot_of(case))
     return wrong
 
 

@@ -57,6 +57,16 @@ def test_a_dry_run_does_not_write_over_what_is_there(greenroom: Run, tmp_path: P
     assert (result.code, "is not empty" in result.err) == (2, True)
 
 
+def test_a_template_without_files_makes_an_empty_folder(greenroom: Run, tmp_path: Path) -> None:
+    file, out = tmp_path / "template.yaml", tmp_path / "out"
+    file.write_text(TEMPLATE)
+    command = ["template", "dry-run", file, "-v", "name=local", "--out", out]
+    assert (greenroom(*command).code, out.exists()) == (1, False)  # without a skeleton it fails
+    step = "{url: ./skeleton, values: {name: '${{ parameters.name }}'}}"
+    file.write_text(TEMPLATE.replace("fetch:template", "debug:log").replace(step, "{message: hello}"))
+    assert (greenroom(*command).code, list(out.iterdir())) == (0, [])
+
+
 def test_a_link_that_leads_nowhere_is_written_as_one(greenroom: Run, tmp_path: Path) -> None:
     written(tmp_path / "t")
     (tmp_path / "t" / "skeleton" / "later").symlink_to("not-yet.txt")
@@ -183,6 +193,9 @@ def test_a_placeholder_that_stands_for_nothing_is_told_with_its_place(greenroom:
     assert (told.code, f"{file}:8:23 error $json: {tmp_path}/no.json: No such file" in told.out) == (1, True)
     (tmp_path / "no.json").write_text("[")
     assert "holds no JSON" in greenroom("template", "lint", file).out
+    (tmp_path / "no.json").write_text("[" * 500 + "]" * 500)
+    assert "$json: ./no.json is nested deeper than 100 levels" in greenroom("template", "lint", file).out
+    (tmp_path / "no.json").write_text("[")
     assert f"{file}:8:23: $json: ./no.json holds no JSON" in greenroom("template", "parameters", file).err
 
 

@@ -136,6 +136,10 @@ def test_a_snapshot_is_written_once_and_held_to_from_then_on(greenroom: Run, tmp
     first = greenroom("template", "test", tmp_path)
     assert first.code == 1
     assert "there is no snapshot yet" in first.out
+    (tmp_path / "skeleton").rename(tmp_path / "away")
+    failed = greenroom("template", "test", tmp_path, "--update")
+    assert (failed.code, "no snapshot yet" in failed.out, "it failed: " in failed.out) == (1, False, True)
+    (tmp_path / "away").rename(tmp_path / "skeleton")
     assert greenroom("template", "test", tmp_path, "--update").code == 0
     assert (tmp_path / "snapshots" / "all-of-it" / "files" / "hello.txt").read_text() == "Hello local\n"
     assert greenroom("template", "test", tmp_path).code == 0
