@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
+import sys
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -440,6 +443,35 @@ def test_a_very_deep_tree_goes_away(workspace: Workspace) -> None:
     workspace.remove()
     assert not workspace.path.exists()
     workspace.remove()
+
+
+FORBIDDING = """
+import os, sys
+from pathlib import Path
+from greenroom_scaffolder.workspace.workspace import Workspace
+if os.geteuid() == 0:  # to whom nothing is forbidden
+    os.setgid(65534)
+    os.setuid(65534)
+mode = int(sys.argv[2], 8)
+workspace = Workspace.create(Path(sys.argv[1]), "task")
+folders = [workspace.path]
+for _ in range(150):
+    folders.append(folders[-1] / "d")
+    folders[-1].mkdir()
+    (folders[-1] / "file").write_text("")
+for folder in reversed(folders):
+    folder.chmod(mode)
+workspace.remove()
+"""
+
+
+@pytest.mark.parametrize("mode", ["000", "100", "300", "400", "500"])
+def test_what_a_program_forbids_goes_away_all_the_same(mode: str) -> None:
+    """Else each run would leave a full workspace on the disk, for ever."""
+    with tempfile.TemporaryDirectory() as root:
+        Path(root).chmod(0o777)
+        subprocess.run([sys.executable, "-c", FORBIDDING, root, mode], check=True, cwd="/")
+        assert list(Path(root).iterdir()) == []
 
 
 # --- quota -----------------------------------------------------------------------------------------------------------
