@@ -101,25 +101,30 @@ def strays(names: Iterable[str], blocks: Sequence[Block]) -> Iterator[str]:
             yield f"{name} is no field of the form{f', did you mean {near}?' if near else ''}"
 
 
-def with_defaults(values: Mapping[str, Any], secrets: Mapping[str, str], field: Field) -> dict[str, Any]:
+def with_defaults(
+    values: Mapping[str, Any], secrets: Mapping[str, str], field: Field, above: frozenset[int] = frozenset()
+) -> dict[str, Any]:
     """What the stock form fills in before anybody types, also inside objects: defaults, and those of what they bring up;
-    and stars for a secret that is sent by itself."""
-    filled = dict(values)
-    while True:
+    and stars for a secret that is sent by itself.
+
+    `above` are the schemas that this one is in: a form that refers to itself would never be filled in."""
+    filled, within = dict(values), {id(part) for part in field.parts()}
+    while not within & above:
         before = dict(filled)
         for name, member in field.members(filled).items():
-            _fill(filled, name, member, secrets)
+            _fill(filled, name, member, secrets, above | within)
         if filled == before:
-            return filled
+            break
+    return filled
 
 
-def _fill(filled: dict[str, Any], name: str, member: Field, secrets: Mapping[str, str]) -> None:
+def _fill(filled: dict[str, Any], name: str, member: Field, secrets: Mapping[str, str], above: frozenset[int]) -> None:
     schema, value = member.schema(filled.get(name)), filled.get(name, {})
     if name not in filled and name in secrets and member.is_secret:
         filled[name] = _stars(secrets[name])
     elif name not in filled and "default" in schema:
         filled[name] = schema["default"]
-    elif isinstance(value, Mapping) and (inner := with_defaults(value, secrets, member)):
+    elif isinstance(value, Mapping) and (inner := with_defaults(value, secrets, member, above)):
         filled[name] = inner
 
 

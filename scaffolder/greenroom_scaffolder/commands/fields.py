@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from typing import Any, Final
 
 import msgspec
@@ -20,29 +21,26 @@ ANY: Final = msgspec.UNSET
 class Field:
     """All that a form says of one value: of a page as a whole, or of a member of it."""
 
-    def __init__(self, schemas: Sequence[Any], scope: Scope | None, above: frozenset[int] = frozenset()) -> None:
-        """`above` are the schemas that this one is in: what refers back to them is not gone into again."""
-        self._schemas, self._scope, self._above = schemas, scope, above
+    def __init__(self, schemas: Sequence[Any], root: _Root) -> None:
+        self._schemas, self._root = schemas, root
 
     def parts(self, value: Any = ANY) -> list[Block]:
         """The schemas that are about the value, the ones that hold anyway before those that depend on what it is."""
-        seen = set(self._above)
+        seen: set[int] = set()
         return [part for schema in self._schemas for part in self._gone_through(schema, value, seen)]
 
     def members(self, value: Any = ANY) -> dict[str, Field]:
         """The fields that there are, by name; with a value, those that are shown for it."""
         found: dict[str, list[Any]] = {}
-        parts = self.parts(value)
-        for part in parts:
+        for part in self.parts(value):
             for name, schema in as_object(part.get("properties")).items():
                 found.setdefault(name, []).append(schema)
-        return {name: self._inner(schemas, parts) for name, schemas in found.items()}
+        return {name: Field(schemas, self._root) for name, schemas in found.items()}
 
     def items(self) -> Field:
         """What is said of the items of a list."""
-        parts = self.parts()
-        rules = [part["items"] for part in parts if "items" in part]
-        return self._inner([one for rule in rules for one in (rule if isinstance(rule, list) else [rule])], parts)
+        rules = [part.get("items") for part in self.parts()]
+        return Field([one for rule in rules for one in (rule if isinstance(rule, list) else [rule])], self._root)
 
     def required(self, value: Block) -> list[str]:
         """The members that an object has to have, when it is this one."""
@@ -67,56 +65,65 @@ class Field:
         """Whether a text will do, so that what looks like a number is none."""
         return any(_is_text(part) for part in self.parts())
 
-    def _inner(self, schemas: Sequence[Any], parts: Sequence[Block]) -> Field:
-        return Field(schemas, self._scope, self._above | {id(part) for part in parts})
-
     def _gone_through(self, schema: Any, value: Any, seen: set[int]) -> Iterator[Block]:
         if not isinstance(schema, Mapping) or id(schema) in seen:
             return
         seen.add(id(schema))
         yield schema
-        for inner in (self._referred(schema), *_depending(schema, value)):
+        for inner in (self._root.referred(schema), *self._depending(schema, value)):
             yield from self._gone_through(inner, value, seen)
 
-    def _referred(self, schema: Block) -> Any:
+    def _depending(self, schema: Block, value: Any) -> Iterator[Any]:
+        """The parts of a schema that are about the same value, of those that exclude each other the one that holds."""
+        yield from _list(schema.get("allOf"))
+        for key in ("oneOf", "anyOf"):
+            options = _list(schema.get(key))
+            yield from options if value is ANY else self._chosen(options, as_object(value))
+        if value is ANY:
+            yield from (schema.get("then"), schema.get("else"))
+        elif "if" in schema:
+            yield schema.get("then" if self._root.fits(value, schema["if"]) else "else")
+        for name, rule in as_object(schema.get("dependencies")).items():
+            if value is ANY or name in as_object(value):
+                yield rule
+
+    def _chosen(self, options: Sequence[Any], value: Block) -> Sequence[Any]:
+        """The option that agrees with most of what there is, the first of several: what the stock form shows."""
+        agreeing = [
+            option
+            for option in options
+            if all(self._root.fits(value[name], rule) for name, rule in _members_in(option, value))
+        ]
+        return [max(agreeing, key=lambda option: len(_members_in(option, value)))] if agreeing else []
+
+
+class _Root:
+    """A page as a whole, which its parts may refer to."""
+
+    def __init__(self, block: Block) -> None:
+        self._definitions = {key: block[key] for key in ("definitions", "$defs") if key in block}
+        self._scope: Scope | None = None
+        with suppress(SchemaError):  # said with its place by whoever checks the values
+            self._scope = root_scope(block)
+
+    def referred(self, schema: Block) -> Any:
+        """Where the reference of a schema leads; None: there is none, or it leads nowhere."""
         reference = schema.get("$ref")
         if self._scope is None or not isinstance(reference, str):
             return None
         try:
             return self._scope.find(reference, schema)[0]
-        except SchemaError:  # said with its place by whoever checks the values
+        except SchemaError:  # as above
             return None
+
+    def fits(self, value: Any, part: Any) -> bool:
+        """Whether a part of the page takes a value."""
+        return fits(value, {**self._definitions, **part} if isinstance(part, Mapping) else part)
 
 
 def page(block: Block) -> Field:
     """A page of the form, as a field."""
-    try:
-        return Field([block], root_scope(block))
-    except SchemaError:  # as above
-        return Field([block], None)
-
-
-def _depending(schema: Block, value: Any) -> Iterator[Any]:
-    """The parts of a schema that are about the same value, of those that exclude each other the one that holds."""
-    yield from _list(schema.get("allOf"))
-    for key in ("oneOf", "anyOf"):
-        options = _list(schema.get(key))
-        yield from options if value is ANY else _chosen(options, as_object(value))
-    if value is ANY:
-        yield from (schema.get("then"), schema.get("else"))
-    elif "if" in schema:
-        yield schema.get("then" if fits(value, schema["if"]) else "else")
-    for name, rule in as_object(schema.get("dependencies")).items():
-        if value is ANY or name in as_object(value):
-            yield rule
-
-
-def _chosen(options: Sequence[Any], value: Block) -> Sequence[Any]:
-    """The option that agrees with most of what there is, the first of several: what the stock form shows."""
-    agreeing = [
-        option for option in options if all(fits(value[name], rule) for name, rule in _members_in(option, value))
-    ]
-    return [max(agreeing, key=lambda option: len(_members_in(option, value)))] if agreeing else []
+    return Field([block], _Root(block))
 
 
 def _members_in(option: Any, value: Block) -> list[tuple[str, Any]]:

@@ -112,6 +112,10 @@ def form(part: Block) -> list[Block]:
         (form({"allOf": [{"if": {}, "then": {"properties": {"sec": {"ui:field": "Secret"}}}}]}), {"sec": "hunter2"}),
         (form({"properties": {"sec": {"$ref": "#/$defs/secret"}}}), {"sec": "hunter2"}),
         (
+            form({"properties": {"sec": {"$ref": "#/$defs/secret"}, "child": {"$ref": "#"}}}),
+            {"child": {"sec": "hunter2"}},
+        ),
+        (
             form({"properties": {"db": {"anyOf": [{"properties": {"sec": {"ui:field": "Secret"}}}]}}}),
             {"db": {"sec": "a"}},
         ),
@@ -157,18 +161,24 @@ def test_defaults_bring_up_what_depends_on_them() -> None:
 
 
 def test_of_several_forms_of_an_object_the_one_is_filled_in_that_agrees_with_what_is_given() -> None:
-    options = [
+    options: list[Any] = [
         {"properties": {"kind": {"enum": ["a"]}, "size": {"default": 1}}},
         {"properties": {"kind": {"enum": ["b"]}, "size": {"default": 2}}},
     ]
-    blocks = [{"properties": {"of": {"oneOf": options}}}]
+    blocks: list[dict[str, Any]] = [{"properties": {"of": {"oneOf": options}}}]
     assert completed({"of": {"kind": "b"}}, {}, blocks).values == {"of": {"kind": "b", "size": 2}}
     assert completed({"of": {"kind": "c"}}, {}, blocks).values == {"of": {"kind": "c"}}
+    options[1]["properties"]["name"] = {"$ref": "#/definitions/name"}
+    blocks[0]["definitions"] = {"name": {"type": "string"}}
+    assert completed({"of": {"kind": "b", "name": "n"}}, {}, blocks).values["of"]["size"] == 2
 
 
 def test_a_form_that_refers_to_itself_is_filled_in_once() -> None:
     block = {"properties": {"name": {"default": "a"}, "child": {"$ref": "#"}}}
     assert completed({}, {}, [block]).values == {"name": "a"}
+    pair = {"a": {"properties": {"y": {"default": 1}, "b": {"$ref": "#/$defs/b"}}}}
+    pair["b"] = {"properties": {"x": {"default": 2}, "a": {"$ref": "#/$defs/a"}}}
+    assert completed({}, {}, [{"$ref": "#/$defs/a", "$defs": pair}]).values == {"y": 1, "b": {"x": 2}}
     assert completed({}, {}, [{"properties": {"a": {"$ref": "#/nowhere", "default": 1}}}]).values == {"a": 1}
 
 
