@@ -24,12 +24,6 @@ _WITH_USER_TOKENS = ("github", "gitlab")
 _CHUNK = 1024 * 1024
 
 
-class OverwriteError(InputError):
-    """A folder cannot take the place of a file, nor a file that of a folder"""
-
-    name = "Error"
-
-
 class Fetched(Protocol):
     """What all inputs of fetching actions have."""
 
@@ -89,7 +83,7 @@ class Sources:
         workspace = Workspace(ctx.workspace, self._quota)
         beside = self._beside(ctx.template, wanted.url)
         if beside is not None:
-            await in_thread(lambda: _copy(_existing(beside.whole), workspace, target))
+            await in_thread(lambda: workspace.copy_tree(_existing(beside.whole), target))
             return
         tree = await self._urls.tree(self._resolved(ctx.template.base_url, wanted.url), token=wanted.token)
         await in_thread(lambda: put(tree.files, workspace, target))
@@ -166,14 +160,6 @@ def put(files: Iterable[TreeFile], workspace: Workspace, target: str) -> None:
             links.append((path, one.link))
     for path, link in links:
         workspace.symlink(path, link)
-
-
-def _copy(source: Path, workspace: Workspace, target: str) -> None:
-    there = workspace.find(target)
-    if there is not None and (there.kind == "folder") != source.is_dir():
-        kinds = ("directory", "non-directory") if there.kind == "folder" else ("non-directory", "directory")
-        raise OverwriteError(f"Cannot overwrite {kinds[0]} '{workspace.inside(target)}' with {kinds[1]} '{source}'.")
-    workspace.copy_tree(source, target)
 
 
 def _existing(path: Path) -> Path:

@@ -36,7 +36,7 @@ from greenroom_scaffolder.workspace.descent import (
 from greenroom_scaffolder.workspace.globs import Search
 from greenroom_scaffolder.workspace.quota import Ledger, Quota, QuotaError, Usage, in_words
 from greenroom_scaffolder.workspace.removal import clear, delete
-from greenroom_scaffolder.workspace.scan import Entry, Named, entry_of, scan, scan_through
+from greenroom_scaffolder.workspace.scan import Entry, Kind, Named, entry_of, scan, scan_through
 
 MOST_SHOWN = 64 * 1024 * 1024
 """Bytes of all files that a dry run shows: its answer is made in memory, and is a third larger."""
@@ -218,7 +218,8 @@ class Workspace:
         """Make a link, or change one. A target is kept as it is written, but one that is absolute becomes relative.
 
         Raises NotAllowedError for a target outside the workspace."""
-        with self._making(path, follow=False) as there, refusals("symlink", joined(self.path, path)):
+        refused = f"{target}' -> '{joined(self.path, path)}"
+        with self._making(path, follow=False) as there, refusals("symlink", refused):
             if not encoded(target) or not leads_inside(self.path, there.above, target):
                 raise NotAllowedError(OUTSIDE)
             if target.startswith("/"):
@@ -227,19 +228,23 @@ class Workspace:
                 os.symlink(target, there.name, dir_fd=there.folder)
                 self._claim_made(there)
             except FileExistsError:
-                os.readlink(there.name, dir_fd=there.folder)
+                if _look(there, path).kind != "link":
+                    raise
                 os.unlink(there.name, dir_fd=there.folder)
                 os.symlink(target, there.name, dir_fd=there.folder)
 
     def copy_tree(self, source: Path, target: str = "") -> None:
-        """Copy a file, or what a folder holds, from elsewhere, with modes and links; what is there is replaced.
+        """Copy a file, or what a folder holds, from elsewhere, with modes and links; what is there is replaced, and worded as by
+        fs-extra's copy.
 
         Links that lead out of `source`, and what is neither file, folder nor link, are left out (as upstream's fetchContents).
-        Raises FileError."""
-        source = source.resolve()
+        Raises FileError, MoveError."""
+        given, source = source, source.resolve()
         if source.is_file():
+            self._make_way("file", given, target)
             self._copy(source.parent, source.name, target, source.stat().st_mode)
         else:
+            self._make_way("folder", given, target)
             self.mkdir(target)
             above = names(self.path, target)
             for entry in scan(source):
@@ -253,10 +258,7 @@ class Workspace:
             raise FileError(errno.ENOENT, "lstat", old)
         if old == new:
             raise MoveError("Source and destination must not be the same.")
-        there_already = self.find(target)
-        if there_already is not None and (moved.kind == "folder") is not (there_already.kind == "folder"):
-            kinds = ("non-directory", "directory") if moved.kind == "folder" else ("directory", "non-directory")
-            raise MoveError(f"Cannot overwrite {kinds[0]} '{new}' with {kinds[1]} '{old}'.")
+        there_already = self._like(moved.kind, old, target)
         if moved.kind == "folder" and new.is_relative_to(old):
             raise MoveError(f"Cannot move '{old}' to a subdirectory of itself, '{new}'.")
         if there_already is not None:
@@ -266,7 +268,7 @@ class Workspace:
         with (
             place(self.path, source, follow=False) as here,
             self._making(target, follow=False) as there,
-            refusals("rename", old),
+            refusals("rename", f"{old}' -> '{new}"),
         ):
             os.rename(here.name, there.name, src_dir_fd=here.reached, dst_dir_fd=there.folder)
 
@@ -372,13 +374,33 @@ class Workspace:
                 if _look(there, path).kind != "folder":
                     raise
 
+    def _like(self, kind: Kind, source: Path, target: str) -> Entry | None:
+        """What stands where something is to go. Raises MoveError for a file where a folder is to go, and for a folder where
+        anything else is."""
+        there = self.find(target)
+        if there is not None and (kind == "folder") is not (there.kind == "folder"):
+            kinds = ("non-directory", "directory") if kind == "folder" else ("directory", "non-directory")
+            raise MoveError(f"Cannot overwrite {kinds[0]} '{self.inside(target)}' with {kinds[1]} '{source}'.")
+        return there
+
+    def _make_way(self, kind: Kind, source: Path, target: str) -> None:
+        """A copied file takes a link's place, and leaves alone what it led to. Raises MoveError."""
+        there = self._like(kind, source, target)
+        if there is not None and there.kind == "link" and kind == "file":
+            self.discard(target)
+
     def _copy_entry(self, source: Path, entry: Entry, target: str) -> None:
+        if entry.kind == "other" or (
+            entry.kind == "link" and not leads_inside(source, entry.path.split("/")[:-1], entry.target)
+        ):
+            return
+        self._make_way(entry.kind, source / entry.path, target)
         if entry.kind == "folder":
             self.mkdir(target)
-        elif entry.kind == "file":
-            self._copy(source, entry.path, target, entry.mode)
-        elif entry.kind == "link" and leads_inside(source, entry.path.split("/")[:-1], entry.target):
+        elif entry.kind == "link":
             self.symlink(target, entry.target)
+        else:
+            self._copy(source, entry.path, target, entry.mode)
 
     def _copy(self, source: Path, path: str, target: str, mode: int) -> None:
         with place(source, Listed(path), follow=False) as there:
@@ -402,7 +424,7 @@ class Workspace:
 
 
 class MoveError(InputError):
-    """The file cannot be moved"""
+    """What is there cannot be moved or replaced"""
 
     name = "Error"
 

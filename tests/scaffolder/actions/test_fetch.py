@@ -388,6 +388,39 @@ async def test_what_is_taken_over_turns_no_folder_into_a_file_and_no_file_into_a
     assert (workspace / "there").read_text() == "{}"
 
 
+@pytest.mark.parametrize(
+    ("source", "there", "problem"),
+    [
+        ("x", "x/y", "Cannot overwrite directory '{ws}/d/x' with non-directory '{home}/s/d/x'."),
+        ("x/y", "x", "Cannot overwrite non-directory '{ws}/d/x' with directory '{home}/s/d/x'."),
+        ("link", "link/y", "Cannot overwrite directory '{ws}/d/link' with non-directory '{home}/s/d/link'."),
+        ("link", "link", "EEXIST: file already exists, symlink 'a' -> '{ws}/d/link'"),
+    ],
+)
+async def test_nor_does_it_in_the_folders_below(
+    home: Path, workspace: Path, source: str, there: str, problem: str
+) -> None:
+    plant(home / "s/d", {"a": "a"} if source == "link" else {"a": "a", source: "new"})
+    if source == "link":
+        (home / "s/d/link").symlink_to("a")
+    plant(workspace / "d", {there: "old"})
+    with pytest.raises(InputError) as caught:
+        await run(fetching()["fetch:plain"], {"url": "./s"}, workspace, template=beside(home))
+    assert caught.value.message == problem.format(ws=workspace, home=home)
+    assert (workspace / "d" / there).read_text() == "old"
+
+
+async def test_what_is_taken_over_takes_a_links_place_and_leaves_alone_what_it_led_to(
+    home: Path, workspace: Path
+) -> None:
+    plant(home, {"s/a": "new", "s/b": "new"})
+    plant(workspace, {"kept": "old", "d/kept": "old"})
+    (workspace / "a").symlink_to("kept")
+    (workspace / "b").symlink_to("d")
+    await run(fetching()["fetch:plain"], {"url": "./s"}, workspace, template=beside(home))
+    assert grown(workspace) == {"a": b"new", "b": b"new", "kept": b"old", "d/kept": b"old"}
+
+
 async def test_a_file_that_cannot_be_taken_over_is_told_with_where_it_was_to_go(home: Path, workspace: Path) -> None:
     plant(home, {"a.json": "{}"})
     given = {"url": "./nope", "targetPath": "b.json"}

@@ -49,6 +49,13 @@ async def test_a_move_without_a_name_is_refused(tmp_path: Path) -> None:
         await run(ACTIONS["fs:rename"], {"files": [{"from": "", "to": "b"}]}, tmp_path)
 
 
+async def test_what_takes_the_place_of_the_folder_above_it_is_gone_before_and_told_so(tmp_path: Path) -> None:
+    plant(tmp_path, {"a/b/c": "1"})
+    told_so = f"^ENOENT: no such file or directory, rename '{tmp_path}/a/b' -> '{tmp_path}/a'$"
+    with pytest.raises(GreenroomError, match=told_so):
+        await run(ACTIONS["fs:rename"], {"files": [{"from": "a/b", "to": "a", "overwrite": True}]}, tmp_path)
+
+
 async def test_a_folder_is_listed_with_whole_and_relative_paths(tmp_path: Path) -> None:
     plant(tmp_path, {"a.txt": "", "d/e.txt": ""})
     _, output = await run(read_folder, {"paths": ["."]}, tmp_path)
