@@ -14,7 +14,8 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.acceptance.test_golden_path import DEMO, VALUES
+from tests.acceptance.conftest import DEMO
+from tests.acceptance.test_golden_path import VALUES
 from tests.support.called import Run
 
 TEMPLATE = DEMO / "repositories" / "golden-paths" / "python-service" / "template.yaml"
