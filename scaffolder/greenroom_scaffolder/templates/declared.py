@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
+from functools import cached_property
 from typing import Any, Final
 
 from greenroom_scaffolder.schemas import SchemaError, TooMuchError
@@ -13,15 +14,30 @@ from greenroom_scaffolder.templates.findings import Findings
 from greenroom_scaffolder.templates.located import Located
 
 _LISTS: Final = ("allOf", "anyOf", "oneOf")
-_SINGLES: Final = ("if", "then", "else", "not", "additionalProperties", "additionalItems", "contains", "propertyNames")
+_CONDITIONS: Final = ("if", "then", "else", "not")
+_SINGLES: Final = (*_CONDITIONS, "additionalProperties", "additionalItems", "contains", "propertyNames")
 _MAPS: Final = ("properties", "patternProperties", "definitions", "$defs", "dependencies")
+_SAME_VALUE: Final = frozenset({*_CONDITIONS, *_LISTS, "dependencies", "definitions", "$defs"})
+"""Keys whose schemas are about the value itself, or may be."""
 _DEEPEST: Final = 50
 PLACEHOLDERS: Final = ("$text", "$json", "$yaml")
 
 
 def declared(schema: Any) -> set[str]:
     """Names of the members that a schema says anything about, also under conditions and where it refers to."""
-    names: set[str] = set()
+    parts = list(_parts_of_value(schema, schema))
+    required = (part["required"] for part in parts if isinstance(part.get("required"), list))
+    return fields(schema).union(name for names in required for name in names if isinstance(name, str))
+
+
+def fields(schema: Any, root: Any = None) -> set[str]:
+    """Names of the members that a schema has a schema for. `root` is what its references point into, if not itself."""
+    parts = _parts_of_value(schema, schema if root is None else root)
+    return {name for part in parts if isinstance(part.get("properties"), Mapping) for name in part["properties"]}
+
+
+def _parts_of_value(schema: Any, root: Any) -> Iterator[Mapping[str, Any]]:
+    """The schema and the subschemas that are about the same value, each once."""
     seen: set[int] = set()
     waiting = [schema]
     while waiting:
@@ -29,31 +45,13 @@ def declared(schema: Any) -> set[str]:
         if not isinstance(part, Mapping) or id(part) in seen:
             continue
         seen.add(id(part))
-        names.update(_names(part))
-        waiting.extend(_parts_of_value(part))
+        yield part
+        waiting.extend(part.get(key) for key in _CONDITIONS)
+        waiting.extend(inner for key in _LISTS if isinstance(part.get(key), list) for inner in part[key])
+        rules = part.get("dependencies")
+        waiting.extend(rules.values() if isinstance(rules, Mapping) else ())
         if isinstance(part.get("$ref"), str):
-            waiting.append(_followed(part["$ref"], schema))
-    return names
-
-
-def _names(schema: Mapping[str, Any]) -> Iterator[str]:
-    members, required = schema.get("properties"), schema.get("required")
-    if isinstance(members, Mapping):
-        yield from members
-    if isinstance(required, list):
-        yield from (name for name in required if isinstance(name, str))
-
-
-def _parts_of_value(schema: Mapping[str, Any]) -> Iterator[Any]:
-    """The subschemas that are about the same value."""
-    for key in _LISTS:
-        if isinstance(schema.get(key), list):
-            yield from schema[key]
-    for key in ("if", "then", "else"):
-        yield schema.get(key)
-    rules = schema.get("dependencies")
-    if isinstance(rules, Mapping):
-        yield from rules.values()
+            waiting.append(_followed(part["$ref"], root))
 
 
 def _followed(reference: str, root: Any) -> Any:
@@ -104,17 +102,30 @@ def _texts(value: Any) -> Iterator[str]:
             yield from _texts(inner)
 
 
-def check_block(block: Located, path: tuple[str | int, ...], findings: Findings) -> None:
-    """What is wrong with a block as a schema."""
+class _Value:
+    """What a form says of one value: the outermost schema of it, in a block."""
+
+    def __init__(self, schema: Any, root: Any, besides: Collection[str] = ()) -> None:
+        self.schema, self.root, self.besides = schema, root, besides
+
+    @cached_property
+    def fields(self) -> set[str] | None:
+        """Names of its members; None if any may be."""
+        return None if is_open(self.schema) else fields(self.schema, self.root).union(self.besides)
+
+
+def check_block(block: Located, path: tuple[str | int, ...], findings: Findings, form: Collection[str] | None) -> None:
+    """What is wrong with a block as a schema. `form` are the fields of all blocks; None if there may be any."""
     try:
         scope = root_scope(block.value)
     except SchemaError as error:
         findings.error("invalid-schema", block.place, f"The parameters are no JSON Schema: {error.message}", path=path)
         return
-    for way, schema in _schemas(block, path):
+    whole = _Value(block.value if form is not None else True, block.value, form or ())
+    for way, schema, value in _schemas(block, path, whole):
         _check_pattern(schema, way, findings)
         _check_types(schema, way, findings)
-        _check_required(schema, way, findings)
+        _check_required(schema, value, way, findings)
         _check_enum(schema, way, findings)
         reference = schema.members.get("$ref")
         if reference is not None and isinstance(reference.value, str) and reference.value:
@@ -125,21 +136,26 @@ def check_block(block: Located, path: tuple[str | int, ...], findings: Findings)
 
 
 def _schemas(
-    schema: Located, path: tuple[str | int, ...], depth: int = 0
-) -> Iterator[tuple[tuple[str | int, ...], Located]]:
-    """The schema and all within it, with the ways to them."""
+    schema: Located, path: tuple[str | int, ...], value: _Value, depth: int = 0
+) -> Iterator[tuple[tuple[str | int, ...], Located, _Value]]:
+    """The schema and all within it, with the ways to them, and the values that they are about."""
     if not isinstance(schema.value, Mapping) or depth > _DEEPEST:
         return
-    yield path, schema
+    yield path, schema, value
     for key, member in schema.members.items():
-        if key in _MAPS:
-            for name, inner in member.members.items():
-                yield from _schemas(inner, (*path, key, name), depth + 1)
-        elif key in _LISTS or (key == "items" and member.items):
-            for index, inner in enumerate(member.items):
-                yield from _schemas(inner, (*path, key, index), depth + 1)
-        elif key in _SINGLES or key == "items":
-            yield from _schemas(member, (*path, key), depth + 1)
+        for way, inner in _inside(key, member):
+            about = value if key in _SAME_VALUE else _Value(inner.value, value.root)
+            yield from _schemas(inner, (*path, *way), about, depth + 1)
+
+
+def _inside(key: str, member: Located) -> Iterator[tuple[tuple[str | int, ...], Located]]:
+    """The schemas that stand under a key of a schema."""
+    if key in _MAPS:
+        yield from (((key, name), inner) for name, inner in member.members.items())
+    elif key in _LISTS or (key == "items" and member.items):
+        yield from (((key, index), inner) for index, inner in enumerate(member.items))
+    elif key in _SINGLES or key == "items":
+        yield (key,), member
 
 
 def _check_pattern(schema: Located, path: tuple[str | int, ...], findings: Findings) -> None:
@@ -173,12 +189,12 @@ def _check_enum(schema: Located, path: tuple[str | int, ...], findings: Findings
         findings.error("invalid-schema", values.place, "`enum` is not a list of values", hint, (*path, "enum"))
 
 
-def _check_required(schema: Located, path: tuple[str | int, ...], findings: Findings) -> None:
+def _check_required(schema: Located, value: _Value, path: tuple[str | int, ...], findings: Findings) -> None:
     """A required member that nothing declares has no field, so that nobody can fill it in."""
     required, members = schema.members.get("required"), schema.members.get("properties")
-    if required is None or members is None or is_open(schema.value):
+    if required is None or members is None or is_open(schema.value) or value.fields is None:
         return
-    names = declared({key: part for key, part in schema.value.items() if key != "required"})
+    names = value.fields.union(fields(schema.value, value.root))
     for name in required.items:
         if isinstance(name.value, str) and name.value not in names:
             near = findings.nearest(name.value, names)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Collection, Iterator
 from typing import Any, Final
 
 import msgspec
@@ -14,9 +15,11 @@ from greenroom_scaffolder.templating.statements import parse
 
 _DELIMITERS: Final = Delimiters("${{", trim_blocks=False, lstrip_blocks=False)
 _LIMITS: Final = Limits(source=256 * 1024)
-_LOOP: Final = frozenset({"loop", "caller", "super"})
 _GUARDS: Final = frozenset({"default", "d"})
 _ASKING: Final = frozenset({"defined", "undefined", "none", "null"})
+_BARE: Final = re.compile(r"\{\{ (?:parameters|steps)\.")
+_RAW: Final = re.compile(r"\{%-?\s*(?:raw|verbatim)\s*-?%\}")
+_RAW_END: Final = re.compile(r"\{%\s*end(?:raw|verbatim)\s*%\}")
 
 
 class Reference(msgspec.Struct, frozen=True):
@@ -53,6 +56,8 @@ class Uses(msgspec.Struct):
     methods: list[Called] = []
     dashes: list[Use] = []
     """What looks like a dotted path with a dash in it, and is a subtraction."""
+    bare: list[Use] = []
+    """What would be an expression, had it a dollar before it."""
     flaw: str | None = None
     """Why it cannot be read; it then stays as it is written."""
     flaw_at: int = 0
@@ -63,13 +68,14 @@ def has_expression(text: str) -> bool:
     return has_delimiters(text, _DELIMITERS.variable)
 
 
-def uses_of(text: str) -> Uses:
-    """Never raises: what cannot be read is `flaw`."""
+def uses_of(text: str, around: Collection[str]) -> Uses:
+    """`around` are the names that there are, whatever the text says. Never raises: what cannot be read is `flaw`."""
     if not has_expression(text):
-        return Uses()
-    walk = _Walk(text)
+        return Uses(bare=list(_bare(text, 0)))
     try:
-        walk.statements(parse(text, _DELIMITERS, _LIMITS).body, frozenset())
+        body = parse(text, _DELIMITERS, _LIMITS).body
+        walk = _Walk(text, around, frozenset(_exported(body)))
+        walk.statements(body, frozenset())
     except RenderError as error:
         return Uses(flaw=error.problem, flaw_at=error.at or 0)
     except RecursionError:
@@ -84,11 +90,59 @@ def _asked_for(uses: Uses) -> Uses:
     return msgspec.structs.replace(uses, references=found)
 
 
+def _bare(text: str, at: int) -> Iterator[Use]:
+    return (Use(found[0], at + found.start()) for found in _BARE.finditer(text))
+
+
+def _assigned(body: list[nodes.Statement]) -> Iterator[str]:
+    """The names that statements give values to where they stand: what is set in a loop or a block stays there."""
+    for node in body:
+        match node:
+            case nodes.Set():
+                yield from (target.name for target in node.targets)
+                yield from _assigned(node.body)
+            case nodes.Macro():
+                yield node.name
+            case nodes.Output(value=nodes.Filter(input=nodes.Capture(body=inner))):
+                yield from _assigned(inner)
+            case nodes.If() | nodes.Switch():
+                for inner in _branches(node):
+                    yield from _assigned(inner)
+
+
+def _exported(body: list[nodes.Statement]) -> Iterator[str]:
+    """What macros see of the names around them, when they are called: what is set last, and further down, too."""
+    yield from _assigned(body)
+    yield from _macros(body)
+
+
+def _macros(body: list[nodes.Statement]) -> Iterator[str]:
+    """Those that are known everywhere once they are declared, also within other macros and in blocks."""
+    for node in body:
+        match node:
+            case nodes.Macro():
+                yield node.name
+                yield from _macros(node.body)
+            case nodes.Block():
+                yield from _macros(node.body)
+            case nodes.If() | nodes.Switch():
+                for inner in _branches(node):
+                    yield from _macros(inner)
+
+
+def _branches(node: nodes.If | nodes.Switch) -> Iterator[list[nodes.Statement]]:
+    yield from (
+        (case.body for case in node.cases) if isinstance(node, nodes.Switch) else (body for _, body in node.branches)
+    )
+    yield node.otherwise or []
+
+
 class _Walk:
     """Goes through statements and expressions; `known` are the names that the template itself has set."""
 
-    def __init__(self, text: str) -> None:
-        self.text, self.uses = text, Uses()
+    def __init__(self, text: str, around: Collection[str], exported: frozenset[str]) -> None:
+        self.text, self.around, self.exported = text, around, exported
+        self.uses = Uses()
         self.guarded = self.base = 0
 
     def use(self, name: str, at: int) -> Use:
@@ -102,32 +156,49 @@ class _Walk:
     def statement(self, node: Any, known: frozenset[str]) -> frozenset[str]:
         """Visits a statement; answers the names that are known after it."""
         match node:
+            case nodes.Text():
+                self.written(node)
             case nodes.Output():
                 before, self.base = self.base, node.base
                 self.expression(node.value, known)
                 self.base = before
+                return known.union(_assigned([node]))
             case nodes.If():
                 return self.branches(node, known)
             case nodes.For():
-                self.expression(node.value, known)
-                within = known | {target.name for target in node.targets} | _LOOP
-                after = self.statements(node.body, within)
-                return known | (self.statements(node.otherwise or [], known) | after) - within
+                self.loop(node, known)
             case nodes.Set():
                 if node.value is not None:
                     self.expression(node.value, known)
-                self.statements(node.body, known)
-                return known | {target.name for target in node.targets}
+                return self.statements(node.body, known) | {target.name for target in node.targets}
             case nodes.Macro():
-                return self.macro(node, known)
+                self.macro(node, self.exported | {"caller"})
+                return known | {node.name, *_macros(node.body)}
             case nodes.CallBlock():
                 self.macro(node.caller, known)
                 self.expression(node.call, known)
             case nodes.Block():
-                return self.statements(node.body, known)
+                self.statements(node.body, known)
+                return known.union(_macros(node.body))
             case nodes.Switch():
                 return self.switch(node, known)
         return known
+
+    def written(self, node: nodes.Text) -> None:
+        """A text, but for what stands raw at its beginning."""
+        at, skipped = node.at, 0
+        if _RAW.fullmatch(self.text, max(0, self.text.rfind("{%", 0, at)), at) and (
+            end := _RAW_END.search(self.text, at)
+        ):
+            at, skipped = end.end(), end.start() - at
+        self.uses.bare.extend(_bare(node.value[skipped:], at))
+
+    def loop(self, node: nodes.For, known: frozenset[str]) -> None:
+        """What one round sets, the next ones know, and nobody else."""
+        self.expression(node.value, known)
+        targets = {target.name for target in node.targets}
+        self.statements(node.body, known | targets | {"loop", *_assigned(node.body)})
+        self.statements(node.otherwise or [], known)
 
     def branches(self, node: nodes.If, known: frozenset[str]) -> frozenset[str]:
         after = known
@@ -144,12 +215,12 @@ class _Walk:
             after |= self.statements(case.body, known)
         return after | self.statements(node.otherwise or [], known)
 
-    def macro(self, node: nodes.Macro, known: frozenset[str]) -> frozenset[str]:
-        names = {name.name for name in node.positional} | {name.name for name, _ in node.defaults}
+    def macro(self, node: nodes.Macro, known: frozenset[str]) -> None:
+        """A macro from within: `known` is what it sees of the names around it."""
+        known |= {name.name for name in node.positional} | {name.name for name, _ in node.defaults}
         for _, default in node.defaults:
             self.expression(default, known)
-        self.statements(node.body, known | names | _LOOP | {node.name})
-        return known | {node.name}
+        self.statements(node.body, known)
 
     def asked(self, node: Any, known: frozenset[str]) -> None:
         """An expression of which it is asked whether it is anything at all."""
@@ -180,9 +251,12 @@ class _Walk:
                 self.asked(node.condition, known)
                 self.expression(node.body, known)
                 self.rest([node.otherwise], known)
-            case nodes.Logical() | nodes.Not():
-                for inner in (node.left, node.right) if isinstance(node, nodes.Logical) else (node.target,):
+            case nodes.Logical():
+                first, steps = _chain(node)
+                for inner in (first, *(step.right for step in steps)):
                     self.asked(inner, known)
+            case nodes.Not():
+                self.asked(node.target, known)
             case nodes.Capture():
                 self.statements(node.body, known)
             case _:
@@ -233,23 +307,45 @@ class _Walk:
             self.rest([*arguments.positional, *(value for _, value in arguments.keywords)], known)
 
     def binary(self, node: nodes.Binary, known: frozenset[str]) -> None:
-        dashed = _dashed(node)
-        if dashed is not None and ".".join(dashed) in self.text:
-            self.uses.dashes.append(self.use(".".join(dashed), _start(node)))
-            self.filters_of(node.right, known)
-            return
-        self.expression(node.left, known)
-        self.expression(node.right, known)
+        first, steps = _chain(node)
+        operands, signs = [first, *(step.right for step in steps)], [*(step.operator for step in steps), ""]
+        at = 0
+        while at < len(operands):
+            start, end, behind = self.dashed(operands, signs, at, known)
+            if behind - at > 1:
+                self.uses.dashes.append(Use(self.text[start:end], start))
+            else:
+                self.expression(operands[at], known)
+            for meant in operands[at + 1 : behind]:
+                self.filters_of(meant, known)
+            at = behind
+
+    def dashed(self, operands: list[Any], signs: list[str], at: int, known: frozenset[str]) -> tuple[int, int, int]:
+        """Where `steps.a-b.output` stands, which subtracts what is nowhere; and the operand behind what belongs to it."""
+        start = self.base + _start(operands[at])
+        names, _ = _path(operands[at]) or ((), None)
+        end, behind = start + len(".".join(names)), at + 1
+        if len(names) < 2 or self.text[start:end] != ".".join(names):
+            return start, end, behind
+        while signs[behind - 1] == "-":
+            right = _written(operands[behind])
+            if right is None or right[0] in known or right[0] in self.around:
+                break
+            dash = f"-{'.'.join(right)}"
+            if not self.text.startswith(dash, end):
+                break
+            end, behind = end + len(dash), behind + 1
+        return start, end, behind
 
 
-def _dashed(node: Any) -> tuple[str, ...] | None:
-    """`steps.a-b.output`, which is a subtraction, as the path that was probably meant: `steps`, `a-b`, `output`."""
-    if not isinstance(node, nodes.Binary) or node.operator != "-":
-        return None
-    left, right = _dashed(node.left) or _written(node.left), _written(node.right)
-    if left is None or right is None or len(left) < 2:
-        return None
-    return (*left[:-1], f"{left[-1]}-{right[0]}", *right[1:])
+def _chain(node: Any) -> tuple[Any, list[Any]]:
+    """The first operand, and the operators from left to right with what stands behind each: there may be thousands."""
+    steps: list[Any] = []
+    kind = type(node)
+    while isinstance(node, kind):
+        steps.append(node)
+        node = node.left
+    return node, steps[::-1]
 
 
 def _written(node: Any) -> tuple[str, ...] | None:
@@ -271,19 +367,18 @@ def _inside(node: Any) -> Iterator[Any]:
 
 def _path(node: Any) -> tuple[tuple[str, ...], Any] | None:
     """The written-out beginning of a name or a lookup, and the first key that is not written out, if any; None for all else."""
-    if isinstance(node, nodes.Name):
-        return (node.name,), None
-    if not isinstance(node, nodes.Lookup):
+    keys: list[Any] = []
+    while isinstance(node, nodes.Lookup):
+        keys.append(node.key)
+        node = node.target
+    if not isinstance(node, nodes.Name):
         return None
-    before = _path(node.target)
-    if before is None:
-        return None
-    names, unknown_key = before
-    if unknown_key is not None:
-        return None
-    if isinstance(node.key, nodes.Constant) and isinstance(node.key.value, str):
-        return (*names, node.key.value), None
-    return names, node.key
+    names = [node.name]
+    for key in reversed(keys):
+        if not isinstance(key, nodes.Constant) or not isinstance(key.value, str):
+            return (tuple(names), key) if key is keys[0] else None
+        names.append(key.value)
+    return tuple(names), None
 
 
 def _start(node: Any) -> int:

@@ -15,6 +15,7 @@ from greenroom_scaffolder.schemas import Problem, SchemaError, TooMuchError, val
 from greenroom_scaffolder.templates.declared import (
     check_block,
     declared,
+    fields,
     filled_by_others,
     has_placeholder,
     is_open,
@@ -109,17 +110,21 @@ class _Lint:
         self.steps_elsewhere = has_placeholder((self.spec.get("steps") or without_place([])).value)
         self.filters = {*FILTERS, *backend.filters}
         self.functions = {*builtin_globals(), *backend.globals}
+        self.names = _CONTEXT | {"secrets", "each"} | self.functions
 
     def findings(self) -> list[Finding]:
         if not self.check_shape():
             return self.report.in_order()
         blocks = self.blocks()
         secrets = self.spec.get("secrets", "schema")
-        for path, block in [*blocks, *([(("spec", "secrets", "schema"), secrets)] if secrets is not None else [])]:
-            check_block(block, path, self.report)
         self.declared = {name for _, block in blocks for name in declared(block.value)}
         self.filled = {name for _, block in blocks for name in filled_by_others(block.value)}
         self.open = any(is_open(block.value) for _, block in blocks)
+        form = None if self.open else self.filled.union(*(fields(block.value) for _, block in blocks))
+        for path, block in blocks:
+            check_block(block, path, self.report, form)
+        if secrets is not None:
+            check_block(secrets, ("spec", "secrets", "schema"), self.report, frozenset())
         self.check_steps()
         self.check_output()
         return self.report.in_order()
@@ -252,16 +257,12 @@ class _Lint:
     def check_texts(self, located: Located | None, path: tuple[str | int, ...], where: _Where) -> None:
         """Every template string within."""
         for way, text in located.texts() if located is not None else ():
-            if has_expression(text.value):
-                self.check_uses(uses_of(text.value), text, (*path, *way), where)
-            for word in ("{{ parameters.", "{{ steps."):
-                at = text.value.find(word)
-                if at < 0 or text.value[:at].endswith("$"):
-                    continue
-                message = f"`{word}… }}}}` is not rendered here"
-                self.report.warning("missing-dollar", text.place_in(at), message, "write ${{ … }}", (*path, *way))
+            uses = uses_of(text.value, self.names)
+            self.check_tags(uses, text, (*path, *way))
+            self.check_uses(uses, text, (*path, *way), where)
 
-    def check_uses(self, uses: Uses, text: Located, path: tuple[str | int, ...], where: _Where) -> None:
+    def check_tags(self, uses: Uses, text: Located, path: tuple[str | int, ...]) -> None:
+        """What is not rendered, or comes out otherwise than it looks."""
         if uses.flaw is not None:
             at, hint = (
                 uses.flaw_at,
@@ -270,9 +271,13 @@ class _Lint:
             if text.value.startswith("${{", at) and (opened := text.value.rfind("${{", 0, at)) >= 0:
                 at, hint = opened, "`}}` is missing behind it"
             self.report.error("broken-expression", text.place_in(at), uses.flaw, hint, path)
-            return
+        for use in uses.bare:
+            message = f"`{use.name}… }}}}` is not rendered here"
+            self.report.warning("missing-dollar", text.place_in(use.at), message, "write ${{ … }}", path)
         for use in uses.dashes:
             self.dash(use, text, path)
+
+    def check_uses(self, uses: Uses, text: Located, path: tuple[str | int, ...], where: _Where) -> None:
         for what, used, known in (("filter", uses.filters, self.filters), ("test", uses.tests, TESTS)):
             for use in used:
                 if use.name not in known:
@@ -397,12 +402,17 @@ def _problems(value: Any, schema: Mapping[str, Any], name: str = "instance") -> 
 
 
 def _certain(problems: Iterable[Problem]) -> Iterator[Problem]:
-    """Those that rendering cannot mend. Keys are not rendered; a missing one stays missing."""
+    """Those that neither rendering nor the catalog can mend."""
     for problem in problems:
-        if problem.name in {"required", "additionalProperties"} or not _has_expression(problem.instance):
-            yield from _closest(problem) or [problem]
-        else:
-            yield from _closest(problem)
+        closest = _closest(problem)
+        yield from closest or ([problem] if _is_certain(problem) else [])
+
+
+def _is_certain(problem: Problem) -> bool:
+    """Keys are not rendered, and a missing one stays missing; but a placeholder may be anything."""
+    if problem.name in {"required", "additionalProperties"}:
+        return not is_placeholder(problem.instance)
+    return not _has_expression(problem.instance) and not has_placeholder(problem.instance)
 
 
 def _closest(problem: Problem) -> list[Problem]:

@@ -149,6 +149,10 @@ def read_documents(text: str) -> list[Located]:
         raise Unreadable(f"The file has more than {LONGEST} characters", Place(1, 1))
     try:
         return list(_Composer(text).documents())
+    except UnicodeEncodeError as error:
+        before = text[: error.start]
+        place = Place(before.count("\n") + 1, error.start - before.rfind("\n"))
+        raise Unreadable("The file is no text in UTF-8: half of a surrogate pair stands here", place) from error
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         place = Place(mark.line + 1, mark.column + 1) if mark else Place(1, 1)

@@ -13,7 +13,7 @@ import pytest
 from greenroom_scaffolder.templates.findings import Backend, Finding
 from greenroom_scaffolder.templates.lint import lint
 from greenroom_scaffolder.templates.located import read_documents
-from greenroom_scaffolder.templating import suggestions
+from greenroom_scaffolder.templating import Engine, suggestions
 from tests.support.waiting import slowness
 
 
@@ -307,6 +307,127 @@ def test_a_method_that_no_value_has_is_none() -> None:
     ]
     for fine in ('parameters.name.split("a").join("b").length', 'cycler("a", "b").next()', "now.iso()"):
         assert found(changed("parameters.name | upper", fine)) == []
+
+
+def said_of(text: str) -> list[str]:
+    """The rules that a text breaks where it stands in a step's input, and the words that they are about."""
+    entity = read_documents(GOOD)[0].value
+    step = {"action": "any:thing", "input": {"x": text}}
+    form = {"properties": {"total": {}, "used": {}, "list": {}, "at": {}}}
+    findings = lint({**entity, "spec": {"type": "x", "parameters": form, "steps": [step]}}, BACKEND)
+    return [f"{one.rule} {one.message.split('`')[1] if '`' in one.message else one.message}" for one in findings]
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("${{ parameters.total-parameters.used }}", []),
+        ("${{ parameters.total.a-parameters.total.b | abs }}", []),
+        ("${{ parameters.total-1 }} ${{ parameters.total-now }}", []),
+        ("{% set w = 3 %}${{ parameters.total-w }}", []),
+        ("{% for i in range(parameters.total-parameters.used) %}${{ parameters.total-i }}{% endfor %}", []),
+        ("${{ parameters.total-parameters.usd }}", ["undeclared-parameter usd"]),
+        ("${{ parameters.total-sum }}", ["dash-in-path parameters.total-sum"]),
+        ("${{ parameters.a-b-c.d-parameters.used }}", ["dash-in-path parameters.a-b-c.d"]),
+        (
+            "${{ 1 + parameters.a-b | nope }}",
+            ["dash-in-path parameters.a-b", 'unknown-filter There is no filter "nope"'],
+        ),
+    ],
+)
+def test_what_can_be_subtracted_is_no_dash_in_a_name(text: str, told: list[str]) -> None:
+    assert said_of(text) == told
+
+
+UNKNOWN = "unknown-name "
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        (
+            "{% macro f(n) %}${{ g(n - 1) if n }}{% endmacro %}{% macro g(n) %}${{ f(n - 1) if n }}{% endmacro %}${{ f(4) }}",
+            [],
+        ),
+        ("{% macro m() %}${{ z }}{% endmacro %}{% set z = 3 %}${{ m() }}", []),
+        ("{% macro m() %}${{ z }}{% endmacro %}{% if user.ref %}{% set z = 3 %}{% endif %}${{ m() }}", []),
+        ("{% macro m() %}{% macro n() %}n{% endmacro %}{% endmacro %}${{ m() }}${{ n() }}", []),
+        ("{% macro m(a, b=a) %}${{ caller() }}${{ b }}{% endmacro %}{% call m(1) %}x{% endcall %}", []),
+        ("${{ z }}{% set z = 3 %}", [f"{UNKNOWN}z"]),
+        ("{% for x in [1] %}{% macro m() %}${{ x }}${{ loop.index }}{% endmacro %}${{ m() }}{% endfor %}",
+         [f"{UNKNOWN}x", f"{UNKNOWN}loop"]),
+        ("{% macro m() %}${{ super() }}{% endmacro %}", ['unknown-function There is no function "super"']),
+        ("{% for x in [1] %}${{ caller() }}{% endfor %}", ['unknown-function There is no function "caller"']),
+        ("{% for x in [1, 2] %}${{ before }}{% set before = x %}{% endfor %}", []),
+        ("{% for x in [1, 2] %}{% set last = x %}{% endfor %}${{ last }}", [f"{UNKNOWN}last"]),
+        ("{% block a %}{% set b = 1 %}{% macro m() %}m{% endmacro %}{% endblock %}${{ m() }}${{ b }}", [f"{UNKNOWN}b"]),
+        ("{% set a %}{% set b = 1 %}${{ b }}{% endset %}{% filter upper %}{% set c = 2 %}{% endfilter %}${{ a ~ b ~ c }}", []),
+    ],
+)  # fmt: skip
+def test_what_a_text_sets_is_known_where_the_engine_knows_it(text: str, told: list[str]) -> None:
+    assert said_of(text) == told
+
+
+@pytest.mark.parametrize("chain", ["+ 1", "~ 1", "- 1", "and 1", "== 1"])
+def test_a_chain_of_thousands_of_operators_is_as_right_as_it_is_long(chain: str) -> None:
+    template = "${{ parameters.total " + f"{chain} " * 3000 + "}}"
+    assert Engine().text(template, {"parameters": {"total": 1}})
+    assert said_of(template) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("${{ parameters.list }} {{ parameters.total }} {{ steps.a.output }}", ["parameters.… }}", "steps.… }}"]),
+        ("{% raw %}{{ parameters.list }}{% endraw %}", []),
+        ("{%- raw -%} {{ parameters.list }} ${{ steps.x }} {% endraw %} {{ parameters.total }}", ["parameters.… }}"]),
+        ("{# {{ parameters.list }} #}${{ '{{ parameters.list }}' }}", []),
+    ],
+)
+def test_each_expression_without_its_dollar_is_told_of_unless_it_is_meant(text: str, told: list[str]) -> None:
+    assert said_of(text) == [f"missing-dollar {{{{ {one}" for one in told]
+
+
+FORMS = """\
+dependencies: { kind: { oneOf: [{ properties: { kind: { const: a }, forA: {} }, required: [forA, extra] }] } }
+dependencies: { kind: { oneOf: [{ properties: { kind: { const: a }, forA: {} }, required: [forA, exta] }] } }  # exta
+{ if: { properties: { kind: { const: a } }, required: [kind, name] }, then: { properties: { more: {} }, required: [more, extra] } }
+{ if: { properties: { kind: { const: a } } }, else: { properties: { more: {} }, required: [mor] } }  # mor
+{ allOf: [{ properties: { more: { minLength: 3 } }, required: [name, more] }] }
+{ required: [before, name] }
+{ required: [befor, name] }  # befor
+{ properties: { deep: { properties: { a: {} }, anyOf: [{ required: [a] }, { properties: { b: {} }, required: [a, b] }] } } }
+{ properties: { deep: { properties: { a: {} }, required: [name] } } }  # name
+{ properties: { many: { type: array, items: { properties: { a: {} }, required: [a, name] } } } }  # name
+{ definitions: { x: { properties: { more: {} }, required: [more, name] } }, allOf: [{ $ref: '#/definitions/x' }] }
+{ properties: { deep: { $ref: '#/definitions/x', properties: {}, required: [a] } }, definitions: { x: { properties: { a: {} } } } }
+"""
+"""What a second page says besides its fields, and of which required name it is said that it has no field."""
+
+
+@pytest.mark.parametrize("form", FORMS.splitlines())
+def test_a_required_field_is_looked_for_in_all_that_is_said_of_the_same_value(form: str) -> None:
+    written, _, missing = form.partition("  # ")
+    page = {"required": ["name"], "properties": {"name": {}, "kind": {}, "extra": {}}}
+    besides = read_documents(written)[0].value
+    page = {**page, **besides, "properties": {**page["properties"], **besides.get("properties", {})}}
+    pages = [{"properties": {"before": {}}}, page]
+    entity = {**read_documents(GOOD)[0].value, "spec": {"type": "x", "parameters": pages, "steps": []}}
+    told = [one for one in lint(entity, BACKEND) if one.rule == "required-without-field"]
+    assert [one.message.split('"')[1] for one in told] == ([missing] if missing else [])
+
+
+def test_an_input_that_stands_elsewhere_is_not_held_against_the_action() -> None:
+    elsewhere = changed("input:\n        url: ./skeleton\n", "input: { $yaml: ./input.yaml }\n      old:\n")
+    assert [one for one in found(elsewhere) if "invalid-input" in one] == []
+    assert found(changed("url: ./skeleton", "url: { $text: ./url.txt }")) == []
+    assert found(changed("url: ./skeleton", "url: { $txt: ./url.txt }")) == ["21:14 error invalid-input"]
+
+
+def test_half_of_a_surrogate_pair_is_told_with_its_place() -> None:
+    finding = only("a: b\nc: x\udcffy\n")
+    assert (finding.rule, finding.line, finding.column) == ("unreadable", 2, 5)
+    assert lint({**read_documents(GOOD)[0].value, "metadata": {"name": "a", "title": "\udcff"}}, BACKEND) == []
 
 
 def test_an_enumeration_is_a_list() -> None:
