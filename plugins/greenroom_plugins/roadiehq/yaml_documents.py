@@ -21,22 +21,28 @@ _SEVERAL = "Source contains multiple documents; please use YAML.parseAllDocument
 
 
 def parse_one(text: str, path: str) -> Any:
-    """The value of the only document; None if there is none. Raises InputError that names the file."""
-    found = parse_all(text, path)
+    """The value of the only document; None if there is none. Raises InputError that names the file, also for a key that is there
+    twice."""
+    found = _parsed(text, path, unique=True)
     if len(found) > 1:
         raise InputError(f"{_SEVERAL} ({path})")
     return found[0] if found else None
 
 
 def parse_all(text: str, path: str) -> list[Any]:
-    """The value of each document. Raises InputError that names the file, and where in it something is wrong."""
+    """The value of each document; of a key that is there twice the last counts, as upstream does not look at what its parser
+    finds wrong here. Raises InputError that names the file, and where in it something is wrong."""
+    return _parsed(text, path, unique=False)
+
+
+def _parsed(text: str, path: str, *, unique: bool) -> list[Any]:
     text = text.removeprefix("\ufeff")
     loader = CoreLoader(text)
     found = []
     try:
         _check_size(text, path)
         while loader.check_node():
-            found.append(_Builder(path).built(loader.get_node()))
+            found.append(_Builder(path, unique=unique).built(loader.get_node()))
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         where = f" (line {mark.line + 1}, column {mark.column + 1})" if mark else ""
@@ -71,8 +77,8 @@ def _too_many(path: str) -> InputError:
 class _Builder:
     """One document; aliases are written out, and bounded."""
 
-    def __init__(self, path: str) -> None:
-        self._path, self._count = path, 0
+    def __init__(self, path: str, *, unique: bool) -> None:
+        self._path, self._unique, self._count = path, unique, 0
         self._open: set[int] = set()
 
     def built(self, node: Node) -> Any:
@@ -96,7 +102,7 @@ class _Builder:
             if not isinstance(key, ScalarNode):
                 raise InputError(f"{self._path} has a key that is no text (line {key.start_mark.line + 1})")
             name = _scalar(key)
-            if (kind_of(name), name) in seen:
+            if self._unique and (kind_of(name), name) in seen:
                 raise InputError(f"{self._path}: Map keys must be unique (line {key.start_mark.line + 1})")
             seen.add((kind_of(name), name))
             yield "" if name is None else text_of(name), self.built(value)

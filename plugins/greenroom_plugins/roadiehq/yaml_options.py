@@ -8,7 +8,6 @@ from typing import Any
 import msgspec
 
 from greenroom.errors import InputError
-from greenroom.javascript.json_text import copied
 from greenroom.yaml_text import PLAIN, Style, dump
 from greenroom_plugins.roadiehq.json_text import refuse_blanks
 
@@ -22,9 +21,16 @@ def yaml_text(value: Any, options: Mapping[str, Any] | None) -> str:
     style = PLAIN if not options else _style(options)
     refuse_blanks(value, style.indent)
     try:
-        return dump(copied(value), style)
+        return dump(_apart(value), style)
     except RecursionError:
         raise InputError("What is written is nested too deeply") from None
+
+
+def _apart(value: Any) -> Any:
+    """The same value, of which no two parts are the same object: the writer would refer from one to the other."""
+    if isinstance(value, Mapping):
+        return {key: _apart(one) for key, one in value.items()}
+    return [_apart(one) for one in value] if isinstance(value, list | tuple) else value
 
 
 def _style(options: Mapping[str, Any]) -> Style:

@@ -106,6 +106,21 @@ async def test_keys_and_tagged_values_of_yaml_are_read_as_by_the_package_yaml(ws
         await ws.run("fs:parse", path="c.yaml", parser="yaml")
 
 
+async def test_numbers_that_json_has_not_stay_in_a_yaml_file(ws: Workspace) -> None:
+    ws.put("a.yaml", "a: .inf\nb: -.inf\nc: .nan\ne: 1e400\n")
+    await ws.run("merge", path="a.yaml", content={"n": 1})
+    assert ws.read("a.yaml") == "a: .inf\nb: -.inf\nc: .nan\ne: .inf\nn: 1\n"
+
+
+async def test_of_a_key_that_is_there_twice_the_last_counts_where_upstream_does_not_look(ws: Workspace) -> None:
+    ws.put("a.yaml", "a: 1\nb: {c: 1, c: 2}\na: 3\n")
+    several = await ws.run("jsonata:yaml:transform", path="a.yaml", expression="$", loadAll=True, **{"as": "object"})
+    assert several == {"result": [{"a": 3, "b": {"c": 2}}]}
+    assert await ws.run("fs:parse", path="a.yaml", parser="multiyaml") == {"content": several["result"]}
+    await ws.run("merge", path="a.yaml", content={"n": 1})
+    assert ws.read("a.yaml") == "a: 3\nb:\n  c: 2\nn: 1\n"
+
+
 async def test_half_of_a_character_is_written_as_javascript_writes_it(ws: Workspace) -> None:
     half = "\ud83d"
     await ws.run("fs:write", path="a.txt", content=f"a{half}")
