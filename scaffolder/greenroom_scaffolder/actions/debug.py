@@ -12,8 +12,8 @@ from greenroom.errors import InputError, NotAllowedError
 from greenroom.plugin import Action, ActionContext
 from greenroom_scaffolder.actions.interface import Interfaces
 from greenroom_scaffolder.actions.telling import as_json
+from greenroom_scaffolder.workspace.descent import FileError, Listed
 from greenroom_scaffolder.workspace.quota import Quota
-from greenroom_scaffolder.workspace.scan import Entry
 from greenroom_scaffolder.workspace.threads import in_thread
 from greenroom_scaffolder.workspace.workspace import Workspace
 
@@ -66,10 +66,8 @@ async def log(ctx: ActionContext[Mapping[str, Any]]) -> None:
 
 def _listing(workspace: Workspace, *, contents: bool) -> str:
     told, room = [], MOST_SHOWN
-    for entry in in_tree_order(workspace.entries()):
-        if entry.kind == "folder":
-            continue
-        line = _content(workspace, entry, room) if contents else f"  - {entry.path}"
+    for path in sorted(_shown(workspace), key=_in_tree):
+        line = _content(workspace, path, room) if contents else f"  - {path}"
         room -= len(line) + 1
         if room < 0:
             told.append("  (and more)")
@@ -78,19 +76,36 @@ def _listing(workspace: Workspace, *, contents: bool) -> str:
     return "Workspace:\n" + "\n".join(told)
 
 
-def _content(workspace: Workspace, entry: Entry, room: int) -> str:
+def _shown(workspace: Workspace) -> set[str]:
+    """Files by each name that links give them; links that lead nowhere, or outside; and what is none of these, such as a pipe."""
+    found = {str(path) for path in workspace.matching("**", hidden=True)}
+    return found | {
+        entry.path
+        for entry in workspace.entries()
+        if entry.kind == "other" or (entry.kind == "link" and _is_lost(workspace, entry.path))
+    }
+
+
+def _is_lost(workspace: Workspace, link: str) -> bool:
     try:
-        with workspace.open(entry.path) as file:
+        return not workspace.exists(Listed(link))
+    except (NotAllowedError, FileError):
+        return True
+
+
+def _content(workspace: Workspace, path: str, room: int) -> str:
+    try:
+        with workspace.open(path) as file:
             content = file.read(4 * room).decode(errors="replace")
     except (NotAllowedError, InputError):
-        return f" - {entry.path}: [skipped]"
+        return f" - {path}: [skipped]"
     shown = content if len(content) <= room else f"{content[:room]}…"
-    return f" - {entry.path}:\n\n  {shown}"
+    return f" - {path}:\n\n  {shown}"
 
 
-def in_tree_order(entries: list[Entry]) -> list[Entry]:
-    """By name, what a folder holds right behind the folder."""
-    return sorted(entries, key=lambda entry: [part.encode(errors="surrogateescape") for part in entry.path.split("/")])
+def _in_tree(path: str) -> list[bytes]:
+    """By name, folder by folder."""
+    return [part.encode(errors="surrogateescape") for part in path.split("/")]
 
 
 @_INTERFACES.action(

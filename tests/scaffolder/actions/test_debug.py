@@ -44,6 +44,17 @@ async def test_a_link_out_of_the_workspace_is_not_read(tmp_path: Path) -> None:
     assert told(ctx)[-1] == "Workspace:\n - link: [skipped]"
 
 
+async def test_what_links_lead_to_is_listed_by_their_names(tmp_path: Path) -> None:
+    plant(tmp_path, {"d/a": "1", ".h": "2"})
+    for name, target in {"l": "d", "d/f": "../.h", "nowhere": "nothing", "self": "self"}.items():
+        (tmp_path / name).symlink_to(target)
+    ctx, _ = await run(log, {"listWorkspace": True}, tmp_path)
+    names = [".h", "d/a", "d/f", "l/a", "l/f", "nowhere", "self"]
+    assert told(ctx)[-1] == "\n".join(["Workspace:", *(f"  - {name}" for name in names)])
+    ctx, _ = await run(log, {"listWorkspace": "with-contents"}, tmp_path)
+    assert " - l/f:\n\n  2\n - nowhere: [skipped]" in told(ctx)[-1]
+
+
 async def test_a_huge_workspace_does_not_make_a_huge_event(tmp_path: Path) -> None:
     plant(tmp_path, {"a.txt": "x" * (MOST_SHOWN + 1), "b.txt": "y"})
     ctx, _ = await run(log, {"listWorkspace": "with-contents"}, tmp_path)
