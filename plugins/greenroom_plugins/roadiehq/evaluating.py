@@ -5,6 +5,7 @@ python -m greenroom_plugins.roadiehq.evaluating <job.json
 
 from __future__ import annotations
 
+import re
 import resource
 import sys
 from pathlib import Path
@@ -12,12 +13,14 @@ from typing import Any
 
 import msgspec
 
+from greenroom.javascript.json_text import json_text
 from greenroom.javascript.numbers import as_whole
 
 MEMORY = 1024**3
 """Bytes of address space, for Python and all."""
 MOST_RESULT = 16 * 1024 * 1024
 """Bytes of a result as JSON."""
+_NAMED = re.compile(r"\{\{\w+\}\}")
 
 
 class Job(msgspec.Struct, frozen=True):
@@ -47,14 +50,30 @@ def evaluated(job: Job) -> Outcome:
         expression.set_output_convert_nulls(False)
         result = expression.evaluate(job.data)
     except JException as error:
-        return Outcome(error=str(error).strip() or "unknown JSONata evaluation error")
+        return Outcome(error=_told(error).strip() or "unknown JSONata evaluation error")
     except MemoryError:
         return Outcome(error=f"It took more memory than the {MEMORY // 1024**2} MB that it may have")
     except RecursionError:
         return Outcome(error="It is nested too deeply")
     except Exception as error:  # noqa: BLE001 - whatever the library makes of an odd expression
-        return Outcome(error=f"{type(error).__name__}: {error}")
+        return Outcome(error=str(error) or type(error).__name__)
     return Outcome() if result is None else Outcome(result=_plain(result, Utils.NULL_VALUE))
+
+
+def _told(error: Any) -> str:
+    """A JException in the words of JSONata itself: the library has those of an ancestor in Java, which says `Object` for function,
+    and does not quote what it names."""
+    words = error.error_codes.get(error.error)
+    if words is None or "{{{" in words:
+        return str(error)
+    if error.error == "T0411":  # of which function, the library does not say
+        return f"Context value is not a compatible type with argument {error.expected} of a function"
+    named = iter((error.current, error.expected, error.extra))
+    return _NAMED.sub(lambda _: _quoted(next(named, None)), words.replace("Object", "function"))
+
+
+def _quoted(value: Any) -> str:
+    return json_text(value) if isinstance(value, str | int | float) else str(value)
 
 
 def _plain(value: Any, null: object) -> Any:
