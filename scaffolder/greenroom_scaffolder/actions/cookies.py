@@ -58,8 +58,10 @@ EXTENSIONS = {
 }
 """What `extensions` may name, and what loads it; None: it is there anyway. Others would be code of this machine."""
 _SPACING = ("trim_blocks", "lstrip_blocks")
-_CALLED = {"_template": "/input", "_output_dir": "/output", "_repo_dir": "/input", "_checkout": None}
-"""What cookiecutter adds of how it was called: as in upstream's container."""
+_INPUT, _OUTPUT = "/input", "/output"
+"""Where the skeleton and the result are in upstream's container: so they are named in values and in errors."""
+_CALLED = {"_template": _INPUT, "_output_dir": _OUTPUT, "_repo_dir": _INPUT, "_checkout": None}
+"""What cookiecutter adds of how it was called."""
 
 
 class Job(msgspec.Struct, frozen=True):
@@ -299,7 +301,8 @@ def main() -> int:
         bake(job)
         outcome = Outcome()
     except GreenroomError as error:
-        outcome = Outcome(well_formed(error.message[:MOST_TOLD]))
+        told = error.message.replace(job.result, _OUTPUT).replace(job.skeleton, _INPUT)
+        outcome = Outcome(well_formed(told[:MOST_TOLD]))
     except MemoryError:
         outcome = Outcome(f"The skeleton took more memory than the {MEMORY // 1024**2} MB that it may have")
     except RecursionError:

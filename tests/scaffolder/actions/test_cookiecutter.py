@@ -121,6 +121,11 @@ async def test_a_mistake_in_cookiecutter_json_is_told_as_what_it_is(
         await baked(tmp_path, {"cookiecutter.json": own, "a": ""})
 
 
+async def test_errors_name_no_folder_of_the_server(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"^EEXIST: file already exists, mkdir '/output/a'$"):
+        await baked(tmp_path, {"a": "", "{{ 'a' }}/b": ""})
+
+
 async def test_odd_things_in_cookiecutter_json_hurt_nobody(tmp_path: Path) -> None:
     own = '{"_extensions": [["a"]], "_copy_without_render": null, "half": "\\ud83d"}'
     made = grown(await baked(tmp_path, {"cookiecutter.json": own, "a": "{{ cookiecutter.half }}"}))
