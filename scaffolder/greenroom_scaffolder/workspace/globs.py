@@ -2,7 +2,8 @@
 
 Patterns come from templates, and names from repositories that anybody may write. Hence no expression here goes back: what stands
 between two stars is fixed in length, so the first place that fits is as good as any later one. Patterns with groups (`+(a|b)`)
-are walked with sets of places, which grow with the path and no faster.
+are walked with sets of places, which grow with the path and no faster. What many alternatives or many files make of that ends
+after some seconds.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import posixpath
 import re
 from collections.abc import Callable, Iterable, Sequence
+from time import thread_time
 from typing import NamedTuple
 
 from greenroom.errors import InputError
@@ -20,11 +22,35 @@ from greenroom_scaffolder.workspace.signs import Piece, pieces, shy
 
 Test = Callable[[str], bool]
 
+LONGEST_SEARCH = 10.0
+"""Seconds that a thread computes for what is asked for at once."""
+
 _DEEP = "**"
 _ANY, _SHOWN = "[^/]+", "[^./][^/]*"
 _MAGIC_FOLDER = re.compile(r"[*\[{]|[!*+?@]\([^(]*\)|\([^(]*\|[^|]*\)|(?<=[\].+)])\?")
 """A single `?` does not count here: fast-glob then searches below a folder of that very name."""
 _MAGIC = re.compile(r"[*?\\]|^!|\[[^\[]*\]|\([^(]*\|[^|]*\)|[!*+?@]\([^(]*\)")
+
+
+class _Patience:
+    """Comes to its end where a search takes too long. For one thread."""
+
+    def __init__(self) -> None:
+        self._end = thread_time() + LONGEST_SEARCH
+
+    def during(self, test: Test) -> Test:
+        """The test, which raises InputError once it takes too long."""
+
+        def checked(path: str) -> bool:
+            self.check()
+            return test(path)
+
+        return checked
+
+    def check(self) -> None:
+        """Raises InputError."""
+        if thread_time() > self._end:
+            raise InputError(f"To search for what the patterns stand for takes longer than {LONGEST_SEARCH:g} seconds")
 
 
 class _Found(NamedTuple):
@@ -54,11 +80,11 @@ def select(patterns: Sequence[str], entries: Iterable[Entry]) -> list[str]:
     """The paths that some pattern finds, in the order of the entries, as `copyWithoutTemplating` of upstream means it. A pattern
     that begins with `!` takes away from those before it; the name of a folder stands for all below it.
 
-    Raises InputError for a pattern that stands for too much."""
-    tree = list(entries)
+    Raises InputError for a pattern that stands for too much, or takes too long."""
+    tree, patience = list(entries), _Patience()
     folders = {entry.path for entry in tree if entry.kind == "folder"}
     tasks = [
-        _task(pattern, [one[1:] for one in patterns[index:] if one.startswith("!")], folders.__contains__)
+        _task(pattern, [one[1:] for one in patterns[index:] if one.startswith("!")], folders.__contains__, patience)
         for index, pattern in enumerate(patterns)
         if not pattern.startswith("!")
     ]
@@ -72,10 +98,10 @@ class Search:
         """The name of a folder stands for all below it, if `is_folder` says so of a path, perhaps through links. Without `hidden`,
         hidden names are found where the pattern names their dots. Raises InputError."""
         literal = pattern.startswith("!") and not pattern.startswith("!(")
-        self._task = _task(f"\\{pattern}" if literal else pattern, [], is_folder, hidden=hidden)
+        self._task = _task(f"\\{pattern}" if literal else pattern, [], is_folder, _Patience(), hidden=hidden)
 
     def finds(self, path: str, kind: Kind) -> bool:
-        """Whether it is a file that is wanted."""
+        """Whether it is a file that is wanted. Raises InputError once it has taken too long."""
         return kind == "file" and _finds(self._task, path, kind)
 
     def enters(self, folder: str) -> bool:
@@ -85,10 +111,13 @@ class Search:
 
 def matches(pattern: str, path: str) -> bool:
     """Whether a single pattern, with braces but without `!`, matches a path. Raises InputError."""
-    return any(_compiled(_plain(one))(path) for one in expand(pattern))
+    patience = _Patience()
+    return any(_compiled(_plain(one), patience)(path) for one in expand(pattern))
 
 
-def _task(pattern: str, without: list[str], is_folder: Test | None, *, hidden: bool = True) -> _Task:
+def _task(
+    pattern: str, without: list[str], is_folder: Test | None, patience: _Patience, *, hidden: bool = True
+) -> _Task:
     named = posixpath.normpath(pattern)
     if is_folder is not None and (named == "." or is_folder(named)):
         pattern = _DEEP if named == "." else f"{named}/{_DEEP}"
@@ -96,24 +125,24 @@ def _task(pattern: str, without: list[str], is_folder: Test | None, *, hidden: b
     magic = [one for one in given if _MAGIC.search(one)]
     bases = [_base(one) for one in magic]
     return _Task(
-        [_Found("", _only(one)) for one in given if one not in magic]
+        [_Found("", _only(one, patience)) for one in given if one not in magic]
         + [
-            _Found(base if all(bases) else "", _compiled(one, hidden=hidden))
+            _Found(base if all(bases) else "", _compiled(one, patience, hidden=hidden))
             for base, one in zip(bases, magic, strict=True)
         ],
-        [_away(_plain(one)) for pattern in without for one in expand(pattern)],
-        [_way(one) for one in given],
+        [_away(_plain(one), patience) for pattern in without for one in expand(pattern)],
+        [patience.during(_way(one)) for one in given],
     )
 
 
-def _away(pattern: str) -> _Away:
+def _away(pattern: str, patience: _Patience) -> _Away:
     below = pattern.endswith("/**") or not _MAGIC.search(pattern.rpartition("/")[2])
-    return _Away(_compiled(pattern), below)
+    return _Away(_compiled(pattern, patience), below)
 
 
-def _only(path: str) -> Test:
+def _only(path: str, patience: _Patience) -> Test:
     """A pattern without any magic is looked up as a name, and then still has to match: `a(1)` does not find a file of that name."""
-    test = _compiled(path)
+    test = _compiled(path, patience)
     return lambda other: other == path and test(other)
 
 
@@ -170,15 +199,16 @@ def _above(path: str) -> list[str]:
     return [path[:at] for at, sign in enumerate(path) if sign == "/"]
 
 
-def _compiled(pattern: str, *, hidden: bool = True) -> Test:
+def _compiled(pattern: str, patience: _Patience, *, hidden: bool = True) -> Test:
     """A test for one pattern without braces."""
+    patience.check()
     signs = pieces(pattern) if hidden else shy(pieces(pattern))
     if any(sign.kind == "group" for sign in signs):
         if len(pattern) > MOST_GROUPED:
             raise InputError(f"The pattern {pattern[:100]!r}... with groups is longer than {MOST_GROUPED} characters")
-        return compile_grouped(signs)
+        return patience.during(compile_grouped(signs, patience.check))
     expression = re.compile(_expression(_segments(signs), _ANY if hidden else _SHOWN), re.DOTALL)
-    return lambda path: expression.fullmatch(path) is not None
+    return patience.during(lambda path: expression.fullmatch(path) is not None)
 
 
 def _segments(signs: list[Piece]) -> list[list[Piece] | None]:

@@ -15,16 +15,31 @@ _LONGEST_PATH = 1024
 Places = set[int]
 
 
-def compile_grouped(signs: Sequence[Piece]) -> Callable[[str], bool]:
-    """Paths longer than 1024 characters do not match."""
+class _Path(str):
+    """One that is tried, and what is known of it."""
+
+    __slots__ = ("check", "free")
+
+    check: Callable[[], None]
+    free: dict[tuple[int, int], bool]
+    """By a negated group's identity and a place: whether the group lets it pass. To find that out anew each time would take as long
+    as the path, to the power of how many negated groups stand within each other."""
+
+
+def compile_grouped(signs: Sequence[Piece], check: Callable[[], None]) -> Callable[[str], bool]:
+    """Paths longer than 1024 characters do not match. `check` is called all the while, and may raise."""
 
     def test(path: str) -> bool:
-        return len(path) <= _LONGEST_PATH and len(path) in _after(signs, path, {0})
+        if len(path) > _LONGEST_PATH:
+            return False
+        tried = _Path(path)
+        tried.check, tried.free = check, {}
+        return len(path) in _after(signs, tried, {0})
 
     return test
 
 
-def _after(signs: Sequence[Piece], path: str, places: Places) -> Places:
+def _after(signs: Sequence[Piece], path: _Path, places: Places) -> Places:
     """Where the signs may end, when they begin at any of the places."""
     index = 0
     while index < len(signs) and places:
@@ -58,7 +73,7 @@ def _below_shown(path: str, places: Places, *, end: bool) -> Places:
     return found if end else found - {len(path)} | places
 
 
-def _step(signs: Sequence[Piece], index: int, path: str, places: Places) -> Places:
+def _step(signs: Sequence[Piece], index: int, path: _Path, places: Places) -> Places:
     sign = signs[index]
     before = signs[index - 1].kind if index else "slash"
     if sign.kind == "star":
@@ -86,23 +101,24 @@ def _star(path: str, places: Places, *, across: bool) -> Places:
     return found
 
 
-def _group(group: Piece, rest: Sequence[Piece], path: str, places: Places) -> Places:
+def _group(group: Piece, rest: Sequence[Piece], path: _Path, places: Places) -> Places:
     if group.mark == "!":
         return _anything_but(group, rest, path, places)
     found = _one_of(group, path, places)
     if group.mark in "*+":
         new = found
         while new:
+            path.check()
             new = _one_of(group, path, new) - found
             found |= new
     return found | places if group.mark in "?*" else found
 
 
-def _one_of(group: Piece, path: str, places: Places) -> Places:
+def _one_of(group: Piece, path: _Path, places: Places) -> Places:
     return {end for option in group.options for end in _after(option, path, places)}
 
 
-def _anything_but(group: Piece, rest: Sequence[Piece], path: str, places: Places) -> Places:
+def _anything_but(group: Piece, rest: Sequence[Piece], path: _Path, places: Places) -> Places:
     """At the end of a pattern, what follows must not be one of the options; before something else, not begin with one; and before
     an extension, not begin with one that has it (`!(*.d).ts`). These are picomatch's rules."""
     across = any(sign.kind == "slash" for option in group.options for sign in option)
@@ -111,9 +127,9 @@ def _anything_but(group: Piece, rest: Sequence[Piece], path: str, places: Places
     extension = (
         rest if starred and rest and all(sign.kind == "text" for sign in rest) and rest[0].expression == r"\." else ()
     )
-    free = set()
     for at in places:
-        reached = _after(extension, path, _one_of(group, path, {at}))
-        if not (len(path) in reached if ends and not extension else reached):
-            free.add(at)
-    return _star(path, free, across=across)
+        if (id(group), at) not in path.free:
+            path.check()
+            reached = _after(extension, path, _one_of(group, path, {at}))
+            path.free[id(group), at] = not (len(path) in reached if ends and not extension else reached)
+    return _star(path, {at for at in places if path.free[id(group), at]}, across=across)

@@ -15,6 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from greenroom.errors import InputError, NotAllowedError
+from greenroom_scaffolder.workspace import globs
 from greenroom_scaffolder.workspace.braces import expand
 from greenroom_scaffolder.workspace.descent import FileError
 from greenroom_scaffolder.workspace.globs import matches, select
@@ -186,6 +187,7 @@ def test_what_stands_for_too_much_is_refused(pattern: str) -> None:
         "+(a|aa)" * 100 + "b",
         "*(*(*(a)))b",
         "!(!(!(a*)*)*)b",
+        "!(*!(*!(*!(*!(*!(*!(*!(*b))))))))",
         "[a-z]*" * 300 + "0",
         "(a|a|a|a)" * 80 + "b",
     ],
@@ -196,6 +198,17 @@ def test_no_pattern_takes_long(pattern: str) -> None:
     with suppress(InputError):
         select([pattern], [Entry(path, "file") for path in paths])
     assert time.process_time() - began < 5 * slowness()
+
+
+@pytest.mark.parametrize("pattern", ["+(a|b){1..1000}", "**/*{1..1000}*z"])
+def test_a_pattern_for_many_files_ends_as_well(pattern: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(globs, "LONGEST_SEARCH", 0.2)
+    entries = [Entry(f"folder{number % 50}/file{number}", "file") for number in range(20_000)]
+    with pytest.raises(InputError, match=r"takes longer than 0\.2 seconds"):
+        select([pattern], entries)
+    search = globs.Search(pattern)
+    with pytest.raises(InputError, match=r"takes longer than 0\.2 seconds"):
+        [entry for entry in entries if search.enters(entry.path) or search.finds(entry.path, entry.kind)]
 
 
 @given(st.text("ab*?/[]!(){}|@+.,\\-^", max_size=12), st.text("ab./", min_size=1, max_size=8))
