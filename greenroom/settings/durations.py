@@ -10,6 +10,9 @@ import math
 import re
 from datetime import timedelta
 
+from greenroom.javascript.numbers import as_double, read_number
+from greenroom.javascript.texts import trim
+
 UNITS: dict[str, timedelta] = {
     "years": timedelta(days=365),
     "months": timedelta(days=30),
@@ -102,19 +105,12 @@ def parse_number(value: object) -> int | float:
     """A number, or a text that holds one, as upstream's ConfigReader accepts it. Raises ValueError."""
     if isinstance(value, bool) or not isinstance(value, int | float | str):
         raise ValueError("expected a number")
-    try:
-        number = value if isinstance(value, int | float) else _number_of(value.strip())
-    except ValueError:
-        raise ValueError("expected a number") from None
+    number = _number_of(value) if isinstance(value, str) else as_double(value)
     if not math.isfinite(number):
         raise ValueError("expected a number")
-    return int(number) if float(number).is_integer() else number
+    return int(number) if number.is_integer() else number
 
 
 def _number_of(text: str) -> float:
-    """What JavaScript's Number() makes of a text, but not 0 of an empty one."""
-    if re.match(r"0[xX][0-9a-fA-F]+\Z", text):
-        return int(text, 16)
-    if re.match(r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?\Z", text):
-        return int(text) if text.isdecimal() else float(text)
-    raise ValueError
+    """What JavaScript's `Number()` makes of a text, but no 0 of an empty one."""
+    return read_number(text) if trim(text) else math.nan

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+import time
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from greenroom.javascript.numbers import as_whole, exponential, number_text, parse_float, read_number, shortest
+from tests.support.waiting import slowness
 
 
 @pytest.mark.parametrize(
@@ -35,6 +37,13 @@ def test_a_number_of_very_many_digits_is_read_although_python_would_not() -> Non
     assert read_number("9" * 5000) == math.inf
     assert read_number("0x" + "f" * 5000) == math.inf
     assert read_number("0" * 5000 + "7") == 7
+
+
+@pytest.mark.parametrize("text", ["1" * 200_000 + "x", "1" * 200_000 + "." + "1" * 200_000 + "x", "." * 200_000])
+def test_a_long_text_that_is_no_number_keeps_nobody_waiting(text: str) -> None:
+    began = time.thread_time()
+    assert math.isnan(read_number(text))
+    assert time.thread_time() - began < slowness()
 
 
 def test_what_a_text_begins_with_is_enough_for_parse_float() -> None:
