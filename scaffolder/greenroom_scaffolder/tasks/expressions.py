@@ -25,7 +25,7 @@ _LITTLE = 5_000
 _NOTHING = object()
 _SHORT = 4_000
 """Characters of a template that is read in passing."""
-_LEADS = re.compile(r"\$\{\{((?:[^}'\"]|'[^']*'|\"[^\"]*\")*)\}\}")
+_LEADS = re.compile(r"\$\{\{((?:[^}'\"$]|\$(?!\{\{)|'[^']*'|\"[^\"]*\")*)\}\}")
 _PLAIN = re.compile(r"(?:[\w\s.\[\]=!<>|+~-]|'[^'\\]*'|\"[^\"\\]*\"|\b(?:always|failure)\(\))*", re.ASCII)
 """Paths, literals, comparisons, and filters without arguments: what takes no longer than it is long."""
 
@@ -54,7 +54,7 @@ class Renderer:
                 raise TooMuchError(f"The expressions of the step take longer than {self._seconds:g} seconds together")
             value = self._engine.resolve(tree, context)
             if value is not tree:
-                self._spend(len(value) if isinstance(value, str) else 8)
+                self._charge(value)
             return value
         if isinstance(tree, dict):
             self._spend(8 * len(tree))
@@ -65,6 +65,13 @@ class Renderer:
             values = (self._resolve(each, context) for each in tree)
             return [None if value is UNDEFINED else value for value in values]
         return as_json(tree) if type(tree) is float else tree
+
+    def _charge(self, value: Any) -> None:
+        """Pays for all that is in a value, as often as it is there."""
+        for each in _values(value):
+            self._spend(len(each) if type(each) is str else 8)
+            if type(each) is dict:
+                self._spend(sum(map(len, each)))
 
     def _spend(self, amount: int) -> None:
         self._left -= amount
@@ -92,9 +99,8 @@ def _quick(template: str) -> bool:
         return True
     if len(template) > _SHORT or "{%" in template or "{#" in template:
         return False
-    return all(_PLAIN.fullmatch(found[1]) for found in _LEADS.finditer(template)) and (
-        template.count("${{") == len(_LEADS.findall(template))
-    )
+    found = _LEADS.findall(template)
+    return template.count("${{") == len(found) and all(_PLAIN.fullmatch(each) for each in found)
 
 
 def _values(tree: Any) -> Iterator[Any]:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
-from greenroom_scaffolder.tasks.expressions import Renderer
+import pytest
+
+from greenroom_scaffolder.tasks.expressions import Renderer, TooMuchError, quick
 from greenroom_scaffolder.templating import UNDEFINED, Engine
+from tests.support.waiting import slowness
 
 CONTEXT: dict[str, Any] = {"parameters": {"name": "my-app"}}
 
@@ -27,3 +31,27 @@ def test_keys_and_values_that_are_no_text_stay() -> None:
 
 def test_integer_like_keys_come_first_as_in_javascript() -> None:
     assert list(resolved({"b": "1", "10": "2", "9": "3"})) == ["9", "10", "b"]
+
+
+@pytest.mark.parametrize(
+    "expression",
+    [
+        "range(200).fill(parameters.big)",
+        "range(200).fill({a: [parameters.big]})",
+        "range(200).fill([parameters.big] | groupby)",
+    ],
+)
+def test_a_list_of_one_long_text_is_as_large_as_its_json_for_the_step_too(expression: str) -> None:
+    context = {"parameters": {"big": "x" * 1000}}
+    renderer = Renderer(Engine(), most=150_000)
+    with pytest.raises(TooMuchError, match="larger than 150000 characters"):
+        renderer.resolve({"data": f"${{{{ {expression} }}}}"}, context)
+    assert len(Renderer(Engine(), most=500_000).resolve(f"${{{{ {expression} }}}}", context)) == 200
+
+
+@pytest.mark.parametrize("text", ["${{" * 1300, "${{ a" * 790, "${{'" * 990, '${{ "a ' * 570])
+def test_a_text_of_many_beginnings_keeps_no_other_task_waiting(text: str) -> None:
+    began = time.thread_time()
+    for number in range(20):
+        assert not quick({"input": {"message": f"{text}{number}"}})
+    assert time.thread_time() - began < 0.5 * slowness()
