@@ -243,6 +243,58 @@ def test_a_file_swapped_for_a_link_at_every_moment_is_not_followed(workspace: Wo
     assert (outside / "secret.txt").read_text() == "not yours"
 
 
+DEEP = "/".join(["d"] * 30)
+"""Deep enough to be gone at once."""
+
+
+def test_links_on_a_long_way_are_followed_inside_and_nowhere_else(workspace: Workspace, outside: Path) -> None:
+    workspace = Workspace(workspace.path, Quota())
+    workspace.write(f"real/{DEEP}/file", b"inside")
+    (outside / DEEP).mkdir(parents=True)
+    (outside / DEEP / "file").write_text("not yours")
+    workspace.symlink("link", "real")
+    workspace.symlink(f"real/{DEEP}/up", "../" * 31 + "link")
+    plant(workspace, "out", outside)
+    plant(workspace, f"real/{DEEP}/out", outside)
+    assert workspace.read(f"link/{DEEP}/file") == workspace.read(f"real/{DEEP}/up/{DEEP}/file") == b"inside"
+    workspace.write(f"link/{DEEP}/made/here", b"x")
+    assert (workspace.path / f"real/{DEEP}/made/here").exists()
+    for refused in (f"out/{DEEP}/file", f"real/{DEEP}/out/{DEEP}/file", f"link/{DEEP}/out/secret.txt"):
+        with pytest.raises(NotAllowedError, match=OUTSIDE):
+            workspace.read(refused)
+    with pytest.raises(FileError, match=r"^ENOTDIR"):
+        workspace.read(f"real/{DEEP}/file/{DEEP}")
+
+
+def test_a_folder_far_up_swapped_for_a_link_at_every_moment_is_not_followed(tmp_path: Path, outside: Path) -> None:
+    workspace = Workspace.create(tmp_path, "task", Quota())
+    workspace.write(f"folder/{DEEP}/file", b"mine")
+    (outside / DEEP).mkdir(parents=True)
+    (outside / DEEP / "file").write_text("not yours")
+    spare, link, folder = workspace.path / "spare", workspace.path / "link", workspace.path / "folder"
+    link.symlink_to(outside)
+    stop = threading.Event()
+
+    def swap() -> None:
+        while not stop.is_set():
+            folder.rename(spare)
+            link.rename(folder)
+            folder.rename(link)
+            spare.rename(folder)
+
+    other = threading.Thread(target=swap)
+    other.start()
+    read = set()
+    try:
+        for _ in range(3000):
+            with suppress(NotAllowedError, FileError):
+                read.add(workspace.read(f"folder/{DEEP}/file"))
+    finally:
+        stop.set()
+        other.join()
+    assert read <= {b"mine"}
+
+
 # --- files -----------------------------------------------------------------------------------------------------------
 
 
@@ -428,6 +480,19 @@ def test_many_folders_deep_down_are_looked_at_without_coming_from_the_root_each_
     assert workspace.usage().files == 3000
     assert leads_inside(workspace.path, ["d"] * 1000, "1/../" * 800)
     assert time.process_time() - began < 2 * slowness()
+    workspace.remove()
+
+
+def test_many_files_deep_down_are_copied_and_packed_as_well(tmp_path: Path) -> None:
+    source, workspace = (Workspace.create(tmp_path, name, Quota()) for name in ("source", "task"))
+    for number in range(500):
+        source.write("d/" * 1000 + str(number), b"")
+    began = time.process_time()
+    workspace.copy_tree(source.path)
+    workspace.pack()
+    assert len(workspace.delete(["**"])) == 500
+    assert time.process_time() - began < 4 * slowness()
+    source.remove()
     workspace.remove()
 
 
