@@ -86,7 +86,7 @@ def project_slug(url: Any, type_of: TypeOf) -> str:
     return f"{found.get('owner', 'undefined')}/{found.get('repo', 'undefined')}"
 
 
-def parse_entity_ref(ref: Any, context: Any = None) -> dict[str, str]:
+def parse_entity_ref(ref: Any, context: Any = None) -> dict[str, Any]:
     """`component:default/name` -> `{kind, namespace, name}`; `context` may have `defaultKind` and `defaultNamespace`.
 
     Raises InputError."""
@@ -104,7 +104,7 @@ def parse_entity_ref(ref: Any, context: Any = None) -> dict[str, str]:
     for what, value in (("namespace", namespace), ("name", name)):
         if not value:
             raise InputError(f"Entity reference {shown} had missing or empty {what}")
-    return {"kind": kind, "namespace": namespace, "name": str(name)}
+    return {"kind": kind, "namespace": namespace, "name": name}
 
 
 def _first(value: Any, default: Any) -> Any:

@@ -238,7 +238,7 @@ class TemplateCompiler(Compiler):
         def choose(run: Run) -> None:
             chosen, matched = value(run), False
             for condition, body in cases:
-                matched = matched or same(chosen, condition(run))
+                matched = matched or same(chosen, condition(run), run)
                 if matched and body is not None:
                     return body(run)
             return otherwise(run) if otherwise is not None else None

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from typing import Any
 
 from greenroom.javascript.values import truthy
 from greenroom_scaffolder.templating.limits import RenderError
-from greenroom_scaffolder.templating.numerals import Number
+from greenroom_scaffolder.templating.numerals import remainder
 from greenroom_scaffolder.templating.scope import Run
 from greenroom_scaffolder.templating.values import (
     UNDEFINED,
@@ -23,13 +22,6 @@ from greenroom_scaffolder.templating.values import (
 )
 
 __all__ = ["TESTS", "apply"]
-
-
-def remainder(left: Number, right: Number) -> Number:
-    """`left % right`: with the sign of the left one."""
-    if right == 0 or left != left or right != right or math.isinf(left):
-        return math.nan
-    return math.fmod(left, right)
 
 
 def _iterable(value: Any) -> bool:
@@ -52,8 +44,8 @@ TESTS: dict[str, tuple[int, Callable[..., bool]]] = {
     "defined": (0, lambda run, value: value is not UNDEFINED),
     "divisibleby": (1, lambda run, value, by: remainder(number_of(value, run), number_of(by, run)) == 0),
     "escaped": (0, lambda run, value: type(value) is Safe),
-    "eq": (1, lambda run, value, other: same(value, other)),
-    "equalto": (1, lambda run, value, other: same(value, other)),
+    "eq": (1, lambda run, value, other: same(value, other, run)),
+    "equalto": (1, lambda run, value, other: same(value, other, run)),
     "even": (0, lambda run, value: remainder(number_of(value, run), 2) == 0),
     "falsy": (0, lambda run, value: not truthy(value)),
     "ge": (1, lambda run, value, other: compare(value, other, run) >= 0),
@@ -65,11 +57,11 @@ TESTS: dict[str, tuple[int, Callable[..., bool]]] = {
     "lower": (0, lambda run, value: _in_case(run, value, str.lower)),
     "lt": (1, lambda run, value, other: compare(value, other, run) < 0),
     "mapping": (0, lambda run, value: isinstance(value, dict | Safe | Pattern)),
-    "ne": (1, lambda run, value, other: not same(value, other)),
+    "ne": (1, lambda run, value, other: not same(value, other, run)),
     "null": (0, lambda run, value: value is None),
     "number": (0, lambda run, value: type(value) in (int, float)),
     "odd": (0, lambda run, value: remainder(number_of(value, run), 2) == 1),
-    "sameas": (1, lambda run, value, other: same(value, other)),
+    "sameas": (1, lambda run, value, other: same(value, other, run)),
     "string": (0, lambda run, value: type(value) is str),
     "truthy": (0, lambda run, value: truthy(value)),
     "undefined": (0, lambda run, value: value is UNDEFINED),

@@ -161,9 +161,9 @@ class _Path(_Program):
     def text(self, context: Mapping[str, Any]) -> str:
         value = self._found(context)
         if type(value) is str:
-            return value
+            return well_formed(value)
         try:
-            return rendered(value, Budget(self._limits))
+            return well_formed(rendered(value, Budget(self._limits)))
         except (RenderError, RecursionError) as failure:
             raise _failed(failure, "", 0) from failure
 

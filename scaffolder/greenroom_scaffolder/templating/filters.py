@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import cmp_to_key
 from typing import Any
 from urllib.parse import quote
@@ -20,7 +20,7 @@ from greenroom_scaffolder.templating.checks import apply as apply_test
 from greenroom_scaffolder.templating.json_text import indentation, stringified
 from greenroom_scaffolder.templating.limits import RenderError
 from greenroom_scaffolder.templating.members import has_own, own
-from greenroom_scaffolder.templating.numerals import Number, number, whole
+from greenroom_scaffolder.templating.numerals import Number, number, remainder, whole
 from greenroom_scaffolder.templating.scope import Run
 from greenroom_scaffolder.templating.values import (
     RESERVED,
@@ -39,9 +39,9 @@ from greenroom_scaffolder.templating.values import (
 
 __all__ = ["FILTERS", "KEYWORDS"]
 
+_PIECE = 65_536
+"""Characters that are encoded at once."""
 _MAXIMUM_SPACES = 16 * 1024 * 1024
-_LINE_BREAK = re.compile("\r\n|\n")
-_HTML = re.compile(r"[&\"'<>\\]")
 _ENTITIES = {"&": "&amp;", '"': "&quot;", "'": "&#39;", "<": "&lt;", ">": "&gt;", "\\": "&#92;"}
 _WORD = re.compile(r"[A-Za-z0-9_]+")
 _SPACES = re.compile(f"[{WHITESPACE}]+")
@@ -79,13 +79,22 @@ def _sequence(run: Run, value: Any) -> list[Any] | None:
 
 def _indexed(run: Run, record: dict[str, Any]) -> list[Any]:
     """What an object with a `length` holds under 0, 1, 2, …"""
+    return [record.get(place, UNDEFINED) for place in _places(run, record, math.ceil)]
+
+
+def _present(run: Run, record: dict[str, Any]) -> list[Any]:
+    """The same, without what is not there."""
+    return [record[place] for place in _places(run, record, math.floor) if place in record]
+
+
+def _places(run: Run, record: dict[str, Any], rounded: Callable[[float], int]) -> Iterator[str]:
     length = number_of(record.get("length", UNDEFINED), run)
     if length != length or length <= 0:
-        return []
+        return iter(())
     if math.isinf(length) or length > run.limits.items:
         raise RenderError(f"Template evaluation exceeded the work unit limit of {run.limits.steps}", limit=True)
     run.spend(math.ceil(length))
-    return [record.get(str(index), UNDEFINED) for index in range(math.ceil(length))]
+    return map(str, range(rounded(length)))
 
 
 def _mapped(run: Run, record: dict[str, Any]) -> list[Any]:
@@ -136,12 +145,8 @@ def _center(run: Run, value: Any, width: Any = UNDEFINED) -> Any:
         return value
     spaces = number_of(width, run) - number_of(length, run)
     subject = text(value, run)
-    before = _blank(run, spaces / 2 - _remainder(spaces, 2))
+    before = _blank(run, spaces / 2 - remainder(spaces, 2))
     return _like(value, before + subject + _blank(run, spaces / 2))
-
-
-def _remainder(value: Number, by: int) -> Number:
-    return math.fmod(value, by) if value == value and not math.isinf(value) else math.nan
 
 
 def _length_of(value: Any) -> Any:
@@ -175,7 +180,7 @@ def _dictsort(run: Run, value: Any, case_sensitive: Any = UNDEFINED, by: Any = U
     def order(left: tuple[str, Any], right: tuple[str, Any]) -> int:
         pay_for(run, left[place], right[place])
         a, b = (_upper(each[place]) if fold else each[place] for each in (left, right))
-        return 1 if compare(a, b, run) > 0 else 0 if same(a, b) else -1
+        return 1 if compare(a, b, run) > 0 else 0 if same(a, b, run) else -1
 
     _pay_for_sorting(run, len(value))
     return [list(entry) for entry in sorted(entries(value), key=cmp_to_key(order))]
@@ -211,9 +216,11 @@ def _escape(run: Run, value: Any) -> Any:
 
 
 def _force_escape(run: Run, value: Any) -> Safe:
-    escaped = _HTML.sub(lambda match: _ENTITIES[match[0]], rendered(value, run))
-    run.fits(len(escaped))
-    return Safe(escaped)
+    subject = rendered(value, run)
+    run.fits(len(subject) + sum(subject.count(each) * (len(entity) - 1) for each, entity in _ENTITIES.items()))
+    for each, entity in _ENTITIES.items():  # & first: it is in what the others become
+        subject = subject.replace(each, entity)
+    return Safe(subject)
 
 
 def _safe(run: Run, value: Any) -> Safe:
@@ -346,7 +353,7 @@ def _list(run: Run, value: Any) -> list[Any]:
 def _lines_broken(run: Run, value: Any) -> Any:
     subject = "" if value is UNDEFINED or value is None else _text_of(value)
     run.fits(len(subject) + 6 * subject.count("\n"))
-    return _like(value, _LINE_BREAK.sub("<br />\n", subject))
+    return _like(value, subject.replace("\r\n", "\n").replace("\n", "<br />\n"))
 
 
 def _random(run: Run, value: Any) -> Any:
@@ -380,11 +387,12 @@ def _replaced(run: Run, value: Any, given: Any, old: str, replacement: Any, most
     new = text(replacement, run)
     if not old:
         between = "," if replacement is UNDEFINED else new
+        run.spend(len(subject))
         run.fits(len(subject) * (len(between) + 1) + 2 * len(new))
         return _like(given, from_units(new + between.join(split_units(subject)) + new))
-    if same(most, 0) or old not in subject:
+    if same(most, 0, run) or old not in subject:
         return given
-    limit = math.inf if most is UNDEFINED or same(most, -1) else number_of(most, run)
+    limit = math.inf if most is UNDEFINED or same(most, -1, run) else number_of(most, run)
     count = min(subject.count(old), max(math.ceil(limit), 0) if not math.isinf(limit) and limit == limit else math.inf)
     if limit != limit or limit == -math.inf:
         count = 0
@@ -463,16 +471,6 @@ def _check_arity(test: str, given: int) -> None:
         raise RenderError(f"Template test {test} requires {takes} positional argument{'' if takes == 1 else 's'}")
 
 
-def _present(run: Run, record: dict[str, Any]) -> list[Any]:
-    length = number_of(record.get("length", UNDEFINED), run)
-    if length != length or length <= 0:
-        return []
-    if math.isinf(length) or length > run.limits.items:
-        raise RenderError(f"Template evaluation exceeded the work unit limit of {run.limits.steps}", limit=True)
-    run.spend(int(length))
-    return [record[str(index)] for index in range(int(length)) if str(index) in record]
-
-
 def _select_attribute(keep: bool) -> Callable[..., Any]:
     def apply(run: Run, value: Any, attribute: Any = UNDEFINED) -> list[Any]:
         if type(value) is not list:
@@ -535,32 +533,41 @@ def _string(run: Run, value: Any) -> Any:
 
 _MARKUP = re.compile(r"</?[a-z][a-z0-9]*\b|<!--", re.IGNORECASE | re.ASCII)
 """How a tag or a comment begins. Where it ends is looked for by hand: a pattern would do so anew from each beginning."""
-_LINE_ENDS = re.compile("([\n\r\u2028\u2029])")
+_LINE_ENDS = "\n\r\u2028\u2029"
 
 
 def _striptags(run: Run, value: Any, preserve: Any = UNDEFINED) -> Any:
     stripped = trim(_without_markup(run, _text_of(_normal(value))))
     if not truthy(preserve):
+        _counted(run, _SPACES, stripped)
         return _like(value, _SPACES.sub(" ", stripped))
-    lines = "".join(part.strip(" ") for part in _LINE_ENDS.split(stripped))
-    stripped = re.sub(" +", " ", lines).replace("\r\n", "\n")
-    return _like(value, re.sub("\n\n\n+", "\n\n", stripped))
+    lines = _fewer(stripped, "  ")
+    for end in _LINE_ENDS:
+        lines = lines.replace(f" {end}", end).replace(f"{end} ", end)
+    return _like(value, _fewer(lines.replace("\r\n", "\n"), "\n\n\n"))
+
+
+def _fewer(subject: str, many: str) -> str:
+    """Without the last of so many alike characters that stand together. A pattern would make a list of all else."""
+    while many in subject:
+        subject = subject.replace(many, many[1:])
+    return subject
 
 
 def _without_markup(run: Run, subject: str) -> str:
     """What is left may be markup again, which is taken out too, but not for ever."""
     for _ in range(8):
         run.spend(len(subject) // 64)
-        stripped = _once_without_markup(subject)
+        stripped = _once_without_markup(run, subject)
         if stripped == subject:
             return stripped
         subject = stripped
-    if _once_without_markup(subject) != subject:
+    if _once_without_markup(run, subject) != subject:
         raise RenderError("striptags input contains excessively nested markup")
     return subject
 
 
-def _once_without_markup(subject: str) -> str:
+def _once_without_markup(run: Run, subject: str) -> str:
     """Without tags and comments that have an end."""
     kept: list[str] = []
     done, endless = 0, set[str]()
@@ -572,6 +579,7 @@ def _once_without_markup(subject: str) -> str:
         if end < 0:
             endless.add(closing)
             continue
+        run.spend(1)
         kept.append(subject[done : found.start()])
         done = end + len(closing)
     return "".join([*kept, subject[done:]])
@@ -588,7 +596,9 @@ def _sum(run: Run, value: Any, attribute: Any = UNDEFINED, start: Any = UNDEFINE
 
 
 def _title(run: Run, value: Any) -> Any:
-    return _like(value, " ".join(map(_capital, _text_of(_normal(value)).split(" "))))
+    subject = _text_of(_normal(value))
+    run.spend(subject.count(" "))
+    return _like(value, " ".join(map(_capital, subject.split(" "))))
 
 
 def _trim(run: Run, value: Any) -> Any:
@@ -618,7 +628,7 @@ def _cut(position: Number, length: int) -> int:
 
 def _urlencode(run: Run, value: Any) -> str:
     if type(value) in (str, Safe):
-        return encoded(_text_of(value))
+        return _encoded(run, value)
     pairs: list[tuple[Any, Any]] = []
     if type(value) is dict:
         pairs = list(entries(value))
@@ -636,15 +646,21 @@ def _pair(run: Run, item: Any) -> tuple[Any, Any]:
 
 
 def _encoded(run: Run, value: Any) -> str:
+    """`encodeURIComponent`: piece by piece, since `quote` makes a list of all bytes."""
     subject = text(value, run)
     pay_for(run, subject)
-    return encoded(subject)
+    pieces: list[str] = []
+    length = 0
+    for at in range(0, len(subject), _PIECE):
+        pieces.append(_quoted(subject[at : at + _PIECE]))
+        length += len(pieces[-1])
+        run.grown(length)
+    return "".join(pieces)
 
 
-def encoded(subject: str) -> str:
-    """`encodeURIComponent`."""
+def _quoted(piece: str) -> str:
     try:
-        return quote(subject, safe="!'()*-._~")
+        return quote(piece, safe="!'()*-._~")
     except UnicodeEncodeError as error:
         raise RenderError("URI malformed") from error
 
@@ -661,8 +677,9 @@ def _urlize(run: Run, value: Any, length: Any = UNDEFINED, nofollow: Any = UNDEF
         else _cut(number_of(length, run), 2**31)
     )
     relation = ' rel="nofollow"' if nofollow is True else ""
-    parts = re.split(f"([{WHITESPACE}]+)", _text_of(value))
-    run.spend(len(parts))
+    subject = _text_of(value)
+    _counted(run, _SPACES, subject)
+    parts = re.split(f"({_SPACES.pattern})", subject)
     return "".join(_linked(part, most, relation) for part in parts if part)
 
 
@@ -685,7 +702,16 @@ def _wordcount(run: Run, value: Any) -> Any:
     value = _normal(value)
     if not truthy(value):
         return None
-    return len(_WORD.findall(_text_of(value))) or None
+    return _counted(run, _WORD, _text_of(value)) or None
+
+
+def _counted(run: Run, pattern: re.Pattern[str], subject: str) -> int:
+    """How often it is found, each time a step: as a list, all of them would take much more than the text does."""
+    count = 0
+    for _ in pattern.finditer(subject):
+        count += 1
+        run.spend(1)
+    return count
 
 
 FILTERS: dict[str, tuple[Callable[..., Any], float]] = {

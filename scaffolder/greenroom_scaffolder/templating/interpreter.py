@@ -17,7 +17,7 @@ from greenroom_scaffolder.templating.filters import FILTERS, KEYWORDS, divide, p
 from greenroom_scaffolder.templating.limits import Limits, RenderError
 from greenroom_scaffolder.templating.members import Methods
 from greenroom_scaffolder.templating.nodes import Arguments, Expression
-from greenroom_scaffolder.templating.numerals import Number, number
+from greenroom_scaffolder.templating.numerals import Number, number, remainder
 from greenroom_scaffolder.templating.parser import Traits
 from greenroom_scaffolder.templating.scope import MISSING, Evaluate, Run, Scope
 from greenroom_scaffolder.templating.suggestions import unknown
@@ -38,6 +38,7 @@ from greenroom_scaffolder.templating.values import (
     pay_for,
     refuse_callables,
     same,
+    same_text,
     text,
 )
 
@@ -282,10 +283,12 @@ class Compiler:
             first = first.left
         evaluate = self.expression(first, region)
         rest = [self.expression(part, region) for part in reversed(parts)]
-        stops = node.operator == "or"
+        stops, cost = node.operator == "or", len(rest) if len(rest) > _CHAIN else 0
 
         def logical(run: Run) -> Any:
             value = evaluate(run)
+            if cost:
+                run.spend(cost)
             for part in rest:
                 if truthy(value) is stops:
                     break
@@ -318,6 +321,7 @@ class Compiler:
             return last
 
         def group(run: Run) -> Any:
+            run.spend(len(children))
             for child in children:
                 refuse_callables(child(run))
             return last(run)
@@ -517,7 +521,7 @@ def _multiply(left: Number, right: Number) -> Number:
 
 def _equal(left: Any, right: Any, run: Run) -> bool:
     if type(left) is str and type(right) is str:
-        return bool(left == right)
+        return same_text(left, right, run)
     return loosely_equal(left, right, run)
 
 
@@ -526,22 +530,18 @@ def _concatenate(left: Any, right: Any, run: Run) -> str:
     return concatenated(left, right if type(right) is str else text(right, run), run)
 
 
-def _remainder(left: Number, right: Number) -> Number:
-    return number(checks.remainder(left, right))
-
-
 _OPERATORS: dict[str, Operate] = {
     "+": add,
     "~": _concatenate,
     "-": _numeric(lambda left, right: number(left - right)),
     "*": _numeric(_multiply),
     "/": _numeric(divide),
-    "%": _numeric(_remainder),
+    "%": _numeric(remainder),
     "**": _numeric(power),
     "==": _equal,
     "!=": lambda left, right, run: not _equal(left, right, run),
-    "===": lambda left, right, run: same(left, right),
-    "!==": lambda left, right, run: not same(left, right),
+    "===": same,
+    "!==": lambda left, right, run: not same(left, right, run),
     "<": lambda left, right, run: compare(left, right, run) < 0,
     "<=": lambda left, right, run: compare(left, right, run) <= 0,
     ">": lambda left, right, run: compare(left, right, run) > 0,
@@ -568,7 +568,7 @@ def _contains(run: Run, needle: Any, container: Any) -> bool:
         return text(needle, run) in ("length", "val")
     if isinstance(container, list):
         run.spend(len(container))
-        return any(same(item, needle) for item in container)
+        return any(same(item, needle, run) for item in container)
     if isinstance(container, dict):
         key = text(needle, run)
         return key in container and key not in RESERVED

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from greenroom.javascript.numbers import number_text
+from greenroom.javascript.numbers import as_double, number_text
 from greenroom.javascript.objects import entries
 from greenroom.javascript.texts import quoted
 from greenroom_scaffolder.templating.limits import Budget, RenderError
@@ -45,7 +45,7 @@ class _Writer:
         if kind is bool:
             return "true" if value else "false"
         if kind is int or kind is float:
-            return number_text(value) if math.isfinite(value) else "null"
+            return number_text(value) if math.isfinite(as_double(value)) else "null"
         if value is None or value is UNDEFINED:
             return "null"
         if kind is Safe:
@@ -71,13 +71,17 @@ class _Writer:
     def laid_out(self, opening: str, parts: list[str], closing: str, line: str) -> str:
         if not parts:
             return opening + closing
-        if not self.indent:
-            return self.counted(f"{opening}{','.join(parts)}{closing}", 2)
-        inner = f"\n{line}{self.indent}"
-        return self.counted(f"{opening}{inner}{f',{inner}'.join(parts)}\n{line}{closing}", 2)
+        inner, outer = (f"\n{line}{self.indent}", f"\n{line}") if self.indent else ("", "")
+        own = 2 + len(outer) + len(parts) * (len(inner) + 1)
+        self.grow(own)
+        self.budget.fits(own + sum(map(len, parts)))
+        return f"{opening}{inner}{f',{inner}'.join(parts)}{outer}{closing}"
 
-    def counted(self, text: str, own: int = 0) -> str:
-        """Raises once more was written than may come out."""
-        self.size += own or len(text)
-        self.budget.fits(max(self.size, len(text)))
+    def counted(self, text: str) -> str:
+        self.grow(len(text))
         return text
+
+    def grow(self, length: int) -> None:
+        """Raises where more is written than may come out, before it is put together."""
+        self.size += length
+        self.budget.fits(self.size)

@@ -110,6 +110,11 @@ class Budget:
                 f"Template evaluation exceeded the output limit of {self.limits.output} characters", limit=True
             )
 
+    def grown(self, length: int) -> None:
+        """A step for one of very many parts of a text, which has become so long."""
+        self.spend(1)
+        self.fits(length)
+
     def holds(self, items: int) -> None:
         """Raises where a list or object of so many items is more than there may be."""
         if items > self.limits.items:

@@ -144,7 +144,13 @@ def _last_index(run: Run, subject: str, part: Any, start: Any = UNDEFINED) -> in
     part, subject = units(text(part, run)), units(subject)
     last = number_of(start, run) if start is not UNDEFINED else math.nan
     position = len(subject) if last != last else int(min(max(whole(last), 0), len(subject)))
-    return subject.rfind(part, 0, position + len(part))
+    return _last(subject[: position + len(part)], part)
+
+
+def _last(subject: str, part: str) -> int:
+    """`subject.rfind(part)`, which would compare each character with each."""
+    behind = subject[::-1].find(part[::-1])
+    return behind if behind < 0 else len(subject) - behind - len(part)
 
 
 def _replace(run: Run, subject: str, search: Any, replacement: Any) -> str:
@@ -156,7 +162,7 @@ def _replace(run: Run, subject: str, search: Any, replacement: Any) -> str:
     if at < 0:
         return subject
     subject, old = units(subject), units(old)
-    new = expand(units(new), subject, at, [old], {})
+    new = expand(units(new), subject, at, [old], {}, run.grown)
     run.fits(len(subject) + len(new))
     return from_units(subject[:at] + new + subject[at + len(old) :])
 
@@ -222,7 +228,7 @@ _SAFE: dict[str, Method] = {name: (low, high, _of_text(method)) for name, (low, 
 
 def _formatted(write: Callable[[Number, Number | None], str]) -> Method:
     def method(run: Run, value: Number, digits: Any = UNDEFINED) -> str:
-        return write(value, None if digits is UNDEFINED else number_of(digits, run))
+        return write(numerals.number(value), None if digits is UNDEFINED else number_of(digits, run))
 
     return 0, 1, method
 
@@ -235,8 +241,8 @@ _NUMBER: dict[str, Method] = {
 }
 
 
-def _find(items: list[Any], value: Any, start: int = 0) -> int:
-    return next((index for index in range(start, len(items)) if same(items[index], value)), -1)
+def _find(run: Run, items: list[Any], value: Any, start: int = 0) -> int:
+    return next((index for index in range(start, len(items)) if same(items[index], value, run)), -1)
 
 
 def _at(run: Run, items: list[Any], at: Any) -> Any:
@@ -273,19 +279,19 @@ def _flatten(run: Run, found: list[Any], items: list[Any], depth: Number) -> Non
 def _array_includes(run: Run, items: list[Any], value: Any, start: Any = UNDEFINED) -> bool:
     first = _bounded(run, start, 0, len(items))
     run.spend(len(items))
-    return any(same(item, value) or (item != item and value != value) for item in items[first:])
+    return any(same(item, value, run) or (item != item and value != value) for item in items[first:])
 
 
 def _array_index(run: Run, items: list[Any], value: Any, start: Any = UNDEFINED) -> int:
     run.spend(len(items))
-    return _find(items, value, _bounded(run, start, 0, len(items)))
+    return _find(run, items, value, _bounded(run, start, 0, len(items)))
 
 
 def _array_last_index(run: Run, items: list[Any], value: Any, start: Any = UNDEFINED) -> int:
     run.spend(len(items))
     last = len(items) - 1 if start is UNDEFINED else _integer(run, start)
     last = min(last + len(items) if last < 0 else last, len(items) - 1)
-    return next((index for index in range(int(max(last, -1)), -1, -1) if same(items[index], value)), -1)
+    return next((index for index in range(int(max(last, -1)), -1, -1) if same(items[index], value, run)), -1)
 
 
 def _join(run: Run, items: list[Any], separator: Any = UNDEFINED) -> str:
@@ -429,13 +435,13 @@ def _insert(run: Run, items: list[Any], at: Any, value: Any) -> list[Any]:
 
 def _remove(run: Run, items: list[Any], value: Any) -> list[Any]:
     run.spend(len(items))
-    index = _find(items, value)
+    index = _find(run, items, value)
     return [] if index < 0 else [items.pop(index)]
 
 
 def _count(run: Run, items: list[Any], value: Any) -> int:
     run.spend(len(items))
-    return sum(same(item, value) for item in items)
+    return sum(same(item, value, run) for item in items)
 
 
 def _get(run: Run, record: dict[str, Any], key: Any, default: Any = UNDEFINED) -> Any:

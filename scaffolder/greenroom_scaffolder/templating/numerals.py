@@ -12,6 +12,7 @@ from greenroom_scaffolder.templating.limits import RenderError
 __all__ = [
     "number",
     "parse_int",
+    "remainder",
     "to_exponential",
     "to_fixed",
     "to_precision",
@@ -36,6 +37,13 @@ def number(value: Number) -> Number:
     if value.is_integer() and -SAFE <= value <= SAFE and (value != 0 or math.copysign(1, value) > 0):
         return int(value)
     return value
+
+
+def remainder(left: Number, right: Number) -> Number:
+    """`left % right`: with the sign of the left one."""
+    if right == 0 or left != left or right != right or math.isinf(left):
+        return math.nan
+    return number(math.fmod(left, right))
 
 
 def parse_int(text: str, radix: Number) -> Number:

@@ -63,7 +63,7 @@ def replace(pattern: Pattern, subject: str, replacement: str, budget: Budget) ->
     done = size = 0
     for found in _matches(pattern, subject, budget):
         groups = [found[0], *found.groups()]
-        new = expand(replacement, subject, found.start(), groups, names)
+        new = expand(replacement, subject, found.start(), groups, names, budget.grown)
         parts += (subject[done : found.start()], new)
         size += len(new)
         budget.fits(size)

@@ -38,6 +38,7 @@ __all__ = [
     "public",
     "rendered",
     "same",
+    "same_text",
     "sees_undefined",
     "text",
 ]
@@ -245,49 +246,52 @@ def number_of(value: Any, budget: Budget) -> Number:
     return numerals.number(read_number(read))
 
 
-def same(left: Any, right: Any) -> bool:
+def same(left: Any, right: Any, budget: Budget) -> bool:
     """`left === right`: containers by identity."""
     kind = type(left)
     if kind is str:
-        return type(right) is str and bool(left == right)
+        return type(right) is str and same_text(left, right, budget)
     if kind is int or kind is float:
         return type(right) in (int, float) and numerals.number(left) == numerals.number(right)
     return left is right
 
 
+def same_text(left: str, right: str, budget: Budget) -> bool:
+    """Whether two texts are alike, which only those can be that are equally long: they are paid for."""
+    if len(left) > _SHORT and len(left) == len(right):
+        budget.spend(len(left) >> 6)
+    return left == right
+
+
 def loosely_equal(left: Any, right: Any, budget: Budget) -> bool:
     """`left == right`, as JavaScript converts."""
-    if same(left, right):
+    if same(left, right, budget):
         return True
     if not (_is_primitive(left) or _is_primitive(right)):
         return False
-    return _equal_primitives(primitive(left, budget), primitive(right, budget))
+    return _equal_primitives(primitive(left, budget), primitive(right, budget), budget)
 
 
 def _is_primitive(value: Any) -> bool:
     return value is None or value is UNDEFINED or type(value) in (str, int, float, bool)
 
 
-def _equal_primitives(left: Any, right: Any) -> bool:
+def _equal_primitives(left: Any, right: Any, budget: Budget) -> bool:
     if left is None or left is UNDEFINED or right is None or right is UNDEFINED:
         return (left is None or left is UNDEFINED) and (right is None or right is UNDEFINED)
     if type(left) is str and type(right) is str:
-        return bool(left == right)
-    return bool(_numeric(left) == _numeric(right))
-
-
-def _numeric(value: Any) -> Number:
-    if type(value) is str:
-        return numerals.number(read_number(value))
-    return numerals.number(int(value) if type(value) is bool else value)
+        return same_text(left, right, budget)
+    return number_of(left, budget) == number_of(right, budget)
 
 
 def compare(left: Any, right: Any, budget: Budget) -> Number:
     """-1, 0 or 1 as `<` and `>` see it, NaN where neither holds."""
     left, right = primitive(left, budget), primitive(right, budget)
     if type(left) is str and type(right) is str:
-        if not (left.isascii() and right.isascii()):
+        plain = left.isascii() and right.isascii()
+        if not plain or len(left) > _SHORT < len(right):
             pay_for(budget, left, right)
+        if not plain:
             left, right = units(left), units(right)
         return int(left > right) - int(left < right)
     left, right = number_of(left, budget), number_of(right, budget)

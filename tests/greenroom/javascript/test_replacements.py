@@ -16,6 +16,9 @@ from greenroom.javascript.replacements import expand
         ("$12|$1", ["b", *"0123456789ab"], {}, "b|0"),
         ("$1|$<n>|$<m>", ["b", None], {"n": 1}, "||"),
         ("$<n>", ["b"], {}, "$<n>"),
+        ("$<$&>", ["b"], {}, "$<b>"),
+        ("$<n>$<$&$<", ["b", "x"], {"n": 1}, "x$<b$<"),
+        ("$<$&>", ["b", "x"], {"n": 1}, ""),
     ],
 )
 def test_marks_are_filled_in(replacement: str, groups: list[str | None], names: dict[str, int], text: str) -> None:

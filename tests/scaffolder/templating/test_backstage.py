@@ -80,6 +80,11 @@ def test_an_entity_reference_is_taken_apart(ref: Any, context: Any, parts: tuple
     assert tuple(parse_entity_ref(ref, context).values()) == parts
 
 
+@pytest.mark.parametrize("name", [5, True, ["a", {"b": None}]])
+def test_a_name_that_is_no_text_stays_what_it_is(name: Any) -> None:
+    assert parse_entity_ref({"kind": "k", "name": name})["name"] == name
+
+
 @pytest.mark.parametrize("ref", ["", None, "name", ":x", "a:/b", "a:", {"kind": "a"}, 7])
 def test_what_is_no_entity_reference_is_refused(ref: Any) -> None:
     with pytest.raises(InputError, match="Entity reference"):

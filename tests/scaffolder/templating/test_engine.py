@@ -179,6 +179,8 @@ def test_not_a_number_is_nan_for_the_caller() -> None:
 def test_half_an_emoji_is_written_as_node_writes_it() -> None:
     assert Engine().text("${{ x.charAt(0) }}${{ x.slice(0, 1) ~ x.slice(1) }}", {"x": "😀"}) == "\ufffd😀"
     Engine().text("${{ x.charAt(0) }}", {"x": "😀"}).encode()
+    assert Engine().text("${{ x }}", {"x": "\ud83d"}) == "\ufffd"
+    assert Engine().text("${{ x }}", {"x": ["\ud83d", 1]}) == "\ufffd,1"
 
 
 def test_a_whole_number_is_written_without_a_point() -> None:
@@ -215,6 +217,11 @@ def test_the_same_engine_renders_in_many_threads() -> None:
     with ThreadPoolExecutor(4) as pool:
         for number, text in enumerate(pool.map(render, range(40))):
             assert text == "".join(f"{index}{number}{number} " for index in range(1, 51))
+
+
+def test_a_number_larger_than_any_double_is_infinite() -> None:
+    template = "${{ n | dump }} ${{ [n] | dump }} ${{ n.toFixed(2) }} ${{ n.toString(16) }} ${{ n.toPrecision(2) }}"
+    assert Engine().text(template, {"n": 10**400}) == "null [null] Infinity Infinity Infinity"
 
 
 def test_a_number_of_very_many_digits_is_infinite() -> None:

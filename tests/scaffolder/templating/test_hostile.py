@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import tracemalloc
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -111,6 +112,76 @@ def test_a_list_of_long_texts_costs_what_they_are_long(expression: str) -> None:
     }
     with soon(4), pytest.raises(TemplateError, match="work unit limit"):
         Engine().text(f"${{{{ ({expression}) | length }}}}", context)
+
+
+@pytest.mark.parametrize(
+    "template",
+    [
+        "${{ other in texts }}",
+        "${{ texts.includes(other) }}",
+        "${{ texts.indexOf(other) }}",
+        "${{ texts.lastIndexOf(other) }}",
+        "${{ " + "one == other or " * 20_000 + "1 }}",
+        "${{ " + "one === other or " * 20_000 + "1 }}",
+        "${{ " + "one == 1 or " * 20_000 + "1 }}",
+        "${{ " + "other < one or " * 20_000 + "1 }}",
+        "{% switch other %}" + "{% case one %}x" * 20_000 + "{% endswitch %}",
+    ],
+)
+def test_long_texts_that_are_alike_for_long_are_not_compared_for_free(template: str) -> None:
+    one, other = "a" * 100_000 + "x", "a" * 100_000 + "y"
+    with soon(4), pytest.raises(TemplateError, match="work unit limit"):
+        Engine().text(template, {"texts": [one] * 20_000, "one": one, "other": other})
+
+
+@pytest.mark.parametrize(
+    "expression",
+    [
+        "'a'.replace('a', marks)",
+        "'a'.replace(r/a/, marks)",
+        "'a'.replace(r/(?<n>a)/, marks)",
+        "(half ~ half ~ half).lastIndexOf('ab' ~ half)",
+        "(digits ~ 'x') * 1",
+        "digits ~ 'x' == 1",
+    ],
+)
+def test_a_text_made_to_be_looked_at_again_and_again_is_done_with_soon(expression: str) -> None:
+    with soon(4):
+        Engine().text(
+            f"${{{{ {expression} }}}}", {"marks": "$<" * 150_000, "half": "a" * 65_536, "digits": "1" * 150_000}
+        )
+
+
+@pytest.mark.parametrize(
+    "expression",
+    [
+        "long.replace(long, marks)",
+        "long.replace(r/x+/, marks)",
+        "long | replace(r/x+/, marks)",
+        "amp | escape",
+        "accents | urlencode",
+        "words | wordcount",
+        "words | urlize",
+        "words | striptags",
+        "blanks | title",
+        "tags | striptags",
+        "deep | dump(10)",
+    ],
+)
+def test_what_is_too_long_is_refused_before_it_is_made(expression: str) -> None:
+    context: dict[str, Any] = {"long": "x" * 100_000, "marks": "$&" * 250, "amp": "&" * 500_000}
+    context |= {"accents": "é" * 250_000, "words": "āb " * 100_000, "blanks": " " * 500_000}
+    context |= {"tags": "<b>ab" * 100_000, "deep": list(range(6_000))}
+    for _ in range(200):
+        context["deep"] = [context["deep"]]
+    engine = Engine(limits=Limits(steps=60_000, output=1_000_000, seconds=60.0))
+    tracemalloc.start()
+    try:
+        with pytest.raises(TemplateError, match=r"(output|work unit) limit"):
+            engine.text(f"${{{{ {expression} }}}}", context)
+        assert tracemalloc.get_traced_memory()[1] < 4_000_000
+    finally:
+        tracemalloc.stop()
 
 
 @pytest.mark.parametrize(
