@@ -21,6 +21,8 @@ OUTSIDE = "Relative path is not allowed to refer to a directory outside its pare
 """Upstream's words (backend-plugin-api, resolveSafeChildPath)."""
 
 MOST_LINKS = 40
+MOST_NAMES = 512
+"""Of the links on one way together: a single target may have two thousand, and forty such links take a second to follow."""
 LONGEST = 4095
 """Bytes of a whole path: beyond, no other program could name what is there."""
 
@@ -141,7 +143,7 @@ def leads_inside(root: Path, above: Iterable[str], target: str) -> bool:
     with Walk(root) as walk:
         try:
             start = [] if target.startswith("/") else above
-            walk.to([*start, *_names_of_link(root, target)], follow=True)
+            walk.to([*start, *walk.names_of_link(target)], follow=True)
         except NotAllowedError:
             return False
         except OSError:
@@ -214,15 +216,6 @@ def _plain(descriptor: int, path: object) -> int:
     raise FileError(errno.EINVAL, "read", path)
 
 
-def _names_of_link(root: Path, target: str) -> list[str]:
-    """Unlike those of a path: `..` counts where the links before it have led."""
-    if not target.startswith("/"):
-        return target.split("/")
-    if target == str(root) or target.startswith(f"{root}/"):
-        return target[len(str(root)) :].split("/")
-    raise NotAllowedError(OUTSIDE)
-
-
 class Walk:
     """One descent. At most two descriptors are open at a time, however deep it goes.
 
@@ -234,7 +227,7 @@ class Walk:
         self._make = make
         self._above: list[str] = []
         self._length = 0
-        self._links = 0
+        self._links = self._names = 0
         self._folder = os.open(root, FOLDER)
         self._seen = [_identity(self._folder)]
 
@@ -270,6 +263,19 @@ class Walk:
                 elif last:
                     return Place(self._folder, name, tuple(self._above))
         return Place(self._folder, ".", tuple(self._above))
+
+    def names_of_link(self, target: str) -> list[str]:
+        """Unlike those of a path: `..` counts where the links before it have led. Raises NotAllowedError also for too many: nobody
+        waits to see where they lead."""
+        names = target.split("/")
+        if target.startswith("/"):
+            if target != str(self._root) and not target.startswith(f"{self._root}/"):
+                raise NotAllowedError(OUTSIDE)
+            names = target[len(str(self._root)) :].split("/")
+        self._names += len(names)
+        if self._names > MOST_NAMES:
+            raise NotAllowedError(OUTSIDE)
+        return names
 
     def close(self) -> None:
         if self._folder >= 0:
@@ -323,11 +329,10 @@ class Walk:
         self._links += 1
         if self._links > MOST_LINKS:
             raise OSError(errno.ELOOP, "")
+        onward = self.names_of_link(target)
         if target.startswith("/"):
-            onward = _names_of_link(self._root, target)
             self._restart([])
-            return onward[::-1]
-        return target.split("/")[::-1]
+        return onward[::-1]
 
     def _up(self) -> None:
         if not self._above:
