@@ -174,6 +174,7 @@ def called_from_template(run: Run, what: str, function: Callable[..., Any], valu
     if not getattr(function, "sees_undefined", False):
         given = [None if value is UNDEFINED else value for value in given]
     run.spend(10)
+    pay_for(run, *given)
     try:
         found = function(*given)
     except Exception as error:

@@ -279,7 +279,9 @@ def _flatten(run: Run, found: list[Any], items: list[Any], depth: Number) -> Non
 def _array_includes(run: Run, items: list[Any], value: Any, start: Any = UNDEFINED) -> bool:
     first = _bounded(run, start, 0, len(items))
     run.spend(len(items))
-    return any(same(item, value, run) or (item != item and value != value) for item in items[first:])
+    if type(value) is float and math.isnan(value):
+        return any(type(item) is float and math.isnan(item) for item in items[first:])
+    return any(same(item, value, run) for item in items[first:])
 
 
 def _array_index(run: Run, items: list[Any], value: Any, start: Any = UNDEFINED) -> int:
