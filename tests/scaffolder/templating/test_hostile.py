@@ -150,7 +150,7 @@ def test_long_texts_that_are_alike_for_long_are_not_compared_for_free(template: 
 def test_a_text_made_to_be_looked_at_again_and_again_is_done_with_soon(expression: str) -> None:
     with soon(4):
         Engine().text(
-            f"${{{{ {expression} }}}}", {"marks": "$<" * 150_000, "half": "a" * 65_536, "digits": "1" * 150_000}
+            f"${{{{ {expression} }}}}", {"marks": "$<" * 150_000, "half": "a" * 300_000, "digits": "1" * 150_000}
         )
 
 
