@@ -78,9 +78,8 @@ def _listing(workspace: Workspace, *, contents: bool) -> str:
 
 def _shown(workspace: Workspace) -> set[str]:
     """Files by each name that links give them; links that lead nowhere, or outside; and what is none of these, such as a pipe."""
-    found = {str(path) for path in workspace.matching("**", hidden=True)}
-    return found | {
-        entry.path
+    return {*workspace.matching("**", hidden=True)} | {
+        Listed(entry.path)
         for entry in workspace.entries()
         if entry.kind == "other" or (entry.kind == "link" and _is_lost(workspace, entry.path))
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -10,12 +11,15 @@ import msgspec
 from greenroom.errors import GreenroomError, InputError
 from greenroom.plugin import Action, ActionContext
 from greenroom_scaffolder.actions.interface import Interfaces
+from greenroom_scaffolder.workspace.descent import Listed
 from greenroom_scaffolder.workspace.quota import Quota
 from greenroom_scaffolder.workspace.scan import Entry
 from greenroom_scaffolder.workspace.threads import in_thread
 from greenroom_scaffolder.workspace.workspace import Workspace
 
 _INTERFACES = Interfaces("filesystem")
+_BREATH = 500
+"""After so many lines others have their turn: there may be a hundred thousand."""
 
 
 class Deletion(msgspec.Struct, frozen=True):
@@ -57,8 +61,11 @@ def filesystem_actions(quota: Quota) -> list[Action[Any]]:
         """Delete the files of the workspace that patterns stand for; a folder's name stands for all files in it."""
         workspace = Workspace(ctx.workspace, quota)
         for pattern in ctx.input.files:
-            for path in await in_thread(lambda wanted=pattern: workspace.delete([wanted])):  # type: ignore[misc]
+            deleted = await in_thread(lambda wanted=pattern: workspace.delete([wanted]))  # type: ignore[misc]
+            for number, path in enumerate(deleted, 1):
                 ctx.log.info(f"File {path} deleted successfully")
+                if number % _BREATH == 0:
+                    await asyncio.sleep(0)
 
     @_INTERFACES.action(
         "fs:rename",
@@ -109,4 +116,4 @@ def _as_node_lists(workspace: Workspace, path: str, *, recursive: bool) -> Itera
         for entry in workspace.entries(left.pop(), recursive=False):
             yield entry
             if recursive and entry.kind == "folder":
-                left.append(entry.path)
+                left.append(Listed(entry.path))

@@ -55,6 +55,12 @@ async def test_what_links_lead_to_is_listed_by_their_names(tmp_path: Path) -> No
     assert " - l/f:\n\n  2\n - nowhere: [skipped]" in told(ctx)[-1]
 
 
+async def test_a_file_whose_name_begins_with_two_dots_is_shown_with_the_others(tmp_path: Path) -> None:
+    plant(tmp_path, {"..data": "here"})
+    ctx, _ = await run(log, {"listWorkspace": "with-contents"}, tmp_path)
+    assert told(ctx)[-1] == "Workspace:\n - ..data:\n\n  here"
+
+
 async def test_a_huge_workspace_does_not_make_a_huge_event(tmp_path: Path) -> None:
     plant(tmp_path, {"a.txt": "x" * (MOST_SHOWN + 1), "b.txt": "y"})
     ctx, _ = await run(log, {"listWorkspace": "with-contents"}, tmp_path)

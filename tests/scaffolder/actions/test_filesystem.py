@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import os
 from pathlib import Path
 
 import pytest
@@ -70,6 +72,23 @@ async def test_what_is_below_is_listed_in_the_order_of_node(tmp_path: Path) -> N
     _, output = await run(read_folder, {"paths": ["."], "recursive": True}, tmp_path)
     assert [one["path"] for one in output["files"]] == ["a.txt", "b.bin", "{{x}}/3", "raw/x.txt", "raw/in/y"]
     assert [one["path"] for one in output["folders"]] == ["raw", "{{x}}", "raw/in"]
+
+
+async def test_a_folder_whose_name_begins_with_two_dots_is_listed_with_the_others(tmp_path: Path) -> None:
+    plant(tmp_path, {"..data/a": ""})
+    _, output = await run(read_folder, {"paths": ["."], "recursive": True}, tmp_path)
+    assert [file["path"] for file in output["files"]] == ["..data/a"]
+
+
+async def test_others_have_their_turn_while_a_crowd_of_files_is_told_of(tmp_path: Path) -> None:
+    plant(tmp_path, {f"{n}.txt": "" for n in range(1500)})
+    deletion = asyncio.create_task(run(ACTIONS["fs:delete"], {"files": ["*.txt"]}, tmp_path))
+    turns = 0
+    while not deletion.done():
+        await asyncio.sleep(0)
+        turns += not os.listdir(tmp_path)  # noqa: PTH208 - all are deleted, and now told of
+    assert turns >= 3
+    assert len(told((await deletion)[0])) == 1500
 
 
 async def test_a_missing_folder_fails_the_step(tmp_path: Path) -> None:
