@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
-from functools import cached_property
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from functools import cache, cached_property, partial
 from typing import Any, Final
 
 from greenroom_scaffolder.schemas import SchemaError, TooMuchError
@@ -16,9 +16,10 @@ from greenroom_scaffolder.templates.located import Located
 _LISTS: Final = ("allOf", "anyOf", "oneOf")
 _CONDITIONS: Final = ("if", "then", "else", "not")
 _SINGLES: Final = (*_CONDITIONS, "additionalProperties", "additionalItems", "contains", "propertyNames")
-_MAPS: Final = ("properties", "patternProperties", "definitions", "$defs", "dependencies")
-_SAME_VALUE: Final = frozenset({*_CONDITIONS, *_LISTS, "dependencies", "definitions", "$defs"})
-"""Keys whose schemas are about the value itself, or may be."""
+_DEFINITIONS: Final = ("definitions", "$defs")
+_MAPS: Final = ("properties", "patternProperties", *_DEFINITIONS, "dependencies")
+_SAME_VALUE: Final = frozenset({*_CONDITIONS, *_LISTS, "dependencies"})
+"""Keys whose schemas are about the value itself."""
 _DEEPEST: Final = 50
 PLACEHOLDERS: Final = ("$text", "$json", "$yaml")
 
@@ -27,12 +28,15 @@ def declared(schema: Any) -> set[str]:
     """Names of the members that a schema says anything about, also under conditions and where it refers to."""
     parts = list(_parts_of_value(schema, schema))
     required = (part["required"] for part in parts if isinstance(part.get("required"), list))
-    return fields(schema).union(name for names in required for name in names if isinstance(name, str))
+    return _properties(parts).union(name for names in required for name in names if isinstance(name, str))
 
 
 def fields(schema: Any, root: Any = None) -> set[str]:
     """Names of the members that a schema has a schema for. `root` is what its references point into, if not itself."""
-    parts = _parts_of_value(schema, schema if root is None else root)
+    return _properties(_parts_of_value(schema, schema if root is None else root))
+
+
+def _properties(parts: Iterable[Mapping[str, Any]]) -> set[str]:
     return {name for part in parts if isinstance(part.get("properties"), Mapping) for name in part["properties"]}
 
 
@@ -40,6 +44,7 @@ def _parts_of_value(schema: Any, root: Any) -> Iterator[Mapping[str, Any]]:
     """The schema and the subschemas that are about the same value, each once."""
     seen: set[int] = set()
     waiting = [schema]
+    pointers = _Pointers(root)
     while waiting:
         part = waiting.pop()
         if not isinstance(part, Mapping) or id(part) in seen:
@@ -51,15 +56,24 @@ def _parts_of_value(schema: Any, root: Any) -> Iterator[Mapping[str, Any]]:
         rules = part.get("dependencies")
         waiting.extend(rules.values() if isinstance(rules, Mapping) else ())
         if isinstance(part.get("$ref"), str):
-            waiting.append(_followed(part["$ref"], root))
+            waiting.append(pointers.followed(part["$ref"]))
 
 
-def _followed(reference: str, root: Any) -> Any:
-    """What a pointer into the same schema leads to."""
-    try:
-        return root_scope({"schema": root}).find(f"#/schema{reference.removeprefix('#')}", {})[0]
-    except SchemaError:
-        return None
+class _Pointers:
+    """What references lead to within a schema."""
+
+    def __init__(self, root: Any) -> None:
+        self._root = root
+
+    @cached_property
+    def _scope(self) -> Any:
+        return root_scope({"schema": self._root})
+
+    def followed(self, reference: str) -> Any:
+        try:
+            return self._scope.find(f"#/schema{reference.removeprefix('#')}", {})[0]
+        except SchemaError:
+            return None
 
 
 def is_open(schema: Any) -> bool:
@@ -102,27 +116,23 @@ def _texts(value: Any) -> Iterator[str]:
             yield from _texts(inner)
 
 
-class _Value:
-    """What a form says of one value: the outermost schema of it, in a block."""
-
-    def __init__(self, schema: Any, root: Any, besides: Collection[str] = ()) -> None:
-        self.schema, self.root, self.besides = schema, root, besides
-
-    @cached_property
-    def fields(self) -> set[str] | None:
-        """Names of its members; None if any may be."""
-        return None if is_open(self.schema) else fields(self.schema, self.root).union(self.besides)
+_Fields = Callable[[], Collection[str] | None]
+"""The members that all of a form together has a schema for, of one value; None if there may be any."""
 
 
-def check_block(block: Located, path: tuple[str | int, ...], findings: Findings, form: Collection[str] | None) -> None:
-    """What is wrong with a block as a schema. `form` are the fields of all blocks; None if there may be any."""
+def all_fields(*schemas: Any) -> set[str] | None:
+    """What schemas of one value have a schema for, taken together; None if there may be more."""
+    return None if any(map(is_open, schemas)) else {name for schema in schemas for name in fields(schema)}
+
+
+def check_block(block: Located, path: tuple[str | int, ...], findings: Findings, known: Collection[str] | None) -> None:
+    """What is wrong with a block as a schema. `known` are the fields of all blocks; None if there may be any."""
     try:
         scope = root_scope(block.value)
     except SchemaError as error:
         findings.error("invalid-schema", block.place, f"The parameters are no JSON Schema: {error.message}", path=path)
         return
-    whole = _Value(block.value if form is not None else True, block.value, form or ())
-    for way, schema, value in _schemas(block, path, whole):
+    for way, schema, value in _schemas(block, path, block.value, lambda: known):
         _check_pattern(schema, way, findings)
         _check_types(schema, way, findings)
         _check_required(schema, value, way, findings)
@@ -136,16 +146,22 @@ def check_block(block: Located, path: tuple[str | int, ...], findings: Findings,
 
 
 def _schemas(
-    schema: Located, path: tuple[str | int, ...], value: _Value, depth: int = 0
-) -> Iterator[tuple[tuple[str | int, ...], Located, _Value]]:
-    """The schema and all within it, with the ways to them, and the values that they are about."""
+    schema: Located, path: tuple[str | int, ...], root: Any, value: _Fields, depth: int = 0
+) -> Iterator[tuple[tuple[str | int, ...], Located, _Fields]]:
+    """The schema and all within it, with the ways to them, and the fields of the values that they are about."""
     if not isinstance(schema.value, Mapping) or depth > _DEEPEST:
         return
     yield path, schema, value
     for key, member in schema.members.items():
         for way, inner in _inside(key, member):
-            about = value if key in _SAME_VALUE else _Value(inner.value, value.root)
-            yield from _schemas(inner, (*path, *way), about, depth + 1)
+            about = value if key in _SAME_VALUE else cache(partial(_fields_within, inner.value, root, value, key))
+            yield from _schemas(inner, (*path, *way), root, about, depth + 1)
+
+
+def _fields_within(schema: Any, root: Any, around: _Fields, key: str) -> set[str] | None:
+    """Those of another value than the one around it. Whether a definition is of that one depends on who refers to it."""
+    outside = around() if key in _DEFINITIONS else ()
+    return None if outside is None or is_open(schema) else fields(schema, root).union(outside)
 
 
 def _inside(key: str, member: Located) -> Iterator[tuple[tuple[str | int, ...], Located]]:
@@ -189,15 +205,14 @@ def _check_enum(schema: Located, path: tuple[str | int, ...], findings: Findings
         findings.error("invalid-schema", values.place, "`enum` is not a list of values", hint, (*path, "enum"))
 
 
-def _check_required(schema: Located, value: _Value, path: tuple[str | int, ...], findings: Findings) -> None:
+def _check_required(schema: Located, value: _Fields, path: tuple[str | int, ...], findings: Findings) -> None:
     """A required member that nothing declares has no field, so that nobody can fill it in."""
     required, members = schema.members.get("required"), schema.members.get("properties")
-    if required is None or members is None or is_open(schema.value) or value.fields is None:
+    if required is None or members is None or is_open(schema.value) or (known := value()) is None:
         return
-    names = value.fields.union(fields(schema.value, value.root))
     for name in required.items:
-        if isinstance(name.value, str) and name.value not in names:
-            near = findings.nearest(name.value, names)
+        if isinstance(name.value, str) and name.value not in known:
+            near = findings.nearest(name.value, known)
             hint = f'did you mean "{near}"?' if near else None
             message = f'"{name.value}" is required, but the form has no such field'
             findings.warning("required-without-field", name.place, message, hint, (*path, "required"))

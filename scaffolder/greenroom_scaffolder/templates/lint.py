@@ -13,9 +13,9 @@ import msgspec
 
 from greenroom_scaffolder.schemas import Problem, SchemaError, TooMuchError, validate
 from greenroom_scaffolder.templates.declared import (
+    all_fields,
     check_block,
     declared,
-    fields,
     filled_by_others,
     has_placeholder,
     is_open,
@@ -120,11 +120,11 @@ class _Lint:
         self.declared = {name for _, block in blocks for name in declared(block.value)}
         self.filled = {name for _, block in blocks for name in filled_by_others(block.value)}
         self.open = any(is_open(block.value) for _, block in blocks)
-        form = None if self.open else self.filled.union(*(fields(block.value) for _, block in blocks))
+        known = all_fields(*(block.value for _, block in blocks))
         for path, block in blocks:
-            check_block(block, path, self.report, form)
+            check_block(block, path, self.report, None if known is None else known | self.filled)
         if secrets is not None:
-            check_block(secrets, ("spec", "secrets", "schema"), self.report, frozenset())
+            check_block(secrets, ("spec", "secrets", "schema"), self.report, all_fields(secrets.value))
         self.check_steps()
         self.check_output()
         return self.report.in_order()

@@ -45,6 +45,7 @@ class Source:
         self.text = text
         self._starts = [0, *(found.end() for found in _LINE_BREAK.finditer(text))]
         self._seen: dict[tuple[str, Place], list[int]] = {}
+        self._counted: dict[tuple[str, Place], tuple[int, int]] = {}
 
     def nth(self, snippet: str, number: int, after: Place, before: Place) -> Place | None:
         """Where the snippet stands for the `number`th time between two places."""
@@ -57,6 +58,15 @@ class Source:
             seen.append(at)
         line = bisect_right(self._starts, seen[number - 1])
         return Place(line, seen[number - 1] - self._starts[line - 1] + 1)
+
+    def count(self, snippet: str, value: str, end: int, after: Place) -> int:
+        """How often the snippet stands in a value before `end`. What was counted for an earlier end is not looked at again."""
+        counted, number = self._counted.get((snippet, after), (0, 0))
+        if counted > end:
+            counted, number = 0, 0
+        number += value.count(snippet, counted, end)
+        self._counted[snippet, after] = end, number
+        return number
 
     def _offset(self, place: Place) -> int:
         return self._starts[place.line - 1] + place.column - 1
@@ -114,7 +124,8 @@ class Located(msgspec.Struct):
         return next(filter(None, found), self.place)
 
     def _nth(self, source: Source, snippet: str, at: int) -> Place | None:
-        return source.nth(snippet, self.value.count(snippet, 0, at + len(snippet)), self.place, self.end)
+        number = source.count(snippet, self.value, at + len(snippet), self.place)
+        return source.nth(snippet, number, self.place, self.end)
 
     def texts(self) -> Iterator[tuple[tuple[str | int, ...], Located]]:
         """All texts within, and the ways to them."""

@@ -580,6 +580,13 @@ def test_a_thousand_expressions_in_one_text_are_told_where_they_stand_and_soon()
     assert len(set(many)) == len(many) == 8000
 
 
+def test_tens_of_thousands_of_missing_dollars_are_told_where_they_stand_and_soon() -> None:
+    began = time.process_time()
+    many = found(changed("${{ each.value }} ${{ environment.parameters.x }}", "{{ parameters.name }} " * 80_000))
+    assert time.process_time() - began < 5 * slowness()
+    assert len(set(many)) == len(many) == 80_000
+
+
 def test_keys_that_are_no_texts_go_by_what_javascript_makes_of_them() -> None:
     [document] = read_documents("1.50: a\n1e3: b\n~: c\nTrue: d\n0x10: e\n")
     assert document.value == {"1.5": "a", "1000": "b", "": "c", "true": "d", "16": "e"}
