@@ -34,11 +34,15 @@ def replace_all(content: str, find: str, replacement: str, *, is_pattern: bool) 
 def _replaced(found: regex.Pattern[str], subject: str, replacement: str, names: dict[str, int]) -> str:
     parts: list[str] = []
     done = size = 0
-    for match in _matches(found, subject):
-        text = expand(replacement, subject, match.start(), [match[0], *match.groups()], names)
-        size += len(text)
-        if size > MOST_CHARACTERS:
+
+    def pay(length: int) -> None:
+        if size + length > MOST_CHARACTERS:
             raise InputError("Replacing makes too large a text")
+
+    for match in _matches(found, subject):
+        text = expand(replacement, subject, match.start(), [match[0], *match.groups()], names, pay)
+        pay(len(text))
+        size += len(text)
         parts += (subject[done : match.start()], text)
         done = match.end()
     return "".join([*parts, subject[done:]])

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import pytest
 
 from greenroom.errors import InputError
-from greenroom_plugins.roadiehq.patterns import replace_all
+from greenroom_plugins.roadiehq.patterns import MOST_CHARACTERS, replace_all
 
 
 @pytest.mark.parametrize(
@@ -35,3 +37,13 @@ def test_a_wrong_pattern_is_told_in_the_words_of_node() -> None:
     with pytest.raises(InputError) as caught:
         replace_all("a", "(", "b", is_pattern=True)
     assert str(caught.value) == "Invalid regular expression: /(/g: Unterminated group"
+
+
+def test_what_a_replacement_would_make_of_one_match_is_refused_before_it_is_made() -> None:
+    tracemalloc.start()
+    try:
+        with pytest.raises(InputError, match="too large a text"):
+            replace_all("a" * 100_000, "a+", "$&" * 10_000, is_pattern=True)  # a thousand million characters
+        assert tracemalloc.get_traced_memory()[1] < 4 * MOST_CHARACTERS
+    finally:
+        tracemalloc.stop()
