@@ -187,10 +187,9 @@ class _Walk:
     def written(self, node: nodes.Text) -> None:
         """A text, but for what stands raw at its beginning."""
         at, skipped = node.at, 0
-        if _RAW.fullmatch(self.text, max(0, self.text.rfind("{%", 0, at)), at) and (
-            end := _RAW_END.search(self.text, at)
-        ):
-            at, skipped = end.end(), end.start() - at
+        if self.text.endswith("%}", 0, at) and _RAW.fullmatch(self.text, self.text.rfind("{%", 0, at), at):
+            end = _RAW_END.search(self.text, at)
+            at, skipped = (end.end(), end.start() - at) if end is not None else (at, len(node.value))
         self.uses.bare.extend(_bare(node.value[skipped:], at))
 
     def loop(self, node: nodes.For, known: frozenset[str]) -> None:

@@ -313,7 +313,7 @@ def said_of(text: str) -> list[str]:
     """The rules that a text breaks where it stands in a step's input, and the words that they are about."""
     entity = read_documents(GOOD)[0].value
     step = {"action": "any:thing", "input": {"x": text}}
-    form = {"properties": {"total": {}, "used": {}, "list": {}, "at": {}}}
+    form: Any = {"properties": {"total": {}, "used": {}, "list": {}, "at": {}}}
     findings = lint({**entity, "spec": {"type": "x", "parameters": form, "steps": [step]}}, BACKEND)
     return [f"{one.rule} {one.message.split('`')[1] if '`' in one.message else one.message}" for one in findings]
 
@@ -408,7 +408,7 @@ dependencies: { kind: { oneOf: [{ properties: { kind: { const: a }, forA: {} }, 
 @pytest.mark.parametrize("form", FORMS.splitlines())
 def test_a_required_field_is_looked_for_in_all_that_is_said_of_the_same_value(form: str) -> None:
     written, _, missing = form.partition("  # ")
-    page = {"required": ["name"], "properties": {"name": {}, "kind": {}, "extra": {}}}
+    page: Any = {"required": ["name"], "properties": {"name": {}, "kind": {}, "extra": {}}}
     besides = read_documents(written)[0].value
     page = {**page, **besides, "properties": {**page["properties"], **besides.get("properties", {})}}
     pages = [{"properties": {"before": {}}}, page]
