@@ -101,7 +101,7 @@ async def test_what_no_task_can_have_finds_none_and_a_page_of_any_size_is_a_page
     for order, limit in itertools.product(ORDERS, (2**63 - 1, 10**30)):
         page, total = await store.listing.page(None, None, order, limit, 1)
         assert (len(page), total) == (19, 20)
-    assert {task.id for task in page} < {task.id for task in everything}
+        assert {task.id for task in page} < {task.id for task in everything}
 
 
 @pytest.mark.parametrize("order", ORDERS)
