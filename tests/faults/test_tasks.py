@@ -201,10 +201,13 @@ class Deeds:
             if file.is_file():
                 assert SECRET.encode() not in file.read_bytes(), f"{file} has the secret"
 
-    def pushed(self) -> None:
+    async def pushed(self) -> None:
         """Each repository has one commit, with what the workspace had. (Drafts of who was killed stay hidden for a day.)"""
         repositories = list((self.folder / "repositories" / "team").glob("*.git"))
-        assert len(repositories) >= len(self.done)
+        query = "SELECT task_id, spec #>> '{parameters,name}' AS name FROM task_specs"
+        asked = {str(row["task_id"]): row["name"] for row in await self.cluster.query(query, database=DATABASE)}
+        missing = {id_: name for id_, name in asked.items() if name not in {one.stem for one in repositories}}
+        assert not missing, [(name, await self.rows("task_events", id_)) for id_, name in missing.items()]
         for repository in repositories:
             git = ["git", f"--git-dir={repository}"]
             log = subprocess.run([*git, "log", "--format=%H", "main"], capture_output=True, text=True, check=True)
@@ -281,7 +284,7 @@ async def test_tasks_outlive_whoever_runs_them(cluster: Cluster, folder: Path) -
         await asyncio.wait_for(asyncio.gather(*place.jobs), PATIENCE)
         await everything_has_ended(place)
         await place.agrees()
-        place.pushed()
+        await place.pushed()
         place.no_secret_stays()
 
 
