@@ -80,6 +80,8 @@ def test_what_needs_no_server_gives_what_is_shown(tmp_path: Path, section: str) 
 def test_the_demo_is_what_the_readme_shows_of_it(server: tuple[Process, Path], tmp_path: Path) -> None:
     process, repositories = server
     until(lambda: counted(process) in README)
+    explained = "/api/greenroom/catalog/explain?ref=component:default/lost-luggage"
+    until(lambda: "lifecycle" in str(process.get(explained, TOKEN)[1]))  # it has been looked at, and refused
     assert (len(list(repositories.glob("*.git"))), "in seven Git repositories" in README) == (7, True)
     places = {
         ".venv/bin/greenroom": GREENROOM,

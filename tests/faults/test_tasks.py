@@ -209,12 +209,16 @@ class Deeds:
         missing = {id_: name for id_, name in asked.items() if name not in {one.stem for one in repositories}}
         assert not missing, [(name, await self.rows("task_events", id_)) for id_, name in missing.items()]
         for repository in repositories:
-            git = ["git", f"--git-dir={repository}"]
-            log = subprocess.run([*git, "log", "--format=%H", "main"], capture_output=True, text=True, check=True)
-            assert len(log.stdout.split()) == 1
-            for file, step in (("kept.txt", "file"), ("log.txt", "again")):
-                shown = subprocess.run([*git, "show", f"main:{file}"], capture_output=True, text=True, check=True)
-                assert step in shown.stdout
+            await asyncio.to_thread(has_its_commit, repository)
+
+
+def has_its_commit(repository: Path) -> None:
+    git = ["git", f"--git-dir={repository}"]
+    log = subprocess.run([*git, "log", "--format=%H", "main"], capture_output=True, text=True, check=True)
+    assert len(log.stdout.split()) == 1
+    for file, step in (("kept.txt", "file"), ("log.txt", "again")):
+        shown = subprocess.run([*git, "show", f"main:{file}"], capture_output=True, text=True, check=True)
+        assert step in shown.stdout
 
 
 @pytest.fixture

@@ -127,7 +127,7 @@ class Publisher:
         async with self._workshop(target, commit, description) as shop:
             paths = await self._paths(folder, shop)
             made = await self._commit(shop, folder, paths, commit, None)
-            if not await self._moved(shop, target):
+            if not _moved(shop, target):
                 made = await self._push(shop, folder, paths, target, commit, made, onto_existing=onto_existing)
         contents = fill(target.form, commit.branch, b"").rstrip("/")
         return Published(made, target.url, contents, len(paths))
@@ -171,15 +171,6 @@ class Publisher:
 
     async def _tip(self, shop: Path, ref: str) -> str:
         return (await self._git.run("rev-parse", "--verify", ref, cwd=shop)).decode().strip()
-
-    async def _moved(self, shop: Path, target: Target) -> bool:
-        """Whether the repository is where it belongs now: a new one on this machine, there at once with all its content."""
-        if target.folder is None or target.folder.exists():
-            return False
-        with suppress(OSError):  # somebody has made it meanwhile
-            await asyncio.to_thread(shop.rename, target.folder)
-            return True
-        return False
 
     async def _push(
         self,
@@ -229,6 +220,18 @@ class Publisher:
             cwd=shop, access=target.access,
         )  # fmt: skip
         return await self._tip(shop, f"{there}^{{tree}}") == await self._tip(shop, f"{made}^{{tree}}")
+
+
+def _moved(shop: Path, target: Target) -> bool:
+    """Whether the repository is where it belongs now: a new one on this machine, there at once with all its content.
+
+    (Not in a thread: who is told to stop meanwhile would clear the workshop while it is being moved.)"""
+    if target.folder is None or target.folder.exists():
+        return False
+    with suppress(OSError):  # somebody has made it meanwhile
+        shop.rename(target.folder)
+        return True
+    return False
 
 
 def _ready(folder: Path) -> None:

@@ -13,7 +13,7 @@ from greenroom.plugin import Action, ActionContext
 from greenroom_scaffolder.actions.interface import Interfaces
 from greenroom_scaffolder.actions.telling import as_json
 from greenroom_scaffolder.workspace.descent import FileError, Listed
-from greenroom_scaffolder.workspace.quota import Quota
+from greenroom_scaffolder.workspace.quota import Quota, QuotaError
 from greenroom_scaffolder.workspace.threads import in_thread
 from greenroom_scaffolder.workspace.workspace import Workspace
 
@@ -77,10 +77,16 @@ def _listing(workspace: Workspace, *, contents: bool) -> str:
 
 
 def _shown(workspace: Workspace) -> set[str]:
-    """Files by each name that links give them; links that lead nowhere, or outside; and what is none of these, such as a pipe."""
-    return {*workspace.matching("**", hidden=True)} | {
+    """Files by each name that links give them; links that lead nowhere, or outside; and what is none of these, such as a pipe.
+    Where links give them too many names, such as those that lead to each other do, each by its own."""
+    entries = workspace.entries()
+    try:
+        found = workspace.matching("**", hidden=True)
+    except QuotaError:
+        return {Listed(entry.path) for entry in entries if entry.kind != "folder"}
+    return {*found} | {
         Listed(entry.path)
-        for entry in workspace.entries()
+        for entry in entries
         if entry.kind == "other" or (entry.kind == "link" and _is_lost(workspace, entry.path))
     }
 

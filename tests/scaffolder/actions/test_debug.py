@@ -61,6 +61,14 @@ async def test_a_file_whose_name_begins_with_two_dots_is_shown_with_the_others(t
     assert told(ctx)[-1] == "Workspace:\n - ..data:\n\n  here"
 
 
+async def test_links_that_lead_to_each_other_are_listed_themselves(tmp_path: Path) -> None:
+    plant(tmp_path, {"a": "1"})
+    for name in ("l", "m"):
+        (tmp_path / name).symlink_to(".")
+    ctx, _ = await run(log, {"listWorkspace": True}, tmp_path)
+    assert told(ctx)[-1] == "Workspace:\n  - a\n  - l\n  - m"
+
+
 async def test_a_huge_workspace_does_not_make_a_huge_event(tmp_path: Path) -> None:
     plant(tmp_path, {"a.txt": "x" * (MOST_SHOWN + 1), "b.txt": "y"})
     ctx, _ = await run(log, {"listWorkspace": "with-contents"}, tmp_path)
