@@ -31,7 +31,7 @@ TO_FOLLOW = "scaffolder.event"
 """With the id of the task, a space, and the id of its last event."""
 
 DROPPED_AT_ONCE = 100
-"""Archives that are removed in one transaction."""
+"""Tasks of which that is forgotten in one transaction which is not kept for ever."""
 ENDED = ("cancelled", "completed", "failed", "skipped")
 
 Move = tuple[str, str, str]
@@ -227,7 +227,8 @@ class Store:
         return sum(reopened for reopened, _ in counts), sum(failed for _, failed in counts)
 
     async def drop_workspaces(self, age: timedelta) -> int:
-        """Forget what the workspaces of tasks held that ended so long ago. Returns of how many."""
+        """Forget what the workspaces of tasks held that ended so long ago, and what was to be hidden of these. Returns how many
+        they are."""
         dropped = 0
         while (some := await self.database.fetchval(self.sql.drop_workspaces, age, DROPPED_AT_ONCE)) > 0:
             dropped += some

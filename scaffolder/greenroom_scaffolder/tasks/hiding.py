@@ -12,9 +12,10 @@ from greenroom_scaffolder.tasks.scribe import sound
 from greenroom_scaffolder.tasks.task import Checkpoint, EventType, Journal, StepState, Task
 from greenroom_scaffolder.workspace.redaction import MOST_SECRET, MOST_SECRETS
 
-HIDDEN = "hidden#"
-"""What the keys begin with under which it is remembered, among those of checkpoints: those of actions have a dot, those of rounds a
-bracket. (`journal.sql` and `claims.sql` know it: it goes with the archive of the workspace.)"""
+HIDDEN = "%hidden#"
+"""What the keys begin with under which it is remembered, among those of checkpoints. No place of a step does: there a `%` stands
+for what is escaped (`steps.places`). (`journal.sql`, `claims.sql` and an index know it: it goes when the task is completed, or has
+failed long ago, with the archive of its workspace or without one.)"""
 MOST_RUNS = 2
 """So many times the secrets that a task may have are remembered of all its runs."""
 
@@ -26,24 +27,32 @@ class UnkeptSecretsError(GreenroomError):
 class Hidden(msgspec.Struct, omit_defaults=True):
     """What nobody may see. It is looked for, and nothing else: no template can ask for it."""
 
-    secrets: list[str] = []
-    """Those of the task; once something was made of them, those of the environment, too."""
+    given: list[str] = []
+    """The secrets of the task."""
+    environment: list[str] = []
+    """Those that the environment had when something was made of them."""
     texts: list[str] = []
     """Which were rendered with the help of secrets."""
     whole: bool = True
     """False: there was more than is kept."""
 
     @property
+    def secrets(self) -> list[str]:
+        """Whosesoever they are."""
+        return [*self.given, *self.environment]
+
+    @property
     def large(self) -> bool:
-        """Whether there are more secrets than are kept."""
-        return len(self.secrets) > MOST_RUNS * MOST_SECRETS or sum(map(len, self.secrets)) > MOST_RUNS * MOST_SECRET
+        """Whether the task was given more secrets than are kept. How many the environment has is no fault of the task."""
+        return len(self.given) > MOST_RUNS * MOST_SECRETS or sum(map(len, self.given)) > MOST_RUNS * MOST_SECRET
 
 
 def hidden_of(task: Task) -> Hidden:
     """What earlier runs knew of, beside what the state of the task may hold of it."""
     entries = [msgspec.convert(task.state.checkpoints[key].value, Hidden) for key in _keys(task)]
     return Hidden(
-        [secret for entry in entries for secret in entry.secrets],
+        [secret for entry in entries for secret in entry.given],
+        [secret for entry in entries for secret in entry.environment],
         [text for entry in entries for text in entry.texts],
         all(entry.whole for entry in entries),
     )
@@ -66,12 +75,12 @@ class HidingJournal:
         """At most `most` characters of rendered texts are kept."""
         self._journal, self._environment, self._left = journal, environment, most
         self.before = hidden_of(task)
-        self._known = Hidden([*self.before.secrets], whole=self.before.whole)
+        self._known = Hidden([*self.before.given], [*self.before.environment], whole=self.before.whole)
         self._texts = {*self.before.texts}
         self._left -= sum(map(len, self._texts))
         self._number = len(_keys(task))
         self._new = Hidden()
-        self._learn(task.secrets.values())
+        self._learn(task.secrets.values(), self._known.given, self._new.given)
 
     def hide(self, texts: Iterable[str]) -> None:
         """These were rendered with secrets, perhaps those of the environment."""
@@ -80,13 +89,14 @@ class HidingJournal:
             self._texts.update(new)
             self._left -= sum(map(len, new))
             self._new.texts += new
-            self._learn(self._environment.values())
+            self._learn(self._environment.values(), self._known.environment, self._new.environment)
 
-    def _learn(self, secrets: Iterable[str]) -> None:
-        known = {*self._known.secrets}
-        new = [secret for secret in dict.fromkeys(secrets) if secret not in known]
-        self._known.secrets += new
-        self._new.secrets += new
+    def _learn(self, secrets: Iterable[str], known: list[str], new: list[str]) -> None:
+        """What nobody has told of yet goes among those that are `known`, and those that are `new`."""
+        told = {*self._known.secrets}
+        found = [secret for secret in dict.fromkeys(secrets) if secret not in told]
+        known += found
+        new += found
 
     def _keep(self) -> None:
         new, self._new = self._new, Hidden()

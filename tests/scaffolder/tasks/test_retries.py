@@ -19,6 +19,8 @@ from greenroom.plugin import ActionContext
 from greenroom_scaffolder.storage.store import MIGRATIONS
 from greenroom_scaffolder.tasks.hiding import HIDDEN
 from greenroom_scaffolder.tasks.worker import Janitor
+from greenroom_scaffolder.workspace.quota import QuotaError
+from greenroom_scaffolder.workspace.workspace import Workspace
 from tests.scaffolder.tasks.house import Process, process, until
 from tests.scaffolder.tasks.rehearsal import made, runner_of, spec_of
 from tests.support.postgres import MigratedDatabase
@@ -242,7 +244,7 @@ KEEPING = spec_of(
 
 
 async def hidden_left(database: Database) -> int:
-    left: int = await database.fetchval("SELECT count(*) FROM task_checkpoints WHERE key LIKE $1", f"{HIDDEN}%")
+    left: int = await database.fetchval("SELECT count(*) FROM task_checkpoints WHERE starts_with(key, $1)", HIDDEN)
     return left
 
 
@@ -288,3 +290,55 @@ async def test_what_was_to_be_hidden_of_a_run_is_forgotten_where_the_task_begins
         await one.stop()
         await one.broker.retry(id_, secrets={}, initiator=NOBODY, start_over=True)
         assert await hidden_left(database) == 0
+
+
+@pytest.mark.parametrize("more", [[], [{"action": "test:write", "input": {"path": "large.txt"}}]])
+async def test_secrets_of_a_task_that_failed_long_ago_are_forgotten_also_where_no_workspace_of_it_is_kept(
+    database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, more: list[Mapping[str, Any]]
+) -> None:
+    """It never had one, or one that was too large."""
+
+    def pack(self: Workspace, most: int = 0) -> bytes:
+        raise QuotaError("too large to be kept")
+
+    monkeypatch.setattr(Workspace, "pack", pack)
+    spec = spec_of({"action": "test:answer", "input": {"a": "${{ secrets.S }}"}}, *more, {"action": "test:fail"})
+    async with process(database, runner_of(tmp_path).run) as one:
+        one.work()
+        id_ = await one.create(spec, {"S": SECRET})
+        assert (await one.ended(id_), await hidden_left(database)) == ("failed", 1)
+        assert await database.fetchval("SELECT count(*) FROM task_workspaces WHERE archive IS NOT NULL") == 0
+        assert (await one.store.drop_workspaces(timedelta(days=30)), await hidden_left(database)) == (0, 1)
+        assert (await one.store.drop_workspaces(timedelta(0)), await hidden_left(database)) == (1, 0)
+        assert await one.store.drop_workspaces(timedelta(0)) == 0, "there is nothing more to forget"
+        await one.broker.retry(id_, secrets={}, initiator=NOBODY)
+        assert await over_with(one, id_) == "failed"
+        assert "is not kept any more. It can begin anew" in await error_of(one, id_)
+
+
+@pytest.mark.parametrize(("secrets", "age"), [({}, 0), ({"S": SECRET}, 30)])
+async def test_a_step_of_any_name_goes_on_from_its_checkpoints(
+    database: Database, tmp_path: Path, secrets: Mapping[str, str], age: int
+) -> None:
+    """Also one that is called as that is which is kept beside them."""
+    asked: list[str] = []
+
+    async def create(ctx: ActionContext[Any]) -> None:
+        async def ask() -> str:
+            asked.append(ctx.step_id)
+            return "made"
+
+        assert await ctx.checkpoint("repo", ask) == "made"
+        if len(asked) == len(ids) and not broken:
+            broken.append(ctx.step_id)
+            raise ValueError("it broke")
+
+    ids, broken = ["hidden", "hidden", "%hidden", "%hidden", "%hidden#", "hidden"], list[str]()
+    spec = spec_of(*({"id": id_, "action": "test:create"} for id_ in ids))
+    async with process(database, runner_of(tmp_path, made("test:create", create)).run) as one:
+        one.work()
+        id_ = await one.create(spec, secrets)
+        assert await one.ended(id_) == "failed"
+        assert await one.store.drop_workspaces(timedelta(days=age)) == 0, "nothing is hidden, or not for long"
+        await one.broker.retry(id_, secrets={}, initiator=NOBODY)
+        assert (await over_with(one, id_), asked) == ("completed", ids), await error_of(one, id_)

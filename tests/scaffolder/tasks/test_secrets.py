@@ -328,7 +328,7 @@ async def test_what_is_hidden_is_written_once_and_only_with_what_may_hold_it(tmp
     assert await entries(say, say, secrets={"S": "s3cr3t"}) == [], "nothing is kept"
     assert await entries(keep, keep, secrets={}) == [], "nothing is hidden"
     assert await entries(say, keep, keep, secrets={"S": "s3cr3t"}) == [
-        {"secrets": ["s3cr3t", "of-the-house"], "texts": ["s3cr3t", "s3cr3t!"]}
+        {"given": ["s3cr3t"], "environment": ["of-the-house"], "texts": ["s3cr3t", "s3cr3t!"]}
     ]
 
 
@@ -343,6 +343,21 @@ async def test_a_task_that_was_given_more_than_can_be_hidden_later_does_not_go_o
         first = await _stopped(runner, task_of(spec, {"S": "s3cr3t"}))
         outcome = await runner.run(task_of(spec, {}, state=retried(first.states()), resumed=True), Notebook())
         assert told in str((outcome.error or {})["message"])
+
+
+async def test_many_secrets_of_the_environment_keep_no_task_from_going_on(tmp_path: Path) -> None:
+    """Nor where each run has others."""
+    keep = {"action": "test:answer", "input": {"a": "${{ secrets.S }}", "b": "${{ environment.secrets.E0 }}"}}
+    fail = {"action": "test:fail", "input": {"message": "${{ steps['step-1'].output.a }}"}}
+    state = TaskState()
+    for run in range(3):
+        house = {f"E{number}": f"{run}-{number}-".ljust(1_400, "e") for number in range(100)}
+        runner, notebook = runner_of(tmp_path, environment=Environment({}, house)), Notebook()
+        spec = spec_of(*[keep] * (run + 1), fail)
+        again = task_of(spec, {"S": "s3cr3t-value"} if run == 0 else {}, state=retried(state), resumed=run > 0)
+        outcome = await runner.run(again, notebook)
+        assert (outcome.error or {})["message"] == "***"
+        state = _left(notebook, state, died=False)
 
 
 async def test_a_task_of_an_earlier_release_goes_on(tmp_path: Path) -> None:

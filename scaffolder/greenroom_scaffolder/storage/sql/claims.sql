@@ -56,15 +56,21 @@ WHERE t.status = 'processing' ORDER BY t.id FOR NO KEY UPDATE OF t SKIP LOCKED
 SELECT id, attempt FROM tasks WHERE status = 'processing' AND heartbeat_at <= clock_timestamp() - $1::interval
 
 -- name: drop_workspaces
--- Forget what the workspaces of tasks held that failed so long ago; who wishes that they be tried again holds their rows.
-WITH old AS MATERIALIZED (
-    SELECT t.id FROM task_workspaces w JOIN tasks t ON t.id = w.task_id
-    WHERE w.archive IS NOT NULL AND t.status NOT IN ('open', 'processing')
+-- Forget what the workspaces of tasks held that failed so long ago, and what was to be hidden of them (`tasks/hiding.py`), of which there
+-- may be some without a workspace; who wishes that they be tried again holds their rows.
+WITH holding AS (
+    SELECT task_id FROM task_workspaces WHERE archive IS NOT NULL
+    UNION SELECT task_id FROM task_checkpoints WHERE starts_with(key, '%hidden#')
+), old AS MATERIALIZED (
+    SELECT t.id FROM holding h JOIN tasks t ON t.id = h.task_id
+    WHERE t.status NOT IN ('open', 'processing')
         AND coalesce(t.heartbeat_at, t.created_at) <= clock_timestamp() - $1::interval
     ORDER BY t.id LIMIT $2 FOR NO KEY UPDATE OF t SKIP LOCKED
 ), dropped AS (
-    UPDATE task_workspaces w SET archive = NULL, dropped = true FROM old WHERE w.task_id = old.id RETURNING w.task_id
+    INSERT INTO task_workspaces (task_id, dropped) SELECT id, true FROM old
+    ON CONFLICT (task_id) DO UPDATE SET archive = NULL, dropped = true
+    RETURNING task_id
 ), forgotten AS (
-    DELETE FROM task_checkpoints USING old WHERE task_id = old.id AND key LIKE 'hidden#%' -- `tasks/hiding.py`
+    DELETE FROM task_checkpoints USING old WHERE task_id = old.id AND starts_with(key, '%hidden#')
 )
 SELECT count(*) FROM dropped

@@ -32,7 +32,7 @@ WITH mine AS (
 ), cleared AS (
     DELETE FROM task_workspaces USING mine WHERE task_id = mine.id AND mine.ended = 'completed'
 ), forgotten AS ( -- what was to be hidden of what is not gone on with (`tasks/hiding.py`)
-    DELETE FROM task_checkpoints USING mine WHERE task_id = mine.id AND mine.ended = 'completed' AND key LIKE 'hidden#%'
+    DELETE FROM task_checkpoints USING mine WHERE task_id = mine.id AND mine.ended = 'completed' AND starts_with(key, '%hidden#')
 ), counted AS (
     INSERT INTO task_tallies AS a (created_by, status, n)
     SELECT created_by, 'processing', -count(*) FROM mine WHERE ended IS NOT NULL GROUP BY created_by
