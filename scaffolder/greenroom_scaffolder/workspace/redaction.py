@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from itertools import accumulate
 from typing import Any, Generic, TypeVar
 
 from greenroom.errors import InputError
+from greenroom_scaffolder.workspace.exact import Exact, Span, merged
 from greenroom_scaffolder.workspace.variants import (
     SHORTEST,
     dropped,
@@ -28,15 +29,11 @@ MASK = "***"
 """Upstream's."""
 
 MOST_SECRET = 64 * 1024
-"""Characters of all secrets of a task: to know one in all its forms takes up to 25 µs, and some hundred bytes, for each."""
+"""Characters of all secrets of a task: to know one in all its forms takes its time, and some hundred bytes, for each."""
 MOST_SECRETS = 1_000
 """Secrets of a task: each has some dozens of forms, however short it is."""
 _FEW = 1_500
 """Characters of secrets that are learnt in passing."""
-_MANY = 250
-"""Texts that are looked for one after another; of more, each place of a text is asked whether one begins there."""
-_START = 2
-"""Characters by which those are found. No text that is looked for is shorter."""
 
 _GRAM = 4
 _STRIDE = 3
@@ -53,9 +50,6 @@ _TELLING = 8
 
 _LINE = re.compile(r"\S[^\r\n]*")
 _DEEPEST = 400
-
-Span = tuple[int, int]
-"""From and to, in characters."""
 
 
 class LargeSecretsError(InputError):
@@ -81,9 +75,7 @@ class Redactor:
     Learn all secrets before several threads use it; texts may be added meanwhile."""
 
     def __init__(self, secrets: Iterable[str] = (), rendered: Iterable[str] = ()) -> None:
-        self._exact: dict[str, None] = {}
-        self._lengths: dict[str, frozenset[int]] = {}
-        """Of the exact ones that begin so."""
+        self._exact = Exact()
         self._secrets: frozenset[str] = frozenset()
         self._forms: list[str] = []
         self._longest = 0
@@ -96,7 +88,7 @@ class Redactor:
     def copy(self) -> Redactor:
         """One that knows the same, and may learn more: to know a secret in all its forms takes its time."""
         other = Redactor()
-        other._exact, other._lengths = self._exact.copy(), self._lengths.copy()
+        other._exact = self._exact.copy()
         other._secrets, other._forms, other._longest = self._secrets, self._forms, self._longest
         other._first, other._by_gram = self._first, self._by_gram
         return other
@@ -104,19 +96,14 @@ class Redactor:
     def add(self, text: str) -> None:
         """A text that was rendered with a secret: it is taken out whole, as it is written. One character does not count (upstream
         has it so)."""
-        text = text.strip()
-        if len(text) >= _START and text not in self._exact:
-            lengths = self._lengths.get(text[:_START], frozenset())
-            if len(text) not in lengths:
-                self._lengths[text[:_START]] = lengths | {len(text)}
-            self._exact[text] = None
+        self._exact.add(text.strip())
 
     def learn(self, secrets: Iterable[str]) -> None:
         """Secrets themselves: they are taken out in all their forms. One character does not count.
 
         Many at once cost what they are long; one by one, each costs what was learnt before."""
         known = {secret.strip() for secret in secrets} - self._secrets
-        new = [secret for secret in known if len(secret) >= _START]
+        new = [secret for secret in known if len(secret) > 1]
         loose: set[str] = set()
         for secret in new:
             if len(squeezed(secret)) < SHORTEST:
@@ -139,7 +126,10 @@ class Redactor:
 
     def spans(self, text: str) -> list[Span]:
         """Where the secrets are, in order; those that overlap are one."""
-        return _merged([*self._exact_spans(text), *self._loose_spans(text)]) if self._exact else []
+        if not self._exact:
+            return []
+        exact, loose = self._exact.spans(text), self._loose_spans(text)
+        return merged([*exact, *loose]) if exact and loose else exact or loose
 
     def masked(self, text: str, spans: Iterable[Span]) -> str:
         pieces, done = [], 0
@@ -185,24 +175,6 @@ class Redactor:
         at = bisect_right(self._forms, tail)
         return self._forms[at] if at < len(self._forms) and self._forms[at].startswith(tail) else None
 
-    def _exact_spans(self, text: str) -> Iterator[Span]:
-        if len(self._exact) > _MANY:
-            yield from self._exact_spans_of_many(text)
-            return
-        for known in tuple(self._exact):
-            start = text.find(known)
-            while start >= 0:
-                yield start, start + len(known)
-                start = text.find(known, start + 1)
-
-    def _exact_spans_of_many(self, text: str) -> Iterator[Span]:
-        lengths = self._lengths
-        places = range(len(text) - _START + 1)
-        for place in [place for place in places if text[place : place + _START] in lengths]:
-            for length in lengths[text[place : place + _START]]:
-                if text[place : place + length] in self._exact:
-                    yield place, place + length
-
     def _loose_spans(self, text: str) -> list[Span]:
         if not self._forms:
             return []
@@ -220,7 +192,7 @@ class Redactor:
             if left < 0:  # a secret such as `aaaa…` in a text such as `aaaa…`
                 found.append((place, len(plain)))
                 break
-        return _unsqueezed(text, _merged(found))
+        return _unsqueezed(text, merged(found))
 
     def _tree(self, value: Any, depth: int) -> Any:
         if isinstance(value, str):
@@ -262,7 +234,7 @@ class Stream(Generic[About]):
         spans = self._redactor.spans(whole)
         begun = self._redactor.beginning(whole)
         if begun is not None and begun[1]:
-            spans = _merged([*spans, (begun[0], len(whole))])
+            spans = merged([*spans, (begun[0], len(whole))])
         return self._release(whole, spans, len(whole), len(whole) if begun is None else begun[0])
 
     def _whole(self) -> str:
@@ -291,16 +263,6 @@ class Stream(Generic[About]):
         if begun < len(seen):
             return squeezed(seen[-sight:])[-sight // _SIGHT :]
         return squeezed(seen[-sight:])[-_GRAM + 1 :]
-
-
-def _merged(spans: list[Span]) -> list[Span]:
-    merged: list[Span] = []
-    for start, end in sorted(spans):
-        if merged and start < merged[-1][1]:
-            merged[-1] = (merged[-1][0], max(end, merged[-1][1]))
-        else:
-            merged.append((start, end))
-    return merged
 
 
 def _unsqueezed(text: str, spans: list[Span]) -> list[Span]:
