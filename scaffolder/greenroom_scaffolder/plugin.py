@@ -144,6 +144,7 @@ def _worked(
         sealing=sealing,
         slots=config.concurrent_tasks_limit,
         grace=config.shutdown_grace.total_seconds(),
+        threads=lambda: workshop.runner.threads,
         watch=lambda task: watch(task, workshop.meters, audit),
     )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping
+from concurrent.futures import Executor
 from contextlib import suppress
 from datetime import timedelta
 from time import monotonic
@@ -23,6 +24,7 @@ from greenroom_scaffolder.storage.writer import Book, LostTaskError, UnstorableE
 from greenroom_scaffolder.tasks.broker import open_trust
 from greenroom_scaffolder.tasks.journal import Sealing, TaskJournal, read_progress
 from greenroom_scaffolder.tasks.task import Journal, Outcome, Task, TaskState, with_token
+from greenroom_scaffolder.workspace.threads import working_in
 
 log = logging.getLogger("greenroom.scaffolder")
 
@@ -68,12 +70,13 @@ class Worker:
         sealing: Sealing,
         slots: int,
         grace: float,
+        threads: Callable[[], Executor],
         watch: Watch | None = None,
     ) -> None:
         """At most `slots` tasks at a time. A process that stops waits `grace` seconds for those that run, and leaves the rest to
-        be gone on with by others."""
+        be gone on with by others. `threads` are those of tasks: what one had come to is opened there."""
         self._store, self._run, self._presence, self._sealing = store, run, presence, sealing
-        self._slots, self._grace, self._watch = slots, grace, watch or _unwatched
+        self._slots, self._grace, self._threads, self._watch = slots, grace, threads, watch or _unwatched
         self._writer = Writer(store.database, store.sql, lambda: presence.number)
         self._running: dict[UUID, _Running] = {}
         self._woken: Waiter = events.waiter(TO_CLAIM)
@@ -211,7 +214,9 @@ class Worker:
         trust = open_trust(self._sealing, claim)
         state, archive = TaskState(), None
         if claim.resumed:
-            state, archive = await read_progress(claim, await self._store.progress(claim.id), self._sealing)
+            progress = await self._store.progress(claim.id)
+            with working_in(self._threads()):
+                state, archive = await read_progress(claim, progress, self._sealing)
         spec = msgspec.json.decode(claim.spec)
         created_by = claim.created_by or None
         secrets = with_token(trust.secrets, trust.initiator, claim.spec.decode())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, suppress
 from typing import Any
 from uuid import UUID
@@ -25,6 +26,7 @@ from greenroom_scaffolder.tasks.worker import Lookout, Run, Worker
 JO = "user:default/jo"
 SPEC: dict[str, Any] = {"apiVersion": "scaffolder.backstage.io/v1beta3", "steps": [], "output": {}, "parameters": {}}
 SECOND = 1.0
+THREADS = ThreadPoolExecutor(2, "house-of-tasks")
 
 
 class Reversed:
@@ -53,7 +55,7 @@ class Process:
             events=events,
             presence=presence,
             sealing=Reversed(),
-            **{"slots": 10, "grace": 10.0, **options},
+            **{"slots": 10, "grace": 10.0, "threads": lambda: THREADS, **options},
         )
         self.lookout = Lookout(self.store, presence, gone=0.2)
         self.loop: asyncio.Task[None] | None = None

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from time import monotonic
 from typing import Any
@@ -16,6 +18,7 @@ from greenroom.errors import ServiceUnavailableError
 from greenroom_scaffolder.storage.store import MIGRATIONS
 from greenroom_scaffolder.storage.writer import LostTaskError
 from greenroom_scaffolder.tasks.acting import Act
+from greenroom_scaffolder.tasks.journal import LITTLE
 from greenroom_scaffolder.tasks.task import Checkpoint, Journal, Outcome, StepState, Task
 from greenroom_scaffolder.tasks.worker import Watch
 from greenroom_scaffolder.workspace.sealing import SealError
@@ -527,6 +530,35 @@ async def test_a_large_workspace_keeps_no_other_task_waiting(database: Database)
         other = await one.create()
         assert (await one.ended(other), await one.ended(id_)) == ("completed", "failed")
         assert await count(database, "task_workspaces") == 1
+
+
+async def test_a_large_workspace_is_opened_in_the_threads_of_tasks_and_not_in_those_that_look_up_names(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened: list[tuple[int, str]] = []
+    plainly = Reversed.open
+
+    def watched(self: Reversed, sealed: str, task_id: str) -> bytes:
+        opened.append((len(sealed), threading.current_thread().name))
+        return plainly(self, sealed, task_id)
+
+    async def run(task: Task, journal: Journal, cancel: asyncio.Event) -> Outcome:
+        if not task.resumed:
+            await journal.workspace(b"x" * LITTLE)
+            journal.step("a", StepState("completed", {}))
+            return Outcome("failed", error={"name": "Error", "message": "as wished"})
+        assert task.workspace == b"x" * LITTLE
+        return Outcome("completed")
+
+    with ThreadPoolExecutor(1, "threads-of-tasks") as own:
+        monkeypatch.setattr(Reversed, "open", watched)
+        async with process(database, run, threads=lambda: own) as one:
+            one.work()
+            id_ = await one.create()
+            assert await one.ended(id_) == "failed"
+            await one.broker.retry(id_, secrets={}, initiator=NOBODY)
+            assert await one.ended(id_) == "completed"
+    assert [name for size, name in opened if size > LITTLE] == ["threads-of-tasks_0"]
 
 
 async def test_a_retry_goes_on_from_the_step_that_failed_also_when_its_worker_is_lost_before_it_comes_there(
