@@ -65,8 +65,9 @@ class Scope:
         return self._with(self._secrets, {} if dry_run else self._environment.secrets)
 
     def blank(self) -> Mapping[str, Any]:
-        """The same without any secret: what renders otherwise here holds one."""
-        return self._with({}, {})
+        """The same with an empty text for each secret: what renders otherwise here holds one. (Were they undefined, the names
+        that they stand under would be gone, and be taken for secret.)"""
+        return self._with(dict.fromkeys(self._secrets, ""), dict.fromkeys(self._environment.secrets, ""))
 
     def masked(self) -> Mapping[str, Any]:
         """The same with `***` for each secret: what a dry run shows."""

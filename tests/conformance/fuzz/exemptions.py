@@ -4,8 +4,10 @@ They are the rows of DIFFERENCES.md in general terms: those name single requests
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 
+from greenroom.javascript.numbers import read_number
 from tests.conformance.compare import Outcome
 from tests.conformance.script import Request
 
@@ -13,6 +15,8 @@ Rule = Callable[[Request, Outcome, Outcome], bool]
 
 LEAST_PACKED = 1024
 """Characters; so much is always packed for who takes it."""
+MOST_ID = 2**63
+"""No id of Postgres is as large."""
 
 
 def upstream_failed(_: Request, theirs: Outcome, ours: Outcome) -> bool:
@@ -105,6 +109,21 @@ def comment_in_a_key(_: Request, theirs: Outcome, ours: Outcome) -> bool:
     )
 
 
+def beyond_ids(request: Request, theirs: Outcome, ours: Outcome) -> bool:
+    """Events after a number that no id can be: upstream's database refuses it, which is told as nothing; we tell the completion."""
+    after = request.query.get("after")
+    huge = isinstance(after, str | int) and read_number(str(after)) >= MOST_ID
+    return huge and request.path.partition("?")[0].endswith("/events") and theirs.answer.body == []
+
+
+def hole(request: Request, theirs: Outcome, ours: Outcome) -> bool:
+    """What is undefined in a list is null for the action's schema, and refused; upstream has a hole there, and fails later."""
+    said = [side.answer.body["error"]["message"] if _is_error(side.answer.body) else "" for side in (theirs, ours)]
+    return (
+        request.name == "dry run" and said[0] != "" and re.search(r"\[\d+\] is not of a type\(s\)", said[1]) is not None
+    )
+
+
 def _is_error(body: object) -> bool:
     return isinstance(body, dict) and {"error", "response", "request"} <= body.keys()
 
@@ -120,6 +139,8 @@ EXEMPTIONS: dict[str, Rule] = {
     "a slash twice": doubled_slash,
     "parameters of HEAD": head,
     "a comment inside a key": comment_in_a_key,
+    "an id beyond all ids": beyond_ids,
+    "a hole in a list": hole,
 }
 
 

@@ -58,6 +58,15 @@ def test_an_if_does_not_see_secrets_but_one_with_each_does() -> None:
     assert [one.runs for one in rounds] == [True]
 
 
+def test_names_beside_secrets_are_not_hidden_and_so_stay_readable_elsewhere() -> None:
+    """`name` was, and `fs:rename` became `fs:re***`."""
+    each = [{"name": "${{ secrets.S }}", "deep": {"x": "plain"}}]
+    step = {"action": "test:answer", "each": each, "input": {"whole": "${{ each.value }}", "all": "${{ secrets }}"}}
+    call = planned(step, scope_of({"S": "s3cr3t-value"}))
+    assert call.rounds[0].input["whole"] == {"name": "s3cr3t-value", "deep": {"x": "plain"}}
+    assert set(call.hidden) == {"s3cr3t-value"}
+
+
 def test_inputs_see_secrets_and_what_was_rendered_with_them_is_hidden() -> None:
     scope = scope_of({"S": "s3cr3t-value"}, Environment({"region": "eu"}, {"E": "env-secret"}))
     given = {
@@ -75,7 +84,7 @@ def test_inputs_see_secrets_and_what_was_rendered_with_them_is_hidden() -> None:
         "d": "eu",
         "e": [{"S": "s3cr3t-value"}],
     }
-    assert set(call.hidden) == {"s3cr3t-value", "x S3CR3T-VALUE", "env-secret", "S"}
+    assert set(call.hidden) == {"s3cr3t-value", "x S3CR3T-VALUE", "env-secret"}
 
 
 def test_an_action_that_nobody_has_is_not_found() -> None:
