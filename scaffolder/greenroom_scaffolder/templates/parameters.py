@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from greenroom.javascript.values import text_of
 from greenroom_scaffolder.schemas import Problem, validate
 from greenroom_scaffolder.templates.template import Template
 
@@ -60,7 +61,7 @@ def check_secrets(template: Template, secrets: Mapping[str, str]) -> list[Proble
 
 def _about_secrets(problem: Problem) -> Problem:
     place = problem.property.replace("instance", "secrets", 1)
-    named = problem.argument if isinstance(problem.argument, str) else "undefined"
+    named = "undefined" if problem.argument is msgspec.UNSET else text_of(problem.argument)
     missing = problem.name == "required"
     return msgspec.structs.replace(
         problem,

@@ -179,6 +179,11 @@ def test_a_template_without_a_schema_for_secrets_takes_any() -> None:
     assert check_secrets(template(), {"a": "b"}) == []
 
 
+def test_a_secret_that_is_required_by_no_name_is_told_as_upstream_tells_it() -> None:
+    asked = template(secrets={"schema": {"type": "object", "required": [None]}})
+    assert [problem.message for problem in check_secrets(asked, {})] == ["secrets.null is required"]
+
+
 @pytest.mark.parametrize(
     ("given", "message"),
     [
