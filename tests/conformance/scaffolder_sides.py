@@ -99,7 +99,7 @@ def comparable(answer: Answer) -> Answer:
     text = CANCELLED.sub(r'\1…\2"…"', json.dumps(answer.body))
     for found, said in OUT_OF_REACH:
         text = found.sub(said, text)
-    text = IN_A_FILE.sub(r"\1", FIELDS_OF_ERRORS.sub("", text))
+    text = ETAG.sub('"etag": "<etag>"', IN_A_FILE.sub(r"\1", FIELDS_OF_ERRORS.sub("", text)))
     body = json.loads(text.replace(UNREACHED, '"name": "Error", "message": "a host out of reach"'))
     return msgspec.structs.replace(answer, body=body)
 
@@ -149,6 +149,9 @@ NODE_SPEAKS = re.compile(
     r'|error\.name: recorded "(?:Type|Syntax)Error", answered "InputError"$'
 )
 """A step that Node stumbled over, in the events of its task."""
+
+ETAG = re.compile(r'"etag": "[0-9a-f]{40}"')
+"""Of an entity, in a stream of events, which is scrubbed as text."""
 
 LAST_STEP = re.compile(r"body\.output\..*<uuid>: recorded \{\"output\": \{\}\}, answered \"<absent>\"$")
 """A dry run of upstream's has a last step of its own, which templates can see among the others."""

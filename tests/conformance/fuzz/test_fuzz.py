@@ -158,6 +158,8 @@ def test_only_what_is_meant_to_differ_may_differ() -> None:
     told = _answer([{"type": "completion"}])
     assert exempted(Request(get=f"{events}?after=1e21"), right, told) is not None
     assert exempted(Request(get=f"{events}?after=7"), right, told) is None
+    assert exempted(Request(head="/api/scaffolder/v2/tasks?limit=&limit=1"), right, wrong) == "parameters of HEAD"
+    assert exempted(Request(head="/api/scaffolder/v2/tasks?limit=1"), right, wrong) is None
 
 
 def test_what_was_made_of_an_entity_is_told_by_its_name() -> None:
