@@ -81,7 +81,7 @@ async def embedded_postgres(data: Path, settings: Mapping[str, str] | None = Non
             guard.cancel()
             await asyncio.wait([guard])
         os.close(users)
-        await _leave(home)
+        await _leave(home, programs, job_settings)
 
 
 async def _join(home: Home, programs: Programs, settings: dict[str, str], users: int) -> None:
@@ -197,12 +197,31 @@ def _locale(major: int) -> list[str]:
     return ["--locale=C", "--lc-ctype=C.UTF-8"]
 
 
-async def _leave(home: Home) -> None:
-    """If we were the last, wait for the shutdown: in a container, everything is killed when its first process ends."""
+async def _leave(home: Home, programs: Programs, settings: dict[str, str]) -> None:
+    """If we were the last, wait for the shutdown: in a container, everything is killed when its first process ends.
+
+    A supervisor that was killed just now, before a guard saw it, is replaced once more: nobody else would ever stop
+    Postgres."""
     loop = asyncio.get_running_loop()
     deadline = loop.time() + LEAVE_SECONDS
-    while loop.time() < deadline and is_held(home.supervisor_lock) and not _others(home):  # noqa: ASYNC110
+    while loop.time() < deadline and not _others(home):
+        if not is_held(home.supervisor_lock):
+            if not is_held(home.postmaster_lock):
+                return
+            if not await _supervise_the_end(home, programs, settings):
+                return
         await asyncio.sleep(POLL)
+
+
+async def _supervise_the_end(home: Home, programs: Programs, settings: dict[str, str]) -> bool:
+    """Start a supervisor under which nobody uses the server, so that it stops it. False: that cannot be."""
+    async with locked(home.start_lock, ALONE):
+        if not is_held(home.supervisor_lock):
+            try:
+                await asyncio.to_thread(_prepare_and_launch, home, programs, settings)
+            except (ServiceUnavailableError, ConfigError, OSError) as error:
+                log.error("the embedded Postgres has lost its supervisor and cannot be stopped: %s", error)
+        return is_held(home.supervisor_lock)
 
 
 def _others(home: Home) -> bool:

@@ -121,6 +121,7 @@ class Supervisor:
                 return
             if not self._may_start():
                 _say(f"giving Postgres up: it ended {QUICK_ENDS} times within {QUICK_SECONDS:.0f} s of its start")
+                os.close(news.lock)  # before the supervisor's, as in `_stop`
                 return
             self._start(news.lock)
             self._watch_postmaster()
