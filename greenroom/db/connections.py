@@ -29,6 +29,7 @@ LOST = (
     asyncpg.CrashShutdownError,
     asyncpg.TooManyConnectionsError,
     asyncpg.InternalClientError,  # the session was ended by an administrator, and the end of the stream is yet to come
+    asyncpg.ReadOnlySQLTransactionError,  # a standby, be it that it was the primary when the session began
 )
 """What connecting or a query raises when it is the database that is away, and another attempt may succeed."""
 
@@ -212,8 +213,8 @@ class _Lent:
             if not self._pool.keep(connection):
                 await self._pool.release(connection)
             return
-        if isinstance(error, asyncpg.InternalClientError):
-            connection.terminate()  # it can say nothing sensible any more
+        if isinstance(error, (asyncpg.InternalClientError, asyncpg.ReadOnlySQLTransactionError)):
+            connection.terminate()  # it can say nothing sensible any more, or another server has the address by now
         lost = isinstance(error, LOST[1:]) or (isinstance(error, asyncpg.InterfaceError) and is_gone(connection))
         await self._pool.release(connection)
         if lost:

@@ -135,6 +135,15 @@ async def test_a_connection_that_an_administrator_is_just_ending_is_unavailable_
     assert await database.fetchval("select 1") == 1
 
 
+async def test_a_session_on_a_server_that_became_a_standby_is_unavailable_once_and_then_replaced(
+    database: Database,
+) -> None:
+    await database.execute("SET default_transaction_read_only = on")  # of the session at hand, which is asked next
+    with pytest.raises(ServiceUnavailableError, match="ReadOnly"):
+        await database.execute("CREATE TABLE written (id int)")
+    await database.execute("CREATE TABLE written (id int)")
+
+
 async def test_what_takes_too_long_is_cancelled_in_the_server_too(database: Database) -> None:
     hurried = database.within(0.1)
     asked: list[Any] = [hurried.fetch, hurried.fetchrow, hurried.fetchval, hurried.execute]

@@ -23,7 +23,6 @@ PASSING = (
     asyncpg.QueryCanceledError,
     asyncpg.InsufficientResourcesError,
     asyncpg.OperatorInterventionError,
-    asyncpg.ReadOnlySQLTransactionError,  # a standby, until it is promoted or another server has the address
     *LOST,
 )
 """What may be gone when it is tried again; whether the transaction was committed is not known then."""
