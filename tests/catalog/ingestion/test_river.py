@@ -404,10 +404,16 @@ async def test_hanging_reads_do_not_keep_other_entities_from_being_processed(cat
     await catalog.settle()
 
 
-async def test_reads_that_are_under_way_at_a_stop_are_the_next_workers_at_once(catalog: Catalog) -> None:
+async def shop_behind_a_read_that_hangs(catalog: Catalog) -> asyncio.Event:
+    """Until the event."""
     catalog.files.content[URL] = yaml_component("shop")
-    catalog.files.hang = asyncio.Event()
+    catalog.files.hang = go_on = asyncio.Event()
     await catalog.source().full([Deferred(location_entity(Location("url", URL)), f"url:{URL}")])
+    return go_on
+
+
+async def test_reads_that_are_under_way_at_a_stop_are_the_next_workers_at_once(catalog: Catalog) -> None:
+    await shop_behind_a_read_that_hangs(catalog)
     await catalog.engine.process_due()
     assert (await catalog.store.backlog())[0] == 0
     await catalog.engine.close()
@@ -423,9 +429,7 @@ async def test_a_slow_read_stays_its_workers_for_as_long_as_it_takes_and_no_long
 ) -> None:
     monkeypatch.setattr(engine_module, "PROLONG_AFTER", 0.0)
     monkeypatch.setattr(engine_module, "STRAGGLERS", 0.01)
-    catalog.files.content[URL] = yaml_component("shop")
-    catalog.files.hang = asyncio.Event()
-    await catalog.source().full([Deferred(location_entity(Location("url", URL)), f"url:{URL}")])
+    go_on = await shop_behind_a_read_that_hangs(catalog)
     leases = []
     for _ in range(3):
         await catalog.engine.process_due()
@@ -433,7 +437,7 @@ async def test_a_slow_read_stays_its_workers_for_as_long_as_it_takes_and_no_long
     assert leases == sorted(set(leases))
     now = await catalog.database.fetchval("select now()")
     assert now < leases[-1] <= now + engine_module.LEASE
-    catalog.files.hang.set()
+    go_on.set()
     await asyncio.sleep(0)
     await catalog.engine.process_due()
     await catalog.settle()
@@ -445,14 +449,12 @@ async def test_a_database_that_is_away_for_a_moment_costs_no_read(
 ) -> None:
     monkeypatch.setattr(engine_module, "PROLONG_AFTER", 0.0)
     monkeypatch.setattr(engine_module, "STRAGGLERS", 0.01)
-    catalog.files.content[URL] = yaml_component("shop")
-    catalog.files.hang = asyncio.Event()
-    await catalog.source().full([Deferred(location_entity(Location("url", URL)), f"url:{URL}")])
+    go_on = await shop_behind_a_read_that_hangs(catalog)
     with monkeypatch.context() as patch:
         patch.setattr(Results, "prolong", unreachable)
         with pytest.raises(ConnectionError):
             await catalog.engine.process_due()
-    catalog.files.hang.set()
+    go_on.set()
     await asyncio.sleep(0)
     await catalog.engine.process_due()
     await catalog.settle()

@@ -10,7 +10,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -222,31 +222,38 @@ def test_a_folder_swapped_for_a_link_at_every_moment_lets_nothing_out(workspace:
     assert [one.name for one in outside.iterdir()] == ["secret.txt"]
 
 
-def test_a_file_swapped_for_a_link_at_every_moment_is_not_followed(workspace: Workspace, outside: Path) -> None:
-    workspace.write("file", b"")
-    spare, link, file = workspace.path / "spare", workspace.path / "link", workspace.path / "file"
-    link.symlink_to(outside / "secret.txt")
+@contextmanager
+def swapped(path: Path, target: Path) -> Iterator[None]:
+    """Another thread puts a link to `target` in the place of what is there, and back, again and again."""
+    spare, link = path.with_name("spare"), path.with_name("link")
+    link.symlink_to(target)
     stop = threading.Event()
 
     def swap() -> None:
         while not stop.is_set():
-            file.replace(spare)
-            link.replace(file)
-            file.replace(link)
-            spare.replace(file)
+            path.replace(spare)
+            link.replace(path)
+            path.replace(link)
+            spare.replace(path)
 
     other = threading.Thread(target=swap)
     other.start()
-    read = set()
     try:
+        yield
+    finally:
+        stop.set()
+        other.join()
+
+
+def test_a_file_swapped_for_a_link_at_every_moment_is_not_followed(workspace: Workspace, outside: Path) -> None:
+    workspace.write("file", b"")
+    read = set()
+    with swapped(workspace.path / "file", outside / "secret.txt"):
         for _ in range(3000):
             with suppress(NotAllowedError, FileError):
                 workspace.write("file", b"mine")
             with suppress(NotAllowedError, FileError):
                 read.add(workspace.read("file"))
-    finally:
-        stop.set()
-        other.join()
     assert read <= {b"", b"mine"}
     assert (outside / "secret.txt").read_text() == "not yours"
 
@@ -295,27 +302,11 @@ def test_a_folder_far_up_swapped_for_a_link_at_every_moment_is_not_followed(tmp_
     workspace.write(f"folder/{DEEP}/file", b"mine")
     (outside / DEEP).mkdir(parents=True)
     (outside / DEEP / "file").write_text("not yours")
-    spare, link, folder = workspace.path / "spare", workspace.path / "link", workspace.path / "folder"
-    link.symlink_to(outside)
-    stop = threading.Event()
-
-    def swap() -> None:
-        while not stop.is_set():
-            folder.rename(spare)
-            link.rename(folder)
-            folder.rename(link)
-            spare.rename(folder)
-
-    other = threading.Thread(target=swap)
-    other.start()
     read = set()
-    try:
+    with swapped(workspace.path / "folder", outside):
         for _ in range(3000):
             with suppress(NotAllowedError, FileError):
                 read.add(workspace.read(f"folder/{DEEP}/file"))
-    finally:
-        stop.set()
-        other.join()
     assert read <= {b"mine"}
 
 
