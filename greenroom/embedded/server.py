@@ -204,24 +204,29 @@ async def _leave(home: Home, programs: Programs, settings: dict[str, str]) -> No
     Postgres."""
     loop = asyncio.get_running_loop()
     deadline = loop.time() + LEAVE_SECONDS
+    replaced = False
     while loop.time() < deadline and not _others(home):
         if not is_held(home.supervisor_lock):
-            if not is_held(home.postmaster_lock):
+            if replaced or not is_held(home.postmaster_lock):
                 return
-            if not await _supervise_the_end(home, programs, settings):
-                return
+            replaced = await _supervise_the_end(home, programs, settings)
         await asyncio.sleep(POLL)
 
 
 async def _supervise_the_end(home: Home, programs: Programs, settings: dict[str, str]) -> bool:
-    """Start a supervisor under which nobody uses the server, so that it stops it. False: that cannot be."""
-    async with locked(home.start_lock, ALONE):
-        if not is_held(home.supervisor_lock):
-            try:
-                await asyncio.to_thread(_prepare_and_launch, home, programs, settings)
-            except (ServiceUnavailableError, ConfigError, OSError) as error:
-                log.error("the embedded Postgres has lost its supervisor and cannot be stopped: %s", error)
-        return is_held(home.supervisor_lock)
+    """Start a supervisor under which nobody uses the server, so that it stops it; that it cannot be started is logged.
+
+    False: somebody else is just seeing to the server, for which we do not wait, or has done so."""
+    start = open_lock(home.start_lock)
+    try:
+        if not try_lock(start, ALONE) or is_held(home.supervisor_lock):
+            return False
+        await asyncio.to_thread(_prepare_and_launch, home, programs, settings)
+    except (ServiceUnavailableError, ConfigError, OSError) as error:
+        log.error("the embedded Postgres has lost its supervisor and cannot be stopped: %s", error)
+    finally:
+        os.close(start)
+    return True
 
 
 def _others(home: Home) -> bool:

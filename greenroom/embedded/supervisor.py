@@ -23,7 +23,7 @@ from pathlib import Path
 import msgspec
 
 from greenroom.embedded.folders import Home
-from greenroom.embedded.locks import ALONE, open_lock, try_lock, wait_lock
+from greenroom.embedded.locks import ALONE, SHARED, open_lock, try_lock, wait_lock
 from greenroom.embedded.programs import QUIET
 
 LOG_LIMIT = 8 * 1024 * 1024
@@ -107,6 +107,7 @@ class Supervisor:
         self.job = job
         self.news: queue.SimpleQueue[_Idle | _Free] = queue.SimpleQueue()
         self.process: subprocess.Popen[bytes] | None = None
+        self.watched = -1
         self.started = 0.0
         self.quick_ends = 0
 
@@ -137,7 +138,7 @@ class Supervisor:
 
     def _watch_postmaster(self) -> None:
         """Also sees the end of a Postgres that an earlier, killed supervisor has left behind, and which is kept on."""
-        descriptor = open_lock(self.job.home.postmaster_lock)
+        self.watched = descriptor = open_lock(self.job.home.postmaster_lock)
 
         def watch() -> None:
             wait_lock(descriptor, ALONE)
@@ -206,9 +207,14 @@ class Supervisor:
         shutil.rmtree(self.job.home.sockets, ignore_errors=True)
 
     def _postmaster(self) -> int | None:
-        """The child's id, else that in the file of a Postgres we found running (by its lock, so the id is true)."""
+        """The child's id, else that in the file of a Postgres we found running.
+
+        By the lock: where we can have it, by whatever thread, the file is left from a crash, and the id somebody else's. Shared,
+        so that those who only look at it are not taken for Postgres."""
         if self.process is not None:
             return self.process.pid if self.process.poll() is None else None
+        if try_lock(self.watched, SHARED):
+            return None
         try:
             lines = (self.job.home.cluster / "postmaster.pid").read_text().splitlines()
         except FileNotFoundError:

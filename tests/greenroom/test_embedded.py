@@ -22,6 +22,7 @@ from greenroom.embedded import data_folder, embedded_postgres
 from greenroom.embedded.folders import Home, closed_to, make_private, open_home, server_owner
 from greenroom.embedded.locks import ALONE, is_held, open_lock, try_lock
 from greenroom.embedded.programs import Programs, find_programs, staged
+from greenroom.embedded.server import SETTINGS, _prepare_and_launch
 from greenroom.embedded.supervisor import LOG_LIMIT, trim
 from greenroom.errors import ConfigError, ServiceUnavailableError
 from tests.support.postgres import open_folder
@@ -219,6 +220,22 @@ async def test_a_supervisor_that_is_killed_just_before_the_last_user_leaves_does
     assert "database system is shut down" in home.log.read_text()
 
 
+async def test_leaving_a_server_without_a_supervisor_does_not_wait_for_somebody_who_is_stuck_at_its_start(
+    folder: Path, home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("greenroom.embedded.server.GUARD_SECONDS", 600.0)
+    monkeypatch.setattr("greenroom.embedded.server.LEAVE_SECONDS", 0.1)
+    stuck = open_lock(home.start_lock)
+    async with asyncio.timeout(120), embedded_postgres(folder, UNSAFE):
+        assert try_lock(stuck, ALONE)
+        os.kill(await supervisor(home), signal.SIGKILL)
+    os.close(stuck)
+    monkeypatch.undo()
+    async with embedded_postgres(folder, UNSAFE):
+        pass
+    assert nothing_runs(home)
+
+
 @pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="needs /proc")
 async def test_the_supervisor_is_not_told_our_secrets(
     folder: Path, home: Home, monkeypatch: pytest.MonkeyPatch
@@ -260,6 +277,17 @@ async def test_a_process_id_left_from_a_crash_that_is_somebody_else_now(folder: 
     finally:
         bystander.kill()
         await bystander.wait()
+
+
+async def test_a_supervisor_whose_starter_is_gone_already_tells_no_stranger_to_end(folder: Path, home: Home) -> None:
+    async with user(folder):
+        lines = (home.cluster / "postmaster.pid").read_text().splitlines()
+    stranger = await asyncio.create_subprocess_exec("sleep", "600", **home.owner.run_as)
+    (home.cluster / "postmaster.pid").write_text("\n".join([str(stranger.pid), *lines[1:]]) + "\n")
+    await asyncio.to_thread(_prepare_and_launch, home, find_programs(), {**SETTINGS, **UNSAFE})
+    await until(lambda: not is_held(home.supervisor_lock))
+    stranger.kill()
+    assert await stranger.wait() == -signal.SIGKILL
 
 
 async def test_a_half_made_cluster_is_made_again(folder: Path, home: Home) -> None:
