@@ -46,7 +46,7 @@ class NoAnswerError(GreenroomError):
 class Asked(Generic[T]):
     """A question with one answer for all who ask at about the same time."""
 
-    def __init__(self, question: Callable[[], Awaitable[T]], fresh: float, patience: float = PATIENCE) -> None:
+    def __init__(self, question: Callable[[], Awaitable[T]], fresh: float, patience: float) -> None:
         self._question = question
         self._fresh, self._patience = fresh, patience
         self._task: asyncio.Task[T] | None = None
@@ -83,8 +83,8 @@ class Health:
         self._events = events
         self._files = list(migrations)
         self._loops = loops
-        self._checks = [(check, Asked(check.look, CHECKED)) for check in checks]
-        self._applied = Asked(lambda: events.ask(APPLIED), FRESH)
+        self._checks = [(check, Asked(check.look, CHECKED, PATIENCE)) for check in checks]
+        self._applied = Asked(lambda: events.ask(APPLIED), FRESH, PATIENCE)
 
     async def unfit(self) -> str | None:
         """The first thing that keeps this process from its work. Parts that only tell are not asked."""

@@ -504,7 +504,7 @@ async def _dies_in(tmp_path: Path, spec: dict[str, Any], action: Any) -> Noteboo
 
     mortal = msgspec.structs.replace(action, run=dying)
     running = asyncio.ensure_future(runner_of(tmp_path, mortal).run(task_of(spec), notebook))
-    await asyncio.wait_for(dead.wait(), 10)
+    await asyncio.wait_for(dead.wait(), 60)
     running.cancel()
     with pytest.raises(asyncio.CancelledError):
         await running

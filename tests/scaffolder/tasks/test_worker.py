@@ -488,7 +488,7 @@ async def test_while_sessions_are_cut_again_and_again_nothing_is_lost_or_written
         async with cut(database):
             await asyncio.sleep(1.5)
         for id_ in ids:
-            await one.ended(id_, 20)
+            await one.ended(id_)
             assert await one.messages(id_) == [
                 *(f"line {n}" for n in range(20)),
                 "Run completed with status: completed",
