@@ -48,6 +48,7 @@ class Follower:
             self.completion = body
         elif kind == "recovered":
             self.completion = None
+            self._began.clear()  # what is kept of the run before has taken no time in this one
             yield Line("↻ The task goes on", "bold")
         elif status := body.get("status"):
             yield from self._turn(body, status, datetime.fromisoformat(event["createdAt"]))
@@ -79,3 +80,12 @@ def links(output: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     for link in output.get("links") or ():
         if where := link.get("url") or link.get("entityRef"):
             yield link.get("title") or "", where
+
+
+def texts(output: Mapping[str, Any]) -> Iterator[str]:
+    """The lines of what a task has to say at its end: each text after an empty line, below its title."""
+    for text in output.get("text") or ():
+        yield ""
+        if title := text.get("title"):
+            yield f"  {title}"
+        yield from (f"    {line}" for line in str(text.get("content") or "").splitlines())

@@ -25,7 +25,7 @@ from greenroom_scaffolder.commands.answers import (
     value_option,
     values_option,
 )
-from greenroom_scaffolder.commands.following import Follower, links
+from greenroom_scaffolder.commands.following import Follower, links, texts
 
 API = "/api/scaffolder/v2"
 REST = 1.0
@@ -178,6 +178,6 @@ def _tell_end(completion: Mapping[str, Any], *, as_json: bool) -> int:
         out.print("✔ Done", style="bold green")
         for title, where in links(output):
             out.print(f"  {title}: {where}", markup=False)
-        for text in output.get("text") or ():
-            out.print(f"\n  {text.get('title') or ''}\n{text.get('content') or ''}", markup=False)
+        for line in texts(output):
+            out.print(line, markup=False)
     return 1 if error else 0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from greenroom_scaffolder.commands.following import Follower, Line, links
+from greenroom_scaffolder.commands.following import Follower, Line, links, texts
 
 
 def event(number: int, message: str, kind: str = "log", second: int = 0, **body: Any) -> dict[str, Any]:
@@ -66,6 +66,25 @@ def test_a_task_that_is_tried_again_is_not_over() -> None:
     assert follower.completion is not None
     shown(follower, event(2, "", "recovered"))
     assert follower.completion is None
+
+
+def test_what_is_kept_of_an_earlier_run_is_not_timed_over_the_pause() -> None:
+    told = shown(
+        Follower({"a": "Write the files", "b": "Push"}),
+        event(1, "Beginning step Write the files", stepId="a", status="processing"),
+        event(2, "Finished step Write the files", stepId="a", status="completed", second=2),
+        event(3, "Beginning step Push", stepId="b", status="processing", second=2),
+        event(4, "", "recovered", second=40),
+        event(5, "Skipping step a because it was already completed", stepId="a", status="completed", second=41),
+        event(6, "Beginning step Push", stepId="b", status="processing", second=41),
+        event(7, "Finished step Push", stepId="b", status="completed", second=44),
+    )
+    assert told[3:] == ["↻ The task goes on", "✔ Write the files", "▸ Push", "✔ Push (3.0 s)"]
+
+
+def test_texts_of_the_output_stand_below_their_titles_line_by_line() -> None:
+    output = {"text": [{"title": "Next", "content": "Clone it.\nRun `make`."}, {"content": "Done"}, {"title": "Empty"}]}
+    assert list(texts(output)) == ["", "  Next", "    Clone it.", "    Run `make`.", "", "    Done", "", "  Empty"]
 
 
 def test_links_lead_to_repositories_and_to_entities() -> None:
