@@ -6,7 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 import msgspec
 
@@ -14,6 +14,8 @@ from greenroom.errors import InputError
 from greenroom.javascript.values import kind_of
 from greenroom_scaffolder.commands import CASE_FILES
 from greenroom_scaffolder.commands.files import documents_of
+from greenroom_scaffolder.templates.located import Located, Place
+from greenroom_scaffolder.templating.suggestions import nearest
 
 
 class Mock(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -89,6 +91,15 @@ class CaseFile(msgspec.Struct, forbid_unknown_fields=True):
     """Beside this file."""
 
 
+_KINDS: Final[Mapping[str, type[msgspec.Struct]]] = {
+    ".cases": Case,
+    ".cases.actions": Mock,
+    ".cases.expect": Expected,
+    ".cases.expect.files": FileWanted,
+}
+"""What stands under a path of the file."""
+
+
 class Suite(msgspec.Struct, frozen=True):
     """A file of cases, and the template that they are about."""
 
@@ -103,11 +114,11 @@ class Suite(msgspec.Struct, frozen=True):
 
 def read_suite(file: Path) -> Suite:
     """Raises InputError for what is no file of cases: two of one name, an unknown member, a template that is not there."""
-    documents = documents_of(file)
+    document = next(iter(documents_of(file)), Located(None, Place()))
     try:
-        found = msgspec.convert(documents[0].value if documents else None, CaseFile)
+        found = msgspec.convert(document.value, CaseFile)
     except msgspec.ValidationError as error:
-        raise InputError(f"{file} is no file of cases, such as {CASE_FILES[0]} beside a template: {error}") from error
+        raise InputError(_refusal(file, document, str(error))) from error
     if twice := _twice(case.name for case in found.cases):
         raise InputError(f"{file}: two cases are called {', '.join(twice)}")
     if twice := _twice(case.slug for case in found.cases if case.snapshot):
@@ -116,6 +127,21 @@ def read_suite(file: Path) -> Suite:
     if not template.is_file():
         raise InputError(f"{file}: there is no template {template}")
     return Suite(file, template, found.cases)
+
+
+def _refusal(file: Path, document: Located, error: str) -> str:
+    """What msgspec says, with its line, and with the member that was probably meant."""
+    problem, at, inside = error.rpartition(" - at `$")
+    if not at:
+        return f"{file} is no file of cases, such as {CASE_FILES[0]} beside a template: {error}"
+    path = [int(step) if step.isdigit() else step for step in re.findall(r"\w+", inside.partition("[...]")[0])]
+    around = document.get(*path) or document
+    place = around.place
+    if unknown := re.search("unknown field `(.*)`$", problem):
+        place = around.keys.get(unknown[1], place)
+        near = nearest(unknown[1], _KINDS[re.sub(r"\[.*?\]|`", "", inside)].__struct_fields__)
+        problem += f", did you mean `{near}`?" if near else ""
+    return f"{file}:{place.line}:{place.column}: {problem}"
 
 
 def _twice(names: Iterable[str]) -> list[str]:

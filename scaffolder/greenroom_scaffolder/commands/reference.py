@@ -56,10 +56,12 @@ def _print(chosen: Sequence[Action[Any]], *, whole: bool) -> None:
     out = console()
     width = max((len(one.id) for one in chosen), default=0) + 2
     for one in chosen:
+        if whole:
+            out.print(one.id, style="bold", markup=False)
+            write("\n".join(_about(one)))
+            continue
         out.print(one.id.ljust(width), style="bold", end="", markup=False)
         out.print(" ".join((one.description or "").partition("\n\n")[0].split()), markup=False)
-        if whole:
-            write("\n".join(_about(one)) + "\n")
 
 
 def page(chosen: Sequence[Action[Any]]) -> str:

@@ -20,6 +20,8 @@ def test_an_action_is_told_with_its_inputs_and_an_example(greenroom: Run) -> Non
     told = greenroom("template", "actions", "debug:log").out
     assert "| `message` | string |" in told
     assert "action: debug:log" in told
+    name, about, *_ = told.splitlines()
+    assert (name, told.count(about)) == ("debug:log", 1)
     missing = greenroom("template", "actions", "debug:lgo")
     assert (missing.code, "there is no action debug:lgo, did you mean debug:log?" in missing.err) == (2, True)
 

@@ -161,7 +161,12 @@ def test_a_hundred_cases_take_few_seconds(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("cases", "why"),
     [
-        ("cases: [{name: a, valeus: {}}]", "unknown field `valeus`"),
+        ("cases: [{name: a, valeus: {}}]", r"test.yaml:1:19: .* unknown field `valeus`, did you mean `values`"),
+        ("cases: [{name: a,\n expect: {fles: {}}}]", r"test.yaml:2:11: .* unknown field `fles`, did you mean `files`"),
+        ("cases: [{name: a,\n actions: {b:c: {outputs: {}}}}]", r"test.yaml:2:11: .*, did you mean `output`"),
+        ("cases: [{name: a},\n {nom: {}}]", r"test.yaml:2:\d+: .* unknown field `nom`$"),
+        ("cases: [{name: a}, {}]", r"test.yaml:1:20: Object missing required field `name`$"),
+        ("cases: [{name: a, expect: {steps: {b: done}}}]", r"test.yaml:1:35: Invalid enum value 'done'$"),
         ("cases: [{name: a}, {name: a}]", "two cases are called a"),
         ("cases: [{name: a, snapshot: true}, {name: A!, snapshot: true}]", "names that lead to the same snapshot: a"),
         ("cases: [{name: a}]\ntemplate: other.yaml", "there is no template"),
