@@ -58,6 +58,9 @@ class Follower:
     def _turn(self, body: Mapping[str, Any], status: str, at: datetime) -> Iterator[Line]:
         """A step has begun, or is over."""
         step = body.get("stepId", "")
+        if status == "cancelled" and not step:  # upstream's message speaks of a step 0
+            yield Line(f"{SIGNS[status]} Cancelled before a step had begun", STYLES[status])
+            return
         took = f" ({(at - self._began[step]).total_seconds():.1f} s)" if step in self._began else ""
         if status == "processing":
             self._began[step], took = at, ""

@@ -32,6 +32,8 @@ REST = 1.0
 """Seconds between two event streams of a task, of which none told its end."""
 PATIENCE = 30
 """Streams in a row that may fail without an event, before a server is given up."""
+GOING_ON = ("open", "processing")
+"""What a task is that has not ended."""
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print the task's end as JSON, and no progress.")
 
@@ -63,7 +65,7 @@ def run(
 
     What the form of the template fills in is filled in; what is missing is asked for on a terminal.
 
-    Exit codes: 0 completed, 1 failed, 2 wrong usage, 3 no server.
+    Exit codes: 0 completed (with --detach: begun), 1 failed, cancelled or refused, 2 wrong usage, 3 no server.
     """
     ref = _ref(template)
 
@@ -135,12 +137,12 @@ async def watch(client: Client, task: str, *, as_json: bool) -> int:
     follower = Follower({step["id"]: step["name"] for step in steps})
     if not as_json:
         console().print(f"Task {task}", style="dim", markup=False)
-    failures = 0
+    failures, status = 0, GOING_ON[0]
     try:
-        while not follower.ended():
+        while status in GOING_ON:
             before = follower.last
             try:
-                await _read(client, address, follower, silent=as_json)
+                status = await _read(client, address, follower, silent=as_json)
                 failures = 0
             except ServiceUnavailableError:
                 failures = failures + 1 if follower.last == before else 1
@@ -148,16 +150,16 @@ async def watch(client: Client, task: str, *, as_json: bool) -> int:
                     click.secho("The server has gone; waiting for it …", dim=True, err=True)
                 if failures > PATIENCE:
                     raise
-            if not follower.ended():
+            if status in GOING_ON:
                 await asyncio.sleep(REST)
     except asyncio.CancelledError:
         click.echo(f"The task goes on: greenroom template follow {task}", err=True)
         raise
-    return _tell_end(follower.completion or {}, as_json=as_json)
+    return _tell_end(status, follower.completion or {}, as_json=as_json)
 
 
-async def _read(client: Client, address: str, follower: Follower, *, silent: bool) -> None:
-    """Until the task or the stream has ended. Raises ServiceUnavailableError."""
+async def _read(client: Client, address: str, follower: Follower, *, silent: bool) -> str:
+    """Until the task or the stream has ended. The status of the task. Raises ServiceUnavailableError."""
     out = console()
     async for event in client.events(f"{address}/eventstream", query=[("after", str(follower.last))]):
         for line in follower.read(event):
@@ -165,19 +167,25 @@ async def _read(client: Client, address: str, follower: Follower, *, silent: boo
                 out.print(line.text, style=line.style, markup=False)
         if follower.ended():  # the stream stays open for those who may try the task again
             break
+    if not follower.ended():
+        return GOING_ON[0]
+    return str((await client.call("GET", address))["status"])  # not every failure has an error in its completion
 
 
-def _tell_end(completion: Mapping[str, Any], *, as_json: bool) -> int:
-    error, output = completion.get("error"), completion.get("output") or {}
-    out = console()
+def _tell_end(status: str, completion: Mapping[str, Any], *, as_json: bool) -> int:
+    """The exit code."""
+    out, completed = console(), status == "completed"
     if as_json:
         show(dict(completion), "json")
-    elif error:
-        out.print(f"✘ {error['name']}: {error['message']}", style="bold red", markup=False)
-    else:
+    elif completed:
+        output = completion.get("output") or {}
         out.print("✔ Done", style="bold green")
         for title, where in links(output):
             out.print(f"  {title}: {where}", markup=False)
         for line in texts(output):
             out.print(line, markup=False)
-    return 1 if error else 0
+    else:
+        error = completion.get("error")
+        why = f"{error['name']}: {error['message']}" if error else completion.get("message") or status
+        out.print(f"✘ {why}", style="bold red", markup=False)
+    return 0 if completed else 1

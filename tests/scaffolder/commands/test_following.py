@@ -38,6 +38,13 @@ def test_why_a_step_failed_or_was_skipped_is_on_its_line() -> None:
     ]
 
 
+def test_a_task_that_was_cancelled_before_its_first_step_names_none() -> None:
+    told = shown(
+        Follower({"a": "Push"}), event(1, "Step 0 has been cancelled.", "cancelled", stepId=0, status="cancelled")
+    )
+    assert told == ["■ Cancelled before a step had begun"]
+
+
 def test_a_warning_is_told_from_a_plain_line() -> None:
     assert list(Follower({}).read(event(1, "\x1b[33mwarn\x1b[39m: careful\nindeed"))) == [
         Line("    careful", "yellow"),

@@ -19,17 +19,23 @@ from tests.support.processes import run as greenroom
 
 LINE, END = event(1, "two files"), event(2, "Run completed with status: completed", "completion", output={})
 FAILED = event(2, "Run completed with status: failed", "completion", error={"name": "Error", "message": "no"})
+STALE = event(2, "This task was marked as stale as it exceeded its timeout", "completion")
 
 
 class Server:
-    """One whose event streams are what a test says: events, or that nobody answers."""
+    """One whose event streams are what a test says: events, or that nobody answers; and so is what the task has become
+    whenever it is looked at again, the last of `statuses` from then on."""
 
-    def __init__(self, *streams: Sequence[Any]) -> None:
+    def __init__(self, *streams: Sequence[Any], statuses: Sequence[Any] = ("completed",)) -> None:
         self.streams = iter(streams)
+        self.statuses = ["open", *statuses]
         self.after: list[str] = []
 
     async def call(self, method: str, path: str) -> Any:
-        return {"spec": {"steps": [{"id": "a", "name": "A"}]}}
+        status = self.statuses.pop(0) if len(self.statuses) > 1 else self.statuses[0]
+        if status is None:
+            raise ServiceUnavailableError
+        return {"status": status, "spec": {"steps": [{"id": "a", "name": "A"}]}}
 
     async def events(self, path: str, *, query: Sequence[tuple[str, str]]) -> AsyncIterator[Any]:
         self.after.append(dict(query)["after"])
@@ -65,8 +71,26 @@ def test_a_server_that_stays_away_is_given_up() -> None:
 
 
 def test_a_task_that_failed_is_told_by_the_exit_code(capsys: pytest.CaptureFixture[str]) -> None:
-    assert follow(Server([FAILED])) == 1
+    assert follow(Server([FAILED], statuses=["failed"])) == 1
     assert capsys.readouterr().out.endswith("✘ Error: no\n")
+
+
+def test_a_task_that_was_given_up_as_stale_is_not_told_to_be_done(capsys: pytest.CaptureFixture[str]) -> None:
+    assert follow(Server([STALE], statuses=["failed"])) == 1
+    assert capsys.readouterr().out.splitlines() == ["Task t1", f"✘ {STALE['body']['message']}"]
+    assert asyncio.run(watch(cast("Client", Server([STALE], statuses=["failed"])), "t1", as_json=True)) == 1
+
+
+def test_a_server_that_goes_when_the_task_has_ended_is_asked_again_how(capsys: pytest.CaptureFixture[str]) -> None:
+    assert follow(Server([LINE, END], [], [], statuses=[None, "failed"])) == 1
+    with pytest.raises(ServiceUnavailableError):
+        follow(Server([END], *[[]] * running.PATIENCE, statuses=[None]))
+
+
+def test_a_task_that_is_tried_again_as_soon_as_it_failed_is_watched_on(capsys: pytest.CaptureFixture[str]) -> None:
+    again = [event(3, "", "recovered"), event(4, "Run completed with status: completed", "completion", output={})]
+    assert follow(Server([LINE, FAILED], again, statuses=["open", "completed"])) == 0
+    assert capsys.readouterr().out.splitlines()[2:] == ["↻ The task goes on", "✔ Done"]
 
 
 async def test_who_stops_watching_is_told_that_the_task_goes_on(capsys: pytest.CaptureFixture[str]) -> None:
