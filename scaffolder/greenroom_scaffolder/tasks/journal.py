@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from hashlib import blake2b
 from time import monotonic
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol
 
 import msgspec
 
@@ -14,12 +14,10 @@ from greenroom_scaffolder.storage.rows import Claim, Progress
 from greenroom_scaffolder.storage.writer import Book, EventNote, Kept, StepNote
 from greenroom_scaffolder.tasks.hiding import HIDDEN
 from greenroom_scaffolder.tasks.task import Checkpoint, EventType, Outcome, StepState, TaskState, retried
-from greenroom_scaffolder.workspace.threads import in_thread
+from greenroom_scaffolder.workspace.threads import aside
 
 LITTLE = 256 * 1024
 """Bytes that are sealed, or opened, in passing."""
-
-T = TypeVar("T")
 
 _encode = msgspec.json.Encoder().encode
 
@@ -49,7 +47,7 @@ class TaskJournal:
         self._book.leaf.steps[step_id] = StepNote(state.status, self._seal(_encode(state)))
 
     async def workspace(self, archive: bytes | None) -> None:
-        changed = await _aside(len(archive or b""), lambda: self._changed(archive or b""))
+        changed = await aside(len(archive or b"") <= LITTLE, lambda: self._changed(archive or b""))
         if changed is not None:
             self._kept, self._book.leaf.workspace = changed
 
@@ -92,12 +90,7 @@ async def read_progress(claim: Claim, progress: Progress, sealing: Sealing) -> t
     if progress.dropped:
         raise DroppedWorkspaceError
     sealed = [progress.archive or b"", *(state for _, state in progress.steps.values()), *progress.checkpoints.values()]
-    return await _aside(sum(map(len, sealed)), lambda: _opened(claim, progress, sealing))
-
-
-async def _aside(size: int, work: Callable[[], T]) -> T:
-    """What is little is done in passing, all else in a thread."""
-    return work() if size <= LITTLE else await in_thread(work)
+    return await aside(sum(map(len, sealed)) <= LITTLE, lambda: _opened(claim, progress, sealing))
 
 
 def _opened(claim: Claim, progress: Progress, sealing: Sealing) -> tuple[TaskState, bytes | None]:

@@ -36,7 +36,7 @@ from greenroom_scaffolder.templates.options import StepOptions, step_options
 from greenroom_scaffolder.templating import Engine
 from greenroom_scaffolder.workspace.quota import Quota
 from greenroom_scaffolder.workspace.redaction import Redactor, few
-from greenroom_scaffolder.workspace.threads import in_thread, working_in
+from greenroom_scaffolder.workspace.threads import aside, in_thread, working_in
 
 T = TypeVar("T")
 
@@ -153,15 +153,12 @@ class Run:
         self._runner, self._task, self._cancelled, self._dry = runner, task, cancelled, dry
         environment, bounds = runner.environment, runner.bounds
         self._journal = HidingJournal(journal, task, environment.secrets, bounds.answer)
-        hidden = self._journal.before
         self._name = f"dry-run-{task.id}" if dry else task.id
         self._outputs = known
         """Takes secrets in all their forms out of a text, and nothing else."""
         self.redactor = known.copy()
-        for text in hidden.texts:
-            self.redactor.add(text)
         self._scope = Scope(self._name, task.spec, task.secrets, environment)
-        guarded = self._scope.guarded or bool(hidden.secrets)
+        guarded = self._scope.guarded or bool(self._journal.before.secrets)
         self._scribe = Scribe(self._journal, self.redactor, bounds.log, guarded=guarded, verbose=runner.verbose)
         self.keeper = Keeper(runner.root, self._name, bounds.quota)
         self._frame = Frame(
@@ -218,6 +215,7 @@ class Run:
         spec = self._task.spec
         if spec.get("apiVersion") != "scaffolder.backstage.io/v1beta3":
             raise UnsupportedTemplateError(f"Unsupported Template apiVersion {spec.get('apiVersion')}")
+        await self._hide(self._journal.before.texts)
         await self._restore()
         todo: Sequence[Step] = spec["steps"]
         self._scribe.tell(f"Starting up task with {len(todo) + self.extra} steps")
@@ -333,8 +331,7 @@ class Run:
         if call.shown is not None:
             self._scribe.line("info", call.shown, step["id"])
         self._journal.hide(call.hidden)
-        for text in call.hidden:
-            self.redactor.add(text)
+        await self._hide(call.hidden)
         options = step_options(step)
         await self._check(call)
         if known is not None and not call.action.idempotent:
@@ -345,6 +342,10 @@ class Run:
                 await asyncio.sleep(0)
             answers.append(await self._round(step, place, call, one, options))
         return _gathered(answers) if call.each else answers[0]
+
+    async def _hide(self, texts: Sequence[str]) -> None:
+        """These were rendered with secrets: nothing that follows shows them."""
+        await aside(self.redactor.soon(texts), lambda: self.redactor.update(texts))
 
     async def _check(self, call: Call) -> None:
         registry, allowed = self._runner.registry, self._allowed
@@ -519,7 +520,7 @@ async def _aside(passing: bool, work: Callable[[], T]) -> T:
         with contained():
             return work()
 
-    return done() if passing else await in_thread(done)
+    return await aside(passing, done)
 
 
 def _gathered(rounds: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

@@ -48,10 +48,15 @@ class Exact:
 
     def add(self, text: str) -> None:
         """One character is not looked for."""
-        if len(text) < _START or text in self._all:
+        self.update((text,))
+
+    def update(self, texts: Iterable[str]) -> None:
+        """Add several. Many at once cost what they are; one by one, each some of what was added before."""
+        new = [text for text in dict.fromkeys(texts) if len(text) >= _START and text not in self._all]
+        if not new:
             return
-        self._all[text] = None
-        few = sorted([*self._few, text], key=len, reverse=True)
+        self._all.update(dict.fromkeys(new))
+        few = sorted([*self._few, *new], key=len, reverse=True)
         if len(few) > _FEW:
             self._many, few = _Many([*self._many.texts, *few]), []
         self._few = few

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_right
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import accumulate
 from typing import Any, Generic, TypeVar
 
@@ -34,6 +34,8 @@ MOST_SECRETS = 1_000
 """Secrets of a task: each has some dozens of forms, however short it is."""
 _FEW = 1_500
 """Characters of secrets that are learnt in passing."""
+_FEW_TEXTS, _SHORT_TEXTS = 2_000, 256 * 1024
+"""Rendered texts that are known in passing, and the characters of those that are added to them."""
 
 _GRAM = 4
 _STRIDE = 3
@@ -82,8 +84,7 @@ class Redactor:
         self._first: frozenset[str] = frozenset()
         self._by_gram: Mapping[str, tuple[tuple[int, str], ...]] = {}
         self.learn(secrets)
-        for text in rendered:
-            self.add(text)
+        self.update(rendered)
 
     def copy(self) -> Redactor:
         """One that knows the same, and may learn more: to know a secret in all its forms takes its time."""
@@ -96,7 +97,15 @@ class Redactor:
     def add(self, text: str) -> None:
         """A text that was rendered with a secret: it is taken out whole, as it is written. One character does not count (upstream
         has it so)."""
-        self._exact.add(text.strip())
+        self.update((text,))
+
+    def update(self, rendered: Iterable[str]) -> None:
+        """The same for several texts: many are known sooner at once than one by one."""
+        self._exact.update(text.strip() for text in rendered)
+
+    def soon(self, rendered: Sequence[str]) -> bool:
+        """Whether these may be added in passing, beside those that it knows: otherwise a thread does it."""
+        return len(self._exact) + len(rendered) <= _FEW_TEXTS and few(rendered, _SHORT_TEXTS)
 
     def learn(self, secrets: Iterable[str]) -> None:
         """Secrets themselves: they are taken out in all their forms. One character does not count.

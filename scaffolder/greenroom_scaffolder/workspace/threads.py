@@ -41,6 +41,11 @@ def working_in(threads: Executor) -> Iterator[None]:
         _THREADS.reset(before)
 
 
+async def aside(passing: bool, work: Callable[[], T]) -> T:
+    """Do what nobody notices in passing, and all else in a thread."""
+    return work() if passing else await in_thread(work)
+
+
 async def in_thread(work: Callable[[], T]) -> T:
     """Call it in a thread. Who is cancelled waits for its end, if it has begun: nothing shall write behind a step's back."""
     call = partial(copy_context().run, work)

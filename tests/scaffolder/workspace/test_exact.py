@@ -95,6 +95,28 @@ def test_of_a_line_that_would_take_too_long_all_is_hidden_that_was_not_looked_at
     assert end == 400_000 + len(DEEP[7])
 
 
+@given(
+    batches=st.lists(st.lists(st.text("ab!", min_size=1, max_size=6), max_size=6), max_size=6),
+    text=st.text("ab!", max_size=50),
+    few=st.sampled_from([0, 3, 250]),
+)
+def test_of_texts_that_come_together_each_is_found(batches: list[list[str]], text: str, few: int) -> None:
+    known = Exact()
+    with patch.multiple(exact, _FEW=few):
+        for batch in batches:
+            known.update(batch)
+        assert known.spans(text) == one_by_one([one for batch in batches for one in batch], text)
+
+
+def test_very_many_texts_that_come_together_are_known_at_once() -> None:
+    """One by one, 60,000 took seven seconds; the time grew with the square of their number."""
+    known = Exact()
+    began = time.thread_time()
+    known.update(f"s3cr3t {number}" for number in range(60_000))
+    assert time.thread_time() - began < 2 * slowness()
+    assert known.spans("a s3cr3t 59999 b") == [(2, 14)]
+
+
 def test_a_copy_finds_what_was_added_before_and_nothing_that_was_added_after() -> None:
     known = knowing(f"text-{number}-" for number in range(600))
     copied = known.copy()
