@@ -39,18 +39,22 @@ class Renderer:
 
     def __init__(self, engine: Engine, most: int = MOST, seconds: float = SECONDS) -> None:
         self._engine, self._most, self._left = engine, most, most
-        self._seconds, self._deadline = seconds, monotonic() + seconds
+        self._seconds = seconds
+        self._deadline: float | None = None
+        """From the first that is rendered on: until then it may have waited for a thread."""
 
     def resolve(self, tree: Any, context: Mapping[str, Any]) -> Any:
         """As `Engine.resolve`. Raises TooMuchError."""
+        if self._deadline is None:
+            self._deadline = monotonic() + self._seconds
         try:
-            return self._resolve(tree, context)
+            return self._resolve(tree, context, self._deadline)
         except RecursionError:
             raise TooMuchError("What the step is given is nested too deeply") from None
 
-    def _resolve(self, tree: Any, context: Mapping[str, Any]) -> Any:
+    def _resolve(self, tree: Any, context: Mapping[str, Any], deadline: float) -> Any:
         if type(tree) is str:
-            if monotonic() > self._deadline:
+            if monotonic() > deadline:
                 raise TooMuchError(f"The expressions of the step take longer than {self._seconds:g} seconds together")
             value = self._engine.resolve(tree, context)
             if value is not tree:
@@ -58,11 +62,11 @@ class Renderer:
             return value
         if isinstance(tree, dict):
             self._spend(8 * len(tree))
-            found = ((key, self._resolve(tree[key], context)) for key in keys_of(tree))
+            found = ((key, self._resolve(tree[key], context, deadline)) for key in keys_of(tree))
             return {key: value for key, value in found if value is not UNDEFINED}
         if isinstance(tree, list | tuple):
             self._spend(8 * len(tree))
-            values = (self._resolve(each, context) for each in tree)
+            values = (self._resolve(each, context, deadline) for each in tree)
             return [None if value is UNDEFINED else value for value in values]
         return as_json(tree) if type(tree) is float else tree
 

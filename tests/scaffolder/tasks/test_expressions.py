@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from greenroom_scaffolder.tasks.expressions import Renderer, TooMuchError, quick
+from greenroom_scaffolder.tasks import expressions
+from greenroom_scaffolder.tasks.expressions import SECONDS, Renderer, TooMuchError, quick
 from greenroom_scaffolder.templating import UNDEFINED, Engine
 from tests.support.waiting import slowness
 
@@ -47,6 +48,20 @@ def test_a_list_of_one_long_text_is_as_large_as_its_json_for_the_step_too(expres
     with pytest.raises(TooMuchError, match="larger than 150000 characters"):
         renderer.resolve({"data": f"${{{{ {expression} }}}}"}, context)
     assert len(Renderer(Engine(), most=500_000).resolve(f"${{{{ {expression} }}}}", context)) == 200
+
+
+def test_a_step_that_had_to_wait_for_a_thread_has_its_whole_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of five dry runs whose expressions take six seconds the fifth failed."""
+    clock = [0.0]
+    monkeypatch.setattr(expressions, "monotonic", lambda: clock[0])
+    renderer = Renderer(Engine())
+    clock[0] += 60
+    assert renderer.resolve("${{ parameters.name }}", CONTEXT) == "my-app"
+    clock[0] += SECONDS - 1
+    assert renderer.resolve("${{ parameters.name }}", CONTEXT) == "my-app"
+    clock[0] += 2
+    with pytest.raises(TooMuchError, match="take longer than 10 seconds together"):
+        renderer.resolve("${{ parameters.name }}", CONTEXT)
 
 
 @pytest.mark.parametrize("text", ["${{" * 1300, "${{ a" * 790, "${{'" * 990, '${{ "a ' * 570])
