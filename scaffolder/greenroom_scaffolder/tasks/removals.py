@@ -30,11 +30,11 @@ class Removals:
         """Names of workspaces that somebody still uses, though their tasks are over."""
 
     async def remove(self, keeper: Keeper, users: Sequence[asyncio.Task[Any]] = ()) -> None:
-        """Delete a workspace, once those who still use it have ended."""
+        """Delete a workspace, once those who still use it have ended. Raises nothing for one that cannot be deleted."""
         if not keeper.made:
             return None
         if not users and len(self._under_way) >= self._most:
-            return await keeper.remove()
+            return await _delete(keeper)
         if users:
             self.used.add(keeper.workspace.path.name)
         removing = asyncio.create_task(self._behind(keeper, users), name="scaffolder-removal")
@@ -52,7 +52,12 @@ class Removals:
             await asyncio.wait(users)
             self.used.discard(keeper.workspace.path.name)
         async with self._turns:
-            try:
-                await keeper.remove()
-            except (OSError, GreenroomError) as error:
-                log.warning("a workspace cannot be removed: %s", error)
+            await _delete(keeper)
+
+
+async def _delete(keeper: Keeper) -> None:
+    """What cannot be deleted changes nothing of what the task came to; the sweeper tries again."""
+    try:
+        await keeper.remove()
+    except (OSError, GreenroomError) as error:
+        log.warning("a workspace cannot be removed: %s", error)

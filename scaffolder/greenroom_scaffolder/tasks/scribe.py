@@ -146,8 +146,9 @@ def shortened(text: str, longest: int, redactor: Redactor) -> str:
     """A text of a bearable length. Of a secret that lies across the cut nothing is left, either."""
     if len(text) <= longest:
         return text
-    kept = redactor.redact(text[: longest + redactor.sight])[:longest]
-    return f"{kept[: len(kept) - redactor.sight]}… ({len(text) - len(kept) + redactor.sight} more characters left out)"
+    spans = redactor.spans(text[: longest + redactor.sight])
+    kept = redactor.masked(text[:longest], [(start, min(end, longest)) for start, end in spans if start < longest])
+    return f"{kept}… ({len(text) - longest} more characters left out)"
 
 
 def error_body(name: str, message: str, redactor: Redactor) -> Mapping[str, str]:

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import logging
 import os
+import random
+import string
+import time
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -21,12 +25,14 @@ from greenroom.telemetry import Metrics
 from greenroom_scaffolder.tasks.meters import Audit, Meters, watch
 from greenroom_scaffolder.tasks.removals import Removals
 from greenroom_scaffolder.tasks.runner import Bounds
-from greenroom_scaffolder.tasks.scribe import LogLimits
+from greenroom_scaffolder.tasks.scribe import LONGEST_MESSAGE, LogLimits
 from greenroom_scaffolder.tasks.task import Checkpoint, Outcome, StepState, TaskState, retried
 from greenroom_scaffolder.templating import Engine
+from greenroom_scaffolder.workspace.descent import FileError
 from greenroom_scaffolder.workspace.quota import QuotaError
 from greenroom_scaffolder.workspace.workspace import Workspace
 from tests.scaffolder.tasks.rehearsal import Died, Notebook, log, made, run_steps, runner_of, spec_of, task_of
+from tests.support.waiting import slowness
 
 INFO, WARN = "\x1b[32minfo\x1b[39m: ", "\x1b[33mwarn\x1b[39m: "
 
@@ -208,6 +214,20 @@ async def test_the_workspace_is_gone_afterwards(tmp_path: Path) -> None:
     outcome, _ = await run_steps(tmp_path, {"action": "test:write", "input": {"path": "a.txt"}})
     assert outcome.status == "completed"
     assert not _left(tmp_path)
+
+
+async def test_a_workspace_that_cannot_be_deleted_changes_nothing_of_what_the_task_came_to(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It failed a task that was completed, where a program that was left behind still wrote there."""
+
+    def still_written(workspace: Workspace) -> None:
+        raise FileError(errno.ENOTEMPTY, "rmdir", workspace.path)
+
+    monkeypatch.setattr(Workspace, "remove", still_written)
+    outcome, _ = await run_steps(tmp_path, {"action": "test:write", "input": {"path": "a.txt"}}, output={"x": "1"})
+    assert outcome == Outcome("completed", output={"x": "1"})
+    assert "a workspace cannot be removed: ENOTEMPTY" in caplog.text
 
 
 def _left(folder: Path) -> list[str]:
@@ -800,6 +820,27 @@ async def test_a_long_message_is_cut_and_of_a_secret_across_the_cut_nothing_is_l
     assert len(str(outcome.error)) < 100_000
 
 
+@pytest.mark.parametrize("size", [2_000, 12_000, 60_000])
+async def test_however_long_a_secret_is_a_long_message_keeps_its_beginning_and_tells_how_much_is_missing(
+    tmp_path: Path, size: int
+) -> None:
+    """With one of 12,000 characters a third was left, and more was missing than there had been; with longer ones, nothing was."""
+    secret = "".join(random.Random(size).choices(string.ascii_letters, k=size))
+    begin, end = "a. " * 20_000, "b. " * 20_000
+    message = f"{begin}{secret}{end}"
+
+    async def fail(_ctx: ActionContext[Any]) -> None:
+        raise ValueError(message)
+
+    steps = [{"action": "x:y"}]
+    outcome, _ = await run_steps(tmp_path, *steps, more=[made("x:y", fail)], secrets={"S": secret})
+    kept, _, missing = (outcome.error or {})["message"].partition("… (")
+    shown, mask, rest = kept.partition("***")
+    assert (shown, mask) == (begin, "***")
+    assert end.startswith(rest)
+    assert missing == f"{len(message) - LONGEST_MESSAGE} more characters left out)"
+
+
 async def test_who_started_the_task_may_have_no_action_run(tmp_path: Path) -> None:
     service = Credentials(ServicePrincipal("ci", AccessRestrictions(permissions=frozenset({"scaffolder.task.create"}))))
     task = msgspec.structs.replace(task_of(spec_of(log("x"))), initiator=service)
@@ -875,6 +916,31 @@ async def test_others_have_their_turn_while_much_is_gone_through(tmp_path: Path,
         await asyncio.sleep(0)
     assert (await running)[0].status == "completed"
     assert turns > 80
+
+
+async def test_very_many_texts_that_are_made_of_a_secret_keep_no_other_task_waiting(tmp_path: Path) -> None:
+    """The loop stood still for two seconds."""
+    spec = spec_of({"action": "test:answer", "input": {"a": [f"${{{{ secrets.S }}}} {n}" for n in range(40_000)]}})
+    notebook, secrets = Notebook(), {"S": "s3cr3t-value"}
+    runner = runner_of(tmp_path)
+    running = asyncio.create_task(runner.run(task_of(spec, secrets), notebook))
+    assert (await _in_short_turns(running)).status == "completed"
+    kept = TaskState(checkpoints=notebook.states().checkpoints)
+    spec = spec_of({"action": "test:fail", "input": {"message": "s3cr3t-value 39999"}})
+    resumed = asyncio.create_task(runner.run(task_of(spec, state=kept, resumed=True), notebook))
+    assert (await _in_short_turns(resumed)).error == {"name": "ValueError", "message": "***"}
+
+
+async def _in_short_turns(running: asyncio.Task[Outcome]) -> Outcome:
+    """What it comes to. What it does itself, and not in a thread, it does in pieces of a moment."""
+    seconds, before = [0.0], time.thread_time()
+    while not running.done():
+        await asyncio.sleep(0.005)
+        now = time.thread_time()
+        seconds.append(now - before)
+        before = now
+    assert max(seconds) < 0.6 * slowness()
+    return await running
 
 
 HOSTILE = {
