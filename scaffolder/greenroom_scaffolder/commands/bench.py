@@ -23,10 +23,8 @@ from greenroom_scaffolder.tasks.runner import Runner
 from greenroom_scaffolder.templates import (
     DRY_RUN_REF,
     Template,
-    TemplateShapeError,
-    check_secrets,
     check_template,
-    check_values,
+    examine,
     read_template,
     task_spec,
 )
@@ -57,9 +55,9 @@ class Workbench:
         """What comes of a case, where the template is that of a file."""
         try:
             check_template(template.entity)
-        except TemplateShapeError as error:
+            problems = examine(template, case.values, case.secrets)
+        except GreenroomError as error:
             return Result(describe(error), {}, {}, {}, [])
-        problems = check_values(template, case.values) or check_secrets(template, case.secrets)
         if problems:
             told = "; ".join(problem.stack for problem in problems)
             return Result(f"InputError: {told}", {}, {}, {}, [])

@@ -12,6 +12,7 @@ import msgspec
 
 from greenroom.cli.configuration import config_option
 from greenroom.cli.output import console
+from greenroom.errors import GreenroomError, describe
 from greenroom_scaffolder.commands import CASE_FILES
 from greenroom_scaffolder.commands.cases import Case, Suite, read_suite
 
@@ -73,7 +74,11 @@ async def judge(bench: Any, suite: Suite, case: Case, *, update: bool = False) -
     from greenroom_scaffolder.commands.bench import read_template_file
     from greenroom_scaffolder.commands.comparing import against_snapshot, problems, steady, write_snapshot
 
-    result = steady(await bench.run(read_template_file(suite.template), suite.template, case), bench.root)
+    try:
+        made = await bench.run(read_template_file(suite.template), suite.template, case)
+    except GreenroomError as error:
+        return [describe(error)]
+    result = steady(made, bench.root)
     wrong = list(problems(case, result))
     if case.snapshot and not update:
         wrong += against_snapshot(result, suite.snapshot_of(case))

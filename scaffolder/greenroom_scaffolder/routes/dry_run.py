@@ -14,11 +14,11 @@ from litestar.handlers import HTTPRouteHandler
 from greenroom.errors import InputError
 from greenroom.permissions import Permissions
 from greenroom.web import asked, json_response, shapes
-from greenroom_scaffolder.routes.examining import LARGE, Examiner, examine
+from greenroom_scaffolder.routes.examining import LARGE, Examiner
 from greenroom_scaffolder.routes.permissions import DRY_RUN, TASK_CREATE
 from greenroom_scaffolder.routes.reading import Templates
 from greenroom_scaffolder.tasks.dry_run import DryRun, DryRuns
-from greenroom_scaffolder.templates import DRY_RUN_REF, Template, check_template, read_template, task_spec
+from greenroom_scaffolder.templates import DRY_RUN_REF, Template, check_template, examine, read_template, task_spec
 from greenroom_scaffolder.workspace.workspace import Content
 
 _FOREIGN = re.compile(r"[^A-Za-z0-9+/]")

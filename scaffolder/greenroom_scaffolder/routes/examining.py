@@ -1,18 +1,18 @@
-"""A wish and its template -> what is wrong with it; aside, in a thread, where that may take long: others are answered meanwhile."""
+"""What is wished for is gone through; aside, in a thread, where that may take long: others are answered meanwhile."""
 
 from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, TypeVar
+from collections.abc import Callable, Sequence
+from typing import TypeVar
 
 import msgspec
 from litestar import Response
 
 from greenroom.web import Asked, json_response
 from greenroom_scaffolder.schemas import Problem
-from greenroom_scaffolder.templates import Template, check_options, check_secrets, check_values
+from greenroom_scaffolder.templates import Template
 from greenroom_scaffolder.workspace.threads import in_thread
 
 T = TypeVar("T")
@@ -48,16 +48,6 @@ class Examiner:
             return json_response({"errors": problems}, 400) if problems else None
 
         return await self.do(refuse, large=len(ask.raw) > LARGE or _takes_long(template))
-
-
-def examine(template: Template, values: Any, secrets: Mapping[str, str]) -> Sequence[Problem]:
-    """What is wrong with values, else with secrets.
-
-    Raises InputError for options of steps that cannot be meant, SchemaError for a form that is none, TooMuchError."""
-    problems = check_values(template, values) or check_secrets(template, secrets)
-    if not problems:
-        check_options(template.steps)
-    return problems
 
 
 def _takes_long(template: Template) -> bool:

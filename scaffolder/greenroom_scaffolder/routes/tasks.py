@@ -11,12 +11,12 @@ from litestar.handlers import HTTPRouteHandler
 from greenroom.permissions import Permissions
 from greenroom.web import asked, json_response
 from greenroom_scaffolder.routes import requests
-from greenroom_scaffolder.routes.examining import Examiner, examine
+from greenroom_scaffolder.routes.examining import Examiner
 from greenroom_scaffolder.routes.permissions import TASK_CANCEL, TASK_CREATE, TASK_READ
 from greenroom_scaffolder.routes.reading import Templates
 from greenroom_scaffolder.routes.wire import task_json
 from greenroom_scaffolder.tasks.broker import Broker
-from greenroom_scaffolder.templates import check_secrets, task_spec
+from greenroom_scaffolder.templates import check_secrets, examine, task_spec
 
 log = logging.getLogger("greenroom.scaffolder")
 

@@ -12,6 +12,7 @@ from greenroom_scaffolder.templates.template import (
     tags_of,
     task_spec,
 )
+from greenroom_scaffolder.templates.wish import examine
 
 __all__ = [
     "DRY_RUN_REF",
@@ -24,6 +25,7 @@ __all__ = [
     "check_secrets",
     "check_template",
     "check_values",
+    "examine",
     "numbered_steps",
     "parameter_schema",
     "read_template",

@@ -47,6 +47,21 @@ def test_a_template_of_the_wrong_shape_is_told_as_upstream_tells_it(greenroom: R
     assert "✘ TypeError: /spec/steps/1 must have required property 'action' - missingProperty: action" in told.out
 
 
+def test_what_a_server_refuses_is_refused_without_one(greenroom: Run, tmp_path: Path) -> None:
+    file = tmp_path / "template.yaml"
+    file.write_text(TEMPLATE.replace("action: publish:git", "action: publish:git\n      greenroom: {tiemout: 5m}"))
+    told = greenroom("template", "dry-run", file, "-v", "name=local")
+    assert told.code == 1
+    assert "✘ InputError: Invalid options of steps: steps[1].greenroom.tiemout is unknown" in told.out
+
+
+def test_a_form_that_is_none_is_told_to_programs_too(greenroom: Run, tmp_path: Path) -> None:
+    file = with_form(tmp_path, {"properties": {"name": {"type": "string", "pattern": "("}}})
+    told = greenroom("template", "dry-run", file, "-v", "name=a", "--json")
+    assert (told.code, told.err) == (1, "")
+    assert json.loads(told.out)["error"].startswith("SyntaxError: Invalid regular expression: /(/")
+
+
 def test_a_dry_run_does_not_write_over_what_is_there(greenroom: Run, tmp_path: Path) -> None:
     written(tmp_path / "t")
     (tmp_path / "out").mkdir()

@@ -104,6 +104,21 @@ def test_a_word_that_is_in_no_case_is_no_success(greenroom: Run, tmp_path: Path)
     assert (told.code, "there is no case whose name contains 'nowhere'" in told.err) == (2, True)
 
 
+FAULTY = "cases: [{name: Broken, values: {name: a}}, {name: Expected, values: {name: a}, expect: {error: '/(/'}}]"
+
+
+def test_templates_that_cannot_be_judged_keep_no_other_from_it(greenroom: Run, tmp_path: Path) -> None:
+    written(tmp_path / "a", FAULTY)
+    (tmp_path / "a" / "template.yaml").write_text(TEMPLATE.replace("{type: string}", "{type: string, pattern: '('}"))
+    written(tmp_path / "b", "cases: [{name: No template}]")
+    (tmp_path / "b" / "template.yaml").write_text("kind: Component")
+    written(tmp_path / "c")
+    told = greenroom("template", "test", tmp_path)
+    assert (told.code, told.err, told.out.splitlines()[-1]) == (1, "", "4 passed, 2 failed")
+    assert "✘ Broken\n      it failed: SyntaxError: Invalid regular expression: /(/" in told.out
+    assert f"InputError: {tmp_path}/b/template.yaml: there is no document of kind Template in it" in told.out
+
+
 def by_pytest(folder: Path) -> str:
     """What pytest prints of the cases in a folder."""
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--rootdir", str(folder), str(folder)]
