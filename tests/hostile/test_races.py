@@ -1,4 +1,5 @@
-"""A folder that is swapped for a link out of the workspace, again and again, while actions use it: no moment lets anything out."""
+"""A folder that is swapped for a link out of the workspace, again and again, while actions use it: no moment lets anything out.
+Nor does such a link that a resumed task finds in what it left."""
 
 from __future__ import annotations
 
@@ -47,6 +48,7 @@ def actions() -> dict[str, Action[Any]]:
     return {action.id: action for action in found}
 
 
+FILLED = {"values": {}, "replace": True, "copyWithoutTemplating": []}
 CASES: list[tuple[str, dict[str, Any]]] = [
     ("roadiehq:utils:fs:write", {"path": "d/in/f", "content": "mine"}),
     ("roadiehq:utils:fs:append", {"path": "d/in/f", "content": "mine"}),
@@ -61,8 +63,8 @@ CASES: list[tuple[str, dict[str, Any]]] = [
     ("fs:delete", {"files": ["d/in/*", "d/**"]}),
     ("fs:readdir", {"paths": ["d/in"], "recursive": True}),
     ("catalog:write", {"filePath": "d/in/c.yaml", "entity": {"metadata": {"name": "mine"}}}),
-    ("workspace:template", {"sourcePath": "d/in", "targetPath": "taken", "values": {}, "replace": True}),
-    ("workspace:template", {"sourcePath": "plain", "targetPath": "d/in", "values": {}, "replace": True}),
+    ("workspace:template", {"sourcePath": "d/in", "targetPath": "taken", **FILLED}),
+    ("workspace:template", {"sourcePath": "plain", "targetPath": "d/in", **FILLED}),
     ("workspace:template:file", {"sourcePath": "d/in/f", "targetPath": "taken", "values": {}, "replace": True}),
 ]
 
@@ -125,3 +127,80 @@ async def test_nothing_gets_out_at_any_moment(tmp_path: Path, case: int) -> None
     assert outcome.status == "completed", outcome.error
     assert {path: path.read_bytes() for path in outside.rglob("*") if path.is_file()} == before
     assert SECRET not in str(answers)
+
+
+RESUMED: list[tuple[str, dict[str, Any]]] = [
+    *CASES,
+    ("fs:rename", {"files": [{"from": "d", "to": "taken", "overwrite": True}]}),
+    ("fs:rename", {"files": [{"from": "plain", "to": "d", "overwrite": True}]}),
+    ("fs:delete", {"files": ["d"]}),
+    ("fs:delete", {"files": ["**"]}),
+    ("fs:readdir", {"paths": ["."], "recursive": True}),
+    ("debug:log", {"listWorkspace": "with-contents"}),
+    ("fetch:plain", {"url": ".", "targetPath": "d"}),
+    ("fetch:plain", {"url": "."}),
+    ("fetch:plain:file", {"url": "in/f", "targetPath": "d/in/f"}),
+    ("fetch:template", {"url": ".", "targetPath": "d", "values": {}, "replace": True}),
+    ("fetch:template", {"url": ".", "values": {}, "replace": True}),
+    ("fetch:template:file", {"url": "in/f", "targetPath": "d/in/f", "values": {}, "replace": True}),
+    ("workspace:template", {"sourcePath": "plain", "targetPath": "taken", **FILLED}),
+    ("roadiehq:utils:zip", {"path": ".", "outputPath": "taken.zip"}),
+]
+
+
+@pytest.mark.parametrize("case", range(len(RESUMED)), ids=lambda case: RESUMED[case][0])
+@pytest.mark.parametrize("target", ["{outside}", "../../outside", "chain"])
+async def test_a_resumed_task_does_not_get_out_by_the_links_that_it_left(
+    tmp_path: Path, case: int, target: str
+) -> None:
+    outside, home = tmp_path / "outside", tmp_path / "home"
+    plant(outside, SECRET)
+    plant(home, "own")
+    before = {path: path.read_bytes() for path in outside.rglob("*") if path.is_file()}
+    id_, given = RESUMED[case]
+    notes = await _left_with(tmp_path / "ws", target.format(outside=outside))
+    step = {"action": id_, "input": given}
+    if id_.startswith("fetch:"):  # it lays out a file of each of the names that are links here
+        for name in ("d", "f"):
+            (home / name).write_text("own")
+    template = {"entityRef": "template:default/test", "baseUrl": f"file://{home}/template.yaml"}
+    look, seen = _looking()
+    spec = spec_of(
+        step, {"action": "x:look", "if": "${{ always() }}"}, output={"o": "${{ steps }}"}, templateInfo=template
+    )
+    journal = Notebook()
+    runner = runner_of(tmp_path / "ws", *actions().values(), look)
+    outcome = await runner.run(task_of(spec, workspace=notes, resumed=True), journal)
+    assert {path: path.read_bytes() for path in outside.rglob("*") if path.is_file()} == before
+    assert SECRET not in f"{outcome} {journal.lines} {seen}"
+    assert seen, "the task went on"
+
+
+async def _left_with(root: Path, target: str) -> bytes:
+    """A workspace with links to a folder outside, as a step that is done has left it."""
+
+    async def link(ctx: ActionContext[Any]) -> None:
+        plant(ctx.workspace / "plain", "own")
+        for name, there in (("d", target), ("f", f"{target}/in/f"), ("plain/out", target)):
+            (ctx.workspace / name).symlink_to(there)
+        (ctx.workspace / "chain").symlink_to("../../outside")
+
+    journal = Notebook()
+    await runner_of(root, made("x:link", link)).run(
+        task_of(spec_of({"action": "x:link"}, {"action": "test:list"})), journal
+    )
+    archive = journal.archive()
+    assert archive
+    return archive
+
+
+def _looking() -> tuple[Action[Any], list[str]]:
+    """An action, and what it finds in the workspace that is no link."""
+    seen: list[str] = []
+
+    async def look(ctx: ActionContext[Any]) -> None:
+        seen.append("looked")
+        left = [path for path in ctx.workspace.rglob("*") if path.is_file() and not path.is_symlink()]
+        seen.extend(path.read_bytes().decode(errors="replace") for path in left)
+
+    return made("x:look", look), seen

@@ -1,7 +1,7 @@
 """entries <-> a packed tar: how a workspace travels through the database to another machine.
 
 What comes back may have been forged. A member that is no plain file, folder or link, a name that leads out, and an archive that
-grows beyond its bounds are refused.
+grows beyond its bounds are refused. Links may lead anywhere: whoever puts them back follows none.
 """
 
 from __future__ import annotations
@@ -151,6 +151,6 @@ def _entry(info: tarfile.TarInfo) -> Entry:
         return Entry(name, "file", info.mode & 0o777, info.size)
     if info.isdir():
         return Entry(name, "folder", info.mode & 0o777)
-    if info.issym():
+    if info.issym() and info.linkname and "\0" not in info.linkname:
         return Entry(name, "link", 0o777, 0, info.linkname)
     raise ArchiveError(f"The packed workspace has a member that is neither file, folder nor link: {name[:200]!r}")

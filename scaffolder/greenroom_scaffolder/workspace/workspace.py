@@ -224,14 +224,7 @@ class Workspace:
                 raise NotAllowedError(OUTSIDE)
             if target.startswith("/"):
                 target = os.path.relpath(target, self.path.joinpath(*there.above))
-            try:
-                os.symlink(target, there.name, dir_fd=there.folder)
-                self._claim_made(there)
-            except FileExistsError:
-                if _look(there, path).kind != "link":
-                    raise
-                os.unlink(there.name, dir_fd=there.folder)
-                os.symlink(target, there.name, dir_fd=there.folder)
+            self._link(there, target, path)
 
     def copy_tree(self, source: Path, target: str = "") -> None:
         """Copy a file, or what a folder holds, from elsewhere, with modes and links; what is there is replaced, and worded as by
@@ -304,7 +297,8 @@ class Workspace:
         return archive.pack(self._packable(), most)
 
     def unpack(self, packed: bytes) -> None:
-        """Put what `pack` made into this workspace. Raises ArchiveError, QuotaError, NotAllowedError."""
+        """Put what `pack` made into this workspace; links as they were written, also those that lead out, which nothing here
+        follows. Raises ArchiveError, QuotaError; NotAllowedError and FileError for a member below a link or a file."""
         links, modes = [], []
         for entry, content in archive.unpack(packed, self._most_unpacked(), self.limits.max_files):
             path = Listed(entry.path)
@@ -316,7 +310,8 @@ class Workspace:
                 self.mkdir(path)
                 modes.append(entry)
         for entry in links:  # last, so that nothing is written through them
-            self.symlink(Listed(entry.path), entry.target)
+            with self._making(Listed(entry.path), follow=False) as there, refusals("symlink", entry.path):
+                self._link(there, entry.target, entry.path)
         for entry in reversed(modes):
             self.chmod(Listed(entry.path), entry.mode)
 
@@ -351,6 +346,17 @@ class Workspace:
         except QuotaError:
             os.unlink(there.name, dir_fd=there.folder)
             raise
+
+    def _link(self, there: Place, target: str, path: str) -> None:
+        """Make a link, or change one, wherever it leads."""
+        try:
+            os.symlink(target, there.name, dir_fd=there.folder)
+            self._claim_made(there)
+        except FileExistsError:
+            if _look(there, path).kind != "link":
+                raise
+            os.unlink(there.name, dir_fd=there.folder)
+            os.symlink(target, there.name, dir_fd=there.folder)
 
     def _pour(self, file: IO[bytes], chunks: Iterable[bytes], path: str, size: int = 0) -> None:
         """`size`: what the file has already."""

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import io
 import os
+import sys
 import tarfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 import pytest
 from isal import igzip
 
 from greenroom.errors import NotAllowedError
 from greenroom_scaffolder.workspace.archive import ArchiveError
+from greenroom_scaffolder.workspace.descent import FileError
 from greenroom_scaffolder.workspace.quota import Quota, QuotaError
 from greenroom_scaffolder.workspace.workspace import Workspace
 
@@ -25,11 +28,15 @@ def forged(build: Callable[[tarfile.TarFile], None]) -> bytes:
 
 
 def member(
-    name: str, kind: bytes = tarfile.REGTYPE, link: str = "", data: bytes = b""
+    name: str,
+    kind: bytes = tarfile.REGTYPE,
+    link: str = "",
+    data: bytes = b"",
+    notes: Mapping[str, str] = MappingProxyType({}),
 ) -> Callable[[tarfile.TarFile], None]:
     def build(tar: tarfile.TarFile) -> None:
         info = tarfile.TarInfo(name)
-        info.type, info.linkname, info.size = kind, link, len(data)
+        info.type, info.linkname, info.size, info.pax_headers = kind, link, len(data), dict(notes)
         tar.addfile(info, io.BytesIO(data))
 
     return build
@@ -78,8 +85,8 @@ def test_one_that_is_too_large_is_not_kept(tmp_path: Path) -> None:
         member("device", tarfile.CHRTYPE),
         member("block", tarfile.BLKTYPE),
         member("pipe", tarfile.FIFOTYPE),
-        member("link", tarfile.SYMTYPE, "/etc/passwd"),
-        member("link", tarfile.SYMTYPE, "../../evil"),
+        member("link", tarfile.SYMTYPE, ""),
+        member("link", tarfile.SYMTYPE, "a", notes={"linkpath": "a\0b"}),
     ],
 )
 def test_a_forged_member_is_refused(tmp_path: Path, build: Callable[[tarfile.TarFile], None]) -> None:
@@ -90,18 +97,95 @@ def test_a_forged_member_is_refused(tmp_path: Path, build: Callable[[tarfile.Tar
     assert [one.name for one in tmp_path.iterdir()] == ["work"]
 
 
-def test_nothing_is_written_through_a_link_of_the_archive(tmp_path: Path) -> None:
+def test_a_task_with_a_venv_goes_on_in_another_folder(tmp_path: Path) -> None:
+    """Its links are what they were: those into the folder that it had lead nowhere, as those of any folder that is moved."""
+    here = Workspace.create(tmp_path / "one", "task", Quota())
+    here.write("venv/lib/file", b"x")
+    targets = {"venv/python": sys.executable, "venv/lib64": "lib", "whole": f"{here.path}/venv/lib", "up": "../../x"}
+    for name, target in targets.items():
+        (here.path / name).symlink_to(target)
+    packed = here.pack()
+    here.remove()
+    there = Workspace.create(tmp_path / "two", "task.1", Quota())
+    there.unpack(packed)
+    assert {entry.path: entry.target for entry in there.entries() if entry.kind == "link"} == targets
+    assert there.read("venv/lib64/file") == b"x"
+    assert not (there.path / "whole").exists()
+    again = Workspace.create(tmp_path / "three", "task", Quota())
+    again.unpack(there.pack())
+    assert again.entries() == there.entries()
+
+
+def led_out(tmp_path: Path) -> tuple[Workspace, Path]:
+    """A workspace that came back with links to a folder outside, and that folder."""
     outside = tmp_path / "outside"
     outside.mkdir()
-    workspace = Workspace.create(tmp_path / "work", "task", Quota())
+    (outside / "secret.txt").write_text("not yours")
 
     def build(tar: tarfile.TarFile) -> None:
-        member("link", tarfile.SYMTYPE, str(outside))(tar)
-        member("link/evil", data=b"x")(tar)
+        member("d/link", tarfile.SYMTYPE, str(outside))(tar)
+        member("d/relative", tarfile.SYMTYPE, "../../../outside")(tar)
+        member("d/chain", tarfile.SYMTYPE, "link")(tar)
+        member("file", tarfile.SYMTYPE, str(outside / "secret.txt"))(tar)
+        member("new", tarfile.SYMTYPE, str(outside / "new.txt"))(tar)
 
-    with pytest.raises(NotAllowedError):
+    workspace = Workspace.create(tmp_path / "work", "task", Quota())
+    workspace.unpack(forged(build))
+    return workspace, outside
+
+
+@pytest.mark.parametrize("through", ["d/link/secret.txt", "d/relative/secret.txt", "d/chain/secret.txt", "file", "new"])
+def test_nothing_is_reached_through_a_link_of_an_archive(tmp_path: Path, through: str) -> None:
+    workspace, outside = led_out(tmp_path)
+    tries: list[Callable[[], object]] = [
+        lambda: workspace.read(through),
+        lambda: workspace.write(through, b"mine now"),
+        lambda: workspace.append(through, b"mine now"),
+        lambda: workspace.copy_tree(outside, through),
+        lambda: workspace.chmod(through, 0o777),
+        lambda: workspace.exists(through),
+        lambda: workspace.inside(through),
+        lambda: workspace.entries(through),
+        lambda: workspace.mkdir(f"{through}/x"),
+        lambda: workspace.symlink(f"{through}/x", "y"),
+        lambda: workspace.symlink("again", through),
+        lambda: workspace.rename(through, "stolen"),
+        lambda: workspace.rename("d", through, overwrite=True),
+        lambda: workspace.discard(f"{through}/x"),
+        workspace.contents,
+    ]
+    for refused in tries:
+        with pytest.raises(NotAllowedError):
+            refused()
+    assert workspace.matching("**", hidden=True) == workspace.deletable("**") == []
+    workspace.discard("d")
+    workspace.discard("file")
+    assert workspace.pack()
+    workspace.remove()
+    assert {path.name: path.read_text() for path in outside.iterdir()} == {"secret.txt": "not yours"}
+
+
+@pytest.mark.parametrize(
+    "more", [("link/evil", tarfile.REGTYPE), ("link/evil", tarfile.DIRTYPE), ("link", tarfile.DIRTYPE)]
+)
+@pytest.mark.parametrize("link_first", [True, False])
+def test_nothing_is_written_through_a_link_of_the_archive(
+    tmp_path: Path, more: tuple[str, bytes], link_first: bool
+) -> None:
+    outside = tmp_path / "outside"
+    outside.mkdir(mode=0o700)
+    workspace = Workspace.create(tmp_path / "work", "task", Quota())
+    members = [member("link", tarfile.SYMTYPE, str(outside)), member(*more)]
+
+    def build(tar: tarfile.TarFile) -> None:
+        for one in members if link_first else reversed(members):
+            one(tar)
+        member("link/deeper", tarfile.SYMTYPE, "x")(tar)
+
+    with pytest.raises((NotAllowedError, FileError)):
         workspace.unpack(forged(build))
     assert list(outside.iterdir()) == []
+    assert outside.stat().st_mode & 0o777 == 0o700
 
 
 def test_bombs_are_stopped(tmp_path: Path) -> None:
