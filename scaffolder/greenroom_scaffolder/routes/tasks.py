@@ -60,7 +60,7 @@ def _wishes(
             template = await templates.template(requests.template_ref(made_from), ask.credentials)
             if refusal := await examiner.refusal(ask, template, lambda: check_secrets(template, secrets)):
                 return refusal
-        anew = ask.body.get("startOver") is True
+        anew = ask.body.get("startOver", False)
         await tasks.retry(task_id, secrets=secrets, initiator=ask.credentials, start_over=anew)
         return json_response({"id": task_id}, 201)
 

@@ -189,6 +189,17 @@ async def test_a_task_is_gone_on_with_unless_it_shall_begin_anew(surface: Surfac
     assert surface.tasks.retried == [(id_, {"KEY": "new"}, False), (id_, {"KEY": "new"}, True)]
 
 
+@pytest.mark.parametrize("anew", ["true", 1, None])
+async def test_a_wish_to_begin_anew_that_cannot_be_read_is_not_taken_for_one_to_go_on(
+    surface: Surface, anew: Any
+) -> None:
+    id_ = await made(surface)
+    surface.tasks.become(id_, "failed")
+    reply = await surface.http.post(f"/v2/tasks/{id_}/retry", {"secrets": {"KEY": "k"}, "startOver": anew})
+    assert error_of(reply) == (400, "InputError", "request/body/startOver must be boolean")
+    assert surface.tasks.retried == []
+
+
 async def test_a_retry_without_the_secrets_that_the_template_asks_for_is_refused(surface: Surface) -> None:
     id_ = await made(surface)
     surface.tasks.become(id_, "failed")
