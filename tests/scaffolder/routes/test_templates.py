@@ -196,7 +196,7 @@ def said(value: Any) -> Any:
 def add_ours(retry: Any) -> None:
     """What a retry takes and answers, of which upstream's document does not speak."""
     retry["requestBody"]["content"]["application/json"]["schema"]["properties"]["startOver"] = {"type": "boolean"}
-    retry["responses"] |= dict.fromkeys(("403", "404"), {"$ref": "#/components/responses/ErrorResponse"})
+    retry["responses"] |= {code: {"$ref": "#/components/responses/ErrorResponse"} for code in ("403", "404")}
 
 
 async def test_the_document_is_served_whole_and_says_what_upstreams_says(surface: Surface) -> None:
