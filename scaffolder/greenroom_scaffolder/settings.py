@@ -71,8 +71,8 @@ class Secrets(msgspec.Struct):
     """`scaffolder.secrets`: how the secrets of tasks are kept."""
 
     keys: list[SealKey] = []
-    """The first one seals; the others only open what was sealed with them before. None: `backend.auth.keys`, else a file of
-    this machine's own, which is made."""
+    """The first one seals; the others only open what was sealed with them before. After these come those of
+    `backend.auth.keys`, and last that of a file of this machine's own, which is made where there is no other key."""
 
 
 class WorkspaceLimits(msgspec.Struct, rename="camel"):
