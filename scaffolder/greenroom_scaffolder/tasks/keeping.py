@@ -95,6 +95,11 @@ class Keeper:
                 await change.write(journal, checkpoints)
                 self._packed = change.seen
 
+    async def check(self) -> None:
+        """Raises QuotaError where it holds more than it may."""
+        if self._workspace is not None:
+            await in_thread(self._workspace.check)
+
     async def overflow(self) -> None:
         """Look at it again and again while a program writes into it by itself; ends only by QuotaError, or cancelled."""
         pause = LOOK

@@ -421,7 +421,10 @@ class Run:
         self._scribe.tell(f"Finished step {step['name']}", step["id"], "completed")
 
     async def _keep(self) -> None:
-        if not self._dry:
+        """Of a dry run nothing is kept; it may hold no more than others."""
+        if self._dry:
+            await self.keeper.check()
+        else:
             await self.keeper.keep(self._journal, self._frame.checkpoints)
 
     # --- what goes wrong -------------------------------------------------------------------------------------------

@@ -11,6 +11,7 @@ import re
 import stat
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import IO
 
@@ -34,7 +35,7 @@ from greenroom_scaffolder.workspace.descent import (
     refusals,
 )
 from greenroom_scaffolder.workspace.globs import Search
-from greenroom_scaffolder.workspace.quota import Ledger, Quota, QuotaError, Usage, in_words
+from greenroom_scaffolder.workspace.quota import Ledger, Quota, QuotaError, Usage, account_of, in_words
 from greenroom_scaffolder.workspace.removal import clear, delete
 from greenroom_scaffolder.workspace.scan import Entry, Kind, Named, entry_of, scan, scan_through
 
@@ -54,7 +55,7 @@ class Content(msgspec.Struct, frozen=True):
 
 
 class Workspace:
-    """A folder of its own for one task.
+    """A folder of its own for one task. There may be several of one folder: what they write counts together.
 
     Paths are relative to it, or absolute and below it. What leads outside, also through a link, raises NotAllowedError;
     what is too much QuotaError; what the file system refuses FileError (all of `greenroom.errors`' family)."""
@@ -63,7 +64,7 @@ class Workspace:
         """`path` is absolute, real, and exists. See `create`."""
         self.path = path
         self.limits = limits
-        self._ledger = Ledger(limits, self.usage)
+        self._ledger = Ledger(limits, account_of(path, partial(_usage, path)))
 
     @classmethod
     def create(cls, root: Path, task_id: str, limits: Quota | None = None) -> Workspace:
@@ -143,10 +144,7 @@ class Workspace:
 
     def usage(self) -> Usage:
         """What it holds, counted now."""
-        size = count = 0
-        for entry in scan(self.path):
-            size, count = size + entry.size, count + 1
-        return Usage(size, count)
+        return _usage(self.path)
 
     def check(self) -> Usage:
         """For after a step, whose processes may have written by themselves. Raises QuotaError."""
@@ -433,6 +431,13 @@ class MoveError(InputError):
     """What is there cannot be moved or replaced"""
 
     name = "Error"
+
+
+def _usage(root: Path) -> Usage:
+    size = count = 0
+    for entry in scan(root):
+        size, count = size + entry.size, count + 1
+    return Usage(size, count)
 
 
 def _look(there: Place, path: str) -> Entry:

@@ -11,7 +11,11 @@ import pytest
 from greenroom.auth import Credentials, UserPrincipal
 from greenroom.errors import GreenroomError, NotAllowedError, NotFoundError
 from greenroom.plugin import ActionContext
+from greenroom.urls.service import Urls
+from greenroom_scaffolder.actions.catalog import CatalogAsInitiator, catalog_actions
 from greenroom_scaffolder.tasks.dry_run import DryRun, DryRuns
+from greenroom_scaffolder.tasks.runner import Bounds
+from greenroom_scaffolder.workspace.quota import Quota, QuotaError
 from greenroom_scaffolder.workspace.workspace import Content
 from tests.scaffolder.tasks.rehearsal import log, made, runner_of, spec_of
 
@@ -177,3 +181,31 @@ async def test_the_token_of_who_tries_it_is_there_for_a_template_that_names_it_a
     result = await dry_runs.run(spec_of(step), files=[], secrets={}, initiator=initiator)
     assert given == [{"a": "Bearer t0ken-of-jo"}]
     assert "t0ken" not in str(result)
+
+
+SMALL = Quota(max_bytes=1000)
+TOO_MUCH = "more than the 1000 bytes that a task may have"
+
+
+async def test_what_an_action_writes_by_itself_is_no_more_than_a_task_may_have(tmp_path: Path) -> None:
+    async def write(ctx: ActionContext[Any]) -> None:
+        (ctx.workspace / "a").write_bytes(b"x" * 2000)
+
+    runner = runner_of(tmp_path, made("x:write", write, dry_run=True), bounds=Bounds(quota=SMALL))
+    with pytest.raises(QuotaError, match=TOO_MUCH):
+        await DryRuns(runner).run(spec_of({"action": "x:write"}, log("done")))
+    assert left(tmp_path) == []
+
+
+async def test_what_actions_write_together_is_no_more_than_a_task_may_have(tmp_path: Path) -> None:
+    """By themselves, and through what they are given."""
+
+    async def write(ctx: ActionContext[Any]) -> None:
+        ctx.files.write(ctx.step_id, b"x" * ctx.input["size"])
+
+    given = {"filePath": "c.yaml", "entity": {"metadata": {"name": "n", "description": "x" * 600}}}
+    catalog = catalog_actions(CatalogAsInitiator(None, None), None, Urls([]), SMALL)
+    runner = runner_of(tmp_path, made("x:write", write, dry_run=True), *catalog, bounds=Bounds(quota=SMALL))
+    one, two = ({"action": "x:write", "input": {"size": size}} for size in (100, 600))
+    with pytest.raises(QuotaError, match=TOO_MUCH):
+        await DryRuns(runner).run(spec_of(one, {"action": "catalog:write", "input": given}, two))

@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from greenroom.errors import ConflictError, InputError, NotAllowedError
+from greenroom_scaffolder.workspace import quota
 from greenroom_scaffolder.workspace.descent import OUTSIDE, FileError, Walk, leads_inside
 from greenroom_scaffolder.workspace.quota import Quota, QuotaError, Usage
 from greenroom_scaffolder.workspace.workspace import MoveError, Workspace
@@ -623,13 +624,16 @@ def test_an_endless_source_is_stopped(workspace: Workspace) -> None:
 
 
 def test_threads_share_one_account(tmp_path: Path) -> None:
-    workspace = Workspace.create(tmp_path, "threads", Quota(max_bytes=10_000, max_files=1000))
+    """Whether they have it from each other, or by its path."""
+    limits = Quota(max_bytes=10_000, max_files=1000)
+    workspace = Workspace.create(tmp_path, "threads", limits)
     refused: list[str] = []
 
     def work(name: int) -> None:
         for number in range(50):
+            mine = workspace if name % 2 else Workspace(workspace.path, limits)
             try:
-                workspace.write(f"{name}/{number}", b"x" * 100)
+                mine.write(f"{name}/{number}", b"x" * 100)
             except QuotaError as error:
                 refused.append(error.message)
 
@@ -641,3 +645,38 @@ def test_threads_share_one_account(tmp_path: Path) -> None:
     used = workspace.usage()
     assert used.bytes == 10_000
     assert len(refused) == 100
+
+
+def test_what_one_writes_is_counted_for_all_who_have_the_workspace(workspace: Workspace) -> None:
+    other = Workspace(workspace.path, workspace.limits)
+    workspace.write("a", b"x" * 50_000)
+    other.write("b", b"x" * 40_000)
+    with pytest.raises(QuotaError):
+        workspace.write("c", b"x" * 40_000)
+    other.discard("b")
+    workspace.write("c", b"x" * 40_000)
+    assert workspace.usage() == Usage(90_000, 2)
+
+
+def test_who_comes_later_counts_what_processes_wrote_by_themselves(workspace: Workspace) -> None:
+    workspace.write("a", b"x")
+    (workspace.path / "by-itself").write_bytes(b"x" * 59_000)
+    with pytest.raises(QuotaError):
+        Workspace(workspace.path, workspace.limits).write("b", b"x" * 50_000)
+
+
+def test_who_looks_by_other_limits_changes_none(workspace: Workspace) -> None:
+    Workspace(workspace.path, Quota()).check()
+    with pytest.raises(QuotaError, match=r"at most 58\.59 kB each"):
+        workspace.write("a", b"x" * 60_001)
+
+
+def test_an_account_is_gone_with_the_workspace(tmp_path: Path) -> None:
+    """Without waiting for a collection of garbage: tasks come and go by the thousand."""
+    before = len(quota.ACCOUNTS)
+    one = Workspace.create(tmp_path, "task", Quota())
+    other = Workspace(one.path, Quota(max_bytes=10))
+    one.write("a", b"x")
+    assert len(quota.ACCOUNTS) == before + 1
+    del one, other
+    assert len(quota.ACCOUNTS) == before
