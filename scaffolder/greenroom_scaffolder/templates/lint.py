@@ -103,6 +103,11 @@ class _Lint:
     def __init__(self, document: Located, backend: Backend, report: Findings) -> None:
         self.document, self.backend, self.report = document, backend, report
         self.spec = document.get("spec") or without_place({})
+        self.blocks = self.read_blocks()
+        pages = [block.value for _, block in self.blocks]
+        self.declared = {name for page in pages for name in declared(page)}
+        self.filled = {name for page in pages for name in filled_by_others(page)}
+        self.open = any(is_open(page) for page in pages)
         self.steps = list(self.read_steps())
         self.by_id: dict[str, list[_Step]] = {}
         for step in self.steps:
@@ -115,21 +120,20 @@ class _Lint:
     def findings(self) -> list[Finding]:
         if not self.check_shape():
             return self.report.in_order()
-        blocks = self.blocks()
-        secrets = self.spec.get("secrets", "schema")
-        self.declared = {name for _, block in blocks for name in declared(block.value)}
-        self.filled = {name for _, block in blocks for name in filled_by_others(block.value)}
-        self.open = any(is_open(block.value) for _, block in blocks)
-        known = all_fields(*(block.value for _, block in blocks))
-        for path, block in blocks:
-            check_block(block, path, self.report, None if known is None else known | self.filled)
-        if secrets is not None:
-            check_block(secrets, ("spec", "secrets", "schema"), self.report, all_fields(secrets.value))
+        self.check_form()
         self.check_steps()
         self.check_output()
         return self.report.in_order()
 
-    def blocks(self) -> list[tuple[tuple[str | int, ...], Located]]:
+    def check_form(self) -> None:
+        known = all_fields(*(block.value for _, block in self.blocks))
+        for path, block in self.blocks:
+            check_block(block, path, self.report, None if known is None else known | self.filled)
+        secrets = self.spec.get("secrets", "schema")
+        if secrets is not None:
+            check_block(secrets, ("spec", "secrets", "schema"), self.report, all_fields(secrets.value))
+
+    def read_blocks(self) -> list[tuple[tuple[str | int, ...], Located]]:
         parameters = self.spec.get("parameters")
         if parameters is None:
             return []
