@@ -124,6 +124,7 @@ def lint(ctx: click.Context, files: tuple[Path, ...], form: str, strict: bool, l
 
 
 def _findings(file: Path, backend: Any) -> list[Any]:
+    from greenroom_scaffolder.commands.neighbours import missing
     from greenroom_scaffolder.commands.placeholders import put_in_place
     from greenroom_scaffolder.templates.findings import Finding
     from greenroom_scaffolder.templates.lint import lint as findings_of
@@ -135,7 +136,11 @@ def _findings(file: Path, backend: Any) -> list[Any]:
         return [Finding(str(file), 1, 1, "error", "unreadable", f"The file is not UTF-8 text (byte {error.start})")]
     except Unreadable as error:
         return [Finding(str(file), error.place.line, error.place.column, "error", "unreadable", error.message)]
-    return findings_of(documents, backend, file=str(file))
+    found = [
+        *findings_of(documents, backend, file=str(file)),
+        *(one for each in documents for one in missing(each, file)),
+    ]
+    return sorted(found, key=lambda one: (one.line, one.column))
 
 
 def _show_findings(found: Sequence[Any], form: str) -> None:

@@ -16,7 +16,7 @@ from greenroom_scaffolder.templates.located import DEEPEST, LONGEST, Located, Pl
 
 MOST: Final = 200
 """Placeholders of one file, as in the catalog."""
-_ELSEWHERE = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:|/")
+ELSEWHERE = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:|/")
 
 
 def put_in_place(document: Located, folder: Path) -> Located:
@@ -46,7 +46,7 @@ class _Reading:
     def _resolved(self, found: Located) -> Located:
         ((key, target),) = found.value.items()
         place = found.place_of(key)
-        if not isinstance(target, str) or _ELSEWHERE.match(target):
+        if not isinstance(target, str) or ELSEWHERE.match(target):
             return found
         self._read += 1
         if self._read > MOST:

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pytest
 import yaml
 
 from tests.scaffolder.commands.test_suites import TEMPLATE, written
@@ -106,8 +107,30 @@ def test_lint_names_the_line_of_what_is_wrong(tmp_path: Path) -> None:
     assert run("template", "lint", written(tmp_path / "good").with_name("template.yaml")).code == 0
 
 
+@pytest.mark.parametrize(
+    ("url", "said"),
+    [
+        ("./skeletn", "There is no ./skeletn [missing-file]\n    did you mean `skeleton`?"),
+        (
+            "skeleton/nowhere.txt",
+            "There is no skeleton/nowhere.txt [missing-file]\n    addresses without a host lead from",
+        ),
+        ("a" * 300 + "/b", "[missing-file]"),
+        ("./skeleton", ""),
+        ("skeleton/", ""),
+        ("./${{ parameters.name }}", ""),
+        ("https://git.example/a", ""),
+    ],
+)
+def test_lint_says_that_a_skeleton_is_not_there(greenroom: Run, tmp_path: Path, url: str, said: str) -> None:
+    file = written(tmp_path).with_name("template.yaml")
+    file.write_text(TEMPLATE.replace("url: ./skeleton", f"url: '{url}'"))
+    told = greenroom("template", "lint", file)
+    assert (told.code, said in told.out, "missing-file" in told.out) == (bool(said), True, bool(said)), told
+
+
 def test_lint_speaks_to_programs_too(greenroom: Run, tmp_path: Path) -> None:
-    file = tmp_path / "template.yaml"
+    file = written(tmp_path).with_name("template.yaml")
     file.write_text(TEMPLATE.replace("parameters.name != 'local'", "parameters.nmae != 'local'"))
     found = json.loads(greenroom("template", "lint", "--format", "json", file).out)
     assert [(one["line"], one["severity"]) for one in found] == [(16, "error")]
@@ -215,7 +238,7 @@ def test_a_placeholder_that_stands_for_nothing_is_told_with_its_place(greenroom:
 
 
 def test_a_placeholder_for_what_lies_elsewhere_stays(greenroom: Run, tmp_path: Path) -> None:
-    file = tmp_path / "template.yaml"
+    file = written(tmp_path).with_name("template.yaml")
     file.write_text(TEMPLATE.replace("{name: {type: string}}", "{$yaml: https://example.com/fields.yaml}"))
     form = json.loads(greenroom("template", "parameters", file).out)
     assert form["steps"][0]["schema"]["properties"] == {"$yaml": "https://example.com/fields.yaml"}
