@@ -56,7 +56,7 @@ class Skeleton:
     @property
     def path(self) -> Path:
         """For messages, and for other programs."""
-        return Path(posixpath.normpath(joined(self._root, self._under)))
+        return Path(joined(self._root, self._under))
 
     def entries(self) -> list[Entry]:
         """Folder by folder, level by level, by name: the order in which upstream (globby) goes through a skeleton.

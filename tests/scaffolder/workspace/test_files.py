@@ -79,6 +79,8 @@ def test_what_the_file_system_refuses_is_told_in_nodes_words(files: Files, tmp_p
     files.write("a/b", b"")
     with pytest.raises(GreenroomError, match=r"^ENOENT: no such file or directory, open '.*/ws/nothing'$"):
         files.read("nothing")
+    with pytest.raises(GreenroomError, match=r"^ENOENT: no such file or directory, open '.*/ws/no/thing'$"):
+        files.read("./no/../no//thing")
     with pytest.raises(GreenroomError, match=r"^EISDIR: illegal operation on a directory, read$"):
         files.read("a")
     with pytest.raises(GreenroomError, match=r"^EISDIR: illegal operation on a directory"):
