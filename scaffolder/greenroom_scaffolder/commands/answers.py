@@ -3,20 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any
 
 import click
 
-if TYPE_CHECKING:
-    from greenroom_scaffolder.commands.fields import Field
-
-Block = Mapping[str, Any]
-"""A page of the form: JSON Schema of an object."""
-
-Ask = Callable[[str, Block], Any]
-"""Asks for one value: called with its name and schema."""
+from greenroom_scaffolder.commands.form import Answers, Ask, Block
 
 value_option = click.option(
     "-v", "--value", "assignments", multiple=True, metavar="NAME=VALUE", help="A value of the form; YAML."
@@ -29,13 +22,6 @@ secret_option = click.option(
 )
 
 
-class Answers(NamedTuple):
-    """What a form sends."""
-
-    values: dict[str, Any]
-    secrets: dict[str, str]
-
-
 def answers(
     blocks: Sequence[Block],
     assignments: Iterable[str],
@@ -46,6 +32,8 @@ def answers(
     """The options of a command as the form would send them. Warns of values that are no fields.
 
     Raises click.UsageError for what cannot be read, is a secret or is missing, if there is nobody to `ask`."""
+    from greenroom_scaffolder.commands.completing import completed
+
     values = {**(from_file(file) if file else {}), **given(assignments, blocks)}
     for warning in strays(values, blocks):
         click.secho(f"warning: {warning}", fg="yellow", err=True)
@@ -54,7 +42,9 @@ def answers(
 
 def given(assignments: Iterable[str], blocks: Iterable[Block]) -> dict[str, Any]:
     """`name=value` pairs. A value is YAML, but text where the form wants text. Raises click.BadParameter."""
-    texts = {name for name, field in _fields(blocks) if field.wants_text}
+    from greenroom_scaffolder.commands.fields import all_fields
+
+    texts = {name for name, field in all_fields(blocks) if field.wants_text}
     values: dict[str, Any] = {}
     for assignment in assignments:
         name, sign, text = assignment.partition("=")
@@ -92,117 +82,14 @@ def secrets(named: Iterable[str]) -> dict[str, str]:
 
 def strays(names: Iterable[str], blocks: Sequence[Block]) -> Iterator[str]:
     """What is to be said of values that no form asks for. They are sent all the same, as upstream takes them."""
+    from greenroom_scaffolder.commands.fields import all_fields
     from greenroom_scaffolder.templating.suggestions import Suggestions
 
-    known, suggestions = dict(_fields(blocks)), Suggestions()
+    known, suggestions = dict(all_fields(blocks)), Suggestions()
     for name in names:
         if name not in known:
             near = suggestions.nearest(name, known)
             yield f"{name} is no field of the form{f', did you mean {near}?' if near else ''}"
-
-
-def with_defaults(
-    values: Mapping[str, Any], secrets: Mapping[str, str], field: Field, above: frozenset[int] = frozenset()
-) -> dict[str, Any]:
-    """What the stock form fills in before anybody types, also inside objects: defaults, and those of what they bring up;
-    and stars for a secret that is sent by itself.
-
-    `above` are the schemas that this one is in: a form that refers to itself would never be filled in."""
-    filled, within = dict(values), {id(part) for part in field.parts()}
-    while not within & above:
-        before = dict(filled)
-        for name, member in field.members(filled).items():
-            _fill(filled, name, member, secrets, above | within)
-        if filled == before:
-            break
-    return filled
-
-
-def _fill(filled: dict[str, Any], name: str, member: Field, secrets: Mapping[str, str], above: frozenset[int]) -> None:
-    schema, value = member.schema(filled.get(name)), filled.get(name, {})
-    if name not in filled and name in secrets and member.is_secret:
-        filled[name] = _stars(secrets[name])
-    elif name not in filled and "default" in schema:
-        filled[name] = schema["default"]
-    elif isinstance(value, Mapping) and (inner := with_defaults(value, secrets, member, above)):
-        filled[name] = inner
-
-
-def completed(
-    values: Mapping[str, Any], secrets: Mapping[str, str], blocks: Iterable[Block], ask: Ask | None = None
-) -> Answers:
-    """With the defaults of the form, and with what is required and missing, if there is somebody to ask.
-
-    The stock form sends a field that is a secret among the secrets, and stars in its place; and so is it here.
-
-    Raises click.UsageError that names what is missing, or was given openly."""
-    from greenroom_scaffolder.commands.fields import page
-
-    pages = [page(block) for block in blocks]
-    if openly := [name for one in pages for name in _given_openly(values, one)]:
-        raise click.BadParameter(f"{openly[0]} is a secret: give it by -s {openly[0]}", param_hint="-v")
-    found, missing = Answers(dict(values), dict(secrets)), []
-    for one in pages:
-        found = Answers(with_defaults(found.values, found.secrets, one), found.secrets)
-        if ask is None:
-            missing += [_option(name, one.members().get(name)) for name in _missing(found, one)]
-        else:
-            found = _asked(found, one, ask)
-    if missing:
-        raise click.UsageError(f"the form asks for more: give {' '.join(missing)}, or --values FILE")
-    return found
-
-
-def _given_openly(value: Any, field: Field) -> Iterator[str]:
-    """The secrets in a value, wherever the form has them, and whether it would show them now or not."""
-    if isinstance(value, Mapping):
-        for name, member in field.members().items():
-            if name in value and member.is_secret:
-                yield name
-            elif name in value:
-                yield from _given_openly(value[name], member)
-    elif isinstance(value, list):
-        for item in value:
-            yield from _given_openly(item, field.items())
-
-
-def _asked(found: Answers, page: Field, ask: Ask) -> Answers:
-    """With answers to all that a page still asks for: each of them may bring up more."""
-    values, secrets = found
-    while missing := _missing(Answers(values, secrets), page):
-        name = missing[0]
-        member = page.members(values).get(name)
-        said = ask(name, member.schema() if member else {})
-        if member and member.is_secret:
-            secrets, said = {**secrets, name: str(said)}, _stars(str(said))
-        values = with_defaults({**values, name: said}, secrets, page)
-    return Answers(values, secrets)
-
-
-def _missing(found: Answers, page: Field) -> list[str]:
-    return [name for name in page.required(found.values) if name not in found.values]
-
-
-def _option(name: str, field: Field | None) -> str:
-    """How to give a value."""
-    return f"-s {name}" if field and field.is_secret else f"-v {name}=…"
-
-
-def _stars(secret: str) -> str:
-    return "*" * len(secret)
-
-
-def is_secret(schema: Block) -> bool:
-    """Whether a field is typed unseen, and kept out of the task's parameters."""
-    return schema.get("ui:field") == "Secret"
-
-
-def _fields(blocks: Iterable[Block]) -> Iterator[tuple[str, Field]]:
-    """All fields of a form, whatever they depend on."""
-    from greenroom_scaffolder.commands.fields import page
-
-    for block in blocks:
-        yield from page(block).members().items()
 
 
 def _text(file: Path, option: str) -> str:

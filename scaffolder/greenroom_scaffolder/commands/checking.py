@@ -13,9 +13,10 @@ import msgspec
 
 from greenroom.cli.configuration import config_option
 from greenroom.cli.output import console, show
-from greenroom_scaffolder.commands.answers import Block, answers, secret_option, value_option, values_option
+from greenroom_scaffolder.commands.answers import answers, secret_option, value_option, values_option
 from greenroom_scaffolder.commands.cases import Case
 from greenroom_scaffolder.commands.following import told
+from greenroom_scaffolder.commands.form import Block
 
 template_argument = click.argument("file", type=click.Path(path_type=Path, exists=True, dir_okay=False))
 STYLES = {"error": "red", "warning": "yellow"}

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from greenroom_scaffolder.commands.answers import Block
 from greenroom_scaffolder.commands.fields import Field, page
+from greenroom_scaffolder.commands.form import Block
 from greenroom_scaffolder.schemas import validate
 from greenroom_scaffolder.templates.generate import good_values
 from greenroom_scaffolder.templates.template import as_object

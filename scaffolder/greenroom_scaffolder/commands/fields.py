@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, Final
 
 import msgspec
 
-from greenroom_scaffolder.commands.answers import Block, is_secret
+from greenroom_scaffolder.commands.form import Block, is_secret
 from greenroom_scaffolder.schemas import SchemaError
 from greenroom_scaffolder.schemas.references import Scope, root_scope
 from greenroom_scaffolder.templates.generate import fits
@@ -124,6 +124,12 @@ class _Root:
 def page(block: Block) -> Field:
     """A page of the form, as a field."""
     return Field([block], _Root(block))
+
+
+def all_fields(blocks: Iterable[Block]) -> Iterator[tuple[str, Field]]:
+    """The fields of a form by name, whatever they depend on."""
+    for block in blocks:
+        yield from page(block).members().items()
 
 
 def _members_in(option: Any, value: Block) -> list[tuple[str, Any]]:

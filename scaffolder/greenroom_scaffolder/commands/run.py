@@ -16,16 +16,9 @@ from greenroom.cli.configuration import config_option
 from greenroom.cli.output import console, show
 from greenroom.entity import EntityRef, EntityRefError, parse_ref
 from greenroom.errors import NotFoundError, ServiceUnavailableError
-from greenroom_scaffolder.commands.answers import (
-    Block,
-    answers,
-    given,
-    is_secret,
-    secret_option,
-    value_option,
-    values_option,
-)
+from greenroom_scaffolder.commands.answers import answers, given, secret_option, value_option, values_option
 from greenroom_scaffolder.commands.following import Follower, links, texts
+from greenroom_scaffolder.commands.form import Block, is_secret
 
 API = "/api/scaffolder/v2"
 REST = 1.0

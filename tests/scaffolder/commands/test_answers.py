@@ -8,7 +8,9 @@ from typing import Any
 import click
 import pytest
 
-from greenroom_scaffolder.commands.answers import Block, answers, completed, from_file, given, secrets
+from greenroom_scaffolder.commands.answers import answers, from_file, given, secrets
+from greenroom_scaffolder.commands.completing import completed
+from greenroom_scaffolder.commands.form import Block
 
 BLOCKS = [
     {
