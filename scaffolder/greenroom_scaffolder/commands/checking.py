@@ -152,7 +152,8 @@ def _show_findings(found: Sequence[Any], form: str) -> None:
     for one in found:
         if form == "github":
             place = f"file={one.file},line={one.line},col={one.column}"
-            message = one.message.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")  # as GitHub wants it
+            text = "\n".join(filter(None, (one.message, one.hint)))
+            message = text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")  # as GitHub wants it
             click.echo(f"::{one.severity} {place},title={one.rule}::{message}")
             continue
         out.print(f"{one.file}:{one.line}:{one.column} ", style="bold", end="", markup=False)

@@ -271,6 +271,7 @@ def test_findings_for_github_are_one_line_each(greenroom: Run, tmp_path: Path) -
     told = greenroom("template", "lint", "--format", "github", file).out
     assert all(line.startswith("::") for line in told.splitlines())
     assert "fetch:%0A100%25" in told
+    assert "%0A`greenroom template actions` lists those that there are" in told  # the hint is a line of its own
 
 
 def test_expressions_are_answered_line_by_line(tmp_path: Path) -> None:
