@@ -84,6 +84,7 @@ def scaffolder(config: ScaffolderConfig, host: Host) -> Iterable[Contribution]:
     if config.concurrent_tasks_limit:
         yield from _worked(config, host, workshop, store, sealing)
     yield from _kept_in_order(config, host, workshop, store)
+    yield Check("scaffolder.threads", workshop.trouble)
     yield Status("Scaffolder", lambda: _status(store, config.concurrent_tasks_limit))
 
 
@@ -224,6 +225,10 @@ class Workshop:
     async def run(self, task: Task, journal: Journal, cancelled: asyncio.Event) -> Outcome:
         """A run of a task (`tasks.worker.Run`)."""
         return await self.runner.run(task, journal, cancelled)
+
+    async def trouble(self) -> str | None:
+        """What keeps threads, and gives nothing for it (for a `Check`)."""
+        return await self._runner.trouble() if self._runner else None
 
     def _vocabulary(self) -> tuple[dict[str, Callable[..., Any]], dict[str, Any]]:
         filters = {one.name: one.apply for one in self._host.all(TemplateFilter)}

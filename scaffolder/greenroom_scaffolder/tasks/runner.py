@@ -6,7 +6,6 @@ import asyncio
 import logging
 import traceback
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from time import perf_counter
 from typing import Any, TypeVar
@@ -36,7 +35,7 @@ from greenroom_scaffolder.templates.options import StepOptions, step_options
 from greenroom_scaffolder.templating import Engine
 from greenroom_scaffolder.workspace.quota import Quota
 from greenroom_scaffolder.workspace.redaction import Redactor, few
-from greenroom_scaffolder.workspace.threads import aside, in_thread, working_in
+from greenroom_scaffolder.workspace.threads import MOST_LEFT, Threads, aside, in_thread, working_in
 
 T = TypeVar("T")
 
@@ -46,6 +45,8 @@ EXECUTE = Permission("scaffolder.action.execute", resource_type="scaffolder-acti
 """May who started the task have actions run?"""
 THREADS, DRY_THREADS = 10, 4
 """For what tasks do, all together, and for what is tried out."""
+MANY_LEFT = 10
+"""Calls that do not end in their threads, of which health tells."""
 BREATH = 50
 """Steps, and rounds of a step, after which others have their turn, though none of them waited for anything."""
 LONGEST_PAUSE = 3600.0
@@ -109,8 +110,8 @@ class Runner:
         self.bounds = bounds or Bounds()
         self.removals = removals or Removals()
         self.verbose = verbose
-        self.threads = ThreadPoolExecutor(THREADS, "greenroom-task")
-        self.dry_threads = ThreadPoolExecutor(DRY_THREADS, "greenroom-dry-run")
+        self.threads = Threads(THREADS, "greenroom-task", self.bounds.grace)
+        self.dry_threads = Threads(DRY_THREADS, "greenroom-dry-run", self.bounds.grace)
         """Who tries templates out must not keep those waiting whose tasks are run."""
         self.left: set[asyncio.Task[Any]] = set()
         """Calls of actions that did not end when they were told to, and are still at it."""
@@ -131,6 +132,16 @@ class Runner:
         When this itself is cancelled the task is left as it is, for another worker. Raises what `journal.durable` raises; whatever
         an action raises is the failure of its step."""
         return await Run(self, task, journal, cancelled or asyncio.Event(), await self.redactor(task)).outcome()
+
+    async def trouble(self) -> str | None:
+        """What keeps threads, and gives nothing for it (for a `Check`)."""
+        left = self.threads.left + self.dry_threads.left
+        if left < MANY_LEFT:
+            return None
+        return (
+            f"{left} calls of actions go on in threads though they were told to end. Beyond {MOST_LEFT}, tasks wait for them. "
+            "The log names those that were left behind; a restart ends them"
+        )
 
 
 class Run:

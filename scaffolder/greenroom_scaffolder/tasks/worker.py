@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping
-from concurrent.futures import Executor
 from contextlib import suppress
 from datetime import timedelta
 from time import monotonic
@@ -24,7 +23,7 @@ from greenroom_scaffolder.storage.writer import Book, LostTaskError, UnstorableE
 from greenroom_scaffolder.tasks.broker import open_trust
 from greenroom_scaffolder.tasks.journal import Sealing, TaskJournal, read_progress
 from greenroom_scaffolder.tasks.task import Journal, Outcome, Task, TaskState, with_token
-from greenroom_scaffolder.workspace.threads import working_in
+from greenroom_scaffolder.workspace.threads import Threads, working_in
 
 log = logging.getLogger("greenroom.scaffolder")
 
@@ -70,7 +69,7 @@ class Worker:
         sealing: Sealing,
         slots: int,
         grace: float,
-        threads: Callable[[], Executor],
+        threads: Callable[[], Threads],
         watch: Watch | None = None,
     ) -> None:
         """At most `slots` tasks at a time. A process that stops waits `grace` seconds for those that run, and leaves the rest to
@@ -290,9 +289,8 @@ class Lookout:
 
     async def look(self) -> float:
         """One round of the loop. Returns the seconds to rest."""
-        known = (
-            self._signs if monotonic() - self._looked < 3 * LOOK else {}
-        )  # what was not watched all the time is not known
+        # what was not watched all the time is not known
+        known = self._signs if monotonic() - self._looked < 3 * LOOK else {}
         self._signs, self._looked = {}, monotonic()
         held = await self._store.held()
         living = await self._presence.living() if held else set()

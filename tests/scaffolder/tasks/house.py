@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import base64
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, suppress
 from typing import Any
 from uuid import UUID
@@ -22,11 +21,12 @@ from greenroom_scaffolder.tasks.events import TaskEvent
 from greenroom_scaffolder.tasks.following import TaskEvents
 from greenroom_scaffolder.tasks.task import Journal, Outcome, StepState, Task
 from greenroom_scaffolder.tasks.worker import Lookout, Run, Worker
+from greenroom_scaffolder.workspace.threads import Threads
 
 JO = "user:default/jo"
 SPEC: dict[str, Any] = {"apiVersion": "scaffolder.backstage.io/v1beta3", "steps": [], "output": {}, "parameters": {}}
 SECOND = 1.0
-THREADS = ThreadPoolExecutor(2, "house-of-tasks")
+THREADS = Threads(2, "house-of-tasks", 15.0)
 
 
 class Reversed:

@@ -8,8 +8,9 @@ import logging
 import os
 import random
 import string
+import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -24,7 +25,7 @@ from greenroom.plugin import ActionContext
 from greenroom.telemetry import Metrics
 from greenroom_scaffolder.tasks.meters import Audit, Meters, watch
 from greenroom_scaffolder.tasks.removals import Removals
-from greenroom_scaffolder.tasks.runner import Bounds
+from greenroom_scaffolder.tasks.runner import THREADS, Bounds
 from greenroom_scaffolder.tasks.scribe import LONGEST_MESSAGE, LogLimits
 from greenroom_scaffolder.tasks.task import Checkpoint, Outcome, StepState, TaskState, retried
 from greenroom_scaffolder.templating import Engine
@@ -34,6 +35,7 @@ from greenroom_scaffolder.workspace.workspace import Workspace
 from tests.scaffolder.tasks.rehearsal import Died, Notebook, log, made, run_steps, runner_of, spec_of, task_of
 from tests.support.waiting import slowness
 
+PATIENCE = 120.0
 INFO, WARN = "\x1b[32minfo\x1b[39m: ", "\x1b[33mwarn\x1b[39m: "
 
 
@@ -375,6 +377,55 @@ async def test_an_action_that_never_ends_keeps_its_workspace_but_neither_task_no
     await runner.removals.close()
     assert (len(runner.left), _left(tmp_path)) == (0, [])
     assert not runner.removals.used
+
+
+@pytest.fixture
+def free() -> Iterator[threading.Event]:
+    """What hangs in a thread hangs until this is set; at the latest when the test is over."""
+    event = threading.Event()
+    yield event
+    event.set()
+
+
+async def test_actions_that_never_end_in_their_threads_keep_no_other_task_waiting_and_health_tells_of_them(
+    tmp_path: Path, free: threading.Event
+) -> None:
+    """Ten of them, and no task of the process ever went on."""
+    begun, loop = asyncio.Semaphore(0), asyncio.get_running_loop()
+
+    def hang() -> None:
+        loop.call_soon_threadsafe(begun.release)
+        free.wait()
+
+    async def deaf(ctx: ActionContext[Any]) -> None:
+        await ctx.in_thread(hang)
+
+    async def hale(ctx: ActionContext[Any]) -> Mapping[str, Any]:
+        return {"x": await ctx.in_thread(lambda: "y")}
+
+    runner = runner_of(tmp_path, made("x:deaf", deaf), made("x:hale", hale), bounds=Bounds(grace=0.01))
+    cancelled = asyncio.Event()
+    spec = spec_of({"action": "x:deaf"})
+    running = [asyncio.ensure_future(runner.run(task_of(spec), Notebook(), cancelled)) for _ in range(THREADS)]
+    async with asyncio.timeout(PATIENCE):
+        for _ in range(THREADS):
+            await begun.acquire()
+        assert await runner.trouble() is None
+        cancelled.set()
+        await asyncio.wait(running)
+        spec = spec_of({"id": "a", "action": "x:hale"}, output={"x": "${{ steps.a.output.x }}"})
+        outcomes = [await runner.run(task_of(spec), Notebook()) for _ in range(THREADS + 1)]
+        assert outcomes == [Outcome("completed", output={"x": "y"})] * (THREADS + 1)
+        while runner.threads.left < THREADS:
+            await asyncio.sleep(0.01)
+        assert str(await runner.trouble()).startswith(
+            "10 calls of actions go on in threads though they were told to end"
+        )
+        free.set()
+        while runner.threads.left:
+            await asyncio.sleep(0.01)
+    assert await runner.trouble() is None
+    await runner.removals.close()
 
 
 async def test_what_one_step_left_behind_does_not_keep_later_ones_from_being_tried_again(tmp_path: Path) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from time import monotonic
 from typing import Any
@@ -22,6 +21,7 @@ from greenroom_scaffolder.tasks.journal import LITTLE
 from greenroom_scaffolder.tasks.task import Checkpoint, Journal, Outcome, StepState, Task
 from greenroom_scaffolder.tasks.worker import Watch
 from greenroom_scaffolder.workspace.sealing import SealError
+from greenroom_scaffolder.workspace.threads import Threads
 from tests.scaffolder.tasks.house import SPEC, Process, Reversed, cut, cut_once, nothing, process, until
 from tests.support.postgres import MigratedDatabase
 
@@ -550,14 +550,14 @@ async def test_a_large_workspace_is_opened_in_the_threads_of_tasks_and_not_in_th
         assert task.workspace == b"x" * LITTLE
         return Outcome("completed")
 
-    with ThreadPoolExecutor(1, "threads-of-tasks") as own:
-        monkeypatch.setattr(Reversed, "open", watched)
-        async with process(database, run, threads=lambda: own) as one:
-            one.work()
-            id_ = await one.create()
-            assert await one.ended(id_) == "failed"
-            await one.broker.retry(id_, secrets={}, initiator=NOBODY)
-            assert await one.ended(id_) == "completed"
+    own = Threads(1, "threads-of-tasks", 15.0)
+    monkeypatch.setattr(Reversed, "open", watched)
+    async with process(database, run, threads=lambda: own) as one:
+        one.work()
+        id_ = await one.create()
+        assert await one.ended(id_) == "failed"
+        await one.broker.retry(id_, secrets={}, initiator=NOBODY)
+        assert await one.ended(id_) == "completed"
     assert [name for size, name in opened if size > LITTLE] == ["threads-of-tasks_0"]
 
 
