@@ -82,16 +82,17 @@ async def test_a_hook_that_cancels_itself_has_failed_and_nothing_else_is_cancell
 
 
 async def test_a_hook_is_cancelled_with_whoever_asked(guard: Guard) -> None:
-    ended = asyncio.Event()
+    begun, ended = asyncio.Event(), asyncio.Event()
 
     async def noticing() -> None:
+        begun.set()
         try:
             await asyncio.Event().wait()
         finally:
             ended.set()
 
     task = asyncio.create_task(Guard("x", logging.getLogger("x")).call(noticing))
-    await asyncio.sleep(0.01)
+    await begun.wait()
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
@@ -122,7 +123,8 @@ async def test_only_so_many_calls_are_under_way_at_a_time() -> None:
         going -= 1
 
     calls = [asyncio.create_task(guard.call(counted)) for _ in range(AT_ONCE + 5)]
-    await asyncio.sleep(0.02)
+    while going < AT_ONCE:
+        await asyncio.sleep(0.01)
     gate.set()
     await asyncio.gather(*calls)
     assert most == AT_ONCE

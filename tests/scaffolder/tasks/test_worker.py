@@ -334,13 +334,17 @@ async def test_a_process_that_stops_waits_for_what_ends_soon_and_leaves_the_rest
         return Outcome("completed")
 
     async with process(database, nothing) as two:
-        async with process(database, short, grace=1.5) as one:
+        async with process(database, short, grace=60.0) as one:
             one.work()
-            soon, late = await one.create({**SPEC, "short": True}), await one.create()
+            soon = await one.create({**SPEC, "short": True})
             await began(one, soon)
-            await began(one, late)
             await one.stop()
             assert (await two.broker.get(soon)).status == "completed"
+        async with process(database, short, grace=0.01) as one:
+            one.work()
+            late = await one.create()
+            await began(one, late)
+            await one.stop()
             assert (await two.broker.get(late)).status == "open"
         two.work()
         assert await two.ended(late) == "completed"
