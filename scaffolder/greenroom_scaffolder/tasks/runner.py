@@ -216,7 +216,7 @@ class Run:
             if self._broken:
                 raise
             self.error = self.error or error
-            return self._failure(error)
+            return self._failed_outcome(error)
         finally:
             if watch is not None:
                 watch.cancel()
@@ -249,8 +249,8 @@ class Run:
         """All steps went well."""
 
     async def _output(self) -> Mapping[str, Any]:
-        """Past the secrets in all their forms, but not past each text that some step was given by their help: a link must not
-        break since a word of it depended on a secret."""
+        """Without the secrets, in all their forms, but with texts that were rendered with one: a link must not break because one
+        word of it came from a secret."""
         template, renderer = self._task.spec.get("output") or {}, Renderer(self._runner.engine)
         rendered = await _aside(quick({"output": template}), lambda: steps.output(template, self._scope, renderer))
 
@@ -278,18 +278,22 @@ class Run:
         if known is not None and known.status == "completed":
             return self._recall(step, known)
         if known is not None and known.status in ("failed", "cancelled"):  # in this run, whose worker was lost later
-            return self._fail(known.error or {})
+            return self._keep_first(known.error or {})
         if self._scope.failed and (held := await self._held_back(step)):
             return self._scribe.tell(held.reason, step["id"], "skipped")
         began = perf_counter()
         self._scribe.tell(f"Beginning step {step['name']}", step["id"], "processing")
         result: Result = "failed"
+        begins = not self._cancelled.is_set()  # what is cancelled before has no failure of its own
         try:
             result = await self._do(step, place, known, last=last)
         except Exception as error:
             if self._broken:
                 raise
-            self._failed(step, error)
+            told = error_body(error_name(error), said(error), self.redactor)
+            if begins:
+                self._write_failure(step, place, error, told)
+            self._has_failed(step, error, told)
         if self._runner.meters:
             self._runner.meters.step(self._template, step["name"], result, perf_counter() - began)
         return None
@@ -303,23 +307,18 @@ class Run:
     async def _do(self, step: Step, place: str, known: StepState | None, *, last: bool) -> Result:
         """A step that has begun."""
         self._refuse_cancelled(step)
-        try:
-            plan = await self._plan(step)
-            if isinstance(plan, Skip):
-                self._scribe.tell(plan.reason, step["id"], "skipped")
-                return "skipped"
-            if isinstance(plan, StandIn):
-                return self._stand_in(step, plan)
-            output = await self._call(step, place, plan, known)
-            self._refuse_cancelled(step)
-            if not last or self._scope.failed:
-                await self._keep()
-            self._finish(step, place, output)
-            self._unsettled = self._unsettled or not plan.action.idempotent
-        except Exception as error:
-            if not self._broken:
-                self._tell_failed(step, place, error)
-            raise
+        plan = await self._plan(step)
+        if isinstance(plan, Skip):
+            self._scribe.tell(plan.reason, step["id"], "skipped")
+            return "skipped"
+        if isinstance(plan, StandIn):
+            return self._stand_in(step, plan)
+        output = await self._call(step, place, plan, known)
+        self._refuse_cancelled(step)
+        if not last or self._scope.failed:
+            await self._keep()
+        self._finish(step, place, output)
+        self._unsettled = self._unsettled or not plan.action.idempotent
         return "ok"
 
     async def _plan(self, step: Step) -> Skip | StandIn | Call:
@@ -440,8 +439,7 @@ class Run:
 
     # --- what goes wrong -------------------------------------------------------------------------------------------
 
-    def _tell_failed(self, step: Step, place: str, error: Exception) -> None:
-        told = error_body(error_name(error), said(error), self.redactor)
+    def _write_failure(self, step: Step, place: str, error: Exception, told: Mapping[str, Any]) -> None:
         self._scribe.tell(_stack(told), step["id"], "failed")
         status: StepStatus = "cancelled" if isinstance(error, CancelledStepError) else "failed"
         self._journal.step(place, StepState(status, error=told))
@@ -450,18 +448,17 @@ class Run:
             trace = self.redactor.redact(trace)
             log.warning("Task %s: step %s failed\n%s", self._task.id, step["id"], trace)
 
-    def _failed(self, step: Step, error: Exception) -> None:
-        told = error_body(error_name(error), said(error), self.redactor)
+    def _has_failed(self, step: Step, error: Exception, told: Mapping[str, Any]) -> None:
         if self._first is not None:
             self._scribe.tell(f"Additional error occurred: {told['message']}\n{_stack(told)}", step["id"], "failed")
         self.error = self.error or error
-        self._fail(told)
+        self._keep_first(told)
 
-    def _fail(self, told: Mapping[str, Any]) -> None:
+    def _keep_first(self, told: Mapping[str, Any]) -> None:
         self._first = self._first if self._first is not None else told
         self._scope.failed = True
 
-    def _failure(self, error: Exception) -> Outcome:
+    def _failed_outcome(self, error: Exception) -> Outcome:
         return Outcome("failed", error=self._first or error_body(error_name(error), said(error), self.redactor))
 
     def _refuse_cancelled(self, step: Step) -> None:

@@ -222,7 +222,8 @@ def _unwanted(step: Step, scope: Scope, render: Renderer) -> bool:
 
 
 def _call(step: Step, action: Action[Any], scope: Scope, render: Renderer, shown: str | None) -> Call:
-    trusted, blank = scope.trusted(dry_run=shown is not None), scope.blank() if scope.guarded else None
+    trusted = scope.trusted(dry_run=shown is not None)
+    blank = scope.blank() if scope.guarded else None
     if "each" not in step:
         one = _round(step, render, trusted)
         return Call(action, [one], False, list(_secret_of(step, one, render, blank)), shown)
@@ -231,7 +232,8 @@ def _call(step: Step, action: Action[Any], scope: Scope, render: Renderer, shown
     rounds, hidden = [], list(_differing(step["each"], dict(items), bare)) if blank else []
     for key, value in items:
         one = _round(step, render, {**trusted, "each": {"key": key, "value": value}}, key, value)
-        without = {**blank, "each": {"key": key, "value": bare[key]} if key in bare else {}} if blank else None
+        item = {"key": key, "value": bare[key]} if key in bare else {}
+        without = {**blank, "each": item} if blank else None
         hidden += _secret_of(step, one, render, without)
         rounds.append(one)
     return Call(action, rounds, True, hidden, shown)

@@ -73,11 +73,6 @@ class Keyring:
         except InvalidTag as error:
             raise SealError(f"The sealed secrets of task {task_id} are damaged, or belong to another task") from error
 
-    def reseal(self, sealed: str, task_id: str) -> str | None:
-        """The same under the first key; None when it is so already. Raises SealError."""
-        name, _ = _taken_apart(sealed)
-        return None if name == self._keys[0].name else self.seal(self.open(sealed, task_id), task_id)
-
 
 def keys_from(given: Iterable[str], fallback_file: Path | None) -> Keyring:
     """The keys of these secrets, in order; that of the file comes last. Without any, the file is made, for this machine alone.
