@@ -96,7 +96,7 @@ class Workspace:
         in one."""
         path = "/".join(filter(None, parts))
         with place(self.path, path, follow=follow):
-            return Path(os.path.normpath(joined(self.path, path)))
+            return Path(joined(self.path, path))
 
     def relative(self, path: str) -> str:
         """`./a/../b` -> `b`. Raises NotAllowedError."""
