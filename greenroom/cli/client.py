@@ -51,8 +51,6 @@ class Client:
                 content = await answer.read()
                 if answer.status >= 400:
                     raise _refusal(answer.status, content, f"{method} {path}")
-        except aiohttp.InvalidURL as error:
-            raise click.BadParameter(f"{self._base} is not the address of a server", param_hint="--server") from error
         except (aiohttp.ClientError, TimeoutError) as error:
             raise self._away(error) from error
         try:
@@ -88,11 +86,28 @@ def _refusal(status: int, content: bytes, what: str) -> GreenroomError:
         if "errors" in answer:  # of values that do not fit their schema
             return RefusedError("; ".join(one["stack"] for one in answer["errors"]))
         error = answer["error"]
+        if status == 404 and error["name"] == NotFoundError.name and error["message"]:
+            return NotFoundError(f"{what} was answered with 404, {error['message']}")  # which says its name by itself
         message = f"{error['name']}: {error['message']}" if error["message"] else error["name"]
     except (msgspec.DecodeError, KeyError, TypeError):
         message = content.decode(errors="replace")[:500] or "no reason was given"
     hint = " (give a token by --token or GREENROOM_TOKEN)" if status == 401 else ""
     return (NotFoundError if status == 404 else RefusedError)(f"{what} was answered with {status}, {message}{hint}")
+
+
+def address(given: str, said_by: str) -> str:
+    """What was given, if a server may be there. Raises BadParameter: a server whose address is misspelt may well be running."""
+    from yarl import URL
+
+    try:
+        url = URL(given)
+    except ValueError:
+        url = URL()
+    if url.scheme in ("http", "https") and url.host:
+        return given
+    like = "" if "://" in given else f", such as http://{given}"
+    problem = f"{given} is not the address of a server, which begins with http:// or https:// and names a host{like}"
+    raise click.BadParameter(problem, param_hint=said_by)
 
 
 def with_client(
@@ -103,9 +118,10 @@ def with_client(
     async def run() -> T:
         import aiohttp
 
+        base = address(server, "--server") if server else address(_configured(layers), "backend.baseUrl")
         headers = {"Authorization": f"Bearer {token}"} if token else {}
         async with aiohttp.ClientSession(headers=headers, timeout=aiohttp.ClientTimeout(total=60)) as session:
-            return await work(Client(session, server or _configured(layers)))
+            return await work(Client(session, base))
 
     return asyncio.run(run())
 

@@ -7,8 +7,7 @@ import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Literal, NamedTuple
 
-import click
-
+from greenroom.cli.client import address
 from greenroom.entity import (
     DEFAULT_NAMESPACE,
     EDIT_URL,
@@ -64,7 +63,7 @@ async def _ask(
 
     headers = {"Authorization": f"Bearer {token}"} if token else {}
     async with aiohttp.ClientSession(headers=headers, timeout=aiohttp.ClientTimeout(total=60)) as session:
-        client = _Client(session, server)
+        client = _Client(session, address(server, "--server"))
         judged = await _judge_kinds(client, findings, entities)
         refused = {(found.file, found.entity) for found in judged if found.severity == "error"}
         sound = [entity for entity in entities if (entity.file, entity.ref) not in refused]
@@ -233,8 +232,6 @@ class _Client:
         try:
             async with self._session.request(method, url, **options) as answer:
                 content = await answer.read()
-        except aiohttp.InvalidURL as error:
-            raise click.BadParameter(f"{self._base} is not the address of a server", param_hint="--server") from error
         except (aiohttp.ClientError, TimeoutError) as error:
             raise ServiceUnavailableError(f"No server answers at {self._base} ({error})") from error
         if answer.status >= 400 and answer.status != but:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -78,7 +79,10 @@ def test_one_entity_is_printed_as_it_is_served(shop: Run) -> None:
 def test_an_entity_that_is_not_there_fails(shop: Run) -> None:
     ended = shop("catalog", "get", "component:nobody")
     assert (ended.code, ended.out) == (1, "")
-    assert "was answered with 404, NotFoundError" in ended.err
+    assert ended.err.startswith(
+        "NotFoundError: GET /api/catalog/entities/by-name/component/default/nobody was answered "
+    )
+    assert ended.err.count("NotFoundError") == 1, "it is told once"
 
 
 @pytest.mark.parametrize("command", ["get", "refresh"])
@@ -162,7 +166,17 @@ def test_something_else_than_the_backend_is_told_apart(greenroom: Run, pair: Pai
     assert f"was not answered with JSON: is {pair.files} the backend?" in ended.err
 
 
-def test_an_address_that_is_none_is_a_wrong_usage(greenroom: Run) -> None:
-    ended = greenroom("catalog", "list", "--server", "localhost")
+@pytest.mark.parametrize("given", ["localhost", "localhost:7007", "127.0.0.1:7007", "ftp://localhost", "http://:7007"])
+def test_an_address_that_is_none_is_a_wrong_usage_and_no_server_is_looked_for(greenroom: Run, given: str) -> None:
+    ended = greenroom("catalog", "list", "--server", given)
     assert ended.code == 2
-    assert "localhost is not the address of a server" in ended.err
+    assert f"--server: {given} is not the address of a server" in ended.err
+    assert "http:// or https://" in ended.err
+    assert (f"such as http://{given}" in ended.err) is ("://" not in given)
+
+
+def test_an_address_of_the_config_that_is_none_is_told_as_the_configs(greenroom: Run, tmp_path: Path) -> None:
+    config = tmp_path / "app-config.yaml"
+    config.write_text("backend: {baseUrl: 'localhost:7007'}")
+    ended = greenroom("catalog", "list", "--config", config)
+    assert (ended.code, "backend.baseUrl: localhost:7007 is not the address of a server" in ended.err) == (2, True)

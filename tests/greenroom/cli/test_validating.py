@@ -94,7 +94,8 @@ def test_wrong_files_are_not_asked_about_and_a_server_that_is_gone_is_told(
         )
     )
     assert greenroom("catalog", "validate", file, "--server", "http://127.0.0.1:1").code == 3
-    assert greenroom("catalog", "validate", file, "--server", "no-address").code == 2
+    misspelt = greenroom("catalog", "validate", file, "--server", "localhost:7007")
+    assert (misspelt.code, "such as http://localhost:7007" in misspelt.err) == (2, True)
     refused = greenroom("catalog", "validate", file, "--server", pair.api.url, "--token", "wrong")
     assert refused.code == 1
     assert "401" in refused.err
