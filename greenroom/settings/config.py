@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from urllib.parse import unquote, urlsplit
 
 from greenroom.settings.documents import Place
-from greenroom.settings.layers import Layer, Source, environment_layer, file_layer, overrides_layer
+from greenroom.settings.layers import Layer, Source, environment_layer, file_layer, overrides_layer, written
 from greenroom.settings.redaction import redact
 from greenroom.settings.sections import Section
 
@@ -67,7 +67,7 @@ class AppConfig:
         place = _place(path)
         value = _find(self._data, place)
         self._known.add(place)
-        section = Section(self._source, self.redacted_at)
+        section = Section(self._source, self.redacted_at, self._dropped_near)
         result = section.read({} if value is None else copy.deepcopy(value), into, place)
         self._known.update(section.known)
         self._unknown.update(section.unknown)
@@ -97,6 +97,13 @@ class AppConfig:
 
     def _inputs(self, place: Place) -> Iterable[str]:
         return self._source(place).inputs
+
+    def _dropped_near(self, place: Place) -> list[str]:
+        """Why values are absent that would be at a place, in it, around it, or beside it in the same object."""
+        absent = {
+            one: why for layer in self._layers for one, why in layer.dropped.items() if _find(self._data, one) is None
+        }
+        return [f"{written(one)} is left out: {why}" for one, why in absent.items() if _is_near(one, place)]
 
     def _source(self, place: Place) -> Source:
         """The source of the value at a place, or of the nearest object around it that is set."""
@@ -160,6 +167,12 @@ def _leaves(value: object, shown: object) -> Iterator[tuple[object, object]]:
 def _place(path: str) -> Place:
     """`a.b[0].c` or `a.b.0.c`; an empty path is the whole config."""
     return tuple(int(index) if index else name for index, name in _PART.findall(path))
+
+
+def _is_near(one: Place, other: Place) -> bool:
+    """In the same object, or one within the other."""
+    shorter = min(len(one), len(other))
+    return one[:-1] == other[:-1] or one[:shorter] == other[:shorter]
 
 
 def _find(value: object, place: Place) -> Any:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os.path
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +42,8 @@ class Layer(msgspec.Struct, frozen=True):
     data: dict[str, Any]
     sources: dict[Place, Source]
     warnings: tuple[str, ...] = ()
+    dropped: dict[Place, str] = {}
+    """The values that are as if their lines were not there, and why: `NAME is not set`."""
 
     def source(self, place: Place) -> Source:
         """The source of the value at a place, or of the nearest one around it."""
@@ -50,11 +52,10 @@ class Layer(msgspec.Struct, frozen=True):
         return self.sources.get(place, Source(""))
 
 
-class _Dropped:
+class _Dropped(msgspec.Struct, frozen=True):
     """What is left of a value whose variable is not set."""
 
-
-DROPPED = _Dropped()
+    why: str
 
 
 def written(place: Place) -> str:
@@ -74,7 +75,7 @@ def file_layer(path: Path, environ: Mapping[str, str]) -> Layer:
     data = resolver.resolve(parsed.value, (), _Here(parsed, path.parent))
     if not isinstance(data, dict):
         raise ConfigError(str(path), "the included value is not an object with sections")
-    return Layer(data, resolver.sources, tuple(resolver.warnings))
+    return Layer(data, resolver.sources, tuple(resolver.warnings), resolver.dropped)
 
 
 def environment_layer(environ: Mapping[str, str]) -> Layer:
@@ -161,9 +162,10 @@ class _Resolver:
         self._environ = environ
         self.sources: dict[Place, Source] = {}
         self.warnings: list[str] = []
+        self.dropped: dict[Place, str] = {}
 
     def resolve(self, value: object, place: Place, here: _Here) -> object:
-        """The value as it counts, for its place in the layer; DROPPED if made from a variable that is not set."""
+        """The value as it counts, for its place in the layer; _Dropped if made from a variable that is not set."""
         if isinstance(value, str):
             text, inputs = self._substitute(value)
             self.sources[place] = here.source(inputs)
@@ -179,15 +181,22 @@ class _Resolver:
         """The value with everything inside it resolved. What is dropped leaves no gap in an array."""
         if isinstance(value, dict):
             members = {key: self.resolve(item, (*place, key), here.below(key)) for key, item in value.items()}
-            return {key: item for key, item in members.items() if item is not DROPPED}
+            return {key: item for key, item in members.items() if not self._is_dropped(item, (*place, key))}
         if isinstance(value, list):
             items: list[object] = []
             for index, item in enumerate(value):
-                resolved = self.resolve(item, (*place, len(items)), here.below(index))
-                if resolved is not DROPPED:
+                at = (*place, len(items))
+                resolved = self.resolve(item, at, here.below(index))
+                if not self._is_dropped(resolved, at):
                     items.append(resolved)
             return items
         return value
+
+    def _is_dropped(self, resolved: object, place: Place) -> bool:
+        if isinstance(resolved, _Dropped):
+            self.dropped[place] = resolved.why
+            return True
+        return False
 
     def _variable(self, name: str) -> str | None:
         value = self._environ.get(name)
@@ -197,6 +206,7 @@ class _Resolver:
         """The text with its variables filled in, and their names."""
         parts: list[str | None] = list(_VARIABLE.split(text))
         names: list[str] = []
+        unset: list[str] = []
         for index in range(1, len(parts), 2):
             part = parts[index] or ""
             if part.startswith("$$"):
@@ -206,8 +216,10 @@ class _Resolver:
             names.append(name.strip())
             found = self._variable(name.strip())
             parts[index] = (found or fallback.strip() or None) if separator else found
+            if parts[index] is None:
+                unset.append(name.strip())
         known = [part for part in parts if part is not None]
-        return ("".join(known) if len(known) == len(parts) else DROPPED), tuple(names)
+        return (_unset(unset) if unset else "".join(known)), tuple(names)
 
     def _inclusion(self, value: dict[str, Any], place: Place, here: _Here) -> str | None:
         key = next((key for key in value if key in _INCLUDES), None)
@@ -220,10 +232,10 @@ class _Resolver:
             raise self._error(place, here, f"{key} wants a text")
         text, inputs = self._substitute(argument)
         if not isinstance(text, str):
-            raise self._error(place, here, f"{key} uses {' and '.join(inputs)}, which is not set")
+            raise self._error(place, here, f"{key} uses a variable, but {text.why}")
         if key == "$env":
             self.sources[place] = here.source((text, *inputs))
-            return DROPPED if (found := self._variable(text)) is None else found
+            return _unset([text]) if (found := self._variable(text)) is None else found
         if key == "$file":
             self.sources[place] = here.source((text, *inputs))
             return self._read(here, place, text).rstrip()
@@ -245,7 +257,7 @@ class _Resolver:
         value, inside = self._select(parsed, inner, place, here)
         there = _Here(parsed, path.parent, inside, (*here.includes, (str(path), inner)))
         if isinstance(value, str | _Dropped):
-            return DROPPED if isinstance(value, _Dropped) else self.resolve(value, place, there)
+            return value if isinstance(value, _Dropped) else self.resolve(value, place, there)
         if isinstance(value, dict) and self._inclusion(value, place, there):
             self.warnings.append(
                 f"{here.parsed.name}: {written(place)}: {text} is an inclusion itself, and is not followed"
@@ -261,7 +273,7 @@ class _Resolver:
                     place, here, f"{'.'.join(inside[:depth]) or 'the content'} in {parsed.name} is not an object"
                 )
             if part not in value:
-                return DROPPED, inside
+                return _Dropped(f"{parsed.name} has no {inner}"), inside
             value = value[part]
         return value, inside
 
@@ -275,6 +287,11 @@ class _Resolver:
         line = here.source().line
         file = here.parsed.name if line is None else f"{here.parsed.name}:{line}"
         return ConfigError(written(place), problem, hint=hint, file=file)
+
+
+def _unset(names: Sequence[str]) -> _Dropped:
+    different = list(dict.fromkeys(names))
+    return _Dropped(f"{' and '.join(different)} {'is' if len(different) == 1 else 'are'} not set")
 
 
 def _join(folder: Path, name: str) -> Path:

@@ -77,9 +77,15 @@ class _Refused(Exception):  # noqa: N818 - not an error yet: another member of a
 class Section:
     """One reading of a section. Unknown keys and cautions gather on the way."""
 
-    def __init__(self, source: Callable[[Place], Source], shown: Callable[[Place], Any]) -> None:
-        """`source` tells where the value at a place came from, `shown` what may be printed of it."""
-        self._source, self._shown = source, shown
+    def __init__(
+        self,
+        source: Callable[[Place], Source],
+        shown: Callable[[Place], Any],
+        dropped: Callable[[Place], Sequence[str]],
+    ) -> None:
+        """`source` tells where the value at a place came from, `shown` what may be printed of it, `dropped` which values near it
+        are absent since a variable is not set."""
+        self._source, self._shown, self._dropped = source, shown, dropped
         self.known: set[Place] = set()
         self.unknown: dict[Place, str] = {}
         self.cautions: list[str] = []
@@ -216,7 +222,7 @@ class Section:
         candidates = [tagged] if tagged is not None else sorted(kinds, key=lambda kind: _distance(value, kind))
         first: _Refused | None = None
         for kind in candidates:
-            attempt = Section(self._source, self._shown)
+            attempt = Section(self._source, self._shown, self._dropped)
             try:
                 read = attempt._read(value, kind, place)
             except _Refused as refused:
@@ -297,7 +303,9 @@ class Section:
     def _error(self, refused: _Refused) -> ConfigError:
         shown = None if refused.value is None else self._presentable(refused.value, refused.place)
         file = self._file(refused.place)
-        return ConfigError(written(refused.place), refused.problem, value=shown, hint=refused.hint, file=file)
+        lost = self._dropped(refused.place) if refused.value is None else ()  # what is there was not left out
+        hint = "; ".join([*filter(None, [refused.hint]), *lost])
+        return ConfigError(written(refused.place), refused.problem, value=shown, hint=hint, file=file)
 
     def _presentable(self, value: object, place: Place) -> object:
         """The value as it may be printed: from the redacted tree, and not at length."""

@@ -115,3 +115,11 @@ def test_programs_that_are_actions_may_be_right(folder: Path, greenroom: Run) ->
     write(folder / "actions" / "greet.yaml", "id: acme:greet\nrun: [sh, -c, exit]\n")
     write(folder / "actions" / "later.yaml", "id: acme:later\nrun: [bin/of-the-workspace]\n")
     assert greenroom("config", "check").code == 0
+
+
+def test_a_variable_that_nobody_has_set_is_named(greenroom: Run) -> None:
+    """The config of the demo, without what the demo sets."""
+    demo = Path(__file__).parents[3] / "deploy" / "demo" / "app-config.yaml"
+    checked = greenroom("config", "check", "--config", demo)
+    assert checked.code == 2
+    assert "catalog.providers.git.demo.folder is left out: GREENROOM_DEMO is not set)" in checked.err

@@ -151,14 +151,15 @@ def test_files_may_lie_anywhere(tmp_path: Path) -> None:
         ("{$include: s.txt}", "a", "cannot include s.txt"),
         ("{$include: bad.json}", "a", "the file is not JSON"),
         ('{$include: "j.json#a.b.c"}', "a", "a in"),
-        ('{$file: "${NO}"}', "a", "$file uses NO, which is not set"),
+        ('{$file: "${NO}"}', "a", "$file uses a variable, but NO is not set"),
+        ('{$file: "${YES}${NO}"}', "a", "$file uses a variable, but NO is not set"),
         ("{$include: self.yaml}", "a.x", "self.yaml includes itself"),
     ],
 )
 def test_a_wrong_inclusion_stops_the_start_with_its_place(tmp_path: Path, value: str, path: str, problem: str) -> None:
     files = {**FILES, "bad.json": "{x", "self.yaml": "x: {$include: self.yaml}", "app-config.yaml": f"\na: {value}"}
     with pytest.raises(ConfigError) as caught:
-        read(tmp_path, files)
+        read(tmp_path, files, {"YES": "x"})
     if "bad.json" not in value:
         assert caught.value.path == path
         assert caught.value.file.startswith(str(tmp_path))

@@ -268,3 +268,56 @@ def test_one_of_several_structs_is_chosen_by_its_tag(tmp_path: Path) -> None:
 def test_a_wrong_choice_is_told(tmp_path: Path, text: str, message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         config_of(tmp_path, f"own: {text}").section("own", Zoo)
+
+
+class Shop(msgspec.Struct):
+    """Has to have an address, and one of two folders."""
+
+    address: str
+    folder: str | None = None
+    other: str | None = None
+    doors: list[Inner] = []
+
+    def __post_init__(self) -> None:
+        if not (self.folder or self.other):
+            raise FieldError("other", "a value is missing", "or give a folder")
+
+
+@pytest.mark.parametrize(
+    ("text", "hint"),
+    [
+        ("{address: '${PLACE}', folder: a}", "own.address is left out: PLACE is not set"),
+        ("{address: {$env: PLACE}, folder: a}", "own.address is left out: PLACE is not set"),
+        ("{address: '${TOWN}${PLACE}/${LANE}', folder: a}", "own.address is left out: PLACE and LANE are not set"),
+        ("{address: {$include: 'more.yaml#a.b'}, folder: a}", "own.address is left out: {folder}/more.yaml has no a.b"),
+        ("{address: {$include: 'more.yaml#c'}, folder: a}", "own.address is left out: PLACE is not set"),
+        ("{address: a, folder: '${PLACE}/b'}", "or give a folder; own.folder is left out: PLACE is not set"),
+        ("'${PLACE}'", "own is left out: PLACE is not set"),
+        ("{address: a}", "or give a folder"),
+    ],
+)
+def test_a_value_that_is_missing_since_a_variable_is_not_set_names_the_variable(
+    tmp_path: Path, text: str, hint: str
+) -> None:
+    (tmp_path / "more.yaml").write_text("a: {}\nc: '${PLACE}'")
+    with pytest.raises(ConfigError) as caught:
+        config_of(tmp_path, f"own: {text}\nelse: '${{UNHEARD}}'", {"TOWN": "x"}).section("own", Shop)
+    assert caught.value.hint == hint.replace("{folder}", str(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("text", "path", "hint"),
+    [
+        ("{address: here}", "own.other", "or give a folder"),
+        ("{address: here, folder: a, doors: ['${DOOR}', {pageSize: many}]}", "own.doors[0].pageSize", ""),
+    ],
+)
+def test_variables_that_have_nothing_to_do_with_it_are_not_named(
+    tmp_path: Path, text: str, path: str, hint: str
+) -> None:
+    paths = [tmp_path / "app-config.yaml", tmp_path / "app-config.local.yaml"]
+    paths[0].write_text("own: {address: '${PLACE}'}\nother: '${UNHEARD}'")
+    paths[1].write_text(f"own: {text}")
+    with pytest.raises(ConfigError) as caught:
+        load(paths, {}).section("own", Shop)
+    assert (caught.value.path, caught.value.hint) == (path, hint)
