@@ -15,7 +15,7 @@ from greenroom.plugin import ActionContext, TemplateInfo, TreeFile
 from greenroom.urls.service import Urls
 from greenroom.urls.whatwg import InvalidUrlError, is_url, parse
 from greenroom_scaffolder.actions.skeletons import Skeleton
-from greenroom_scaffolder.workspace.descent import FileError, open_to_read, place
+from greenroom_scaffolder.workspace.descent import FileError, Listed, open_to_read, place
 from greenroom_scaffolder.workspace.quota import Quota
 from greenroom_scaffolder.workspace.threads import folder_beside, in_thread
 from greenroom_scaffolder.workspace.workspace import Workspace
@@ -150,10 +150,11 @@ class Sources:
 
 def put(files: Iterable[TreeFile], workspace: Workspace, target: str) -> None:
     """Write the files of a tree into a folder of the workspace; links last, so that nothing is written through them."""
-    links: list[tuple[str, str]] = []
+    links: list[tuple[Listed, str]] = []
     workspace.mkdir(target)
+    folder = workspace.relative(target)
     for one in files:
-        path = posixpath.normpath(posixpath.join(target, one.path))
+        path = Listed(posixpath.normpath(f"{folder}/{one.path}"))
         if one.link is None:
             workspace.write(path, one.content, 0o777 if one.executable else 0o666)
         else:

@@ -298,6 +298,25 @@ async def test_files_behind_a_url_come_into_the_workspace(workspace: Path) -> No
     }
 
 
+@pytest.mark.parametrize("folder", ["./", "p/q", "{workspace}/p"])
+async def test_names_behind_a_url_may_begin_with_two_dots(workspace: Path, folder: str) -> None:
+    reader = FakeUrlReader({f"{ROOT}/..data": b"1", f"{ROOT}/..d/..e": b"2"}, links={f"{ROOT}/..link": "..data"})
+    fetch = by_id(plain_actions(Sources(Urls([reader]), Quota())))["fetch:plain"]
+    target = folder.format(workspace=workspace)
+    await run(fetch, {"url": ROOT, "targetPath": target}, workspace)
+    assert grown(workspace / target) == {"..data": b"1", "..d/..e": b"2", "..link": b"1"}
+
+
+@pytest.mark.parametrize("name", ["../mine.txt", "d/../../mine.txt", "link/mine.txt"])
+async def test_no_name_behind_a_url_leads_out(workspace: Path, name: str) -> None:
+    plant(workspace.parent, {"mine.txt": "mine"})
+    (workspace / "link").symlink_to("..")
+    fetch = fetching(documents={f"{ROOT}/{name}": b"theirs"})["fetch:plain"]
+    with pytest.raises(NotAllowedError):
+        await run(fetch, {"url": ROOT}, workspace)
+    assert (workspace.parent / "mine.txt").read_text() == "mine"
+
+
 async def test_a_template_in_a_repository_on_disk_is_read_by_the_plugin_that_knows_it(workspace: Path) -> None:
     root = "file:///srv/paths.git/-/blob/main"
     actions = fetching(documents={f"{root}/t/template.yaml": b"", f"{root}/t/skeleton/a": b"a", f"{root}/b": b"b"})
