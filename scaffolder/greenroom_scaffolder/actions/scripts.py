@@ -16,9 +16,9 @@ import asyncio
 import errno
 import os
 import shutil
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 
@@ -38,8 +38,8 @@ _LIMITED = 'ulimit -t "$1" && ulimit -v "$2" && shift 2 && exec "$@"'
 class Limits(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
     """What the system holds each process of a program to."""
 
-    cpu_seconds: int = 600
-    memory_megabytes: int = 4096
+    cpu_seconds: Annotated[int, msgspec.Meta(ge=1)] = 600
+    memory_megabytes: Annotated[int, msgspec.Meta(ge=1)] = 4096
 
 
 class Script(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
@@ -57,7 +57,7 @@ class Script(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=
     idempotent: bool = False
     dry_run: bool = False
     """Whether it runs in dry runs, too: then it looks at `GREENROOM_DRY_RUN`, and changes nothing outside of the workspace."""
-    timeout: float = 600.0
+    timeout: Annotated[float, msgspec.Meta(gt=0)] = 600.0
     """Seconds."""
     limits: Limits = Limits()
     environment: dict[str, str] = msgspec.field(default_factory=dict)
@@ -68,17 +68,29 @@ class ScriptError(GreenroomError):
     """The program failed"""
 
 
-def script_actions(folders: Iterable[Path]) -> list[Action[Any]]:
+def script_actions(folders: Iterable[Path], builtin: Collection[str] = ()) -> list[Action[Any]]:
     """The actions of all programs in some folders (`scaffolder.scripts`), by file name.
 
-    Raises ConfigError, which names the file, for a description that is wrong."""
-    found = []
+    Raises ConfigError, which names the file, for a description that is wrong, or has the id of another or of a `builtin`
+    action."""
+    owners = dict.fromkeys(builtin, "a built-in action")
+    actions = []
+    for path in _descriptions(folders):
+        script = _described(path)
+        if owner := owners.get(script.id):
+            raise _wrong(path, f"has the id of {owner}", value=script.id, hint="give it another `id`")
+        owners[script.id] = str(path)
+        actions.append(script_action(script, path.parent.resolve()))
+    return actions
+
+
+def _descriptions(folders: Iterable[Path]) -> Iterator[Path]:
+    """Raises ConfigError."""
     for folder in folders:
         if not folder.is_dir():
             hint = "each file NAME.yaml in it describes a program that is an action"
             raise ConfigError("scaffolder.scripts", "expected a folder", value=str(folder), hint=hint)
-        found += [script_action(_described(path), folder.resolve()) for path in sorted(folder.glob("*.y*ml"))]
-    return found
+        yield from sorted(folder.glob("*.y*ml"))
 
 
 def script_action(script: Script, folder: Path) -> Action[Any]:
