@@ -146,9 +146,7 @@ def shortened(text: str, longest: int, redactor: Redactor) -> str:
     """A text of a bearable length. Of a secret that lies across the cut nothing is left, either."""
     if len(text) <= longest:
         return text
-    spans = redactor.spans(text[: longest + redactor.sight])
-    kept = redactor.masked(text[:longest], [(start, min(end, longest)) for start, end in spans if start < longest])
-    return f"{kept}… ({len(text) - longest} more characters left out)"
+    return f"{redactor.redact_beginning(text, longest)}… ({len(text) - longest} more characters left out)"
 
 
 def error_body(name: str, message: str, redactor: Redactor) -> Mapping[str, str]:

@@ -41,6 +41,12 @@ class Exact:
     def __len__(self) -> int:
         return len(self._all)
 
+    @property
+    def longest(self) -> int:
+        """Characters of the longest text."""
+        few, many = self._few, self._many
+        return max(many.longest, len(few[0]) if few else 0)
+
     def copy(self) -> Exact:
         other = Exact()
         other._all, other._few, other._many = self._all.copy(), self._few, self._many
@@ -77,7 +83,7 @@ class _Many:
     def __init__(self, texts: Iterable[str]) -> None:
         self.texts = sorted(texts)
         self._starts = {text[:_START] for text in self.texts}
-        self._longest = max(map(len, self.texts), default=0)
+        self.longest = max(map(len, self.texts), default=0)
         self._beginnings = list(_beginnings(self.texts))
 
     def spans(self, text: str) -> Iterator[Span]:
@@ -96,14 +102,14 @@ class _Many:
     def _last_before(self, text: str, place: int) -> tuple[int, int]:
         """Which is the last text that is not sorted behind what is at this place, and how far was looked: no text that stands
         there is longer. All that do are among its beginnings, if it is not one itself."""
-        sight, at = min(_SIGHT, self._longest), 0
+        sight, at = min(_SIGHT, self.longest), 0
         while True:
             window = text[place : place + sight]
             at = bisect_right(self.texts, window, at)
-            is_all = sight == self._longest or place + sight >= len(text)
+            is_all = sight == self.longest or place + sight >= len(text)
             if is_all or at == len(self.texts) or not self.texts[at].startswith(window):
                 return at - 1, sight
-            sight = min(sight * _FARTHER, self._longest)
+            sight = min(sight * _FARTHER, self.longest)
 
     def _longest_at(self, text: str, place: int, at: int, sight: int) -> int:
         """Of this text and those that it begins with, how long the longest is that is there; 0 for none."""

@@ -47,6 +47,8 @@ _MOST_BEGINNINGS = 1_000
 """Places, the last ones, where a secret may have begun that are looked at: only texts that are made for it have more."""
 _SPARE = 1_000_000
 """Characters of secrets that may be found beyond four times what a text is long: more, and they all overlap."""
+_FARTHEST = 1024 * 1024
+"""Characters behind the beginning of a text that are looked at: where a rendered text is longer, none of that is shown."""
 _TELLING = 8
 """Characters of the beginning of a secret that are too many to be shown when nothing follows."""
 
@@ -128,6 +130,15 @@ class Redactor:
     def redact(self, text: str) -> str:
         """Each secret becomes `***`; of one that is wrapped, its part on each line does."""
         return self.masked(text, self.spans(text))
+
+    def redact_beginning(self, text: str, size: int) -> str:
+        """So many characters of a long text: of what begins among them and goes on behind, nothing is left."""
+        if min(self._exact.longest, len(text) - size) > _FARTHEST:
+            return MASK
+        exact = self._exact.spans(text[: size + self._exact.longest])
+        loose = self._loose_spans(text[: size + self.sight])
+        kept = [(start, min(end, size)) for start, end in merged([*exact, *loose]) if start < size]
+        return self.masked(text[:size], kept)
 
     def redact_tree(self, value: Any) -> Any:
         """The same for all texts, keys and numbers of a JSON value, which is not changed itself."""

@@ -168,6 +168,19 @@ async def test_a_text_that_was_made_of_a_secret_is_hidden_as_a_whole(tmp_path: P
     assert notebook.lines[3] == "\x1b[32minfo\x1b[39m: ***"
 
 
+@pytest.mark.parametrize("times", [4_000, 9_000, 200_000])
+async def test_of_a_text_that_was_made_of_a_secret_no_beginning_is_left_however_long_it_is(
+    tmp_path: Path, times: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    """An error's message was cut first, and what a filter had made of a secret was shown where the text went on behind the cut."""
+    message = "${{ secrets.S | replace('-', ' + ') }} battery" + " battery" * times
+    fail = {"action": "test:fail", "input": {"message": message}}
+    notebook = Notebook()
+    outcome = await runner_of(tmp_path).run(task_of(spec_of(fail), {"S": "correct-horse-battery"}), notebook)
+    assert str((outcome.error or {})["message"]).startswith("***")
+    seen("the outcome", ["correct +", "battery battery"], [outcome.error, *notebook.lines, caplog.text])
+
+
 async def test_a_word_that_depended_on_a_secret_does_not_break_the_links_of_the_output(tmp_path: Path) -> None:
     spec = spec_of(
         {"id": "a", "action": "test:answer", "input": {"visibility": "${{ 'private' if secrets.S else 'public' }}"}},
