@@ -70,9 +70,11 @@ class _Copy:
         try:
             made = msgspec.to_builtins(value)
         except TypeError as error:
-            raise AnswerError(f"{self._what} holds a {type(value).__name__}, which is not JSON") from error
+            raise AnswerError(
+                f"{self._what} holds something of type {type(value).__name__}, which is not JSON"
+            ) from error
         if type(made) is type(value):
-            raise AnswerError(f"{self._what} holds a {type(value).__name__}, which is not JSON")
+            raise AnswerError(f"{self._what} holds something of type {type(value).__name__}, which is not JSON")
         return made
 
     def _spend(self, amount: int) -> None:

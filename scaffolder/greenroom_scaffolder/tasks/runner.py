@@ -411,7 +411,7 @@ class Run:
         made, size = await _aside(little(answer), lambda: measured(answer or {}, most, "The output"))
         self._room -= size
         if not isinstance(made, dict):
-            raise TypeError(f"The action answered a {type(answer).__name__} instead of its outputs")
+            raise TypeError(f"The action answered something of type {type(answer).__name__} instead of its outputs")
         return made
 
     async def _pause(self, step: Step, options: StepOptions, attempt: int, error: Exception) -> None:

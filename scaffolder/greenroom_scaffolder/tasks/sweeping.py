@@ -42,7 +42,7 @@ class Sweeper:
         gone = [name for name in found if name.startswith(DRY) or _task_of(name) in ended]
         if gone:
             await asyncio.to_thread(self._remove, gone)
-            log.info("%d folders were removed that tasks of an ended process had left", len(gone))
+            log.info("folders removed that tasks of an ended process had left: %d", len(gone))
         return EVERY
 
     def _found(self) -> list[str]:

@@ -299,7 +299,7 @@ class Lookout:
         lost = [(one.id, one.attempt) for one in held if self._is_lost(one, living, now)]
         reopened, failed = await self._store.free(lost, lost=True)
         if reopened or failed:
-            log.warning("workers were lost: %d tasks are gone on with, %d have failed", reopened, failed)
+            log.warning("workers were lost; of their tasks, gone on with: %d, failed: %d", reopened, failed)
         self._looked = monotonic()
         return LOOK
 

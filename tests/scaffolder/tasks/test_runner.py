@@ -174,7 +174,17 @@ async def test_an_answer_that_is_no_json_fails_the_step(tmp_path: Path) -> None:
         return {"x": object()}
 
     outcome, _ = await run_steps(tmp_path, {"action": "x:y"}, more=[made("x:y", run)])
-    assert outcome.error == {"name": "InputError", "message": "The output holds a object, which is not JSON"}
+    message = "The output holds something of type object, which is not JSON"
+    assert outcome.error == {"name": "InputError", "message": message}
+
+
+async def test_an_answer_that_is_no_outputs_fails_the_step(tmp_path: Path) -> None:
+    async def run(ctx: ActionContext[Any]) -> Any:
+        return 7
+
+    outcome, _ = await run_steps(tmp_path, {"action": "x:y"}, more=[made("x:y", run)])
+    message = "The action answered something of type int instead of its outputs"
+    assert outcome.error == {"name": "TypeError", "message": message}
 
 
 async def test_a_huge_output_is_refused_and_the_worker_lives(tmp_path: Path) -> None:

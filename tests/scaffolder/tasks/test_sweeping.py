@@ -24,8 +24,9 @@ def left(root: Path, name: str, age: float = 3600.0) -> Path:
 
 
 async def test_only_folders_of_tasks_that_have_ended_are_removed(
-    migrated_database: MigratedDatabase, tmp_path: Path
+    migrated_database: MigratedDatabase, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
+    caplog.set_level("INFO", "greenroom.scaffolder")
     async with process(await migrated_database([MIGRATIONS])) as one:
         running = await one.create()
         await one.store.claim(1, 7)
@@ -51,6 +52,7 @@ async def test_only_folders_of_tasks_that_have_ended_are_removed(
         await Sweeper(one.store, lambda: tmp_path, lambda: {f"{done}.2"}).step()
         assert not any(folder.exists() for folder in gone)
         assert all(folder.exists() for folder in kept)
+        assert "folders removed that tasks of an ended process had left: 5" in caplog.text
 
 
 async def test_a_folder_that_cannot_be_removed_stops_nothing(
