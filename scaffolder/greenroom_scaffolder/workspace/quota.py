@@ -120,7 +120,7 @@ class Ledger:
         if size > self._quota.max_file_bytes:
             raise QuotaError(
                 f"The file {path} of {in_words(size)} is too large for the workspace: "
-                f"at most {in_words(self._quota.max_file_bytes)} each"
+                f"at most {in_words(self._quota.max_file_bytes)} each (scaffolder.workspace.maxFileBytes)"
             )
 
     def _too_much(self, wanted: Usage) -> bool:
@@ -130,12 +130,12 @@ class Ledger:
         if wanted.bytes > self._quota.max_bytes:
             raise QuotaError(
                 f"The workspace would hold {in_words(wanted.bytes)}, more than the {in_words(self._quota.max_bytes)} "
-                "that a task may have"
+                "that a task may have (scaffolder.workspace.maxBytes)"
             )
         if wanted.files > self._quota.max_files:
             raise QuotaError(
                 f"The workspace would hold {wanted.files} files and folders, more than the {self._quota.max_files} "
-                "that a task may have"
+                "that a task may have (scaffolder.workspace.maxFiles)"
             )
 
 

@@ -69,7 +69,8 @@ def scan_through(root: Path, enters: Callable[[str], bool], most: int) -> Iterat
             listed = _listed(root, walk, folder.real)
             through += len(listed) if folder.links else 0
             if through > most:
-                raise QuotaError(f"Links give the files of the workspace more than {most} names, too many to search")
+                limit = f"{most} names, too many to search (scaffolder.workspace.maxFiles)"
+                raise QuotaError(f"Links give the files of the workspace more than {limit}")
             for named, below in _followed(root, folder, listed):
                 yield named
                 if below is not None and enters(below.shown):

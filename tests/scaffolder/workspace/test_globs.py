@@ -122,7 +122,7 @@ def test_links_that_multiply_a_tree_do_not_fill_the_memory(tmp_path: Path) -> No
         workspace.write(f"file{number}", b"")
         workspace.symlink(f"link{number}", ".")
     for pattern in ("**", "**/nothing", "*/*/*", "link7"):
-        with pytest.raises(QuotaError, match="Links give the files of the workspace more than 2000 names"):
+        with pytest.raises(QuotaError, match=r"more than 2000 names, too many to search .*maxFiles"):
             workspace.delete([pattern])
     assert len(workspace.entries()) == 600, "what is refused deletes nothing"
     gone = workspace.delete(["nothing/**", "link7/link8/file1", "file20*", "link7/file?"])
