@@ -31,7 +31,7 @@ TO_FOLLOW = "scaffolder.event"
 """With the id of the task, a space, and the id of its last event."""
 
 DROPPED_AT_ONCE = 100
-"""Tasks of which that is forgotten in one transaction which is not kept for ever."""
+"""How many tasks' kept workspaces one transaction drops, with what was to be hidden of those tasks."""
 ENDED = ("cancelled", "completed", "failed", "skipped")
 
 Move = tuple[str, str, str]

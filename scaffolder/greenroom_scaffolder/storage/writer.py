@@ -100,7 +100,7 @@ class Book:
         self._leaf = Leaf()
         self._waits: list[asyncio.Future[None]] = []
         self.batch = 0
-        self.told = 0.0
+        self.latest_event_at = 0.0
         """When (monotonic) the last event that is written can have happened at the latest, by the database's clock."""
         self.error: Exception | None = None
         """Why nothing more can be written: a LostTaskError, or an UnstorableError."""
@@ -285,7 +285,7 @@ class Writer:
         written = {row["id"]: row["cancelled"] for row in rows}
         for one in batch:
             if one.book.id in written:
-                one.book.told = _told(one, took)
+                one.book.latest_event_at = _latest_event_at(one, took)
                 self._done(one, cancelled=written[one.book.id])
         if missing := [one for one in batch if one.book.id not in written]:
             await self._trace(missing)
@@ -297,7 +297,7 @@ class Writer:
         for one in batch:
             attempt, batch_number = known.get(one.book.id, (0, 0))
             if attempt == one.book.attempt and batch_number >= one.batch:
-                one.book.told = monotonic()
+                one.book.latest_event_at = monotonic()
                 self._done(one, cancelled=False)
             else:
                 self._refuse(one, LostTaskError())
@@ -337,9 +337,9 @@ async def _within(event: asyncio.Event, seconds: float) -> None:
         pass
 
 
-def _told(one: Written, took: float) -> float:
+def _latest_event_at(one: Written, took: float) -> float:
     """When the last of its events happened, or those before: the database may have looked at its clock as late as it could."""
-    return max(one.book.told, one.leaf.events[-1].at) + took if one.leaf.events else one.book.told
+    return max(one.book.latest_event_at, one.leaf.events[-1].at) + took if one.leaf.events else one.book.latest_event_at
 
 
 def _columns(batch: Sequence[Written]) -> tuple[list[Any], ...]:
@@ -348,7 +348,7 @@ def _columns(batch: Sequence[Written]) -> tuple[list[Any], ...]:
     now = monotonic()
     tasks = [(w.book.id, w.book.attempt, w.batch, w.leaf.ended, w.leaf.gets_on) for w in batch]
     events = [
-        (w.book.id, e.type, e.body, storable(e.step_id), e.status, now - max(e.at, w.book.told))
+        (w.book.id, e.type, e.body, storable(e.step_id), e.status, now - max(e.at, w.book.latest_event_at))
         for w in batch
         for e in w.leaf.events
     ]

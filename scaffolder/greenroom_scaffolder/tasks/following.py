@@ -20,7 +20,7 @@ from greenroom_scaffolder.tasks.events import Batch, TaskEvent, batches, told, t
 log = logging.getLogger("greenroom.scaffolder")
 
 PAGE = 200
-"""Events that are read at once for one who is behind, and holds as many while its client reads."""
+"""Events read at once for a follower who is behind, and the most it holds while its client reads."""
 NEWS = 500
 """Events of a task that are read at once for all who follow it."""
 RECENT = 1000

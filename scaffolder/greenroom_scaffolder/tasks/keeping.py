@@ -23,7 +23,7 @@ from greenroom_scaffolder.workspace.workspace import Workspace
 LOOK = 1.0
 """Seconds from one look at what a program writes to the next; more where a look takes long."""
 PATIENCE = 20
-"""So many times as long as the look took."""
+"""The pause after a look is this many times as long as the look took."""
 
 Print = bytes
 """What a folder looked like at some time."""

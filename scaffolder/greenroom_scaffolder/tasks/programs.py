@@ -31,7 +31,7 @@ _CHUNK = 64 * 1024
 PLENTY = 32 * 1024 * 1024
 """Bytes of output that are read as fast as they come, and told. What follows is left out, and read at leisure."""
 _LINE = 200
-"""Bytes that a line counts beside its own: to tell a short one takes as long."""
+"""Bytes charged for each line besides its own: a short line costs as much to log as that."""
 _LEISURE = 0.002
 """Seconds after each chunk."""
 _LAST_WORDS = 0.5
