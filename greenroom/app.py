@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
-from importlib.metadata import entry_points
+import traceback
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
 from time import monotonic
 from typing import Any, TypeVar, cast
 
@@ -18,7 +20,7 @@ from greenroom.auth.storage import DatabaseKeyStore
 from greenroom.db import Database, open_database
 from greenroom.db.opening import START_SECONDS
 from greenroom.embedded import data_folder
-from greenroom.errors import ConfigError, ServiceUnavailableError
+from greenroom.errors import ConfigError, ServiceUnavailableError, describe
 from greenroom.events import Events, open_events
 from greenroom.health import Health
 from greenroom.loops import Loops, Role
@@ -32,6 +34,7 @@ from greenroom.plugin import (
     DataFolder,
     EntityKind,
     EntityProvider,
+    LocationAnalyzer,
     Loop,
     Migrations,
     MissingServiceError,
@@ -95,10 +98,11 @@ class Services:
         return [item for item in self._contributions if isinstance(item, contribution)]
 
     def add(self, plugin: str, contribution: Contribution) -> None:
-        """Take what a plugin yielded. Raises ConfigError for a service, or the id of a contribution, that is taken."""
-        for id_ in _ids(contribution):
+        """Take what a plugin yielded. Raises ConfigError for what is no contribution, and for a service, or the id of a
+        contribution, that is taken."""
+        for id_ in _ids(plugin, contribution):
             if id_ in self._owners:
-                raise ConfigError(f"plugins.{plugin}", f"there is already {id_}, from {self._owners[id_]}")
+                raise _taken(id_, self._owners[id_], plugin)
             self._owners[id_] = plugin
         if isinstance(contribution, Provides):
             self._services[contribution.protocol] = contribution.service
@@ -120,12 +124,38 @@ _NAMES: dict[type, Callable[[Any], Iterable[str]]] = {
     TemplateGlobal: lambda one: [f"the template global {one.name}"],
     Autocomplete: lambda one: [f"the autocomplete provider {one.provider}"],
     EntityProvider: lambda one: [f"the entity provider {one.name}"],
+    UrlReader: lambda one: (),
+    LocationAnalyzer: lambda one: (),
+    Ready: lambda one: (),
+    Routes: lambda one: (),
 }
-"""What nothing else in the house may be: two of one name would undo each other's work."""
+"""What a plugin may contribute, and what nothing else in the house may be: two of one name would undo each other's work."""
 
 
-def _ids(contribution: Contribution) -> Iterable[str]:
-    return next((names(contribution) for kind, names in _NAMES.items() if isinstance(contribution, kind)), ())
+def _ids(plugin: str, contribution: Contribution) -> Iterable[str]:
+    """Raises ConfigError for what no part of the house would ever ask for, such as a provider that lacks an attribute."""
+    for kind, names in _NAMES.items():
+        if isinstance(contribution, kind) and not isinstance(contribution, type):
+            return names(contribution)
+    known = ", ".join(sorted(kind.__name__ for kind in _NAMES))
+    raise ConfigError(
+        f"plugins.{plugin}", f"yields {_shown(contribution)}, which is no contribution", hint=f"one is: {known}"
+    )
+
+
+def _shown(value: object) -> str:
+    """What it is; not what it holds, which may be secret."""
+    if value is None or isinstance(value, int | float):
+        return repr(value)
+    name = getattr(value, "__qualname__", None)
+    return f"the {type(value).__name__} {name}" if name else f"an object of type {type(value).__qualname__}"
+
+
+def _taken(id_: str, first: str, second: str) -> ConfigError:
+    if first == second:
+        return ConfigError(f"plugins.{second}", f"contributes {id_} twice")
+    hint = "give one of them another name, or uninstall one of the plugins"
+    return ConfigError("plugins", f"both {first} and {second} contribute {id_}", hint=hint)
 
 
 class PluginHost:
@@ -147,18 +177,53 @@ def installed_plugins() -> list[Plugin[Any]]:
     """Every plugin of the entry point group, by name. Raises ConfigError for one that cannot be loaded."""
     found: dict[str, Plugin[Any]] = {}
     for point in sorted(entry_points(group=ENTRY_POINTS), key=lambda point: point.name):
-        try:
-            loaded = point.load()
-        except (ImportError, AttributeError) as error:
-            raise ConfigError(f"plugins.{point.name}", f"{point.value} cannot be imported: {error}") from error
-        if not isinstance(loaded, Plugin):
-            raise ConfigError(
-                f"plugins.{point.name}", f"{point.value} is not a plugin", hint="decorate it with @plugin"
-            )
+        loaded = _loaded(point)
         if loaded.name in found:
             raise ConfigError(f"plugins.{loaded.name}", "two installed plugins have this name", value=point.value)
         found[loaded.name] = loaded
     return list(found.values())
+
+
+def _loaded(point: EntryPoint) -> Plugin[Any]:
+    """Raises ConfigError, whatever the plugin's modules raise."""
+    try:
+        loaded = point.load()
+    except Exception as error:
+        problem = f"{point.value} cannot be imported: {_told(error, point.module)}"
+        brought = f" the distribution {point.dist.name} {point.dist.version}" if point.dist else ""
+        raise ConfigError(f"plugins.{point.name}", problem, hint=f"mend or uninstall{brought or ' it'}") from error
+    if not isinstance(loaded, Plugin):
+        raise ConfigError(f"plugins.{point.name}", f"{point.value} is not a plugin", hint="decorate it with @plugin")
+    return loaded
+
+
+@contextmanager
+def _blaming(plugin: Plugin[Any]) -> Iterator[None]:
+    """What the plugin's own code raises becomes a ConfigError that names it; errors which say themselves what to do stay."""
+    try:
+        yield
+    except (ConfigError, MissingServiceError, ServiceUnavailableError):
+        raise
+    except Exception as error:
+        problem = f"failed while it was built: {_told(error, plugin.build.__module__)}"
+        raise ConfigError(f"plugins.{plugin.name}", problem, hint="mend the plugin, or uninstall it") from error
+
+
+def _told(error: Exception, module: str) -> str:
+    """The error, and the line of the plugin (that which `module` is part of) where it came to be, if there is one."""
+    place = _place(error, module.partition(".")[0])
+    return describe(error).removesuffix(": ") + (f", at {place}" if place else "")
+
+
+def _place(error: Exception, package: str) -> str | None:
+    if isinstance(error, SyntaxError) and error.filename and Path(error.filename).is_file():
+        return f"{error.filename}:{error.lineno}"
+    lines = [
+        f"{frame.f_code.co_filename}:{line}"
+        for frame, line in traceback.walk_tb(error.__traceback__)
+        if str(frame.f_globals.get("__name__")).partition(".")[0] == package
+    ]
+    return lines[-1] if lines else None
 
 
 def in_order(plugins: Sequence[Plugin[Any]], lent: Iterable[type]) -> list[Plugin[Any]]:
@@ -193,14 +258,23 @@ def _stuck(waiting: Sequence[Plugin[Any]], available: set[type]) -> ConfigError:
 
 def build(plugins: Sequence[Plugin[Any]], config: AppConfig, services: Services) -> None:
     """Build the plugins, in order, from their sections of the config. Raises ConfigError."""
-    for plugin in plugins:
-        section = config.section(plugin.section, plugin.config)
+    waiting = [(plugin, ready) for plugin in plugins for ready in _build(plugin, config, services)]
+    for plugin, ready in waiting:
+        with _blaming(plugin):
+            ready.check()
+
+
+def _build(plugin: Plugin[Any], config: AppConfig, services: Services) -> list[Ready]:
+    """Returns what wants to be called once the other plugins are built, too."""
+    section, waiting = config.section(plugin.section, plugin.config), []
+    with _blaming(plugin):
         for contribution in plugin.build(section, PluginHost(plugin.name, services)):
             services.add(plugin.name, contribution)
-        if broken := [service.__name__ for service in plugin.provides if service not in services.lent]:
-            raise ConfigError(f"plugins.{plugin.name}", f"does not provide {', '.join(broken)}, as it promised")
-    for ready in services.all(Ready):
-        ready.check()
+            if isinstance(contribution, Ready):
+                waiting.append(contribution)
+    if broken := [service.__name__ for service in plugin.provides if service not in services.lent]:
+        raise ConfigError(f"plugins.{plugin.name}", f"does not provide {', '.join(broken)}, as it promised")
+    return waiting
 
 
 class House:

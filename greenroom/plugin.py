@@ -709,9 +709,13 @@ def action(
         async def shout(ctx: ActionContext[Shout]) -> Mapping[str, str]:
             '''Say it louder.'''
             return {"text": ctx.input.text.upper()}
-    """
+
+    Raises TypeError for a function that is not asynchronous."""
 
     def decorate(run: Callable[[ActionContext[I]], Awaitable[Mapping[str, Any] | None]]) -> Action[I]:
+        if not inspect.iscoroutinefunction(inspect.unwrap(run)):
+            name = getattr(run, "__name__", "run")
+            raise TypeError(f"@action({id!r}) wants an async function without yield: `async def {name}(ctx)`")
         shape = _input_of(run)
         given = input_schema if input_schema is not None or shape is None else json_schema(shape)
         told = inspect.getdoc(run)

@@ -92,7 +92,7 @@ def _brought(config: ScaffolderConfig, host: Host, workshop: Workshop) -> Iterab
     """What is there for templates, whatever plugins there are."""
     urls = host.get(Urls)
     yield from backstage_filters(type_of(urls.integrations))
-    yield from builtin_actions(
+    builtin = builtin_actions(
         urls,
         workshop.render,
         workshop.bounds.quota,
@@ -102,7 +102,8 @@ def _brought(config: ScaffolderConfig, host: Host, workshop: Workshop) -> Iterab
         locations=host.get(CatalogLocations),
         only_with_user_token=config.require_scm_user_credentials,
     )
-    yield from script_actions(map(Path, config.scripts))
+    yield from builtin
+    yield from script_actions(map(Path, config.scripts), {one.id for one in builtin})
 
 
 def _served(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Sequence
 from datetime import timedelta
+from importlib import import_module
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -131,12 +132,12 @@ def test_plugins_that_wait_for_each_other_stop_the_start() -> None:
     ids=lambda value: type(value).__name__,
 )
 def test_two_contributions_of_one_id_stop_the_start(one: Contribution, other: Contribution, said: str) -> None:
-    with pytest.raises(ConfigError, match=rf"^plugins\.late: there is already {said}, from early"):
+    with pytest.raises(ConfigError, match=rf"^plugins: both early and late contribute {said} \("):
         built(made("early", one), made("late", other))
 
 
 def test_one_plugin_may_not_contribute_an_id_twice_either() -> None:
-    with pytest.raises(ConfigError, match="there is already the loop steep, from tea"):
+    with pytest.raises(ConfigError, match=r"^plugins\.tea: contributes the loop steep twice"):
         built(made("tea", Loop("steep", step), Loop("steep", step)))
 
 
@@ -155,7 +156,7 @@ async def test_a_plugin_may_not_replace_what_the_floor_lends(
     usurper = made("usurper", Provides(Database, "mine"))
     monkeypatch.setattr("greenroom.app.installed_plugins", lambda: [usurper])
     with pytest.raises(
-        ConfigError, match=r"there is already the service greenroom\.db.*Database, from greenroom itself"
+        ConfigError, match=r"^plugins: both greenroom itself and usurper contribute the service greenroom\.db.*Database"
     ):
         async with opened(load([], {}), {"GREENROOM_DATA": str(tmp_path)}, database=database):
             pass
@@ -199,6 +200,89 @@ def test_a_plugin_sees_the_contributions_of_those_that_are_built_after_it() -> N
     assert [provider.name for provider in seen[0]()] == ["leaves"]
 
 
+class Unscheduled:
+    """Forgets `every`, so the catalog would never run it."""
+
+    name = "leaves"
+
+    async def run(self, source: EntitySource) -> None:
+        """Never called."""
+
+
+@pytest.mark.parametrize(
+    ("yielded", "said"),
+    [
+        (None, "None"),
+        (3, "3"),
+        ("a password", "an object of type str"),
+        (step, "the function step"),
+        (Provider, "the type Provider"),
+        (Unscheduled(), "an object of type Unscheduled"),
+    ],
+)
+def test_what_no_part_of_the_house_would_use_is_refused(yielded: object, said: str) -> None:
+    with pytest.raises(
+        ConfigError, match=rf"^plugins\.tea: yields {said}, which is no contribution \(.*EntityProvider"
+    ):
+        built(made("tea", yielded))
+
+
+DECORATES = """from greenroom.plugin import action
+
+@action("tea:steep")
+def steep(ctx):
+    return {}
+"""
+BROKEN = """from greenroom.errors import NotFoundError
+from greenroom.plugin import NoConfig, Ready, plugin
+
+def fail():
+    raise ValueError("no leaves")
+
+@plugin("tea")
+def raises(config, host):
+    fail()
+    yield
+
+@plugin("tea")
+def is_refused(config, host):
+    raise NotFoundError("no water")
+
+@plugin("tea")
+def has_no_words(config, host):
+    raise RuntimeError
+
+@plugin("tea")
+def yields_nothing(config, host):
+    pass
+
+@plugin("tea")
+def raises_late(config, host):
+    yield Ready(fail)
+"""
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("raises", r"ValueError: no leaves, at {file}:5"),
+        ("is_refused", r"NotFoundError: no water, at {file}:14"),
+        ("has_no_words", r"RuntimeError, at {file}:18"),
+        ("yields_nothing", r"TypeError: 'NoneType' object is not iterable"),
+        ("raises_late", r"ValueError: no leaves, at {file}:5"),
+    ],
+)
+def test_what_a_plugin_raises_is_told_with_its_name_and_the_line(
+    name: str, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / f"broken_{name}.py").write_text(BROKEN)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    broken = getattr(import_module(f"broken_{name}"), name)
+    told = said.format(file=re.escape(str(tmp_path / f"broken_{name}.py")))
+    with pytest.raises(ConfigError, match=rf"^plugins\.tea: failed while it was built: {told} \(.*uninstall"):
+        built(broken)
+
+
 # --- what is installed -----------------------------------------------------------------------------------------------
 
 
@@ -220,6 +304,28 @@ def test_an_entry_point_that_is_no_plugin_stops_the_start(
 ) -> None:
     monkeypatch.syspath_prepend(str(pretend_installed(tmp_path, points)))
     with pytest.raises(ConfigError, match=said):
+        installed_plugins()
+
+
+@pytest.mark.parametrize(
+    ("module", "source", "said"),
+    [
+        ("tea_syntax", "\ndef f(:\n", r"SyntaxError: .*, at {file}:2"),
+        ("tea_raises", "\n\nraise RuntimeError", r"RuntimeError, at {file}:3"),
+        ("tea_lacks", "import no_such_library", r"ModuleNotFoundError: .*no_such_library', at {file}:1"),
+        ("tea_decorates", DECORATES, r"TypeError: .*, at {file}:3"),
+    ],
+)
+def test_a_plugin_that_cannot_be_imported_is_told_with_its_distribution_and_the_line(
+    module: str, source: str, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / f"{module}.py"
+    file.write_text(source)
+    monkeypatch.syspath_prepend(str(pretend_installed(tmp_path, {"tea": f"{module}:tea"}, "tea_for_greenroom")))
+    told = said.format(file=re.escape(str(file)))
+    with pytest.raises(
+        ConfigError, match=rf"^plugins\.tea: {module}:tea cannot be imported: {told} \(.*tea_for_greenroom 1.0"
+    ):
         installed_plugins()
 
 

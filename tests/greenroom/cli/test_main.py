@@ -12,6 +12,7 @@ import yaml
 
 from greenroom.cli.main import catalog, cli
 from tests.support.called import Run
+from tests.support.installed import pretend_installed
 from tests.support.processes import command, environment, run, run_on_terminal
 
 HEAVY = {
@@ -111,6 +112,16 @@ def test_other_packages_bring_commands(tmp_path: Path) -> None:
     assert ["paint", "Paint", "it."] in [line.split() for line in listed]
     odd = run("odd", PYTHONPATH=str(tmp_path))
     assert (odd.code, odd.err) == (1, "Error: acme_cli:ODD is no click command\n")
+
+
+@pytest.mark.parametrize("command", ["plugins", "config check", "template actions"])
+def test_a_broken_plugin_is_named_and_no_traceback_is_shown(command: str, tmp_path: Path) -> None:
+    (tmp_path / "acme_broken.py").write_text("def f(:\n")
+    pretend_installed(tmp_path, {"acme": "acme_broken:acme"})
+    shown = run(*command.split(), PYTHONPATH=str(tmp_path))
+    assert shown.code == 2
+    assert "plugins.acme: acme_broken:acme cannot be imported: SyntaxError" in " ".join(shown.err.split())
+    assert "Traceback" not in shown.err
 
 
 @pytest.mark.parametrize("names", every_command(cli), ids=" ".join)

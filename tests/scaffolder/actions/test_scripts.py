@@ -119,6 +119,23 @@ def test_a_wrong_description_stops_the_start_and_names_the_file(tmp_path: Path, 
     assert problem in str(caught.value)
 
 
+def test_two_programs_of_one_id_stop_the_start_and_both_files_are_named(tmp_path: Path) -> None:
+    for folder, name in (("a", "greet.yaml"), ("b", "welcome.yaml")):
+        plant(tmp_path / folder, {name: "id: acme:greet\nrun: [sh]"})
+    with pytest.raises(ConfigError) as caught:
+        script_actions([tmp_path / "a", tmp_path / "b"])
+    first, second = tmp_path / "a" / "greet.yaml", tmp_path / "b" / "welcome.yaml"
+    assert str(caught.value).startswith(f"scaffolder.scripts: {second}: has the id of {first}, found 'acme:greet'")
+
+
+def test_a_program_with_the_id_of_a_builtin_action_stops_the_start_and_its_file_is_named(tmp_path: Path) -> None:
+    plant(tmp_path, {"log.yaml": "id: debug:log\nrun: [sh]"})
+    with pytest.raises(ConfigError) as caught:
+        script_actions([tmp_path], builtin={"debug:log"})
+    told = f"scaffolder.scripts: {tmp_path / 'log.yaml'}: has the id of a built-in action, found 'debug:log'"
+    assert str(caught.value).startswith(told)
+
+
 def test_a_folder_that_is_not_there_stops_the_start(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="expected a folder"):
         script_actions([tmp_path / "nope"])
