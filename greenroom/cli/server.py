@@ -139,6 +139,7 @@ async def _ended(house: asyncio.Task[None]) -> None:
     asyncio.get_running_loop().call_later(LAST_THREADS, _abandon_threads)
     if not house.cancelled():
         house.result()
+    log.info("Stopped")
 
 
 def _abandon_threads() -> None:

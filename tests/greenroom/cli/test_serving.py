@@ -38,6 +38,7 @@ def test_a_server_tells_what_came_of_its_config_and_leaves_in_good_order() -> No
             until(lambda: "greenroom catalog list" in server.out)
             assert server.get("/api/catalog/entities/by-name/component/default/kiosk", TOKEN)[0] == 200
             assert server.stop() == 0
+            assert server.messages()[-1] == "Stopped", "that it left in good order is told, and nothing comes after"
         assert "1 component, " in server.out
         assert f"file {folder}/lost.yaml does not exist" in server.out
         assert "/.greenroom/docs" in server.out
@@ -63,6 +64,7 @@ def test_a_worker_that_waits_for_the_database_can_be_stopped(tmp_path: Path) -> 
     with started(tmp_path / "log", ["worker", "--config", config], {}) as worker:
         worker.until_logged("the database greenroom at 127.0.0.1:1 does not answer yet")
         assert worker.stop(signal.SIGINT) == 0
+        assert worker.messages()[-1] == "Stopped"
     assert "Traceback" not in worker.log
 
 
