@@ -13,8 +13,10 @@ import msgspec
 
 from greenroom.cli.configuration import config_option
 from greenroom.cli.output import console, show
+from greenroom_scaffolder.commands import TEMPLATE_FILES
 from greenroom_scaffolder.commands.answers import answers, secret_option, value_option, values_option
 from greenroom_scaffolder.commands.cases import Case
+from greenroom_scaffolder.commands.folders import found
 from greenroom_scaffolder.commands.following import told
 from greenroom_scaffolder.commands.form import Block
 
@@ -103,25 +105,40 @@ def _show_result(result: Any, *, as_json: bool) -> None:
 
 
 @click.command(short_help="Say what is wrong with templates, before anybody runs them.")
-@click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path, exists=True, dir_okay=False))
+@click.argument(
+    "paths", nargs=-1, required=True, type=click.Path(path_type=Path, exists=True), metavar="FILE|FOLDER..."
+)
 @click.option("--format", "form", type=click.Choice(["text", "json", "github"]), default="text", show_default=True)
 @click.option("--strict", is_flag=True, help="Fail on warnings, too.")
 @config_option
 @click.pass_context
-def lint(ctx: click.Context, files: tuple[Path, ...], form: str, strict: bool, layers: tuple[Path, ...]) -> None:
-    """Check the templates in FILES against the actions, filters and globals of this installation.
+def lint(ctx: click.Context, paths: tuple[Path, ...], form: str, strict: bool, layers: tuple[Path, ...]) -> None:
+    """Check templates against the actions, filters and globals of this installation: those in each FILE, and in each template.yaml
+    and *.template.yaml below each FOLDER.
 
     Exit codes: 0 right, 1 errors (with --strict also warnings), 2 wrong usage.
     """
     from greenroom_scaffolder.commands.bench import workbench
 
+    files = [file for file in found(paths, TEMPLATE_FILES) if file in paths or _is_meant(file)]
+    if not files:
+        raise click.UsageError(f"there are no templates: no file of one is called {' or '.join(TEMPLATE_FILES)}")
+
     async def work() -> list[Any]:
         async with workbench(layers) as bench:
             return [one for file in files for one in _findings(file, bench.backend)]
 
-    found = asyncio.run(work())
-    _show_findings(found, form)
-    ctx.exit(1 if any(strict or one.severity == "error" for one in found) else 0)
+    findings = asyncio.run(work())
+    _show_findings(findings, form)
+    ctx.exit(1 if any(strict or one.severity == "error" for one in findings) else 0)
+
+
+def _is_meant(file: Path) -> bool:
+    """Whether a file that nobody has named is for Backstage: others have templates of this name, too, such as AWS in a skeleton."""
+    try:
+        return b"backstage.io" in file.read_bytes()
+    except OSError:
+        return True  # the finding says so
 
 
 def _findings(file: Path, backend: Any) -> list[Any]:
@@ -133,6 +150,8 @@ def _findings(file: Path, backend: Any) -> list[Any]:
 
     try:
         documents = [put_in_place(one, file.parent) for one in read_documents(file.read_text(encoding="utf-8"))]
+    except OSError as error:
+        return [Finding(str(file), 1, 1, "error", "unreadable", f"The file cannot be read: {error.strerror}")]
     except UnicodeDecodeError as error:
         return [Finding(str(file), 1, 1, "error", "unreadable", f"The file is not UTF-8 text (byte {error.start})")]
     except Unreadable as error:

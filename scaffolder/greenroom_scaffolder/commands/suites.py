@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from greenroom.cli.output import console
 from greenroom.errors import GreenroomError, describe
 from greenroom_scaffolder.commands import CASE_FILES
 from greenroom_scaffolder.commands.cases import Case, Suite, read_suite
+from greenroom_scaffolder.commands.folders import found
 
 
 class Verdict(msgspec.Struct, frozen=True):
@@ -36,7 +37,7 @@ def test(ctx: click.Context, paths: tuple[Path, ...], update: bool, part: str, l
 
     Exit codes: 0 all went well, 1 something did not, 2 wrong usage.
     """
-    suites = [read_suite(file) for file in found(paths or (Path(),))]
+    suites = [read_suite(file) for file in found(paths or (Path(),), CASE_FILES)]
     if not suites:
         raise click.UsageError(f"there are no cases: no file is called {' or '.join(CASE_FILES)}")
     verdicts = asyncio.run(_run(suites, part, layers, update=update))
@@ -44,17 +45,6 @@ def test(ctx: click.Context, paths: tuple[Path, ...], update: bool, part: str, l
         raise click.UsageError(f"there is no case whose name contains {part!r}" if part else "there are no cases")
     _tell(verdicts)
     ctx.exit(1 if any(one.problems for one in verdicts) else 0)
-
-
-def found(paths: Iterable[Path]) -> Iterator[Path]:
-    """The files of cases below some folders, each once."""
-    seen = set()
-    for path in paths:
-        files = [path] if path.is_file() else sorted({file for name in CASE_FILES for file in path.rglob(name)})
-        for file in files:
-            if file.resolve() not in seen:
-                seen.add(file.resolve())
-                yield file
 
 
 async def _run(suites: Sequence[Suite], part: str, layers: Sequence[Path], *, update: bool) -> list[Verdict]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,8 @@ import yaml
 from tests.scaffolder.commands.test_suites import TEMPLATE, written
 from tests.support.called import Run
 from tests.support.processes import run
+
+HOOKS = Path(__file__).parents[3] / ".pre-commit-hooks.yaml"
 
 
 def test_a_dry_run_shows_what_a_template_makes_and_writes_it_where_it_is_told(tmp_path: Path) -> None:
@@ -105,6 +108,58 @@ def test_lint_names_the_line_of_what_is_wrong(tmp_path: Path) -> None:
     assert f"{file}:12:" in result.out
     assert "fetch:templates" in result.out
     assert run("template", "lint", written(tmp_path / "good").with_name("template.yaml")).code == 0
+
+
+def test_lint_finds_the_templates_of_a_folder(greenroom: Run, tmp_path: Path) -> None:
+    broken = TEMPLATE.replace("action: fetch:template", "action: fetch:templates")
+    files = ["a/template.yaml", "b/template.yml", "b/other.template.yaml", ".backstage/template.yaml"]
+    others = ["b/notes.yaml", "node_modules/x/template.yaml", ".git/template.yaml"]
+    for name in [*files, *others]:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(broken)
+    written(tmp_path / "good")
+    (tmp_path / "good" / "skeleton" / "template.yaml").write_text("Resources: {}  # of AWS\n")
+    told = greenroom("template", "lint", "--format", "json", tmp_path, tmp_path / files[0], tmp_path / others[0])
+    assert told.code == 1
+    assert {one["file"] for one in told.json} == {str(tmp_path / name) for name in [*files, others[0]]}
+    assert [one["file"] for one in told.json].count(str(tmp_path / files[0])) == 1, "each once"
+    assert greenroom("template", "lint", tmp_path / "good").code == 0
+
+
+def test_lint_of_a_folder_without_templates_does_not_say_that_all_is_well(greenroom: Run, tmp_path: Path) -> None:
+    told = greenroom("template", "lint", tmp_path)
+    assert (told.code, told.out, "there are no templates" in told.err) == (2, "", True)
+
+
+def test_lint_says_of_a_file_without_a_template_that_it_has_none_if_somebody_names_it(
+    greenroom: Run, tmp_path: Path
+) -> None:
+    file = tmp_path / "template.yaml"
+    file.write_text("Resources: {}\n")
+    assert "[no-template]" in greenroom("template", "lint", file).out
+
+
+def test_the_hook_for_pre_commit_lints(tmp_path: Path) -> None:
+    (hook,) = [one for one in yaml.safe_load(HOOKS.read_text()) if one["id"] == "greenroom-template-lint"]
+    program, *arguments = hook["entry"].split()
+    written(tmp_path)
+    assert program == "greenroom"
+    assert run(*arguments, "template.yaml", cwd=tmp_path).code == 0
+
+
+@pytest.mark.parametrize(
+    ("name", "matches"),
+    [
+        ("template.yaml", True),
+        ("a/go.template.yml", True),
+        ("template.test.yaml", False),
+        ("my-template.yaml", False),
+        ("a/skeleton/template.yaml", False),
+    ],
+)
+def test_the_hook_is_for_templates(name: str, matches: bool) -> None:
+    (hook,) = [one for one in yaml.safe_load(HOOKS.read_text()) if one["id"] == "greenroom-template-lint"]
+    assert (bool(re.search(hook["files"], name)) and not re.search(hook["exclude"], name)) is matches
 
 
 @pytest.mark.parametrize(
