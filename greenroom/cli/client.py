@@ -12,6 +12,7 @@ import click
 import msgspec
 
 from greenroom.errors import GreenroomError, NotFoundError, ServiceUnavailableError
+from greenroom.urls.servers import server_address
 
 T = TypeVar("T")
 
@@ -95,21 +96,6 @@ def _refusal(status: int, content: bytes, what: str) -> GreenroomError:
     return (NotFoundError if status == 404 else RefusedError)(f"{what} was answered with {status}, {message}{hint}")
 
 
-def address(given: str, said_by: str) -> str:
-    """What was given, if a server may be there. Raises BadParameter: a server whose address is misspelt may well be running."""
-    from yarl import URL
-
-    try:
-        url = URL(given)
-    except ValueError:
-        url = URL()
-    if url.scheme in ("http", "https") and url.host:
-        return given
-    like = "" if "://" in given else f", such as http://{given}"
-    problem = f"{given} is not the address of a server, which begins with http:// or https:// and names a host{like}"
-    raise click.BadParameter(problem, param_hint=said_by)
-
-
 def with_client(
     server: str | None, token: str | None, layers: Sequence[Path], work: Callable[[Client], Awaitable[T]]
 ) -> T:
@@ -118,7 +104,7 @@ def with_client(
     async def run() -> T:
         import aiohttp
 
-        base = address(server, "--server") if server else address(_configured(layers), "backend.baseUrl")
+        base = server_address(server, "--server") if server else server_address(_configured(layers), "backend.baseUrl")
         headers = {"Authorization": f"Bearer {token}"} if token else {}
         async with aiohttp.ClientSession(headers=headers, timeout=aiohttp.ClientTimeout(total=60)) as session:
             return await work(Client(session, base))

@@ -7,7 +7,6 @@ import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Literal, NamedTuple
 
-from greenroom.cli.client import address
 from greenroom.entity import (
     DEFAULT_NAMESPACE,
     EDIT_URL,
@@ -19,6 +18,7 @@ from greenroom.entity import (
     EntityRefError,
 )
 from greenroom.errors import GreenroomError, ServiceUnavailableError
+from greenroom.urls.servers import server_address
 from greenroom_catalog.commands.files import STDIN
 from greenroom_catalog.ingestion.check import Path
 from greenroom_catalog.ingestion.findings import Finding, FoundEntity
@@ -52,7 +52,7 @@ class Mention(NamedTuple):
 def ask(server: str, token: str | None, findings: Sequence[Finding], entities: Sequence[FoundEntity]) -> list[Finding]:
     """The findings, as the server at `server` completes them: it knows more kinds, and what there is and would be.
 
-    Raises ServiceUnavailableError when nobody answers, RefusedError with the server's words, BadParameter for no address."""
+    Raises ServiceUnavailableError when nobody answers, RefusedError with the server's words, ConfigError for what is no address."""
     return asyncio.run(_ask(server, token, findings, entities))
 
 
@@ -63,7 +63,7 @@ async def _ask(
 
     headers = {"Authorization": f"Bearer {token}"} if token else {}
     async with aiohttp.ClientSession(headers=headers, timeout=aiohttp.ClientTimeout(total=60)) as session:
-        client = _Client(session, address(server, "--server"))
+        client = _Client(session, server_address(server, "--server"))
         judged = await _judge_kinds(client, findings, entities)
         refused = {(found.file, found.entity) for found in judged if found.severity == "error"}
         sound = [entity for entity in entities if (entity.file, entity.ref) not in refused]
