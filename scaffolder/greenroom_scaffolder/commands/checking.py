@@ -16,7 +16,7 @@ from greenroom.cli.output import console, show
 from greenroom_scaffolder.commands import TEMPLATE_FILES
 from greenroom_scaffolder.commands.answers import answers, secret_option, value_option, values_option
 from greenroom_scaffolder.commands.cases import Case
-from greenroom_scaffolder.commands.folders import found
+from greenroom_scaffolder.commands.folders import chosen_files
 from greenroom_scaffolder.commands.following import told
 from greenroom_scaffolder.commands.form import Block
 
@@ -120,7 +120,7 @@ def lint(ctx: click.Context, paths: tuple[Path, ...], form: str, strict: bool, l
     """
     from greenroom_scaffolder.commands.bench import workbench
 
-    files = [file for file in found(paths, TEMPLATE_FILES) if file in paths or _is_meant(file)]
+    files = [file for file in chosen_files(paths, TEMPLATE_FILES) if file in paths or _is_meant(file)]
     if not files:
         raise click.UsageError(f"there are no templates: no file of one is called {' or '.join(TEMPLATE_FILES)}")
 
@@ -156,11 +156,11 @@ def _findings(file: Path, backend: Any) -> list[Any]:
         return [Finding(str(file), 1, 1, "error", "unreadable", f"The file is not UTF-8 text (byte {error.start})")]
     except Unreadable as error:
         return [Finding(str(file), error.place.line, error.place.column, "error", "unreadable", error.message)]
-    found = [
+    findings = [
         *findings_of(documents, backend, file=str(file)),
         *(one for each in documents for one in missing(each, file)),
     ]
-    return sorted(found, key=lambda one: (one.line, one.column))
+    return sorted(findings, key=lambda one: (one.line, one.column))
 
 
 def _show_findings(found: Sequence[Any], form: str) -> None:

@@ -10,7 +10,7 @@ SKIPPED: Final = frozenset({".git", ".venv", "node_modules", "venv"})
 """Folders whose files nobody here has written."""
 
 
-def found(paths: Iterable[Path], names: Sequence[str]) -> Iterator[Path]:
+def chosen_files(paths: Iterable[Path], names: Sequence[str]) -> Iterator[Path]:
     """The files among the paths, and those below the folders that are called by one of the names (patterns), each once."""
     seen = set()
     for path in paths:

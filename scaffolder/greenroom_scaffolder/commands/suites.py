@@ -15,7 +15,7 @@ from greenroom.cli.output import console
 from greenroom.errors import GreenroomError, describe
 from greenroom_scaffolder.commands import CASE_FILES
 from greenroom_scaffolder.commands.cases import Case, Suite, read_suite
-from greenroom_scaffolder.commands.folders import found
+from greenroom_scaffolder.commands.folders import chosen_files
 
 
 class Verdict(msgspec.Struct, frozen=True):
@@ -37,7 +37,7 @@ def test(ctx: click.Context, paths: tuple[Path, ...], update: bool, part: str, l
 
     Exit codes: 0 all went well, 1 something did not, 2 wrong usage.
     """
-    suites = [read_suite(file) for file in found(paths or (Path(),), CASE_FILES)]
+    suites = [read_suite(file) for file in chosen_files(paths or (Path(),), CASE_FILES)]
     if not suites:
         raise click.UsageError(f"there are no cases: no file is called {' or '.join(CASE_FILES)}")
     verdicts = asyncio.run(_run(suites, part, layers, update=update))
